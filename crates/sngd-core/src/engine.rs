@@ -1,0 +1,133 @@
+//! The one trait behind which both engines stand, and the step that both compute.
+//!
+//! Step t of chain c, from ω (all in internal coordinates):
+//! 1. metric rows -> M = (N/r) Σ JᵀWJ + N·damping·I + Λ, scaled Cholesky (every `refresh` steps);
+//! 2. batch rows -> ĝ = −(N/B) Σ Jᵀs − ∇ln prior;
+//! 3. corrections v = (κ/2)·∇ln|M| − Σ Jᵀ·divergence, so that Γ + (κ/2)M⁻¹∇ln|M| = M⁻¹v;
+//! 4. noise n with covariance M⁻¹QM⁻¹;
+//! 5. a kept draw is the state **before** the update, beside the statistics computed at it;
+//! 6. ω ← ω − ε M⁻¹ĝ + εT M⁻¹v + n.
+
+use thiserror::Error;
+
+/// Names of the statistics of a kept draw, in order; `DrawBlock::stats` is `[n, C, STATS.len()]`.
+pub const STATS: [&str; 9] = [
+    "lp",
+    "lp_minibatch",
+    "grad_norm",
+    "noise_norm",
+    "cholesky_jitter",
+    "diverging",
+    "step_size",
+    "temperature",
+    "acceptance_rate",
+];
+
+/// A run of consecutive steps: `draws` kept draws, each the state before `thin` steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Index of the first step, counted from the start of warm-up.
+    pub first_step: u32,
+    /// Draws to keep.
+    pub draws: u32,
+    /// Steps a draw.
+    pub thin: u32,
+    /// Warm-up: a residual that is not positive definite falls back to full noise, and is counted.
+    pub warmup: bool,
+}
+
+/// What a span gives back, in internal coordinates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RawBlock {
+    /// Which span.
+    pub span: Span,
+    /// ω, `[n, C, P]`.
+    pub omega: Vec<f64>,
+    /// Statistics, `[n, C, STATS.len()]`. `lp` leaves out `Problem::log_norm`; NaN where it was not computed.
+    pub stats: Vec<f64>,
+    /// Steps of the warm-up whose noise fell back, over all chains.
+    pub fallbacks: u64,
+    /// The first fault of each chain that has one.
+    pub faults: Vec<Fault>,
+}
+
+/// Why a chain cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fault {
+    /// Chain.
+    pub chain: u32,
+    /// Step.
+    pub step: u32,
+    /// What happened.
+    pub kind: FaultKind,
+}
+
+/// Kinds of fault; numbers are the device's status words.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(u32)]
+pub enum FaultKind {
+    /// M is not positive definite at `pivot`, even with the largest jitter.
+    MetricNotPositive {
+        /// Index of the failing pivot.
+        pivot: u32,
+    } = 1,
+    /// Q is not positive definite: the temperature is below what this batch and step can reach.
+    ResidualNotPositive {
+        /// Index of the failing pivot.
+        pivot: u32,
+    } = 2,
+    /// A number that is not finite, or |ω| beyond any use.
+    Diverged = 3,
+}
+
+/// What runs the steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// `cpu` or `gpu`.
+    pub kind: &'static str,
+    /// E.g. `CPU engine, f32, 2 threads` or the adapter's name.
+    pub device: String,
+    /// Driver and backend.
+    pub driver: String,
+}
+
+/// All that a chain carries from step to step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChainState {
+    /// Next step.
+    pub step: u32,
+    /// ω, `[C, P]`.
+    pub omega: Vec<f64>,
+    /// RMSProp's V, `[C, P]`; empty for other metrics.
+    pub second_moment: Vec<f64>,
+}
+
+/// What can go wrong in an engine that is not the sampler's numbers.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum EngineError {
+    /// No device answers, or none of that name.
+    #[error("{0}")]
+    NoDevice(String),
+    /// Something does not fit; names the largest that does.
+    #[error("{0}")]
+    DoesNotFit(String),
+    /// The device was lost, or a shader or a submission failed.
+    #[error("{0}")]
+    Device(String),
+}
+
+/// An engine with a problem, a plan and initial positions loaded.
+pub trait Engine: Send {
+    /// Who computes.
+    fn info(&self) -> &EngineInfo;
+    /// Starts a span; returns at once where the device allows.
+    fn enqueue(&mut self, span: Span) -> Result<(), EngineError>;
+    /// Waits for the oldest span.
+    fn collect(&mut self) -> Result<RawBlock, EngineError>;
+    /// Spans that may be in flight at once.
+    fn depth(&self) -> usize {
+        1
+    }
+    /// The state after everything enqueued has been collected.
+    fn state(&mut self) -> Result<ChainState, EngineError>;
+}

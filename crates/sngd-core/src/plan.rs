@@ -1,0 +1,560 @@
+//! `Config` checked against a `Problem` gives a `Plan`: every number that an engine needs, and the ledger that says
+//! which density the draws follow. Pure, so that all of it is tested without a device.
+
+use crate::batch::Batches;
+use crate::config::{
+    BatchSize, Blocks, Config, Correction, FisherKind, FisherRows, Integrator, Method, Noise,
+    NoiseRows, RowsName, Schedule, StepSize, Storage, Target,
+};
+use crate::error::CheckError;
+use crate::likelihood::Likelihood;
+use crate::problem::Problem;
+
+/// M: what preconditions the step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// N·F + Λ + damping, dense.
+    Fisher,
+    /// Its diagonal.
+    FisherDiagonal,
+    /// N·I in internal coordinates: SGLD with its step in units of 1/N.
+    Identity,
+    /// N·(λ + √V) of RMSProp, V a running mean of the squared per-row gradient.
+    RmsProp,
+}
+
+/// Decay of V in pSGLD, and λ (Li et al. 2016 use 0.99 and 1e-5).
+pub const RMSPROP_DECAY: f64 = 0.99;
+/// See `RMSPROP_DECAY`; larger than theirs, since internal features have unit scale and f32 needs the room.
+pub const RMSPROP_FLOOR: f64 = 1e-4;
+/// δ of the random finite difference, in posterior sds (theory.md: by the scale of f32 rounding).
+pub const RFD_STEP: f64 = 1e-2;
+/// Relative jitter of a failed Cholesky, first level; each retry is ten times the last.
+pub const JITTER_FIRST: f64 = 1e-6;
+/// Retries before a chain is failed.
+pub const JITTER_RETRIES: u32 = 5;
+/// |ω| beyond this (internal units) counts as diverged.
+pub const DIVERGED: f64 = 1e7;
+
+/// Rows of the metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricRows {
+    /// All N.
+    Full,
+    /// The gradient's batch.
+    Batch,
+    /// r rows without replacement.
+    Sample(usize),
+}
+
+/// How Γ and ∇ln|M| are computed, resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CorrectionPlan {
+    /// None.
+    Off,
+    /// Exact leverages.
+    ClosedForm,
+    /// q random projections.
+    Probe(u32),
+    /// One random finite difference.
+    FiniteDifference,
+}
+
+/// A run, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Key of every stream.
+    pub seed: u64,
+    /// C.
+    pub chains: usize,
+    /// N.
+    pub n: usize,
+    /// D.
+    pub d: usize,
+    /// K linear outputs.
+    pub k: usize,
+    /// H = K + A outputs.
+    pub h: usize,
+    /// P.
+    pub p: usize,
+    /// B.
+    pub batch: usize,
+    /// Whether each step's gradient takes every row once.
+    pub full_batch: bool,
+    /// How rows are drawn.
+    pub batches: Batches,
+    /// M.
+    pub metric: Metric,
+    /// Which Fisher.
+    pub fisher: FisherKind,
+    /// Monte Carlo labels a row.
+    pub fisher_labels: u32,
+    /// Over which rows.
+    pub metric_rows: MetricRows,
+    /// Steps between two metrics.
+    pub refresh: u32,
+    /// Noise policy.
+    pub noise: Noise,
+    /// Rows of V̂.
+    pub noise_rows: NoiseRows,
+    /// 2ε − ε² or 2ε.
+    pub integrator: Integrator,
+    /// Corrections.
+    pub correction: CorrectionPlan,
+    /// κ.
+    pub kappa: f64,
+    /// T.
+    pub temperature: f64,
+    /// ε_t.
+    pub step_size: StepSize,
+    /// λ.
+    pub damping: f64,
+    /// Metropolis-corrected on full batches.
+    pub metropolis: bool,
+    /// Whether log σ carries its Jacobian (κ = 0).
+    pub jacobian: bool,
+    /// Number format of the resident features.
+    pub storage: Storage,
+    /// Steps before the first kept draw.
+    pub warmup: usize,
+    /// Kept draws a chain.
+    pub draws: usize,
+    /// Steps a kept draw.
+    pub thin: usize,
+    /// The method asked for.
+    pub method: Method,
+}
+
+/// A row of the table of methods: metric × correction × noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MethodRow {
+    /// M.
+    pub metric: Metric,
+    /// Whether corrections apply at all.
+    pub corrected: bool,
+    /// Default noise policy.
+    pub noise: Noise,
+    /// Default integrator.
+    pub integrator: Integrator,
+    /// Metropolis test.
+    pub metropolis: bool,
+}
+
+/// The table. No sampler is a copy of another.
+pub fn method_row(method: Method) -> MethodRow {
+    let row = |metric, corrected, noise, integrator, metropolis| MethodRow {
+        metric,
+        corrected,
+        noise,
+        integrator,
+        metropolis,
+    };
+    match method {
+        Method::Sngd => row(Metric::Fisher, true, Noise::Residual, Integrator::Ou, false),
+        Method::Ngd => row(Metric::Fisher, false, Noise::None, Integrator::Ou, false),
+        Method::Sgrld => row(Metric::Fisher, true, Noise::Full, Integrator::Euler, false),
+        Method::Sgld => row(
+            Metric::Identity,
+            false,
+            Noise::Full,
+            Integrator::Euler,
+            false,
+        ),
+        Method::Psgld => row(Metric::RmsProp, true, Noise::Full, Integrator::Euler, false),
+        Method::Mala => row(Metric::Fisher, false, Noise::Full, Integrator::Ou, true),
+    }
+}
+
+impl Plan {
+    /// Checks everything that needs no device and no optimisation.
+    pub fn check(config: &Config, problem: &Problem) -> Result<Plan, CheckError> {
+        let s = &config.sampler;
+        let row = method_row(s.method);
+        let (n, p) = (problem.rows(), problem.parameters());
+        let k = problem.transform.outputs;
+        check_step_size(&s.step_size)?;
+        positive("run.chains", config.run.chains)?;
+        positive("run.thin", config.run.thin)?;
+        positive("run.draws", config.run.draws)?;
+        positive("sampler.fisher_refresh", s.fisher_refresh as usize)?;
+        positive("sampler.fisher_labels", s.fisher_labels as usize)?;
+        positive("sampler.probes", s.probes as usize)?;
+        if !(s.damping >= 0.0 && s.damping.is_finite()) {
+            return Err(CheckError(format!(
+                "sampler.damping: found {}, expected a finite number of 0 or more",
+                s.damping
+            )));
+        }
+        let temperature = match (s.method, s.temperature) {
+            (Method::Ngd, Some(t)) => {
+                return Err(CheckError(format!(
+                    "sampler.temperature: found {t} beside method = \"ngd\", which has only the temperature that step_size and batch_size imply, expected none; remove the key or use method = \"sngd\""
+                )));
+            }
+            (_, None) => 1.0,
+            (_, Some(t)) if t >= 0.0 && t.is_finite() => t,
+            (_, Some(t)) => {
+                return Err(CheckError(format!(
+                    "sampler.temperature: found {t}, expected a finite number of 0 or more; 1 is the posterior"
+                )));
+            }
+        };
+        let (batch, full_batch) = match (&s.batch_size, row.metropolis) {
+            (None, true) | (Some(BatchSize::Named(_)), _) => (n, true),
+            (Some(BatchSize::Rows(b)), true) => {
+                return Err(CheckError(format!(
+                    "sampler.batch_size: found {b} beside method = \"mala\", whose Metropolis test needs every row, expected \"full\""
+                )));
+            }
+            (None, false) => (n.min(128), false),
+            (Some(BatchSize::Rows(0)), _) => {
+                return Err(CheckError(
+                    "sampler.batch_size: found 0, expected 1 or more rows, or \"full\"".into(),
+                ));
+            }
+            (Some(BatchSize::Rows(b)), _) if *b > n => {
+                return Err(CheckError(format!(
+                    "sampler.batch_size: found {b} for {n} rows of data, expected at most {n}; lower it or set batch_size = \"full\""
+                )));
+            }
+            (Some(BatchSize::Rows(b)), _) => (*b, *b == n && s.batches != Batches::WithReplacement),
+        };
+        let metric = match (row.metric, s.blocks) {
+            (Metric::Fisher, Blocks::Diagonal) if row.metropolis => {
+                return Err(CheckError(
+                    "sampler.blocks: found \"diagonal\" beside method = \"mala\", expected \"full\"".into(),
+                ));
+            }
+            (Metric::Fisher, Blocks::Diagonal) => Metric::FisherDiagonal,
+            (m, _) => m,
+        };
+        let dense = metric == Metric::Fisher;
+        let metric_rows = match &s.fisher_rows {
+            _ if row.metropolis => MetricRows::Full,
+            _ if !matches!(metric, Metric::Fisher | Metric::FisherDiagonal) => MetricRows::Batch,
+            FisherRows::Named(RowsName::Full) => MetricRows::Full,
+            FisherRows::Named(RowsName::Batch) if full_batch => MetricRows::Full,
+            FisherRows::Named(RowsName::Batch) => MetricRows::Batch,
+            FisherRows::Rows(r) if *r == n => MetricRows::Full,
+            FisherRows::Rows(r) if (1..n).contains(r) => MetricRows::Sample(*r),
+            FisherRows::Rows(r) => {
+                return Err(CheckError(format!(
+                    "sampler.fisher_rows: found {r} for {n} rows of data, expected 1 to {n}, \"full\" or \"batch\""
+                )));
+            }
+        };
+        let noise = match s.noise {
+            Some(v) if row.metropolis && v != Noise::Full => {
+                return Err(CheckError(
+                    "sampler.noise: found a policy beside method = \"mala\", expected none; remove the key".into(),
+                ));
+            }
+            Some(v @ (Noise::Residual | Noise::Nominal)) if !dense => {
+                return Err(CheckError(format!(
+                    "sampler.noise: found \"{}\" with a metric that is not a dense Fisher matrix, expected \"full\" or \"none\"; set blocks = \"full\" and a method with a Fisher metric, or another noise",
+                    if v == Noise::Residual {
+                        "residual"
+                    } else {
+                        "nominal"
+                    }
+                )));
+            }
+            Some(v) => v,
+            None if !dense && row.noise == Noise::Residual => Noise::Full,
+            None => row.noise,
+        };
+        let integrator = match s.integrator {
+            Some(Integrator::Ou) if !dense => {
+                return Err(CheckError(
+                    "sampler.integrator: found \"ou\" with a metric that is not a dense Fisher matrix, for which 2ε − ε² is not exact on a Gaussian, expected \"euler\"".into(),
+                ));
+            }
+            Some(i) => i,
+            None if !dense => Integrator::Euler,
+            None => row.integrator,
+        };
+        let noise_rows = match s.noise_rows {
+            NoiseRows::Batch if s.batch_size == Some(BatchSize::Rows(1)) => {
+                return Err(CheckError(
+                    "sampler.noise_rows: found \"batch\" beside batch_size = 1, whose spread cannot be measured, expected \"fisher\" or a larger batch".into(),
+                ));
+            }
+            r => r,
+        };
+        let constant_metric = matches!(problem.likelihood, Likelihood::Gaussian { .. })
+            && s.fisher == FisherKind::Exact;
+        let correction = if !row.corrected || s.fisher_refresh > 1 || constant_metric {
+            CorrectionPlan::Off
+        } else {
+            match s.correction {
+                Correction::Off => CorrectionPlan::Off,
+                Correction::ClosedForm => CorrectionPlan::ClosedForm,
+                Correction::Auto if dense && p > 512 => CorrectionPlan::Probe(s.probes),
+                Correction::Auto => CorrectionPlan::ClosedForm,
+                Correction::Probe | Correction::FiniteDifference if !dense => {
+                    return Err(CheckError(
+                        "sampler.correction: found a random correction with a diagonal metric, whose closed form costs nothing, expected \"auto\", \"closed_form\" or \"off\"".into(),
+                    ));
+                }
+                Correction::Probe => CorrectionPlan::Probe(s.probes),
+                Correction::FiniteDifference => CorrectionPlan::FiniteDifference,
+            }
+        };
+        let plan = Plan {
+            seed: config.seed,
+            chains: config.run.chains,
+            n,
+            d: problem.design_columns(),
+            k,
+            h: problem.likelihood.outputs(),
+            p,
+            batch,
+            full_batch,
+            batches: s.batches,
+            metric,
+            fisher: s.fisher,
+            fisher_labels: s.fisher_labels,
+            metric_rows,
+            refresh: s.fisher_refresh,
+            noise,
+            noise_rows,
+            integrator,
+            correction,
+            kappa: s.target.kappa(),
+            temperature,
+            step_size: s.step_size.clone(),
+            damping: s.damping,
+            metropolis: row.metropolis,
+            jacobian: s.target == Target::Posterior,
+            storage: config.data.storage,
+            warmup: config.run.warmup,
+            draws: config.run.draws,
+            thin: config.run.thin,
+            method: s.method,
+        };
+        if plan.noise == Noise::Nominal {
+            plan.check_nominal()?;
+        }
+        Ok(plan)
+    }
+
+    /// ρ of the batch noise.
+    pub fn rho(&self) -> f64 {
+        if self.full_batch {
+            0.0
+        } else {
+            self.batches.rho(self.n, self.batch)
+        }
+    }
+
+    /// 2ε − ε² or 2ε: the factor of T·M in the noise budget.
+    pub fn budget(&self, epsilon: f64) -> f64 {
+        match self.integrator {
+            Integrator::Ou => 2.0 * epsilon - epsilon * epsilon,
+            Integrator::Euler => 2.0 * epsilon,
+        }
+    }
+
+    /// The temperature of minibatch noise alone: ρεN/(B(2−ε)), exact on a quadratic.
+    pub fn law_temperature(&self) -> f64 {
+        let e = self.step_size.initial();
+        self.rho() * e * self.n as f64 / (self.batch as f64 * (2.0 - e))
+    }
+
+    /// Rows of the metric, r.
+    pub fn metric_row_count(&self) -> usize {
+        match self.metric_rows {
+            MetricRows::Full => self.n,
+            MetricRows::Batch => self.batch,
+            MetricRows::Sample(r) => r,
+        }
+    }
+
+    /// Total steps of the run; the last kept draw is the state before the last step.
+    pub fn steps(&self) -> usize {
+        self.warmup + self.draws * self.thin
+    }
+
+    /// Whether the log density over all data comes with the step at no price.
+    pub fn full_log_density(&self) -> bool {
+        self.full_batch
+            || (self.metric_rows == MetricRows::Full
+                && self.refresh == 1
+                && matches!(self.metric, Metric::Fisher | Metric::FisherDiagonal))
+    }
+
+    fn check_nominal(&self) -> Result<(), CheckError> {
+        let e = self.step_size.initial();
+        let need = self.rho() * e * e * self.n as f64 / self.batch as f64;
+        let have = self.budget(e) * self.temperature;
+        if have >= need {
+            return Ok(());
+        }
+        let t_min = need / self.budget(e);
+        let b_min = (need * self.batch as f64 / have).ceil();
+        Err(CheckError(format!(
+            "sampler.temperature: found {} with batch_size = {} and step_size = {e}, whose minibatch noise alone is hotter, expected at least {t_min:.4} at this batch; raise temperature to {t_min:.4} or batch_size to {b_min:.0}, or lower step_size",
+            self.temperature, self.batch
+        )))
+    }
+
+    /// A mean cost of inverting a metric of few rows: E[M̂⁻¹]/M⁻¹ ≈ r/(r − P − 1); `None` when small.
+    pub fn metric_bias(&self) -> Option<f64> {
+        let (r, p) = (self.metric_row_count() as f64, self.p as f64);
+        let exact = self.metric_rows == MetricRows::Full && self.fisher != FisherKind::MonteCarlo;
+        if exact || self.metric != Metric::Fisher || r >= 20.0 * p {
+            return None;
+        }
+        Some(if r > p + 1.0 {
+            r / (r - p - 1.0)
+        } else {
+            f64::INFINITY
+        })
+    }
+
+    /// Floating-point operations of one step of one chain, in the order of theory: metric, factor, correction, rest.
+    pub fn flops_per_chain_step(&self) -> f64 {
+        let (b, r, p) = (
+            self.batch as f64,
+            self.metric_row_count() as f64,
+            self.p as f64,
+        );
+        let (d, h, k) = (self.d as f64, self.h as f64, self.k as f64);
+        let gradient = 4.0 * b * d * k;
+        let dense = self.metric == Metric::Fisher;
+        let per_metric = if dense {
+            r * d * d * h * (h + 1.0) / 2.0
+        } else {
+            2.0 * r * d * k
+        };
+        let factors = if self.noise == Noise::Residual {
+            2.0
+        } else {
+            1.0
+        };
+        let passes = match self.correction {
+            CorrectionPlan::FiniteDifference => 3.0,
+            _ => 1.0,
+        };
+        let factor = if dense {
+            p * p * p / 3.0 + 2.0 * p * p
+        } else {
+            p
+        };
+        let correction = match self.correction {
+            CorrectionPlan::ClosedForm if dense => {
+                r * d * d * h * (h + 1.0) / 2.0 + p * p * p / 3.0
+            }
+            CorrectionPlan::Probe(q) => f64::from(q) * (4.0 * r * d * k + p * p),
+            _ => 0.0,
+        };
+        gradient
+            + (per_metric + factor) * (factors + passes - 1.0) / f64::from(self.refresh)
+            + correction
+    }
+
+    /// The target ledger: which density, and how it is reached.
+    pub fn ledger(&self) -> Vec<(String, String)> {
+        let mut out: Vec<(String, String)> = Vec::new();
+        let mut say = |k: &str, v: String| out.push((k.to_string(), v));
+        let e = self.step_size.initial();
+        say("method", format!("{:?}", self.method).to_lowercase());
+        say(
+            "density",
+            match (self.noise, self.kappa == 1.0, self.correction) {
+                (Noise::None, ..) => "none promised: minibatch noise alone; near a minimum of a well-specified model the posterior at the law's temperature".into(),
+                (_, true, _) => "exp(-C/T)·|M|^{1/2}: the cost over the Riemannian volume (Jeffreys' prior when the priors are flat and damping is 0)".into(),
+                _ => "exp(-C/T) over the parameters as written".into(),
+            },
+        );
+        say(
+            "temperature",
+            if self.noise == Noise::None {
+                format!("{:.6} (the law)", self.law_temperature())
+            } else {
+                format!("{}", self.temperature)
+            },
+        );
+        say("kappa", format!("{}", self.kappa));
+        say(
+            "log_scale_jacobian",
+            if self.jacobian {
+                "included: draws follow the density over (β, σ)"
+            } else {
+                "left out: the volume carries the measure"
+            }
+            .into(),
+        );
+        say(
+            "metric",
+            match self.metric {
+                Metric::Fisher => format!("N·F + Λ, {:?} Fisher over {} rows, refreshed every {} steps, damping {}", self.fisher, self.metric_row_count(), self.refresh, self.damping),
+                Metric::FisherDiagonal => format!("diagonal of N·F + Λ, {:?} Fisher over {} rows, damping {}", self.fisher, self.metric_row_count(), self.damping),
+                Metric::Identity => "N·I in internal (centred and scaled) coordinates: step_size/N in the units of SGLD's literature".into(),
+                Metric::RmsProp => "N·(λ + √V), RMSProp in internal (centred and scaled) coordinates".into(),
+            },
+        );
+        say(
+            "correction",
+            match (self.correction, self.refresh, self.kappa == 1.0) {
+                _ if self.metropolis => "none needed: Metropolis test".into(),
+                (CorrectionPlan::Off, m, _) if m > 1 => {
+                    format!("off: the metric is frozen for {m} steps, a bias of order {m}·ε")
+                }
+                (CorrectionPlan::Off, ..) => "off".into(),
+                (CorrectionPlan::ClosedForm, ..) => "closed form, exact leverages".into(),
+                (CorrectionPlan::Probe(q), ..) => format!("{q} random probes a step"),
+                (CorrectionPlan::FiniteDifference, ..) => {
+                    format!("random finite difference, δ = {RFD_STEP} posterior sds")
+                }
+            },
+        );
+        say(
+            "noise",
+            format!("{:?}, {:?} budget at ε = {e}", self.noise, self.integrator).to_lowercase(),
+        );
+        if let Some(b) = self.metric_bias() {
+            say(
+                "metric_bias",
+                format!(
+                    "the inverse of a metric over {} rows is too large by a factor of about {b:.3}",
+                    self.metric_row_count()
+                ),
+            );
+        }
+        out
+    }
+}
+
+fn positive(key: &str, value: usize) -> Result<(), CheckError> {
+    if value > 0 {
+        return Ok(());
+    }
+    Err(CheckError(format!("{key}: found 0, expected 1 or more")))
+}
+
+fn check_step_size(step: &StepSize) -> Result<(), CheckError> {
+    let e = step.initial();
+    if !(e > 0.0 && e <= 1.0) {
+        return Err(CheckError(format!(
+            "sampler.step_size: found {e}, expected a number in (0, 1]; 0.1 to 0.5 suits most posteriors"
+        )));
+    }
+    match step {
+        StepSize::Schedule(Schedule::Polynomial { offset, power, .. })
+            if !(*offset > 0.0 && *power >= 0.0) =>
+        {
+            Err(CheckError(format!(
+                "sampler.step_size: found offset = {offset} and power = {power}, expected offset > 0 and power of 0 or more"
+            )))
+        }
+        StepSize::Schedule(Schedule::Cyclical { cycle, floor, .. })
+            if *cycle == 0 || !(0.0..=1.0).contains(floor) =>
+        {
+            Err(CheckError(format!(
+                "sampler.step_size: found cycle = {cycle} and floor = {floor}, expected cycle of 1 or more and floor in [0, 1]"
+            )))
+        }
+        _ => Ok(()),
+    }
+}

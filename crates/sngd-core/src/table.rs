@@ -1,0 +1,62 @@
+//! What a reader hands over: named numeric columns and one response.
+
+/// What to read of a file. Names are exactly as in the file's header.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableRequest {
+    /// The response column.
+    pub response: String,
+    /// Whether the response is read as labels (any text or number, mapped later) or as numbers.
+    pub response_kind: ResponseKind,
+    /// Feature columns in order; `None` means every column that is neither response nor trials.
+    pub features: Option<Vec<String>>,
+    /// The binomial's column of trials.
+    pub trials: Option<String>,
+}
+
+/// How the response column is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseKind {
+    /// Every cell must be a finite number.
+    Number,
+    /// Cells are category labels; numbers are labels too (`1` and `1.0` are the same label `1`).
+    Label,
+}
+
+/// The response of a table, one entry a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Response {
+    /// Finite numbers, `[N]`.
+    Numbers(Vec<f64>),
+    /// Index into `levels` for each row, `[N]`; levels sorted: numerically if all are numbers, else by text.
+    Labels {
+        /// Level of each row.
+        index: Vec<u32>,
+        /// The label of each level.
+        levels: Vec<String>,
+    },
+}
+
+/// Columns as read: all cells present and finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// Where it came from, for messages.
+    pub source: String,
+    /// Names of the features, `[D]`.
+    pub feature_names: Vec<String>,
+    /// Features, `[N,D]`, row-major.
+    pub features: Vec<f64>,
+    /// The response, `[N]`.
+    pub response: Response,
+    /// Trials of a binomial response, `[N]`.
+    pub trials: Option<Vec<f64>>,
+}
+
+impl Table {
+    /// Number of rows, N.
+    pub fn rows(&self) -> usize {
+        match &self.response {
+            Response::Numbers(v) => v.len(),
+            Response::Labels { index, .. } => index.len(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The native engine of sngd, generic over f32 and f64

@@ -1,0 +1,79 @@
+//! Mean, standard deviation and quantiles of the pooled draws.
+
+use crate::Draws;
+use crate::pool::Pool;
+
+/// Mean of all draws of all chains, in the units of the quantity. NaN if a draw is not finite or
+/// there are none.
+#[must_use]
+pub fn mean(draws: &Draws<'_>) -> f64 {
+    finite(draws).map_or(f64::NAN, |pool| centre(&pool.values))
+}
+
+/// Standard deviation of all draws of all chains about their common mean, with divisor `C n - 1`,
+/// in the units of the quantity. NaN if a draw is not finite or there are fewer than two.
+#[must_use]
+pub fn sd(draws: &Draws<'_>) -> f64 {
+    finite(draws).map_or(f64::NAN, |pool| variance(&pool.values).sqrt())
+}
+
+/// Quantile `prob` in [0, 1] of all draws of all chains, in the units of the quantity: linear
+/// interpolation between order statistics, type 7 of Hyndman and Fan (1996). NaN if a draw is not
+/// finite, there are none, or `prob` is no probability.
+#[must_use]
+pub fn quantile(draws: &Draws<'_>, prob: f64) -> f64 {
+    finite(draws).map_or(f64::NAN, |pool| quantile_sorted(&pool.sorted(), prob))
+}
+
+pub(crate) fn finite(draws: &Draws<'_>) -> Option<Pool> {
+    let pool = Pool::gather(draws);
+    (!pool.values.is_empty() && pool.view().non_finite().is_none()).then_some(pool)
+}
+
+/// Mean in two passes, so that a large offset costs no digits. NaN of nothing.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "counts of draws stay far below 2^53"
+)]
+pub(crate) fn centre(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let rough = values.iter().sum::<f64>() / n;
+    rough + values.iter().map(|x| x - rough).sum::<f64>() / n
+}
+
+/// Sample variance, divisor one less than the count. NaN below two values.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "counts of draws stay far below 2^53"
+)]
+pub(crate) fn variance(values: &[f64]) -> f64 {
+    if values.len() < 2 {
+        return f64::NAN;
+    }
+    let mean = centre(values);
+    values.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (values.len() - 1) as f64
+}
+
+/// Type 7 quantile of ascending values.
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the position lies in [0, len)"
+)]
+pub(crate) fn quantile_sorted(sorted: &[f64], prob: f64) -> f64 {
+    if sorted.is_empty() || !(0.0..=1.0).contains(&prob) {
+        return f64::NAN;
+    }
+    let at = (sorted.len() - 1) as f64 * prob;
+    let below = at.floor() as usize;
+    let share = at - at.floor();
+    let low = sorted[below];
+    let high = sorted[(below + 1).min(sorted.len() - 1)];
+    // Interpolate from the nearer end, as NumPy does: equal ends then give exactly their value.
+    if share < 0.5 {
+        low + (high - low) * share
+    } else {
+        high - (high - low) * (1.0 - share)
+    }
+}

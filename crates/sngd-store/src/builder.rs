@@ -1,0 +1,192 @@
+//! The table under construction: cells go in by row and slot, checked one by one.
+
+use sngd_core::table::{Response, ResponseKind, Table};
+
+use crate::data_error::{At, DataError, shown};
+use crate::label::LabelColumn;
+use crate::select::{Selection, Slot};
+
+/// Collects the selected cells; a reader calls [`TableBuilder::grow`] and then sets every cell of the new rows.
+pub(crate) struct TableBuilder {
+    path: String,
+    selection: Selection,
+    rows: usize,
+    features: Vec<f64>,
+    numbers: Vec<f64>,
+    labels: LabelColumn,
+    trials: Vec<f64>,
+}
+
+/// What is wrong with a cell, before it is known where.
+enum Fault {
+    Missing(String),
+    Text(String),
+    NotFinite(String),
+}
+
+impl TableBuilder {
+    pub fn new(path: &str, selection: Selection) -> Self {
+        Self {
+            path: path.into(),
+            selection,
+            rows: 0,
+            features: Vec::new(),
+            numbers: Vec::new(),
+            labels: LabelColumn::default(),
+            trials: Vec::new(),
+        }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// Reserves memory for exactly `rows` rows, or says that they do not fit.
+    pub fn reserve(&mut self, rows: u64) -> Result<(), DataError> {
+        let width = self.selection.feature_names.len();
+        let cells = usize::try_from(rows).ok().and_then(|rows| rows.checked_mul(width));
+        if cells.is_some_and(|cells| self.features.try_reserve_exact(cells).is_ok()) {
+            Ok(())
+        } else {
+            Err(DataError::TooLarge { path: self.path.clone(), rows, columns: self.selection.slots.len() })
+        }
+    }
+
+    /// Adds rows of zeros, to be set.
+    #[inline]
+    pub fn grow(&mut self, rows: usize) {
+        self.rows += rows;
+        self.features.resize(self.rows * self.selection.feature_names.len(), 0.0);
+        match self.selection.response_kind {
+            ResponseKind::Number => self.numbers.resize(self.rows, 0.0),
+            ResponseKind::Label => self.labels.grow(self.rows),
+        }
+        if self.selection.trials.is_some() {
+            self.trials.resize(self.rows, 0.0);
+        }
+    }
+
+    /// Sets a cell from text; `line` is where it stands, for messages.
+    #[inline]
+    pub fn set_text(&mut self, row: usize, slot: Slot, cell: &[u8], line: Option<u64>) -> Result<(), DataError> {
+        let cell = cell.trim_ascii();
+        if slot == Slot::Label {
+            if is_missing(cell) {
+                return Err(self.fault(row, slot, line, Fault::Missing(missing_in_words(cell))));
+            }
+            self.labels.set_text(row, cell);
+            return Ok(());
+        }
+        match number(cell) {
+            Ok(value) => self.put(row, slot, value),
+            Err(fault) => return Err(self.fault(row, slot, line, fault)),
+        }
+        Ok(())
+    }
+
+    /// Sets a cell from a number.
+    #[inline]
+    pub fn set_number(&mut self, row: usize, slot: Slot, value: f64) -> Result<(), DataError> {
+        if !value.is_finite() {
+            let fault = if value.is_nan() { Fault::Missing("NaN".into()) } else { Fault::NotFinite(value.to_string()) };
+            return Err(self.fault(row, slot, None, fault));
+        }
+        self.put(row, slot, value);
+        Ok(())
+    }
+
+    /// Sets a cell from an integer, which as a label keeps every digit.
+    #[inline]
+    pub fn set_integer(&mut self, row: usize, slot: Slot, value: i128) -> Result<(), DataError> {
+        match slot {
+            Slot::Label => self.labels.set_text(row, value.to_string().as_bytes()),
+            _ => self.put(row, slot, value as f64),
+        }
+        Ok(())
+    }
+
+    /// The error of a cell that the file marks as null.
+    pub fn null(&self, row: usize, slot: Slot) -> DataError {
+        self.fault(row, slot, None, Fault::Missing("null".into()))
+    }
+
+    #[inline]
+    fn put(&mut self, row: usize, slot: Slot, value: f64) {
+        match slot {
+            Slot::Feature(d) => self.features[row * self.selection.feature_names.len() + d] = value,
+            Slot::Number => self.numbers[row] = value,
+            Slot::Label => self.labels.set_number(row, value),
+            Slot::Trials => self.trials[row] = value,
+        }
+    }
+
+    #[cold]
+    fn fault(&self, row: usize, slot: Slot, line: Option<u64>, fault: Fault) -> DataError {
+        let (path, column) = (self.path.clone(), self.selection.name(slot).to_owned());
+        let at = At { row: row + 1, line };
+        match fault {
+            Fault::Missing(found) => {
+                let expected = if slot == Slot::Label { "a label" } else { "a finite number" };
+                DataError::Missing { path, at, column, found, expected }
+            }
+            Fault::Text(found) => DataError::Text { path, at, column, found },
+            Fault::NotFinite(found) => DataError::NotFinite { path, at, column, found },
+        }
+    }
+
+    /// The table, or the error of a file of `columns` columns without rows.
+    pub fn finish(self, columns: usize) -> Result<Table, DataError> {
+        if self.rows == 0 {
+            return Err(DataError::NoRows { path: self.path, columns });
+        }
+        let response = match self.selection.response_kind {
+            ResponseKind::Number => Response::Numbers(self.numbers),
+            ResponseKind::Label => {
+                let (index, levels) = self.labels.finish();
+                Response::Labels { index, levels }
+            }
+        };
+        Ok(Table {
+            source: self.path,
+            trials: self.selection.trials.is_some().then_some(self.trials),
+            feature_names: self.selection.feature_names,
+            features: self.features,
+            response,
+        })
+    }
+}
+
+#[inline]
+fn number(cell: &[u8]) -> Result<f64, Fault> {
+    match std::str::from_utf8(cell).ok().and_then(|text| text.parse::<f64>().ok()) {
+        Some(value) if value.is_finite() => Ok(value),
+        parsed => not_a_number(cell, parsed.is_some()),
+    }
+}
+
+#[cold]
+fn not_a_number(cell: &[u8], infinite: bool) -> Result<f64, Fault> {
+    if is_missing(cell) {
+        Err(Fault::Missing(missing_in_words(cell)))
+    } else if infinite {
+        Err(Fault::NotFinite(shown(cell)))
+    } else if cell.eq_ignore_ascii_case(b"true") {
+        Ok(1.0)
+    } else if cell.eq_ignore_ascii_case(b"false") {
+        Ok(0.0)
+    } else {
+        Err(Fault::Text(shown(cell)))
+    }
+}
+
+fn is_missing(cell: &[u8]) -> bool {
+    matches!(cell, b"" | b"NA" | b"N/A" | b"<NA>") || cell.eq_ignore_ascii_case(b"nan") || cell.eq_ignore_ascii_case(b"null")
+}
+
+fn missing_in_words(cell: &[u8]) -> String {
+    if cell.is_empty() { "empty".into() } else { shown(cell) }
+}

@@ -1,0 +1,285 @@
+//! What can be wrong with a data file, each as one sentence: where, what was found, what was expected, the remedy.
+
+use std::fmt;
+
+/// Where a cell is: the data row, counted from 1 without the header, and the line of a text file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At {
+    /// Data row, from 1.
+    pub row: usize,
+    /// Line of the file, from 1, where the file has lines.
+    pub line: Option<u64>,
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "row {} (line {line})", self.row),
+            None => write!(f, "row {}", self.row),
+        }
+    }
+}
+
+/// Why a data file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// No file at that path.
+    #[error(
+        "{path}: no such file was found where a data file was expected; check `path` under [data], which is relative \
+         to the run file"
+    )]
+    NotFound {
+        /// The file.
+        path: String,
+    },
+    /// The file is there but cannot be opened or read.
+    #[error("{path}: the file cannot be read ({detail}) where a readable data file was expected; check it and its permissions")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system said.
+        detail: String,
+    },
+    /// Not one of the known formats.
+    #[error(
+        "{path}: found {found} where .csv, .parquet, .npy or .npz was expected; convert the file to one of these, or \
+         rename it"
+    )]
+    Extension {
+        /// The file.
+        path: String,
+        /// The extension, in words.
+        found: String,
+    },
+    /// The content is not what the extension says.
+    #[error("{path}: found content that is not {format} as expected ({detail}); write the file again, or correct its extension")]
+    Malformed {
+        /// The file.
+        path: String,
+        /// The expected format.
+        format: &'static str,
+        /// What the parser said.
+        detail: String,
+    },
+    /// The header or the schema has no columns.
+    #[error("{path}: found no columns where a response column was expected; check that the file is complete")]
+    NoColumns {
+        /// The file.
+        path: String,
+    },
+    /// There are columns but no rows.
+    #[error("{path}: found {columns} columns but no data rows where at least one was expected; check that the file is complete")]
+    NoRows {
+        /// The file.
+        path: String,
+        /// Number of columns.
+        columns: usize,
+    },
+    /// A CSV header that has one field with another delimiter inside.
+    #[error(
+        "{path}, line 1: found one column whose name holds {delimiter} where commas were expected between columns; \
+         write the file again with commas"
+    )]
+    Delimiter {
+        /// The file.
+        path: String,
+        /// The likely delimiter, in words.
+        delimiter: &'static str,
+    },
+    /// A column has an empty name.
+    #[error(
+        "{path}: found no name for column {position} where every column is expected to have one; name it in the \
+         header, or remove it (it may be a row index)"
+    )]
+    UnnamedColumn {
+        /// The file.
+        path: String,
+        /// Position, from 1.
+        position: usize,
+    },
+    /// Two columns have the same name.
+    #[error(
+        "{path}: found the column name `{name}` twice, at columns {first} and {second}, where unique names were \
+         expected; rename one of them"
+    )]
+    DuplicateColumn {
+        /// The file.
+        path: String,
+        /// The name.
+        name: String,
+        /// First position, from 1.
+        first: usize,
+        /// Second position, from 1.
+        second: usize,
+    },
+    /// A requested column is not in the file.
+    #[error(
+        "{path}: found no column `{name}` where the {role} was expected; {}",
+        unknown_column_remedy(nearest.as_deref(), existing, *more)
+    )]
+    UnknownColumn {
+        /// The file.
+        path: String,
+        /// The name asked for.
+        name: String,
+        /// `response`, `feature` or `trials`.
+        role: &'static str,
+        /// The most similar name of the file, if any is similar.
+        nearest: Option<String>,
+        /// Up to ten names of the file.
+        existing: Vec<String>,
+        /// How many names are not listed.
+        more: usize,
+    },
+    /// One column is asked for twice.
+    #[error(
+        "{path}: found column `{name}` asked for both as {first} and as {second} where one use of a column was \
+         expected; correct [data] in the run file"
+    )]
+    UsedTwice {
+        /// The file.
+        path: String,
+        /// The column.
+        name: String,
+        /// First role.
+        first: &'static str,
+        /// Second role.
+        second: &'static str,
+    },
+    /// A CSV row has more or fewer cells than the header.
+    #[error(
+        "{path}, {at}: found {found} cells where the header has {expected}; correct the row, or quote the cells that \
+         hold commas"
+    )]
+    Ragged {
+        /// The file.
+        path: String,
+        /// The row.
+        at: At,
+        /// Cells in the row.
+        found: usize,
+        /// Columns of the header.
+        expected: usize,
+    },
+    /// A cell has no value.
+    #[error(
+        "{path}, {at}, column `{column}`: found a missing cell ({found}) where {} was expected; fill it in, or remove \
+         the row or the column",
+        expected
+    )]
+    Missing {
+        /// The file.
+        path: String,
+        /// The row.
+        at: At,
+        /// The column.
+        column: String,
+        /// The cell, in words.
+        found: String,
+        /// `a finite number` or `a label`.
+        expected: &'static str,
+    },
+    /// A numeric column holds something else.
+    #[error(
+        "{path}, {at}, column `{column}`: found the text `{found}` where a finite number was expected; correct the \
+         cell, or encode the column as numbers"
+    )]
+    Text {
+        /// The file.
+        path: String,
+        /// The row.
+        at: At,
+        /// The column.
+        column: String,
+        /// The cell, shortened.
+        found: String,
+    },
+    /// An infinite number, or one too large for a float64.
+    #[error(
+        "{path}, {at}, column `{column}`: found `{found}` where a finite number was expected; correct the cell, or \
+         remove the row"
+    )]
+    NotFinite {
+        /// The file.
+        path: String,
+        /// The row.
+        at: At,
+        /// The column.
+        column: String,
+        /// The cell.
+        found: String,
+    },
+    /// A whole column of a typed file has a type that cannot be used.
+    #[error("{path}, column `{column}`: found values of type {found} where {expected} were expected; convert the column, or leave it out of `features`")]
+    ColumnType {
+        /// The file.
+        path: String,
+        /// The column.
+        column: String,
+        /// Its type, as the file names it.
+        found: String,
+        /// What could be used.
+        expected: &'static str,
+    },
+    /// An array has the wrong number of dimensions.
+    #[error("{path}: found {array} of shape {found:?} where {expected} was expected; reshape it, or leave it out")]
+    Shape {
+        /// The file.
+        path: String,
+        /// The array, in words.
+        array: String,
+        /// Its shape.
+        found: Vec<u64>,
+        /// What could be used.
+        expected: &'static str,
+    },
+    /// Arrays of one `.npz` differ in length.
+    #[error(
+        "{path}: found {found} rows in array `{array}` where the {expected} rows of array `{first}` were expected; \
+         save arrays of one length, or list `features` without it"
+    )]
+    Lengths {
+        /// The file.
+        path: String,
+        /// The array that differs.
+        array: String,
+        /// Its rows.
+        found: u64,
+        /// The array it is compared with.
+        first: String,
+        /// Rows of that array.
+        expected: u64,
+    },
+    /// The table does not fit in memory.
+    #[error(
+        "{path}: found {rows} rows of {columns} selected columns where a table that fits in memory was expected; list \
+         fewer columns in `features`, or use a part of the rows"
+    )]
+    TooLarge {
+        /// The file.
+        path: String,
+        /// Rows.
+        rows: u64,
+        /// Selected columns.
+        columns: usize,
+    },
+}
+
+fn unknown_column_remedy(nearest: Option<&str>, existing: &[String], more: usize) -> String {
+    let list = existing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
+    match nearest {
+        Some(name) => format!("did you mean `{name}`? The columns are {list}{rest}"),
+        None => format!("choose one of the columns {list}{rest}"),
+    }
+}
+
+/// A cell as it is shown in a message: at most 40 characters, no line breaks.
+pub(crate) fn shown(cell: &[u8]) -> String {
+    let text = String::from_utf8_lossy(cell);
+    let mut short: String = text.chars().take(40).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(40).is_some() {
+        short.push('…');
+    }
+    short
+}

@@ -1,0 +1,116 @@
+//! A column of category labels: one index a row, and the sorted levels.
+
+use std::collections::HashMap;
+
+/// Labels as they are met; numbers are labels too, `1`, `1.0` and `+1` being the same one.
+#[derive(Debug, Default)]
+pub(crate) struct LabelColumn {
+    index: Vec<u32>,
+    levels: Vec<String>,
+    level_of: HashMap<String, u32>,
+    /// Level of each spelling met, so that a cell is looked up and not parsed.
+    level_of_spelling: HashMap<Box<[u8]>, u32>,
+}
+
+impl LabelColumn {
+    pub fn grow(&mut self, rows: usize) {
+        self.index.resize(rows, 0);
+    }
+
+    /// Notes the label of a row by its spelling; empty and missing cells are the caller's to refuse.
+    pub fn set_text(&mut self, row: usize, cell: &[u8]) {
+        let level = match self.level_of_spelling.get(cell) {
+            Some(&level) => level,
+            None => {
+                let level = self.level(canonical(&String::from_utf8_lossy(cell)));
+                self.level_of_spelling.insert(cell.into(), level);
+                level
+            }
+        };
+        self.index[row] = level;
+    }
+
+    pub fn set_number(&mut self, row: usize, value: f64) {
+        self.index[row] = self.level(canonical_number(value));
+    }
+
+    fn level(&mut self, label: String) -> u32 {
+        if let Some(&level) = self.level_of.get(&label) {
+            return level;
+        }
+        // A table has fewer than 2^32 rows with distinct labels long before memory ends.
+        let level = self.levels.len() as u32;
+        self.levels.push(label.clone());
+        self.level_of.insert(label, level);
+        level
+    }
+
+    /// Index and levels, the levels sorted numerically if all are numbers, else by text.
+    pub fn finish(self) -> (Vec<u32>, Vec<String>) {
+        let Self { mut index, levels, .. } = self;
+        let numbers: Option<Vec<f64>> = levels.iter().map(|level| finite(level)).collect();
+        let mut order: Vec<usize> = (0..levels.len()).collect();
+        match numbers {
+            Some(numbers) => {
+                order.sort_by(|&a, &b| numbers[a].total_cmp(&numbers[b]).then_with(|| levels[a].cmp(&levels[b])))
+            }
+            None => order.sort_by(|&a, &b| levels[a].cmp(&levels[b])),
+        }
+        let mut rank = vec![0_u32; levels.len()];
+        for (position, &level) in order.iter().enumerate() {
+            rank[level] = position as u32;
+        }
+        for level in &mut index {
+            *level = rank[*level as usize];
+        }
+        (index, order.into_iter().map(|level| levels[level].clone()).collect())
+    }
+}
+
+/// The one spelling of a label: integers and finite numbers in their shortest form, text as it is.
+fn canonical(text: &str) -> String {
+    if let Ok(integer) = text.parse::<i128>() {
+        return integer.to_string();
+    }
+    finite(text).map_or_else(|| text.to_owned(), canonical_number)
+}
+
+fn canonical_number(value: f64) -> String {
+    // Adding zero turns -0 into 0.
+    (value + 0.0).to_string()
+}
+
+fn finite(text: &str) -> Option<f64> {
+    text.parse::<f64>().ok().filter(|value| value.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_number_are_one_label() {
+        for text in ["1", "1.0", "+1", "01", "1e0"] {
+            assert_eq!(canonical(text), "1");
+        }
+        assert_eq!(canonical("-0.0"), "0");
+        assert_eq!(canonical("0.50"), "0.5");
+        assert_eq!(canonical("9007199254740993"), "9007199254740993");
+        assert_eq!(canonical("setosa"), "setosa");
+        assert_eq!(canonical("inf"), "inf");
+    }
+
+    #[test]
+    fn levels_sort_by_number_only_if_all_are_numbers() {
+        let sorted = |cells: &[&str]| {
+            let mut column = LabelColumn::default();
+            column.grow(cells.len());
+            for (row, cell) in cells.iter().enumerate() {
+                column.set_text(row, cell.as_bytes());
+            }
+            column.finish()
+        };
+        assert_eq!(sorted(&["10", "9", "-1", "9.0"]), (vec![2, 1, 0, 1], vec!["-1".into(), "9".into(), "10".into()]));
+        assert_eq!(sorted(&["10", "9", "b"]), (vec![0, 1, 2], vec!["10".into(), "9".into(), "b".into()]));
+    }
+}

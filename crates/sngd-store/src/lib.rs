@@ -1,0 +1,26 @@
+//! Reads CSV, Parquet and npy; writes and reads the Zarr trace.
+//!
+//! The first half turns a file into a [`sngd_core::table::Table`]: [`read_table`] and [`column_names`]. The second
+//! half is [`TraceWriter`], a [`sngd_core::trace::Sink`] that grows a Zarr v3 directory while a run goes on, and
+//! [`TraceReader`], which reads such a directory back, finished or not.
+
+mod builder;
+mod csv_table;
+mod data_error;
+mod label;
+mod npy_table;
+mod parquet_table;
+mod read;
+mod select;
+mod store_error;
+mod trace_arrays;
+mod trace_dir;
+mod trace_layout;
+mod trace_reader;
+mod trace_writer;
+
+pub use data_error::{At, DataError};
+pub use read::{column_names, read_table};
+pub use store_error::StoreError;
+pub use trace_reader::{Phase, Samples, StoredArray, TraceReader};
+pub use trace_writer::TraceWriter;

@@ -1,0 +1,76 @@
+//! The door to every data file: the extension chooses the reader.
+
+use std::fs::File;
+use std::path::Path;
+
+use sngd_core::table::{Table, TableRequest};
+
+use crate::data_error::DataError;
+use crate::{csv_table, npy_table, parquet_table};
+
+/// Reads the requested columns of a `.csv`, `.parquet`, `.npy` or `.npz` file; every cell is present and finite.
+///
+/// A `.npy` holds one array `[N,D]` whose columns are named `x0` to `x{D-1}`. In a `.npz` an array `[N]` is a column by
+/// its name and an array `X` of shape `[N,D]` gives the columns `X0` to `X{D-1}`. The words `true` and `false` are the
+/// numbers 1 and 0. Memory is that of the result; the file is streamed.
+///
+/// # Errors
+/// A [`DataError`] that names the file, and the row, line and column where there are such.
+pub fn read_table(path: &Path, request: &TableRequest) -> Result<Table, DataError> {
+    match Format::of(path)? {
+        Format::Csv => csv_table::read(path, request),
+        Format::Parquet => parquet_table::read(path, request),
+        Format::Npy => npy_table::read_npy(path, request),
+        Format::Npz => npy_table::read_npz(path, request),
+    }
+}
+
+/// Names of the columns of a data file, in the file's order; nothing but the header is read.
+///
+/// # Errors
+/// A [`DataError`] when the file cannot be opened, has no columns, or has unnamed or duplicate ones.
+pub fn column_names(path: &Path) -> Result<Vec<String>, DataError> {
+    match Format::of(path)? {
+        Format::Csv => csv_table::names(path),
+        Format::Parquet => parquet_table::names(path),
+        Format::Npy => npy_table::names_npy(path),
+        Format::Npz => npy_table::names_npz(path),
+    }
+}
+
+enum Format {
+    Csv,
+    Parquet,
+    Npy,
+    Npz,
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self, DataError> {
+        let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+        match extension.as_deref() {
+            Some("csv") => Ok(Self::Csv),
+            Some("parquet") => Ok(Self::Parquet),
+            Some("npy") => Ok(Self::Npy),
+            Some("npz") => Ok(Self::Npz),
+            Some(other) => {
+                Err(DataError::Extension { path: path.display().to_string(), found: format!("the extension .{other}") })
+            }
+            None => Err(DataError::Extension { path: path.display().to_string(), found: "no extension".into() }),
+        }
+    }
+}
+
+/// Opens a data file, with the two usual failures told apart.
+pub(crate) fn open(path: &Path) -> Result<File, DataError> {
+    let file = File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => DataError::NotFound { path: path.display().to_string() },
+        _ => DataError::Unreadable { path: path.display().to_string(), detail: error.to_string() },
+    })?;
+    match file.metadata() {
+        Ok(metadata) if metadata.is_dir() => {
+            Err(DataError::Unreadable { path: path.display().to_string(), detail: "it is a directory".into() })
+        }
+        _ => Ok(file),
+    }
+}

@@ -1,0 +1,1 @@
+//! Bayesian posterior sampling on the GPU with stochastic natural gradients

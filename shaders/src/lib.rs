@@ -1,0 +1,1 @@
+//! The WGSL kernels of sngd and the linker that composes them

@@ -1,0 +1,1 @@
+//! The test harness of sngd and its suites over both engines

@@ -1,0 +1,132 @@
+//! The command line of xtask.
+
+/// What was asked for.
+#[derive(Debug, PartialEq)]
+pub enum Task {
+    Help,
+    Setup,
+    Test(TestOptions),
+    Ci(TestOptions),
+    Long,
+    References(Vec<String>),
+    Bench(Vec<String>),
+    /// Internal: lists the Vulkan devices that the drivers in the environment offer.
+    Probe,
+    /// Internal: what cargo hands a test binary to, see `runner`.
+    RunIfGpu(Vec<String>),
+}
+
+/// How to run the tests.
+#[derive(Debug, Default, PartialEq)]
+pub struct TestOptions {
+    pub long: bool,
+    pub cpu_only: bool,
+    /// What follows `--`: handed to the test binaries, as `cargo test -- ...` does.
+    pub filter: Vec<String>,
+}
+
+/// Reads the arguments after `cargo xtask`.
+pub fn parse(arguments: &[String]) -> Result<Task, String> {
+    let Some((task, rest)) = arguments.split_first() else {
+        return Ok(Task::Help);
+    };
+    match task.as_str() {
+        "references" => return Ok(Task::References(without_separator(rest))),
+        "bench" => return Ok(Task::Bench(without_separator(rest))),
+        "run-if-gpu" => return Ok(Task::RunIfGpu(rest.to_vec())),
+        "test" => return Ok(Task::Test(test_options(rest)?)),
+        "ci" => return Ok(Task::Ci(test_options(rest)?)),
+        _ => {}
+    }
+    let found = match task.as_str() {
+        "help" | "-h" | "--help" => Task::Help,
+        "setup" => Task::Setup,
+        "long" => Task::Long,
+        "probe" => Task::Probe,
+        other => {
+            return Err(format!(
+                "there is no task '{other}'; `cargo xtask help` lists them"
+            ));
+        }
+    };
+    match rest.first() {
+        None => Ok(found),
+        Some(extra) => Err(format!(
+            "`{task}` takes no arguments, but was given '{extra}'"
+        )),
+    }
+}
+
+fn test_options(arguments: &[String]) -> Result<TestOptions, String> {
+    let mut options = TestOptions::default();
+    for (position, argument) in arguments.iter().enumerate() {
+        match argument.as_str() {
+            "--long" => options.long = true,
+            "--cpu-only" => options.cpu_only = true,
+            "--" => {
+                options.filter = arguments[position + 1..].to_vec();
+                break;
+            }
+            other => {
+                return Err(format!(
+                    "'{other}' is not an option of the tests: they take --long, --cpu-only and -- FILTER"
+                ));
+            }
+        }
+    }
+    Ok(options)
+}
+
+fn without_separator(arguments: &[String]) -> Vec<String> {
+    let skip = usize::from(arguments.first().is_some_and(|first| first == "--"));
+    arguments[skip..].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Task, String> {
+        parse(
+            &line
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn options_and_filter_are_told_apart() {
+        let expected = TestOptions {
+            long: true,
+            cpu_only: true,
+            filter: vec!["philox".into(), "--nocapture".into()],
+        };
+        assert_eq!(
+            read("test --long --cpu-only -- philox --nocapture"),
+            Ok(Task::Test(expected))
+        );
+        assert_eq!(read("test"), Ok(Task::Test(TestOptions::default())));
+        assert_eq!(read(""), Ok(Task::Help));
+    }
+
+    #[test]
+    fn the_rest_is_handed_on() {
+        let rest = vec!["--only".to_owned(), "pima".to_owned()];
+        assert_eq!(
+            read("references --only pima"),
+            Ok(Task::References(rest.clone()))
+        );
+        assert_eq!(
+            read("references -- --only pima"),
+            Ok(Task::References(rest))
+        );
+    }
+
+    #[test]
+    fn what_is_unknown_is_named() {
+        assert!(read("tset").unwrap_err().contains("'tset'")); // spellchecker:disable-line
+        assert!(read("test --fast").unwrap_err().contains("'--fast'"));
+        assert!(read("setup now").unwrap_err().contains("'now'"));
+    }
+}

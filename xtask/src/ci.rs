@@ -1,0 +1,81 @@
+//! What stands before the tests in CI: format, lints, spelling, licences.
+
+use crate::args::TestOptions;
+use crate::process::{self, capture, cargo, program};
+use crate::python::{Environment, Unready};
+use crate::steps::Steps;
+use crate::tests;
+use std::path::PathBuf;
+
+/// Every check, then the tests; one failure does not hide the next.
+fn run_checks(steps: &mut Steps) {
+    steps.run("rustfmt", || {
+        process::run(cargo().args(["fmt", "--all", "--check"]))
+    });
+    steps.run("clippy", || {
+        process::run(cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    });
+    // tools: one's own, else PyPI's ready-made ones
+    let environment = Environment::ready("tools", "tools.txt");
+    match tool("typos", &environment) {
+        Err(reason) => steps.skip("typos", &reason),
+        Ok(typos) => {
+            steps.run("typos", || process::run(&mut program(typos)));
+        }
+    }
+    match tool("cargo-deny", &environment) {
+        Err(reason) => {
+            steps.skip("licences", &reason);
+            steps.skip("advisories", &reason);
+        }
+        Ok(deny) => {
+            let checks = ["deny", "check", "bans", "licenses", "sources"];
+            steps.run("licences", || process::run(program(&deny).args(checks)));
+            advisories(steps, deny);
+        }
+    }
+}
+
+/// `cargo xtask ci`.
+pub fn run(options: &TestOptions) -> Result<(), String> {
+    let mut steps = Steps::default();
+    run_checks(&mut steps);
+    tests::run_in(&mut steps, options)
+}
+
+/// The advisory database comes over the network: without it the step is skipped, and says so.
+fn advisories(steps: &mut Steps, deny: PathBuf) {
+    if let Err(reason) = capture(program("git").args([
+        "ls-remote",
+        "--exit-code",
+        "https://github.com/RustSec/advisory-db",
+        "HEAD",
+    ])) {
+        return steps.skip(
+            "advisories",
+            &format!("the database is out of reach: {reason}"),
+        );
+    }
+    steps.run("advisories", || {
+        process::run(program(deny).args(["deny", "check", "advisories"]))
+    });
+}
+
+fn tool(name: &str, environment: &Result<Environment, Unready>) -> Result<PathBuf, String> {
+    if capture(program(name).arg("--version")).is_ok() {
+        return Ok(name.into());
+    }
+    match environment {
+        Ok(environment) => Ok(environment.program(name)),
+        Err(Unready::Absent(reason) | Unready::Broken(reason)) => {
+            Err(format!("not installed, nor to be had from PyPI: {reason}"))
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What CI and people run: `cargo xtask help`.
+//!
+//! One file holds one idea: `args` reads the command line, `setup` brings the machine to where the
+//! tests can run, `tests` runs them, `ci` puts the checks in front, `steps` keeps the books.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool that reports to a person"
+)]
+
+mod args;
+mod ci;
+mod os;
+mod probe;
+mod process;
+mod python;
+mod runner;
+mod setup;
+mod steps;
+mod swiftshader;
+mod tally;
+mod tests;
+mod vulkan;
+
+use args::Task;
+use process::cargo;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask TASK
+
+  test [--long] [--cpu-only] [-- FILTER]
+                  setup, then all tests: the workspace on one Vulkan driver, the GPU crates again on each other one
+  setup           finds Vulkan drivers; on Debian and Ubuntu installs lavapipe and fetches SwiftShader
+  ci              rustfmt, clippy, typos, cargo-deny, then test
+  long            the long statistical suites alone
+  references ...  makes the reference posteriors again (sngd-tests, binary `references`)
+  bench ...       the side-by-side runs: `sngd bench ...`
+  help            this page
+
+  --long          the long statistical suites as well
+  --cpu-only      no Vulkan device: only what runs on the CPU engine
+
+  VK_DRIVER_FILES=/path/icd.json cargo xtask test     tests on that driver as well, a real GPU's for example
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match args::parse(&arguments) {
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            return ExitCode::from(2);
+        }
+        Ok(Task::Help) => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Ok(Task::RunIfGpu(command)) => return runner::run_if_gpu(&command),
+        Ok(Task::Probe) => probe::print_devices(),
+        Ok(Task::Setup) => setup::drivers(false).map(|_| ()),
+        Ok(Task::Test(options)) => tests::run(&options),
+        Ok(Task::Ci(options)) => ci::run(&options),
+        Ok(Task::Long) => tests::run_long(),
+        Ok(Task::References(rest)) => process::run(
+            cargo()
+                .args([
+                    "run",
+                    "--release",
+                    "-p",
+                    "sngd-tests",
+                    "--bin",
+                    "references",
+                    "--",
+                ])
+                .args(rest),
+        ),
+        Ok(Task::Bench(rest)) => process::run(
+            cargo()
+                .args(["run", "--release", "-p", "sngd-cli", "--", "bench"])
+                .args(rest),
+        ),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

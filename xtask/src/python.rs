@@ -1,0 +1,76 @@
+//! Virtual environments under the target folder, made once and again when their list changes.
+
+use crate::process::{capture, in_ci, program, root, run, target};
+use std::path::{Path, PathBuf};
+
+/// The folder of a ready environment's programs.
+pub struct Environment {
+    programs: PathBuf,
+}
+
+/// Why there is no environment.
+pub enum Unready {
+    /// This machine lacks Python or the network: a step that needs it is skipped, loudly.
+    Absent(String),
+    /// CI has both, so there it is a failure.
+    Broken(String),
+}
+
+impl Environment {
+    /// `target/NAME` with what `xtask/python/LIST` pins.
+    pub fn ready(name: &str, list: &str) -> Result<Self, Unready> {
+        let wanted_file = root().join("xtask").join("python").join(list);
+        let wanted = std::fs::read_to_string(&wanted_file).map_err(|error| {
+            Unready::Broken(format!("{} cannot be read: {error}", wanted_file.display()))
+        })?;
+        let folder = target().join(name);
+        let stamp = folder.join("installed.txt");
+        let programs = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
+        let environment = Self { programs };
+        let works = || capture(program(environment.program("python")).arg("--version")).is_ok();
+        if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) && works() {
+            return Ok(environment);
+        }
+        let python = if cfg!(windows) { "python" } else { "python3" };
+        if let Err(reason) = capture(program(python).args(["-c", "import venv, ensurepip"])) {
+            return Err(Unready::Absent(format!("no Python 3 with venv: {reason}")));
+        }
+        make(&environment, python, &folder, &wanted_file).map_err(|reason| {
+            if in_ci() {
+                Unready::Broken(reason)
+            } else {
+                Unready::Absent(reason)
+            }
+        })?;
+        std::fs::write(&stamp, &wanted).map_err(|error| {
+            Unready::Broken(format!("{} cannot be written: {error}", stamp.display()))
+        })?;
+        Ok(environment)
+    }
+
+    /// The path of one of its programs.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs
+            .join(name)
+            .with_extension(std::env::consts::EXE_EXTENSION)
+    }
+}
+
+fn make(
+    environment: &Environment,
+    python: &str,
+    folder: &Path,
+    wanted: &Path,
+) -> Result<(), String> {
+    run(program(python).args(["-m", "venv", "--clear"]).arg(folder))?;
+    run(program(environment.program("python"))
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+        ])
+        .arg(wanted))
+}

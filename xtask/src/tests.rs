@@ -1,0 +1,175 @@
+//! Runs the tests: everything on the first driver, what touches a device again on each other one.
+
+use crate::args::TestOptions;
+use crate::process::{self, cargo, program, root, run_tests, target};
+use crate::python::{Environment, Unready};
+use crate::runner;
+use crate::setup;
+use crate::steps::Steps;
+use crate::tally::Tally;
+use crate::vulkan::{self, Driver};
+use std::process::Command;
+
+/// `cargo xtask test`.
+pub fn run(options: &TestOptions) -> Result<(), String> {
+    let mut steps = Steps::default();
+    run_in(&mut steps, options)
+}
+
+/// The test steps behind those already taken, then the summary of all.
+pub fn run_in(steps: &mut Steps, options: &TestOptions) -> Result<(), String> {
+    let mut tally = Tally::default();
+    take_steps(steps, options, &mut tally);
+    print!("{}", steps.summary());
+    let verdict = steps.verdict();
+    println!("{tally}");
+    verdict
+}
+
+/// `cargo xtask long`.
+pub fn run_long() -> Result<(), String> {
+    let drivers = setup::drivers(false)?;
+    let mut tally = Tally::default();
+    let outcome = run_tests(&mut long_suites(&drivers, drivers.first()), &mut tally);
+    println!("{tally}");
+    outcome
+}
+
+fn take_steps(steps: &mut Steps, options: &TestOptions, tally: &mut Tally) {
+    let Some(drivers) = steps.run("setup", || setup::drivers(options.cpu_only)) else {
+        return; // no device, and --cpu-only was not given
+    };
+    let whole = options.filter.is_empty();
+    let first = drivers.first();
+    // the one build of all that follows: the same selection has the same features and is not built again
+    let mut everything = cargo();
+    everything.args(["build", "--release", "--workspace", "--bins", "--tests"]);
+    let build = || process::run(&mut everything);
+    if steps.run("build", build).is_none() {
+        return;
+    }
+    if whole {
+        check_trace(steps);
+        let mut doc = on(&drivers, first, options.cpu_only);
+        doc.args([
+            "test",
+            "--release",
+            "--workspace",
+            "--doc",
+            "--no-fail-fast",
+        ]);
+        steps.run("doc tests", || run_tests(&mut doc, tally));
+    }
+    let name = first.map_or("tests".to_owned(), |driver| {
+        format!("tests on {}", driver.name)
+    });
+    let mut all = on(&drivers, first, options.cpu_only);
+    all.args([
+        "test",
+        "--release",
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--no-fail-fast",
+    ]);
+    all.arg("--").args(&options.filter);
+    steps.run(&name, || run_tests(&mut all, tally));
+    for driver in drivers.iter().skip(1) {
+        let name = format!("GPU tests on {}", driver.name);
+        steps.run(&name, || {
+            let mut gpu = on(&drivers, Some(driver), false);
+            gpu.arg("--config").arg(runner::config()?);
+            gpu.args([
+                "test",
+                "--release",
+                "--workspace",
+                "--lib",
+                "--bins",
+                "--tests",
+            ]);
+            gpu.args(["--no-fail-fast", "--"]).args(&options.filter);
+            run_tests(&mut gpu, tally)
+        });
+    }
+    if options.long {
+        let mut long = long_suites(&drivers, first);
+        steps.run("long suites", || run_tests(&mut long, tally));
+    }
+}
+
+/// A cargo that tests on one driver and knows of all.
+fn on(drivers: &[Driver], driver: Option<&Driver>, cpu_only: bool) -> Command {
+    let mut command = cargo();
+    command.env("SNGD_TEST_DRIVERS", vulkan::list(drivers));
+    match driver {
+        Some(driver) => {
+            command.env("SNGD_TEST_DRIVER", &driver.name);
+            command
+                .env("VK_DRIVER_FILES", &driver.file)
+                .env("VK_ICD_FILENAMES", &driver.file);
+        }
+        None if cpu_only => {
+            let nothing = target().join("vulkan").join("none.json");
+            command.env("SNGD_TEST_DRIVER", "none");
+            command
+                .env("VK_DRIVER_FILES", &nothing)
+                .env("VK_ICD_FILENAMES", &nothing);
+        }
+        None => {
+            command.env("SNGD_TEST_DRIVER", "native");
+        }
+    }
+    command
+}
+
+fn long_suites(drivers: &[Driver], driver: Option<&Driver>) -> Command {
+    let mut command = on(drivers, driver, false);
+    command.args([
+        "test",
+        "--release",
+        "-p",
+        "sngd-tests",
+        "--",
+        "--ignored",
+        "--nocapture",
+    ]);
+    command
+}
+
+/// Samples an example and lets Python read the trace as a user would.
+fn check_trace(steps: &mut Steps) {
+    const NAME: &str = "trace read by Python";
+    let environment = match Environment::ready("python", "requirements.txt") {
+        Ok(environment) => environment,
+        Err(Unready::Absent(reason)) => return steps.skip(NAME, &reason),
+        Err(Unready::Broken(reason)) => {
+            steps.run(NAME, || Err::<(), _>(reason));
+            return;
+        }
+    };
+    steps.run(NAME, || {
+        let binary = target()
+            .join("release")
+            .join("sngd")
+            .with_extension(std::env::consts::EXE_EXTENSION);
+        let trace = target().join("python-check.zarr");
+        process::run(
+            program(binary)
+                .args([
+                    "sample",
+                    "examples/breast-cancer.toml",
+                    "--force",
+                    "--quiet",
+                    "--out",
+                ])
+                .arg(&trace),
+        )?;
+        let script = root().join("crates/sngd-store/tests/python/read_trace.py");
+        process::run(
+            program(environment.program("python"))
+                .arg(script)
+                .arg(trace),
+        )
+    });
+}

@@ -1,0 +1,146 @@
+//! The Vulkan drivers of this machine: files that name a library, found where the loader looks.
+
+use crate::process::{capture, program, target};
+use std::path::{Path, PathBuf};
+
+/// A driver by the name that the tests know it by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Driver {
+    pub name: String,
+    pub file: PathBuf,
+}
+
+/// Where SwiftShader's two files are kept.
+pub fn swiftshader_folder() -> PathBuf {
+    target().join("vulkan").join("swiftshader")
+}
+
+/// The driver files worth testing on: lavapipe, SwiftShader, and whatever VK_DRIVER_FILES names.
+pub fn find() -> Vec<Driver> {
+    let named: Vec<PathBuf> = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"]
+        .iter()
+        .filter_map(std::env::var_os)
+        .flat_map(|list| std::env::split_paths(&list).collect::<Vec<_>>())
+        .filter_map(|file| file.canonicalize().ok())
+        .collect();
+    let mut standard = Vec::new();
+    let folders = [
+        "/usr/share/vulkan/icd.d",
+        "/etc/vulkan/icd.d",
+        "/usr/local/share/vulkan/icd.d",
+    ];
+    for folder in folders
+        .iter()
+        .map(Path::new)
+        .chain([swiftshader_folder().as_path()])
+    {
+        let Ok(entries) = std::fs::read_dir(folder) else {
+            continue;
+        };
+        let mut files: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|file| file.extension().is_some_and(|kind| kind == "json"))
+            .collect();
+        files.sort();
+        standard.extend(files);
+    }
+    choose(&named, &standard)
+}
+
+/// Software drivers first, lavapipe before SwiftShader; of several files for one name the first.
+fn choose(named: &[PathBuf], standard: &[PathBuf]) -> Vec<Driver> {
+    let mut drivers: Vec<Driver> = Vec::new();
+    let software = |name: &str| name == "lavapipe" || name == "swiftshader";
+    let known = standard.iter().filter(|file| software(&name_of(file)));
+    for file in named.iter().chain(known) {
+        let name = name_of(file);
+        if drivers.iter().all(|driver| driver.name != name) {
+            drivers.push(Driver {
+                name,
+                file: file.clone(),
+            });
+        }
+    }
+    drivers.sort_by_key(|driver| match driver.name.as_str() {
+        "lavapipe" => 0,
+        "swiftshader" => 1,
+        _ => 2,
+    });
+    drivers
+}
+
+/// `lvp_icd.x86_64.json` is lavapipe, `vk_swiftshader_icd.json` SwiftShader, `nvidia_icd.json` nvidia.
+fn name_of(file: &Path) -> String {
+    let stem = file
+        .file_name()
+        .map(|name| name.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
+    if stem.starts_with("lvp_icd") {
+        "lavapipe".into()
+    } else if stem.contains("swiftshader") {
+        "swiftshader".into()
+    } else {
+        stem.split(['.', '_']).next().unwrap_or_default().to_owned()
+    }
+}
+
+/// The list that the test harness reads: `lavapipe=/a.json;swiftshader=/b.json`.
+pub fn list(drivers: &[Driver]) -> String {
+    let pairs: Vec<String> = drivers
+        .iter()
+        .map(|driver| format!("{}={}", driver.name, driver.file.display()))
+        .collect();
+    pairs.join(";")
+}
+
+/// Asks a driver for its devices, in a process of its own: the loader reads the environment once.
+pub fn devices(driver: &Driver) -> Result<Vec<String>, String> {
+    let me =
+        std::env::current_exe().map_err(|error| format!("xtask cannot find itself: {error}"))?;
+    let mut probe = program(me);
+    probe.arg("probe");
+    for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
+        probe.env(variable, &driver.file);
+    }
+    let names: Vec<String> = capture(&mut probe)?.lines().map(str::to_owned).collect();
+    if names.is_empty() {
+        return Err(format!("{} offers no device", driver.file.display()));
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(names: &[&str]) -> Vec<PathBuf> {
+        names.iter().map(PathBuf::from).collect()
+    }
+
+    #[test]
+    fn drivers_are_named_ordered_and_listed() {
+        let standard = paths(&[
+            "/usr/share/vulkan/icd.d/intel_icd.x86_64.json",
+            "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json",
+            "/etc/vulkan/icd.d/lvp_icd.i686.json",
+            "/w/target/vulkan/swiftshader/vk_swiftshader_icd.json",
+        ]);
+        let found = choose(&[], &standard);
+        assert_eq!(
+            list(&found),
+            "lavapipe=/usr/share/vulkan/icd.d/lvp_icd.x86_64.json;\
+             swiftshader=/w/target/vulkan/swiftshader/vk_swiftshader_icd.json"
+        );
+    }
+
+    #[test]
+    fn a_driver_that_was_named_joins_in_and_wins_over_the_standard_file() {
+        let named = paths(&["/opt/nvidia_icd.json", "/opt/mesa/lvp_icd.json"]);
+        let standard = paths(&["/usr/share/vulkan/icd.d/lvp_icd.x86_64.json"]);
+        assert_eq!(
+            list(&choose(&named, &standard)),
+            "lavapipe=/opt/mesa/lvp_icd.json;nvidia=/opt/nvidia_icd.json"
+        );
+        assert_eq!(list(&choose(&[], &[])), "");
+    }
+}
