@@ -1,1 +1,8 @@
-//! The test harness of sngd and its suites over both engines
+//! The test harness of sngd: reference posteriors that we did not write, and one way to drive either engine.
+//!
+//! Suites live in `tests/`; each runs over every engine that this machine has.
+
+pub mod cases;
+pub mod compare;
+pub mod drive;
+pub mod refs;

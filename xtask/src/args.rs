@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_named() {
-        assert!(read("tset").unwrap_err().contains("'tset'")); // spellchecker:disable-line
+        assert!(read("tset").unwrap_err().contains("'tset'"));
         assert!(read("test --fast").unwrap_err().contains("'--fast'"));
         assert!(read("setup now").unwrap_err().contains("'now'"));
     }

@@ -42,7 +42,7 @@ cargo xtask TASK
   --long          the long statistical suites as well
   --cpu-only      no Vulkan device: only what runs on the CPU engine
 
-  VK_DRIVER_FILES=/path/icd.json cargo xtask test     tests on that driver as well, a real GPU's for example
+  VK_DRIVER_FILES=/path/icd.json cargo xtask test     tests on that driver as well
 ";
 
 fn main() -> ExitCode {

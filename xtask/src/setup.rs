@@ -24,12 +24,12 @@ pub fn drivers(cpu_only: bool) -> Result<Vec<Driver>, String> {
         );
         return Ok(Vec::new());
     }
-    let mut found = answering();
+    let mut found = vulkan::answering();
     let missing = |found: &[Driver], name: &str| found.iter().all(|driver| driver.name != name);
     let (lavapipe, swift) = (missing(&found, "lavapipe"), missing(&found, "swiftshader"));
     if lavapipe || swift {
         install(lavapipe, swift);
-        found = answering();
+        found = vulkan::answering();
     }
     for driver in &found {
         let names = vulkan::devices(driver)?.join(", ");
@@ -49,19 +49,6 @@ pub fn drivers(cpu_only: bool) -> Result<Vec<Driver>, String> {
         ));
     }
     Ok(found)
-}
-
-/// The driver files found, less those that offer no device.
-fn answering() -> Vec<Driver> {
-    let mut drivers = vulkan::find();
-    drivers.retain(|driver| match vulkan::devices(driver) {
-        Ok(_) => true,
-        Err(reason) => {
-            eprintln!("!! {} does not answer: {reason}", driver.name);
-            false
-        }
-    });
-    drivers
 }
 
 /// Installs by apt-get what it can; each thing that does not work is said, and the caller looks again.

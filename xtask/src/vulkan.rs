@@ -15,52 +15,63 @@ pub fn swiftshader_folder() -> PathBuf {
     target().join("vulkan").join("swiftshader")
 }
 
-/// The driver files worth testing on: lavapipe, SwiftShader, and whatever VK_DRIVER_FILES names.
-pub fn find() -> Vec<Driver> {
-    let named: Vec<PathBuf> = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"]
+/// The drivers that offer a device: software ones, a real GPU's, and whatever VK_DRIVER_FILES names.
+pub fn answering() -> Vec<Driver> {
+    let mut found: Vec<Driver> = Vec::new();
+    for driver in order(named_files(), standard_files()) {
+        if found.iter().all(|other| other.name != driver.name) && devices(&driver).is_ok() {
+            found.push(driver);
+        }
+    }
+    found
+}
+
+/// The files that the environment names.
+fn named_files() -> Vec<PathBuf> {
+    ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"]
         .iter()
         .filter_map(std::env::var_os)
         .flat_map(|list| std::env::split_paths(&list).collect::<Vec<_>>())
         .filter_map(|file| file.canonicalize().ok())
-        .collect();
-    let mut standard = Vec::new();
-    let folders = [
+        .collect()
+}
+
+/// The files in the loader's folders and our own.
+fn standard_files() -> Vec<PathBuf> {
+    let loader = [
         "/usr/share/vulkan/icd.d",
         "/etc/vulkan/icd.d",
         "/usr/local/share/vulkan/icd.d",
     ];
-    for folder in folders
+    let mut files = Vec::new();
+    for folder in loader
         .iter()
-        .map(Path::new)
-        .chain([swiftshader_folder().as_path()])
+        .map(PathBuf::from)
+        .chain([swiftshader_folder()])
     {
         let Ok(entries) = std::fs::read_dir(folder) else {
             continue;
         };
-        let mut files: Vec<PathBuf> = entries
+        let mut inside: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|file| file.extension().is_some_and(|kind| kind == "json"))
             .collect();
-        files.sort();
-        standard.extend(files);
+        inside.sort();
+        files.extend(inside);
     }
-    choose(&named, &standard)
+    files
 }
 
-/// Software drivers first, lavapipe before SwiftShader; of several files for one name the first.
-fn choose(named: &[PathBuf], standard: &[PathBuf]) -> Vec<Driver> {
-    let mut drivers: Vec<Driver> = Vec::new();
-    let software = |name: &str| name == "lavapipe" || name == "swiftshader";
-    let known = standard.iter().filter(|file| software(&name_of(file)));
-    for file in named.iter().chain(known) {
-        let name = name_of(file);
-        if drivers.iter().all(|driver| driver.name != name) {
-            drivers.push(Driver {
-                name,
-                file: file.clone(),
-            });
-        }
-    }
+/// Lavapipe, SwiftShader, then the rest; files that were named before those of the same name that were found.
+fn order(named: Vec<PathBuf>, standard: Vec<PathBuf>) -> Vec<Driver> {
+    let mut drivers: Vec<Driver> = named
+        .into_iter()
+        .chain(standard)
+        .map(|file| Driver {
+            name: name_of(&file),
+            file,
+        })
+        .collect();
     drivers.sort_by_key(|driver| match driver.name.as_str() {
         "lavapipe" => 0,
         "swiftshader" => 1,
@@ -122,25 +133,26 @@ mod tests {
         let standard = paths(&[
             "/usr/share/vulkan/icd.d/intel_icd.x86_64.json",
             "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json",
-            "/etc/vulkan/icd.d/lvp_icd.i686.json",
             "/w/target/vulkan/swiftshader/vk_swiftshader_icd.json",
         ]);
-        let found = choose(&[], &standard);
         assert_eq!(
-            list(&found),
+            list(&order(Vec::new(), standard)),
             "lavapipe=/usr/share/vulkan/icd.d/lvp_icd.x86_64.json;\
-             swiftshader=/w/target/vulkan/swiftshader/vk_swiftshader_icd.json"
+             swiftshader=/w/target/vulkan/swiftshader/vk_swiftshader_icd.json;\
+             intel=/usr/share/vulkan/icd.d/intel_icd.x86_64.json"
         );
+        assert_eq!(list(&[]), "");
     }
 
     #[test]
-    fn a_driver_that_was_named_joins_in_and_wins_over_the_standard_file() {
+    fn a_driver_that_was_named_comes_before_the_standard_file() {
         let named = paths(&["/opt/nvidia_icd.json", "/opt/mesa/lvp_icd.json"]);
         let standard = paths(&["/usr/share/vulkan/icd.d/lvp_icd.x86_64.json"]);
         assert_eq!(
-            list(&choose(&named, &standard)),
-            "lavapipe=/opt/mesa/lvp_icd.json;nvidia=/opt/nvidia_icd.json"
+            list(&order(named, standard)),
+            "lavapipe=/opt/mesa/lvp_icd.json;\
+             lavapipe=/usr/share/vulkan/icd.d/lvp_icd.x86_64.json;\
+             nvidia=/opt/nvidia_icd.json"
         );
-        assert_eq!(list(&choose(&[], &[])), "");
     }
 }

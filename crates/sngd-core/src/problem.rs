@@ -80,6 +80,25 @@ impl Problem {
         self.transform.parameters()
     }
 
+    /// Everything but the design, for an engine that keeps its own copy of that.
+    pub fn clone_without_design(&self) -> Problem {
+        Problem {
+            likelihood: self.likelihood,
+            transform: self.transform.clone(),
+            x: Vec::new(),
+            y: self.y.clone(),
+            trials: self.trials.clone(),
+            priors: self.priors.clone(),
+            scale_prior: self.scale_prior,
+            columns: self.columns.clone(),
+            intercept: self.intercept,
+            classes: self.classes.clone(),
+            log_norm: self.log_norm,
+            held_out: None,
+            source: self.source.clone(),
+        }
+    }
+
     /// The response of row i.
     #[inline]
     pub fn observed(&self, i: usize) -> Observed<f64> {

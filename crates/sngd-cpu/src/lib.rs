@@ -1,1 +1,18 @@
-//! The native engine of sngd, generic over f32 and f64
+//! The native engine of sngd, generic over f32 and f64. In f64 it is the oracle that the GPU engine is laid against;
+//! in f32 it is what people without a GPU use.
+//!
+//! `engine` schedules chains over threads; `step` is one step of one chain; `pass` goes over rows; `dense` is the
+//! linear algebra; `map` finds the mode and `preflight` asks there whether a noise budget can be met.
+
+pub mod dense;
+mod diagonal;
+pub mod engine;
+mod mala;
+pub mod map;
+pub mod pass;
+pub mod preflight;
+pub mod resident;
+mod step;
+
+pub use engine::CpuEngine;
+pub use resident::Scalar;

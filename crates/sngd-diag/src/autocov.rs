@@ -19,10 +19,6 @@ thread_local! {
 /// By Fourier transform, padded so that lags do not wrap. Only the average is wanted, so the power
 /// spectra are summed and transformed back once; and two real chains travel as one complex one,
 /// since the real part of the transform of |Z|^2 is the sum of both autocovariances.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "counts of draws stay far below 2^53"
-)]
 pub(crate) fn mean_autocovariance(pool: &Pool) -> Vec<f64> {
     let draws = pool.draws;
     let length = smooth_length(2 * draws);
@@ -84,7 +80,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[allow(clippy::cast_precision_loss, reason = "small counts")]
     fn equals_the_sum_over_lagged_products() {
         for (chains, draws) in [(1, 2), (1, 7), (2, 8), (3, 31), (5, 100)] {
             let values: Vec<f64> = (0..chains * draws)

@@ -215,7 +215,8 @@ impl<'a> Draws<'a> {
     /// Why no diagnostic of these draws can be trusted, if so.
     ///
     /// Asked in this order: a draw that is not finite, fewer than four draws, all draws equal, a
-    /// chain that never moved, a chain of 20 or more draws whose second half never moved.
+    /// chain that never moved, a chain of 20 or more draws whose second half stands at a value
+    /// that no other draw has.
     #[must_use]
     pub fn fault(&self) -> Option<Reason> {
         self.non_finite().or_else(|| {
@@ -274,7 +275,13 @@ impl<'a> Draws<'a> {
             let value = self.get(chain, self.draws - 1);
             let run = self.chain(chain).rev().take_while(|&x| x == value).count();
             let from = self.draws - run;
-            (2 * run >= self.draws).then_some(Reason::Froze { chain, from, value })
+            if 2 * run < self.draws {
+                return None;
+            }
+            // Of a quantity with few values, such as a rare event, a long run is no freeze.
+            let equal = |c| self.chain(c).filter(|&x| x == value).count();
+            let met = (0..self.chains).map(equal).sum::<usize>() > run;
+            (!met).then_some(Reason::Froze { chain, from, value })
         })
     }
 }

@@ -72,15 +72,18 @@ fn below(pool: &Pool, quantile: f64) -> f64 {
 }
 
 /// Effective sample size of chains taken as they are (split beforehand).
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "counts of draws stay far below 2^53"
-)]
 pub(crate) fn ess(pool: &Pool) -> f64 {
-    let first = pool.values[0];
-    if pool.values.iter().all(|&x| x == first) {
+    let low = pool.values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = pool
+        .values
+        .iter()
+        .copied()
+        .fold(f64::NEG_INFINITY, f64::max);
+    if low == high {
         return f64::NAN;
     }
+    // On [0, 1] no square can overflow or vanish.
+    let pool = &pool.map(|x| (x - low) / (high - low));
     let draws = pool.draws as f64;
     let total = pool.chains as f64 * draws;
     let autocov = mean_autocovariance(pool);

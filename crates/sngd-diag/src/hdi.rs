@@ -18,12 +18,6 @@ pub fn hdi(draws: &Draws<'_>, prob: f64) -> (f64, f64) {
 }
 
 /// The same of ascending values.
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the share lies in (0, 1]"
-)]
 pub(crate) fn narrowest(sorted: &[f64], prob: f64) -> (f64, f64) {
     if sorted.is_empty() || !(prob > 0.0 && prob <= 1.0) {
         return (f64::NAN, f64::NAN);

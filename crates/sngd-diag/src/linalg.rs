@@ -136,7 +136,6 @@ mod tests {
 
     /// The second-difference matrix has eigenvalues 2 - 2 cos(k pi / (P + 1)).
     #[test]
-    #[allow(clippy::cast_precision_loss, reason = "small sizes")]
     fn second_differences_and_their_inverse() {
         for p in [1usize, 2, 3, 10, 33] {
             let mut a = vec![0.0; p * p];

@@ -20,7 +20,8 @@ pub fn mcse_mean(draws: &Draws<'_>) -> f64 {
 /// root (Kenney and Keeping 1951; Vehtari et al. 2021, section 4.4). Exact for no shape of
 /// distribution, sound for any with a fourth moment.
 ///
-/// NaN where [`Draws::fault`] has a reason.
+/// 0 if all draws lie equally far from the mean, as balanced draws of two values do. NaN where
+/// [`Draws::fault`] has a reason.
 #[must_use]
 pub fn mcse_sd(draws: &Draws<'_>) -> f64 {
     Pool::checked(draws).map_or(f64::NAN, |pool| of_sd(&pool))
@@ -35,5 +36,8 @@ pub(crate) fn of_sd(pool: &Pool) -> f64 {
     let mean = centre(&squares.values);
     // The spread of d relative to its mean, so that no fourth power is ever formed.
     let spread = centre(&squares.map(|d| (d / mean - 1.0) * (d / mean - 1.0)).values);
+    if spread == 0.0 {
+        return 0.0;
+    }
     (spread / ess(&squares.split()) * mean / 4.0).sqrt()
 }

@@ -29,10 +29,6 @@ pub struct FisherMismatch {
 /// # Errors
 /// [`DiagError::Empty`] if `p` is 0, [`DiagError::Length`] unless both hold P^2 values,
 /// [`DiagError::NonFinite`], and [`DiagError::NotPositiveDefinite`] if F has no Cholesky factor.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "numbers of parameters stay far below 2^53"
-)]
 pub fn fisher_mismatch(
     fisher: &[f64],
     sigma_g: &[f64],

@@ -31,10 +31,6 @@ pub(crate) fn finite(draws: &Draws<'_>) -> Option<Pool> {
 }
 
 /// Mean in two passes, so that a large offset costs no digits. NaN of nothing.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "counts of draws stay far below 2^53"
-)]
 pub(crate) fn centre(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let rough = values.iter().sum::<f64>() / n;
@@ -42,10 +38,6 @@ pub(crate) fn centre(values: &[f64]) -> f64 {
 }
 
 /// Sample variance, divisor one less than the count. NaN below two values.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "counts of draws stay far below 2^53"
-)]
 pub(crate) fn variance(values: &[f64]) -> f64 {
     if values.len() < 2 {
         return f64::NAN;
@@ -55,12 +47,6 @@ pub(crate) fn variance(values: &[f64]) -> f64 {
 }
 
 /// Type 7 quantile of ascending values.
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the position lies in [0, len)"
-)]
 pub(crate) fn quantile_sorted(sorted: &[f64], prob: f64) -> f64 {
     if sorted.is_empty() || !(0.0..=1.0).contains(&prob) {
         return f64::NAN;

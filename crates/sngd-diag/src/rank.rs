@@ -54,10 +54,6 @@ impl Order {
     ///
     /// With average rank r (from 1) among S values the score is the normal quantile of
     /// (r - 3/8) / (S + 1/4), Blom's choice and equation 14 of Vehtari et al. (2021).
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "counts of draws stay far below 2^53"
-    )]
     pub(crate) fn scores(&self) -> Vec<f64> {
         let normal = Normal::standard();
         let count = self.0.len() as f64;

@@ -38,7 +38,8 @@ pub enum Reason {
         /// How many further chains never moved.
         others: usize,
     },
-    /// A chain of 20 or more draws stopped moving in its first half.
+    /// A chain of 20 or more draws stopped moving in its first half, at a value that no other
+    /// draw has.
     Froze {
         /// First chain that stopped.
         chain: usize,

@@ -27,10 +27,6 @@ pub fn rhat(draws: &Draws<'_>) -> f64 {
 }
 
 /// R-hat of chains taken as they are.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "counts of draws stay far below 2^53"
-)]
 pub(crate) fn plain(pool: &Pool) -> f64 {
     let draws = pool.draws as f64;
     let (means, variances): (Vec<_>, Vec<_>) = (0..pool.chains)

@@ -40,10 +40,6 @@ pub struct Temperature {
 /// [`DiagError::Empty`] with no chains or parameters, [`DiagError::Length`] if the shapes do not
 /// fit, [`DiagError::NonFinite`] for the metric. A draw that is not finite is no error: it gives NaN
 /// and the reason.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "counts of draws stay far below 2^53"
-)]
 pub fn temperature_covariance<'a>(
     block: impl Into<Values<'a>>,
     draws: usize,
@@ -127,10 +123,6 @@ pub fn temperature_covariance<'a>(
 ///
 /// # Errors
 /// [`DiagError::Empty`] if `p` is 0, [`DiagError::NonFinite`] for the cost at the mode.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "numbers of parameters stay far below 2^53"
-)]
 pub fn temperature_cost(
     costs: &Draws<'_>,
     cost_at_mode: f64,
@@ -166,10 +158,6 @@ pub fn temperature_cost(
 /// is 1 for rows drawn with replacement and (N - B) / (N - 1) without. Infinite at a step of 2,
 /// where the chain stops contracting; NaN outside [0, 2], without data or without a batch.
 #[must_use]
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "numbers of rows stay far below 2^53"
-)]
 pub fn law_temperature(epsilon: f64, n: usize, b: usize, rho: f64) -> f64 {
     if !(0.0..=2.0).contains(&epsilon) || n == 0 || b == 0 {
         return f64::NAN;
@@ -182,10 +170,6 @@ pub fn law_temperature(epsilon: f64, n: usize, b: usize, rho: f64) -> f64 {
 ///
 /// NaN for a negative step, without data or without a batch.
 #[must_use]
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "numbers of rows stay far below 2^53"
-)]
 pub fn small_step_temperature(epsilon: f64, n: usize, b: usize) -> f64 {
     if epsilon.is_nan() || epsilon < 0.0 || n == 0 || b == 0 {
         return f64::NAN;

@@ -69,7 +69,7 @@ fn sets() -> Vec<Set> {
             }
         })
         .collect();
-    assert_eq!(sets.len(), 24);
+    assert_eq!(sets.len(), 25);
     sets
 }
 

@@ -47,6 +47,8 @@ def cases():
     yield "a large offset", 1e6 + rng.normal(size=(2, 100))
     for draws in range(4, 13):
         yield f"{draws} draws", rng.normal(size=(2, draws))
+    # Here the draws run out at a pair of lags whose sum is positive though its even lag is not.
+    yield "a negative last lag", np.random.default_rng(44).normal(size=(2, 12))
     yield "many short chains", rng.normal(size=(32, 6)) + np.repeat(rng.normal(size=8), 4)[:, None]
 
 

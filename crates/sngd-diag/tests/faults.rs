@@ -174,6 +174,15 @@ fn flat_tails_have_no_sample_size() {
 }
 
 #[test]
+fn balanced_draws_of_two_values() {
+    let values: Vec<_> = (0..200)
+        .map(|i| if i * 7 % 10 < 5 { 1.0 } else { -1.0 })
+        .collect();
+    let row = row_of(&values, 4);
+    assert_eq!((row.mean, row.mcse_sd, row.reason), (0.0, 0.0, None));
+}
+
+#[test]
 fn squares_that_overflow_are_told() {
     let values: Vec<_> = moving().iter().map(|x| x * 1e200).collect();
     let row = row_of(&values, CHAINS);

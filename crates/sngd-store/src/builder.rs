@@ -41,18 +41,20 @@ impl TableBuilder {
         self.rows
     }
 
-    pub fn selection(&self) -> &Selection {
-        &self.selection
-    }
-
     /// Reserves memory for exactly `rows` rows, or says that they do not fit.
     pub fn reserve(&mut self, rows: u64) -> Result<(), DataError> {
         let width = self.selection.feature_names.len();
-        let cells = usize::try_from(rows).ok().and_then(|rows| rows.checked_mul(width));
+        let cells = usize::try_from(rows)
+            .ok()
+            .and_then(|rows| rows.checked_mul(width));
         if cells.is_some_and(|cells| self.features.try_reserve_exact(cells).is_ok()) {
             Ok(())
         } else {
-            Err(DataError::TooLarge { path: self.path.clone(), rows, columns: self.selection.slots.len() })
+            Err(DataError::TooLarge {
+                path: self.path.clone(),
+                rows,
+                columns: self.selection.slots.len(),
+            })
         }
     }
 
@@ -60,7 +62,8 @@ impl TableBuilder {
     #[inline]
     pub fn grow(&mut self, rows: usize) {
         self.rows += rows;
-        self.features.resize(self.rows * self.selection.feature_names.len(), 0.0);
+        self.features
+            .resize(self.rows * self.selection.feature_names.len(), 0.0);
         match self.selection.response_kind {
             ResponseKind::Number => self.numbers.resize(self.rows, 0.0),
             ResponseKind::Label => self.labels.grow(self.rows),
@@ -70,20 +73,20 @@ impl TableBuilder {
         }
     }
 
-    /// Sets a cell from text; `line` is where it stands, for messages.
+    /// Sets a cell from text.
     #[inline]
-    pub fn set_text(&mut self, row: usize, slot: Slot, cell: &[u8], line: Option<u64>) -> Result<(), DataError> {
+    pub fn set_text(&mut self, row: usize, slot: Slot, cell: &[u8]) -> Result<(), DataError> {
         let cell = cell.trim_ascii();
         if slot == Slot::Label {
             if is_missing(cell) {
-                return Err(self.fault(row, slot, line, Fault::Missing(missing_in_words(cell))));
+                return Err(self.fault(row, slot, Fault::Missing(missing_in_words(cell))));
             }
             self.labels.set_text(row, cell);
             return Ok(());
         }
         match number(cell) {
             Ok(value) => self.put(row, slot, value),
-            Err(fault) => return Err(self.fault(row, slot, line, fault)),
+            Err(fault) => return Err(self.fault(row, slot, fault)),
         }
         Ok(())
     }
@@ -92,8 +95,12 @@ impl TableBuilder {
     #[inline]
     pub fn set_number(&mut self, row: usize, slot: Slot, value: f64) -> Result<(), DataError> {
         if !value.is_finite() {
-            let fault = if value.is_nan() { Fault::Missing("NaN".into()) } else { Fault::NotFinite(value.to_string()) };
-            return Err(self.fault(row, slot, None, fault));
+            let fault = if value.is_nan() {
+                Fault::Missing("NaN".into())
+            } else {
+                Fault::NotFinite(value.to_string())
+            };
+            return Err(self.fault(row, slot, fault));
         }
         self.put(row, slot, value);
         Ok(())
@@ -111,7 +118,7 @@ impl TableBuilder {
 
     /// The error of a cell that the file marks as null.
     pub fn null(&self, row: usize, slot: Slot) -> DataError {
-        self.fault(row, slot, None, Fault::Missing("null".into()))
+        self.fault(row, slot, Fault::Missing("null".into()))
     }
 
     #[inline]
@@ -125,23 +132,49 @@ impl TableBuilder {
     }
 
     #[cold]
-    fn fault(&self, row: usize, slot: Slot, line: Option<u64>, fault: Fault) -> DataError {
+    fn fault(&self, row: usize, slot: Slot, fault: Fault) -> DataError {
         let (path, column) = (self.path.clone(), self.selection.name(slot).to_owned());
-        let at = At { row: row + 1, line };
+        let at = At {
+            row: row + 1,
+            line: None,
+        };
         match fault {
             Fault::Missing(found) => {
-                let expected = if slot == Slot::Label { "a label" } else { "a finite number" };
-                DataError::Missing { path, at, column, found, expected }
+                let expected = if slot == Slot::Label {
+                    "a label"
+                } else {
+                    "a finite number"
+                };
+                DataError::Missing {
+                    path,
+                    at,
+                    column,
+                    found,
+                    expected,
+                }
             }
-            Fault::Text(found) => DataError::Text { path, at, column, found },
-            Fault::NotFinite(found) => DataError::NotFinite { path, at, column, found },
+            Fault::Text(found) => DataError::Text {
+                path,
+                at,
+                column,
+                found,
+            },
+            Fault::NotFinite(found) => DataError::NotFinite {
+                path,
+                at,
+                column,
+                found,
+            },
         }
     }
 
     /// The table, or the error of a file of `columns` columns without rows.
     pub fn finish(self, columns: usize) -> Result<Table, DataError> {
         if self.rows == 0 {
-            return Err(DataError::NoRows { path: self.path, columns });
+            return Err(DataError::NoRows {
+                path: self.path,
+                columns,
+            });
         }
         let response = match self.selection.response_kind {
             ResponseKind::Number => Response::Numbers(self.numbers),
@@ -162,7 +195,10 @@ impl TableBuilder {
 
 #[inline]
 fn number(cell: &[u8]) -> Result<f64, Fault> {
-    match std::str::from_utf8(cell).ok().and_then(|text| text.parse::<f64>().ok()) {
+    match std::str::from_utf8(cell)
+        .ok()
+        .and_then(|text| text.parse::<f64>().ok())
+    {
         Some(value) if value.is_finite() => Ok(value),
         parsed => not_a_number(cell, parsed.is_some()),
     }
@@ -184,9 +220,15 @@ fn not_a_number(cell: &[u8], infinite: bool) -> Result<f64, Fault> {
 }
 
 fn is_missing(cell: &[u8]) -> bool {
-    matches!(cell, b"" | b"NA" | b"N/A" | b"<NA>") || cell.eq_ignore_ascii_case(b"nan") || cell.eq_ignore_ascii_case(b"null")
+    matches!(cell, b"" | b"NA" | b"N/A" | b"<NA>")
+        || cell.eq_ignore_ascii_case(b"nan")
+        || cell.eq_ignore_ascii_case(b"null")
 }
 
 fn missing_in_words(cell: &[u8]) -> String {
-    if cell.is_empty() { "empty".into() } else { shown(cell) }
+    if cell.is_empty() {
+        "empty".into()
+    } else {
+        shown(cell)
+    }
 }

@@ -1,6 +1,7 @@
 //! CSV with a header and commas, streamed record by record.
 
 use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
@@ -9,28 +10,70 @@ use sngd_core::table::{Table, TableRequest};
 use crate::builder::TableBuilder;
 use crate::data_error::{At, DataError};
 use crate::read::open;
-use crate::select::{Selection, check_names};
+use crate::select::{Selection, Slot, check_names};
 
 pub(crate) fn read(path: &Path, request: &TableRequest) -> Result<Table, DataError> {
     let (mut reader, names) = header(path)?;
-    let path = path.display().to_string();
-    let selection = Selection::resolve(&path, &names, request)?;
+    let shown = path.display().to_string();
+    let selection = Selection::resolve(&shown, &names, request)?;
     let slots = selection.slots.clone();
-    let mut builder = TableBuilder::new(&path, selection);
+    let mut builder = TableBuilder::new(&shown, selection);
     let mut record = ByteRecord::new();
-    while reader.read_byte_record(&mut record).map_err(|error| malformed(&path, &error))? {
-        let row = builder.rows();
-        let line = record.position().map(csv::Position::line);
-        if record.len() != names.len() {
-            let at = At { row: row + 1, line };
-            return Err(DataError::Ragged { path, at, found: record.len(), expected: names.len() });
-        }
-        builder.grow(1);
-        for &(column, slot) in &slots {
-            builder.set_text(row, slot, &record[column], line)?;
+    while reader
+        .read_byte_record(&mut record)
+        .map_err(|error| malformed(&shown, &error))?
+    {
+        if let Err(error) = take(&mut builder, &shown, &slots, &record, names.len()) {
+            let line = record
+                .position()
+                .and_then(|start| line_at(path, start.byte()));
+            return Err(error.on_line(line));
         }
     }
     builder.finish(names.len())
+}
+
+fn take(
+    builder: &mut TableBuilder,
+    path: &str,
+    slots: &[(usize, Slot)],
+    record: &ByteRecord,
+    width: usize,
+) -> Result<(), DataError> {
+    let row = builder.rows();
+    builder.grow(1);
+    if record.len() != width {
+        let at = At {
+            row: row + 1,
+            line: None,
+        };
+        return Err(DataError::Ragged {
+            path: path.into(),
+            at,
+            found: record.len(),
+            expected: width,
+        });
+    }
+    slots
+        .iter()
+        .try_for_each(|&(column, slot)| builder.set_text(row, slot, &record[column]))
+}
+
+/// The line of the first byte from `start` on that ends no line. The parser's own count starts before the blank lines,
+/// and before the second half of a `\r\n`; so the line of an error is counted in the file.
+fn line_at(path: &Path, start: u64) -> Option<u64> {
+    let (mut line, mut after_return) = (1, false);
+    for (at, byte) in BufReader::new(File::open(path).ok()?).bytes().enumerate() {
+        let byte = byte.ok()?;
+        if at as u64 >= start && byte != b'\n' && byte != b'\r' {
+            break;
+        }
+        if byte == b'\r' || (byte == b'\n' && !after_return) {
+            line += 1;
+        }
+        after_return = byte == b'\r';
+    }
+    Some(line)
 }
 
 pub(crate) fn names(path: &Path) -> Result<Vec<String>, DataError> {
@@ -39,14 +82,25 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>, DataError> {
 
 fn header(path: &Path) -> Result<(Reader<File>, Vec<String>), DataError> {
     let file = open(path)?;
-    let mut reader = ReaderBuilder::new().flexible(true).buffer_capacity(1 << 20).from_reader(file);
+    let mut reader = ReaderBuilder::new()
+        .flexible(true)
+        .buffer_capacity(1 << 20)
+        .from_reader(file);
     let path = path.display().to_string();
-    let header = reader.byte_headers().map_err(|error| malformed(&path, &error))?;
-    let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+    let header = reader
+        .byte_headers()
+        .map_err(|error| malformed(&path, &error))?;
+    let names: Vec<String> = header
+        .iter()
+        .map(|name| String::from_utf8_lossy(name).trim().to_owned())
+        .collect();
     if let [only] = names.as_slice() {
         for (delimiter, in_words) in [(';', "semicolons"), ('\t', "tabs")] {
             if only.contains(delimiter) {
-                return Err(DataError::Delimiter { path, delimiter: in_words });
+                return Err(DataError::Delimiter {
+                    path,
+                    delimiter: in_words,
+                });
             }
         }
     }
@@ -55,7 +109,14 @@ fn header(path: &Path) -> Result<(Reader<File>, Vec<String>), DataError> {
 
 fn malformed(path: &str, error: &csv::Error) -> DataError {
     match error.kind() {
-        csv::ErrorKind::Io(io) => DataError::Unreadable { path: path.into(), detail: io.to_string() },
-        _ => DataError::Malformed { path: path.into(), format: "CSV", detail: error.to_string() },
+        csv::ErrorKind::Io(io) => DataError::Unreadable {
+            path: path.into(),
+            detail: io.to_string(),
+        },
+        _ => DataError::Malformed {
+            path: path.into(),
+            format: "CSV",
+            detail: error.to_string(),
+        },
     }
 }

@@ -33,7 +33,9 @@ pub enum DataError {
         path: String,
     },
     /// The file is there but cannot be opened or read.
-    #[error("{path}: the file cannot be read ({detail}) where a readable data file was expected; check it and its permissions")]
+    #[error(
+        "{path}: the file cannot be read ({detail}) where a readable data file was expected; check it and its permissions"
+    )]
     Unreadable {
         /// The file.
         path: String,
@@ -52,7 +54,9 @@ pub enum DataError {
         found: String,
     },
     /// The content is not what the extension says.
-    #[error("{path}: found content that is not {format} as expected ({detail}); write the file again, or correct its extension")]
+    #[error(
+        "{path}: found content that is not {format} as expected ({detail}); write the file again, or correct its extension"
+    )]
     Malformed {
         /// The file.
         path: String,
@@ -62,13 +66,17 @@ pub enum DataError {
         detail: String,
     },
     /// The header or the schema has no columns.
-    #[error("{path}: found no columns where a response column was expected; check that the file is complete")]
+    #[error(
+        "{path}: found no columns where a response column was expected; check that the file is complete"
+    )]
     NoColumns {
         /// The file.
         path: String,
     },
     /// There are columns but no rows.
-    #[error("{path}: found {columns} columns but no data rows where at least one was expected; check that the file is complete")]
+    #[error(
+        "{path}: found {columns} columns but no data rows where at least one was expected; check that the file is complete"
+    )]
     NoRows {
         /// The file.
         path: String,
@@ -114,7 +122,7 @@ pub enum DataError {
     },
     /// A requested column is not in the file.
     #[error(
-        "{path}: found no column `{name}` where the {role} was expected; {}",
+        "{path}: found no column `{name}` where the {role} column was expected; {}",
         unknown_column_remedy(nearest.as_deref(), existing, *more)
     )]
     UnknownColumn {
@@ -210,7 +218,9 @@ pub enum DataError {
         found: String,
     },
     /// A whole column of a typed file has a type that cannot be used.
-    #[error("{path}, column `{column}`: found values of type {found} where {expected} were expected; convert the column, or leave it out of `features`")]
+    #[error(
+        "{path}, column `{column}`: found values of type {found} where {expected} were expected; convert the column, or leave it out of `features`"
+    )]
     ColumnType {
         /// The file.
         path: String,
@@ -222,7 +232,9 @@ pub enum DataError {
         expected: &'static str,
     },
     /// An array has the wrong number of dimensions.
-    #[error("{path}: found {array} of shape {found:?} where {expected} was expected; reshape it, or leave it out")]
+    #[error(
+        "{path}: found {array} of shape {found:?} where {expected} was expected; reshape it, or leave it out"
+    )]
     Shape {
         /// The file.
         path: String,
@@ -265,9 +277,31 @@ pub enum DataError {
     },
 }
 
+impl DataError {
+    /// The same error of a cell or a row, with its line known.
+    pub(crate) fn on_line(mut self, line: Option<u64>) -> Self {
+        if let Self::Ragged { at, .. }
+        | Self::Missing { at, .. }
+        | Self::Text { at, .. }
+        | Self::NotFinite { at, .. } = &mut self
+        {
+            at.line = line;
+        }
+        self
+    }
+}
+
 fn unknown_column_remedy(nearest: Option<&str>, existing: &[String], more: usize) -> String {
-    let list = existing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let list = existing
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let rest = if more == 0 {
+        String::new()
+    } else {
+        format!(" and {more} more")
+    };
     match nearest {
         Some(name) => format!("did you mean `{name}`? The columns are {list}{rest}"),
         None => format!("choose one of the columns {list}{rest}"),
@@ -277,7 +311,11 @@ fn unknown_column_remedy(nearest: Option<&str>, existing: &[String], more: usize
 /// A cell as it is shown in a message: at most 40 characters, no line breaks.
 pub(crate) fn shown(cell: &[u8]) -> String {
     let text = String::from_utf8_lossy(cell);
-    let mut short: String = text.chars().take(40).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut short: String = text
+        .chars()
+        .take(40)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     if text.chars().nth(40).is_some() {
         short.push('…');
     }

@@ -47,13 +47,17 @@ impl LabelColumn {
 
     /// Index and levels, the levels sorted numerically if all are numbers, else by text.
     pub fn finish(self) -> (Vec<u32>, Vec<String>) {
-        let Self { mut index, levels, .. } = self;
+        let Self {
+            mut index, levels, ..
+        } = self;
         let numbers: Option<Vec<f64>> = levels.iter().map(|level| finite(level)).collect();
         let mut order: Vec<usize> = (0..levels.len()).collect();
         match numbers {
-            Some(numbers) => {
-                order.sort_by(|&a, &b| numbers[a].total_cmp(&numbers[b]).then_with(|| levels[a].cmp(&levels[b])))
-            }
+            Some(numbers) => order.sort_by(|&a, &b| {
+                numbers[a]
+                    .total_cmp(&numbers[b])
+                    .then_with(|| levels[a].cmp(&levels[b]))
+            }),
             None => order.sort_by(|&a, &b| levels[a].cmp(&levels[b])),
         }
         let mut rank = vec![0_u32; levels.len()];
@@ -63,7 +67,13 @@ impl LabelColumn {
         for level in &mut index {
             *level = rank[*level as usize];
         }
-        (index, order.into_iter().map(|level| levels[level].clone()).collect())
+        (
+            index,
+            order
+                .into_iter()
+                .map(|level| levels[level].clone())
+                .collect(),
+        )
     }
 }
 
@@ -110,7 +120,13 @@ mod tests {
             }
             column.finish()
         };
-        assert_eq!(sorted(&["10", "9", "-1", "9.0"]), (vec![2, 1, 0, 1], vec!["-1".into(), "9".into(), "10".into()]));
-        assert_eq!(sorted(&["10", "9", "b"]), (vec![0, 1, 2], vec!["10".into(), "9".into(), "b".into()]));
+        assert_eq!(
+            sorted(&["10", "9", "-1", "9.0"]),
+            (vec![2, 1, 0, 1], vec!["-1".into(), "9".into(), "10".into()])
+        );
+        assert_eq!(
+            sorted(&["10", "9", "b"]),
+            (vec![0, 1, 2], vec!["10".into(), "9".into(), "b".into()])
+        );
     }
 }

@@ -35,29 +35,49 @@ pub(crate) fn names_npy(path: &Path) -> Result<Vec<String>, DataError> {
 pub(crate) fn read_npy(path: &Path, request: &TableRequest) -> Result<Table, DataError> {
     let (npy, columns) = header_npy(path)?;
     let bytes = npy.bytes;
-    let member = Member { name: "x".into(), header: npy.file.header().clone() };
+    let member = Member {
+        name: "x".into(),
+        header: npy.file.header().clone(),
+    };
     let path = path.display().to_string();
     let mut table = start(&path, &columns, std::slice::from_ref(&member), request)?;
     let wanted = wanted_of(&table, &columns, 0);
     check_size(&path, &member.header, bytes)?;
     table.grow_to(member.header.shape()[0])?;
-    scatter(&mut table.builder, &path, &member, npy.file.into_inner(), &wanted)?;
+    scatter(
+        &mut table.builder,
+        &path,
+        &member,
+        npy.file.into_inner(),
+        &wanted,
+    )?;
     table.builder.finish(columns.len())
 }
 
 pub(crate) fn names_npz(path: &Path) -> Result<Vec<String>, DataError> {
     let (_, members) = header_npz(path)?;
     let path = path.display().to_string();
-    check_names(&path, columns_of(&members).into_iter().map(|column| column.name).collect())
+    check_names(
+        &path,
+        columns_of(&members)
+            .into_iter()
+            .map(|column| column.name)
+            .collect(),
+    )
 }
 
 pub(crate) fn read_npz(path: &Path, request: &TableRequest) -> Result<Table, DataError> {
     let (mut archive, members) = header_npz(path)?;
     let path = path.display().to_string();
     let columns = columns_of(&members);
-    check_names(&path, columns.iter().map(|column| column.name.clone()).collect())?;
+    check_names(
+        &path,
+        columns.iter().map(|column| column.name.clone()).collect(),
+    )?;
     if request.features.is_none()
-        && let Some(odd) = members.iter().find(|member| !matches!(member.header.shape().len(), 1 | 2))
+        && let Some(odd) = members
+            .iter()
+            .find(|member| !matches!(member.header.shape().len(), 1 | 2))
     {
         return Err(DataError::Shape {
             path,
@@ -67,14 +87,22 @@ pub(crate) fn read_npz(path: &Path, request: &TableRequest) -> Result<Table, Dat
         });
     }
     let mut table = start(&path, &columns, &members, request)?;
-    let used: Vec<usize> = (0..members.len()).filter(|&m| !wanted_of(&table, &columns, m).is_empty()).collect();
+    let used: Vec<usize> = (0..members.len())
+        .filter(|&m| !wanted_of(&table, &columns, m).is_empty())
+        .collect();
     let first = &members[used.first().copied().unwrap_or(0)];
     let rows = first.header.shape()[0];
     for &m in &used {
         let found = members[m].header.shape()[0];
         if found != rows {
             let (array, first) = (members[m].name.clone(), first.name.clone());
-            return Err(DataError::Lengths { path, array, found, first, expected: rows });
+            return Err(DataError::Lengths {
+                path,
+                array,
+                found,
+                first,
+                expected: rows,
+            });
         }
     }
     for (nth, &m) in used.iter().enumerate() {
@@ -89,7 +117,13 @@ pub(crate) fn read_npz(path: &Path, request: &TableRequest) -> Result<Table, Dat
             table.grow_to(rows)?;
         }
         let wanted = wanted_of(&table, &columns, m);
-        scatter(&mut table.builder, &path, member, BufReader::with_capacity(1 << 16, entry), &wanted)?;
+        scatter(
+            &mut table.builder,
+            &path,
+            member,
+            BufReader::with_capacity(1 << 16, entry),
+            &wanted,
+        )?;
     }
     table.builder.finish(columns.len())
 }
@@ -127,7 +161,10 @@ fn header_npz(path: &Path) -> Result<(NpzArchive<BufReader<File>>, Vec<Member>),
     let mut archive = NpzArchive::new(BufReader::new(file)).map_err(bad)?;
     let mut members = Vec::new();
     for i in 0..archive.zip_archive().len() {
-        let entry = archive.zip_archive().by_index(i).map_err(|error| bad(error.into()))?;
+        let entry = archive
+            .zip_archive()
+            .by_index(i)
+            .map_err(|error| bad(error.into()))?;
         if let Some(name) = array_name_from_file_name(entry.name()).map(str::to_owned) {
             let header = NpyHeader::from_reader(entry).map_err(bad)?;
             members.push(Member { name, header });
@@ -140,7 +177,11 @@ fn columns_of(members: &[Member]) -> Vec<Column> {
     let mut columns = Vec::new();
     for (m, member) in members.iter().enumerate() {
         match *member.header.shape() {
-            [_] => columns.push(Column { name: member.name.clone(), member: m, index: 0 }),
+            [_] => columns.push(Column {
+                name: member.name.clone(),
+                member: m,
+                index: 0,
+            }),
             [_, width] => columns.extend(matrix_columns(&member.name, m, width)),
             _ => {}
         }
@@ -149,7 +190,11 @@ fn columns_of(members: &[Member]) -> Vec<Column> {
 }
 
 fn matrix_columns(name: &str, member: usize, width: u64) -> impl Iterator<Item = Column> {
-    (0..width).map(move |index| Column { name: format!("{name}{index}"), member, index })
+    (0..width).map(move |index| Column {
+        name: format!("{name}{index}"),
+        member,
+        index,
+    })
 }
 
 /// A builder and the slot of each of the file's columns.
@@ -166,15 +211,28 @@ impl Started {
     }
 }
 
-fn start(path: &str, columns: &[Column], members: &[Member], request: &TableRequest) -> Result<Started, DataError> {
+fn start(
+    path: &str,
+    columns: &[Column],
+    members: &[Member],
+    request: &TableRequest,
+) -> Result<Started, DataError> {
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     let selection = Selection::resolve(path, &names, request)?;
     let mut slot_of = vec![None; columns.len()];
     for &(column, slot) in &selection.slots {
         slot_of[column] = Some(slot);
-        check_type(path, &columns[column].name, slot, &members[columns[column].member].header.dtype())?;
+        check_type(
+            path,
+            &columns[column].name,
+            slot,
+            &members[columns[column].member].header.dtype(),
+        )?;
     }
-    Ok(Started { builder: TableBuilder::new(path, selection), slot_of })
+    Ok(Started {
+        builder: TableBuilder::new(path, selection),
+        slot_of,
+    })
 }
 
 /// For each column of array `member`, its slot if it is wanted; empty if none is.
@@ -186,18 +244,32 @@ fn wanted_of(table: &Started, columns: &[Column], member: usize) -> Vec<Option<S
             wanted.push(*slot);
         }
     }
-    if wanted.iter().all(Option::is_none) { Vec::new() } else { wanted }
+    if wanted.iter().all(Option::is_none) {
+        Vec::new()
+    } else {
+        wanted
+    }
 }
 
 /// The shape must not promise more than the file holds, so that memory is never taken for nothing.
 fn check_size(path: &str, header: &NpyHeader, bytes: u64) -> Result<(), DataError> {
     let item = header.dtype().num_bytes().unwrap_or(1).max(1) as u64;
-    let needed = header.shape().iter().try_fold(item, |product, &n| product.checked_mul(n));
+    let needed = header
+        .shape()
+        .iter()
+        .try_fold(item, |product, &n| product.checked_mul(n));
     if needed.is_some_and(|needed| needed <= bytes) {
         return Ok(());
     }
-    let detail = format!("the header says shape {:?}, more than the file's {bytes} bytes hold", header.shape());
-    Err(DataError::Malformed { path: path.into(), format: "a NumPy file", detail })
+    let detail = format!(
+        "the header says shape {:?}, more than the file's {bytes} bytes hold",
+        header.shape()
+    );
+    Err(DataError::Malformed {
+        path: path.into(),
+        format: "a NumPy file",
+        detail,
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -217,7 +289,9 @@ enum Kind {
 }
 
 fn kind(dtype: &DType) -> Option<Kind> {
-    let DType::Plain(plain) = dtype else { return None };
+    let DType::Plain(plain) = dtype else {
+        return None;
+    };
     Some(match (plain.type_char(), plain.size_field()) {
         (TypeChar::Bool, 1) => Kind::Bool,
         (TypeChar::Int, 1) => Kind::I8,
@@ -265,18 +339,40 @@ fn scatter<R: Read>(
     };
     let b = builder;
     match kind(&member.header.dtype()) {
-        Some(Kind::Bool) => place.each(npy, |row, slot, v: bool| b.set_integer(row, slot, i128::from(v))),
-        Some(Kind::I8) => place.each(npy, |row, slot, v: i8| b.set_integer(row, slot, i128::from(v))),
-        Some(Kind::I16) => place.each(npy, |row, slot, v: i16| b.set_integer(row, slot, i128::from(v))),
-        Some(Kind::I32) => place.each(npy, |row, slot, v: i32| b.set_integer(row, slot, i128::from(v))),
-        Some(Kind::I64) => place.each(npy, |row, slot, v: i64| b.set_integer(row, slot, i128::from(v))),
-        Some(Kind::U8) => place.each(npy, |row, slot, v: u8| b.set_integer(row, slot, i128::from(v))),
-        Some(Kind::U16) => place.each(npy, |row, slot, v: u16| b.set_integer(row, slot, i128::from(v))),
-        Some(Kind::U32) => place.each(npy, |row, slot, v: u32| b.set_integer(row, slot, i128::from(v))),
-        Some(Kind::U64) => place.each(npy, |row, slot, v: u64| b.set_integer(row, slot, i128::from(v))),
-        Some(Kind::F32) => place.each(npy, |row, slot, v: f32| b.set_number(row, slot, f64::from(v))),
+        Some(Kind::Bool) => place.each(npy, |row, slot, v: bool| {
+            b.set_integer(row, slot, i128::from(v))
+        }),
+        Some(Kind::I8) => place.each(npy, |row, slot, v: i8| {
+            b.set_integer(row, slot, i128::from(v))
+        }),
+        Some(Kind::I16) => place.each(npy, |row, slot, v: i16| {
+            b.set_integer(row, slot, i128::from(v))
+        }),
+        Some(Kind::I32) => place.each(npy, |row, slot, v: i32| {
+            b.set_integer(row, slot, i128::from(v))
+        }),
+        Some(Kind::I64) => place.each(npy, |row, slot, v: i64| {
+            b.set_integer(row, slot, i128::from(v))
+        }),
+        Some(Kind::U8) => place.each(npy, |row, slot, v: u8| {
+            b.set_integer(row, slot, i128::from(v))
+        }),
+        Some(Kind::U16) => place.each(npy, |row, slot, v: u16| {
+            b.set_integer(row, slot, i128::from(v))
+        }),
+        Some(Kind::U32) => place.each(npy, |row, slot, v: u32| {
+            b.set_integer(row, slot, i128::from(v))
+        }),
+        Some(Kind::U64) => place.each(npy, |row, slot, v: u64| {
+            b.set_integer(row, slot, i128::from(v))
+        }),
+        Some(Kind::F32) => place.each(npy, |row, slot, v: f32| {
+            b.set_number(row, slot, f64::from(v))
+        }),
         Some(Kind::F64) => place.each(npy, |row, slot, v: f64| b.set_number(row, slot, v)),
-        Some(Kind::Text) => place.each(npy, |row, slot, v: String| b.set_text(row, slot, v.as_bytes(), None)),
+        Some(Kind::Text) => place.each(npy, |row, slot, v: String| {
+            b.set_text(row, slot, v.as_bytes())
+        }),
         None => Ok(()),
     }
 }
@@ -299,7 +395,11 @@ impl Place<'_> {
         let width = self.wanted.len();
         for (i, value) in npy.data::<T>().map_err(|error| bad(&error))?.enumerate() {
             let value = value.map_err(|error| bad(&error))?;
-            let (row, column) = if self.row_major { (i / width, i % width) } else { (i % self.rows, i / self.rows) };
+            let (row, column) = if self.row_major {
+                (i / width, i % width)
+            } else {
+                (i % self.rows, i / self.rows)
+            };
             if let Some(slot) = self.wanted[column] {
                 set(row, slot, value)?;
             }
@@ -309,5 +409,9 @@ impl Place<'_> {
 }
 
 fn malformed(path: &str, format: &'static str, error: impl std::fmt::Display) -> DataError {
-    DataError::Malformed { path: path.into(), format, detail: error.to_string() }
+    DataError::Malformed {
+        path: path.into(),
+        format,
+        detail: error.to_string(),
+    }
 }

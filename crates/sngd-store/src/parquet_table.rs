@@ -22,12 +22,24 @@ pub(crate) fn read(path: &Path, request: &TableRequest) -> Result<Table, DataErr
     let selection = Selection::resolve(&path, &names, request)?;
     let slots = selection.slots.clone();
     for &(column, slot) in &slots {
-        check_type(&path, &names[column], slot, file.schema().field(column).data_type())?;
+        check_type(
+            &path,
+            &names[column],
+            slot,
+            file.schema().field(column).data_type(),
+        )?;
     }
     let mut builder = TableBuilder::new(&path, selection);
     builder.reserve(u64::try_from(file.metadata().file_metadata().num_rows()).unwrap_or(0))?;
-    let mask = ProjectionMask::roots(file.parquet_schema(), slots.iter().map(|&(column, _)| column));
-    let batches = file.with_projection(mask).with_batch_size(8192).build().map_err(|error| malformed(&path, error))?;
+    let mask = ProjectionMask::roots(
+        file.parquet_schema(),
+        slots.iter().map(|&(column, _)| column),
+    );
+    let batches = file
+        .with_projection(mask)
+        .with_batch_size(8192)
+        .build()
+        .map_err(|error| malformed(&path, error))?;
     for batch in batches {
         let batch = batch.map_err(|error| malformed(&path, error))?;
         let first = builder.rows();
@@ -47,8 +59,14 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>, DataError> {
 fn header(path: &Path) -> Result<(ParquetRecordBatchReaderBuilder<File>, Vec<String>), DataError> {
     let file = open(path)?;
     let path = path.display().to_string();
-    let file = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| malformed(&path, error))?;
-    let names = file.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let file =
+        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| malformed(&path, error))?;
+    let names = file
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
     Ok((file, check_names(&path, names)?))
 }
 
@@ -61,7 +79,10 @@ fn value_type(kind: &DataType) -> &DataType {
 }
 
 fn is_text(kind: &DataType) -> bool {
-    matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+    matches!(
+        kind,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
 }
 
 fn check_type(path: &str, column: &str, slot: Slot, kind: &DataType) -> Result<(), DataError> {
@@ -70,15 +91,35 @@ fn check_type(path: &str, column: &str, slot: Slot, kind: &DataType) -> Result<(
     if number || (slot == Slot::Label && is_text(values)) {
         return Ok(());
     }
-    let expected = if slot == Slot::Label { "numbers, booleans or text" } else { "numbers or booleans" };
-    Err(DataError::ColumnType { path: path.into(), column: column.into(), found: kind.to_string(), expected })
+    let expected = if slot == Slot::Label {
+        "numbers, booleans or text"
+    } else {
+        "numbers or booleans"
+    };
+    Err(DataError::ColumnType {
+        path: path.into(),
+        column: column.into(),
+        found: kind.to_string(),
+        expected,
+    })
 }
 
 /// Copies one column of a batch into the rows from `first` on.
-fn fill(builder: &mut TableBuilder, path: &str, first: usize, slot: Slot, array: &ArrayRef) -> Result<(), DataError> {
+fn fill(
+    builder: &mut TableBuilder,
+    path: &str,
+    first: usize,
+    slot: Slot,
+    array: &ArrayRef,
+) -> Result<(), DataError> {
     let values = value_type(array.data_type());
-    let as_text = slot == Slot::Label && (is_text(values) || values.is_integer() || *values == DataType::Boolean);
-    let target = if as_text { DataType::LargeUtf8 } else { DataType::Float64 };
+    let as_text = slot == Slot::Label
+        && (is_text(values) || values.is_integer() || *values == DataType::Boolean);
+    let target = if as_text {
+        DataType::LargeUtf8
+    } else {
+        DataType::Float64
+    };
     // Through the plain type first: a dictionary has nulls in its keys and in its values.
     let plain = cast(path, array, values)?;
     if let Some(nulls) = plain.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
@@ -88,10 +129,15 @@ fn fill(builder: &mut TableBuilder, path: &str, first: usize, slot: Slot, array:
     let array = cast(path, &plain, &target)?;
     if as_text {
         for (i, cell) in array.as_string::<i64>().iter().enumerate() {
-            builder.set_text(first + i, slot, cell.unwrap_or_default().as_bytes(), None)?;
+            builder.set_text(first + i, slot, cell.unwrap_or_default().as_bytes())?;
         }
     } else {
-        for (i, &value) in array.as_primitive::<Float64Type>().values().iter().enumerate() {
+        for (i, &value) in array
+            .as_primitive::<Float64Type>()
+            .values()
+            .iter()
+            .enumerate()
+        {
             builder.set_number(first + i, slot, value)?;
         }
     }
@@ -106,5 +152,9 @@ fn cast(path: &str, array: &ArrayRef, target: &DataType) -> Result<ArrayRef, Dat
 }
 
 fn malformed(path: &str, error: impl std::fmt::Display) -> DataError {
-    DataError::Malformed { path: path.into(), format: "Parquet", detail: error.to_string() }
+    DataError::Malformed {
+        path: path.into(),
+        format: "Parquet",
+        detail: error.to_string(),
+    }
 }

@@ -47,16 +47,22 @@ enum Format {
 
 impl Format {
     fn of(path: &Path) -> Result<Self, DataError> {
-        let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+        let extension = path
+            .extension()
+            .map(|e| e.to_string_lossy().to_ascii_lowercase());
         match extension.as_deref() {
             Some("csv") => Ok(Self::Csv),
             Some("parquet") => Ok(Self::Parquet),
             Some("npy") => Ok(Self::Npy),
             Some("npz") => Ok(Self::Npz),
-            Some(other) => {
-                Err(DataError::Extension { path: path.display().to_string(), found: format!("the extension .{other}") })
-            }
-            None => Err(DataError::Extension { path: path.display().to_string(), found: "no extension".into() }),
+            Some(other) => Err(DataError::Extension {
+                path: path.display().to_string(),
+                found: format!("the extension .{other}"),
+            }),
+            None => Err(DataError::Extension {
+                path: path.display().to_string(),
+                found: "no extension".into(),
+            }),
         }
     }
 }
@@ -64,13 +70,19 @@ impl Format {
 /// Opens a data file, with the two usual failures told apart.
 pub(crate) fn open(path: &Path) -> Result<File, DataError> {
     let file = File::open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => DataError::NotFound { path: path.display().to_string() },
-        _ => DataError::Unreadable { path: path.display().to_string(), detail: error.to_string() },
+        std::io::ErrorKind::NotFound => DataError::NotFound {
+            path: path.display().to_string(),
+        },
+        _ => DataError::Unreadable {
+            path: path.display().to_string(),
+            detail: error.to_string(),
+        },
     })?;
     match file.metadata() {
-        Ok(metadata) if metadata.is_dir() => {
-            Err(DataError::Unreadable { path: path.display().to_string(), detail: "it is a directory".into() })
-        }
+        Ok(metadata) if metadata.is_dir() => Err(DataError::Unreadable {
+            path: path.display().to_string(),
+            detail: "it is a directory".into(),
+        }),
         _ => Ok(file),
     }
 }

@@ -32,17 +32,31 @@ pub(crate) struct Selection {
 
 impl Selection {
     /// Resolves `request`; `names` are already checked by [`check_names`].
-    pub fn resolve(path: &str, names: &[String], request: &TableRequest) -> Result<Self, DataError> {
-        let position: HashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+    pub fn resolve(
+        path: &str,
+        names: &[String],
+        request: &TableRequest,
+    ) -> Result<Self, DataError> {
+        let position: HashMap<&str, usize> = names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| (name.as_str(), i))
+            .collect();
         let find = |name: &str, role| {
-            position.get(name).copied().ok_or_else(|| unknown_column(path, names, name, role))
+            position
+                .get(name)
+                .copied()
+                .ok_or_else(|| unknown_column(path, names, name, role))
         };
         let mut used: Vec<Option<&'static str>> = vec![None; names.len()];
         let mut take = |column: usize, role: &'static str| match used[column].replace(role) {
             None => Ok(()),
-            Some(first) => {
-                Err(DataError::UsedTwice { path: path.into(), name: names[column].clone(), first, second: role })
-            }
+            Some(first) => Err(DataError::UsedTwice {
+                path: path.into(),
+                name: names[column].clone(),
+                first,
+                second: role,
+            }),
         };
 
         let mut slots = Vec::new();
@@ -63,14 +77,27 @@ impl Selection {
         let features = match &request.features {
             Some(wanted) => wanted
                 .iter()
-                .map(|name| find(name, "feature").and_then(|column| take(column, "feature").map(|()| column)))
+                .map(|name| {
+                    find(name, "feature")
+                        .and_then(|column| take(column, "feature").map(|()| column))
+                })
                 .collect::<Result<Vec<_>, _>>()?,
-            None => (0..names.len()).filter(|&column| used[column].is_none()).collect(),
+            None => (0..names.len())
+                .filter(|&column| used[column].is_none())
+                .collect(),
         };
-        slots.extend(features.iter().enumerate().map(|(d, &column)| (column, Slot::Feature(d))));
+        slots.extend(
+            features
+                .iter()
+                .enumerate()
+                .map(|(d, &column)| (column, Slot::Feature(d))),
+        );
         slots.sort_unstable_by_key(|&(column, _)| column);
         Ok(Self {
-            feature_names: features.iter().map(|&column| names[column].clone()).collect(),
+            feature_names: features
+                .iter()
+                .map(|&column| names[column].clone())
+                .collect(),
             response: request.response.clone(),
             response_kind: request.response_kind,
             trials: request.trials.clone(),
@@ -96,7 +123,10 @@ pub(crate) fn check_names(path: &str, names: Vec<String>) -> Result<Vec<String>,
     let mut seen = HashMap::with_capacity(names.len());
     for (i, name) in names.iter().enumerate() {
         if name.is_empty() {
-            return Err(DataError::UnnamedColumn { path: path.into(), position: i + 1 });
+            return Err(DataError::UnnamedColumn {
+                path: path.into(),
+                position: i + 1,
+            });
         }
         if let Some(first) = seen.insert(name.as_str(), i) {
             return Err(DataError::DuplicateColumn {

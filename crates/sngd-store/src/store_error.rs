@@ -24,7 +24,9 @@ pub enum StoreError {
         found: &'static str,
     },
     /// Nothing to read, or not a trace.
-    #[error("{path}: found {found} where a trace directory was expected; give the path that a run wrote as its output")]
+    #[error(
+        "{path}: found {found} where a trace directory was expected; give the path that a run wrote as its output"
+    )]
     NotATrace {
         /// The path.
         path: String,
@@ -32,7 +34,9 @@ pub enum StoreError {
         found: String,
     },
     /// A group or an array is not in the trace.
-    #[error("{path}: found no {what} `{name}` in the trace where one was expected; it has {existing}")]
+    #[error(
+        "{path}: found no {what} `{name}` in the trace where one was expected; it has {existing}"
+    )]
     Unknown {
         /// The trace.
         path: String,
@@ -44,7 +48,9 @@ pub enum StoreError {
         existing: String,
     },
     /// The file system refused.
-    #[error("{path}: the trace could not be {action} ({detail}); check the space and the permissions there")]
+    #[error(
+        "{path}: the trace could not be {action} ({detail}); check the space and the permissions there"
+    )]
     Io {
         /// The file or directory.
         path: String,
@@ -54,7 +60,9 @@ pub enum StoreError {
         detail: String,
     },
     /// The content is not what the metadata says.
-    #[error("{path}: found a trace that cannot be decoded ({detail}) where whole draws were expected; it is damaged, run again")]
+    #[error(
+        "{path}: found a trace that cannot be decoded ({detail}) where whole draws were expected; it is damaged, run again"
+    )]
     Damaged {
         /// The trace or the array.
         path: String,
@@ -65,7 +73,9 @@ pub enum StoreError {
     #[error("the schema of the trace cannot be stored: {0}")]
     Schema(String),
     /// A block does not follow the one before it, or has the wrong size.
-    #[error("the block at draw {first_draw} cannot be stored: found {found} where {expected} was expected; blocks come in order and whole")]
+    #[error(
+        "the block at draw {first_draw} cannot be stored: found {found} where {expected} was expected; blocks come in order and whole"
+    )]
     Block {
         /// First draw of the block.
         first_draw: usize,

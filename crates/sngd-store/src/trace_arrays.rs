@@ -32,12 +32,22 @@ pub(crate) struct Maker {
 
 impl Maker {
     pub fn group(&self, path: &str, attributes: &Map<String, Value>) -> Result<(), StoreError> {
-        let group = GroupBuilder::new().attributes(attributes.clone()).build(self.dir.clone(), path);
-        group.map_err(|e| self.failed(path, &e))?.store_metadata().map_err(|e| self.failed(path, &e))
+        let group = GroupBuilder::new()
+            .attributes(attributes.clone())
+            .build(self.dir.clone(), path);
+        group
+            .map_err(|e| self.failed(path, &e))?
+            .store_metadata()
+            .map_err(|e| self.failed(path, &e))
     }
 
     /// An array of `(dimension, length, chunk length)`, outermost first; its metadata is not written yet.
-    pub fn array(&self, path: &str, cells: Cells, dims: &[(&str, usize, usize)]) -> Result<Array<TraceDir>, StoreError> {
+    pub fn array(
+        &self,
+        path: &str,
+        cells: Cells,
+        dims: &[(&str, usize, usize)],
+    ) -> Result<Array<TraceDir>, StoreError> {
         let (kind, fill): (DataType, FillValue) = match cells {
             Cells::Float => (data_type::float64(), f64::NAN.into()),
             Cells::Bool => (data_type::bool(), false.into()),
@@ -45,8 +55,10 @@ impl Maker {
             Cells::Text => (data_type::string(), "".into()),
         };
         let shape: Vec<u64> = dims.iter().map(|&(_, length, _)| length as u64).collect();
-        let chunks: Vec<NonZeroU64> =
-            dims.iter().map(|&(_, _, chunk)| NonZeroU64::new(chunk as u64).unwrap_or(NonZeroU64::MIN)).collect();
+        let chunks: Vec<NonZeroU64> = dims
+            .iter()
+            .map(|&(_, _, chunk)| NonZeroU64::new(chunk as u64).unwrap_or(NonZeroU64::MIN))
+            .collect();
         ArrayBuilder::new(shape, chunks, kind, fill)
             .dimension_names(Some(dims.iter().map(|&(name, _, _)| name)))
             .bytes_to_bytes_codecs(vec![Arc::new(ZstdCodec::new(3, false))])
@@ -63,7 +75,11 @@ impl Maker {
     }
 
     /// The string coordinates of a group.
-    pub fn labels(&self, group: &str, coordinates: &BTreeMap<&str, &[String]>) -> Result<(), StoreError> {
+    pub fn labels(
+        &self,
+        group: &str,
+        coordinates: &BTreeMap<&str, &[String]>,
+    ) -> Result<(), StoreError> {
         for (&name, &labels) in coordinates {
             if labels.is_empty() {
                 continue;
@@ -77,7 +93,12 @@ impl Maker {
     }
 
     /// A group of complete arrays, `observed_data` or `constant_data`; none if there are no arrays.
-    pub fn fixed_group(&self, group: &str, arrays: &[NamedArray], attributes: &Map<String, Value>) -> Result<(), StoreError> {
+    pub fn fixed_group(
+        &self,
+        group: &str,
+        arrays: &[NamedArray],
+        attributes: &Map<String, Value>,
+    ) -> Result<(), StoreError> {
         const CHUNK: usize = 1 << 20;
         if arrays.is_empty() {
             return Ok(());
@@ -85,18 +106,31 @@ impl Maker {
         self.group(group, attributes)?;
         self.labels(
             group,
-            &trace_layout::coordinates(group, arrays.iter().map(|a| (a.name.as_str(), a.dims.as_slice())), &[])?,
+            &trace_layout::coordinates(
+                group,
+                arrays.iter().map(|a| (a.name.as_str(), a.dims.as_slice())),
+                &[],
+            )?,
         )?;
         for named in arrays {
             let shape = trace_layout::shape_of(named)?;
             let row: usize = shape.iter().skip(1).product::<usize>().max(1);
-            let chunk_rows = (CHUNK / row).max(1).min(shape.first().copied().unwrap_or(1)).max(1);
+            let chunk_rows = (CHUNK / row)
+                .max(1)
+                .min(shape.first().copied().unwrap_or(1))
+                .max(1);
             let dims: Vec<(&str, usize, usize)> = named
                 .dims
                 .iter()
                 .zip(&shape)
                 .enumerate()
-                .map(|(axis, (dim, &length))| (dim.name.as_str(), length, if axis == 0 { chunk_rows } else { length }))
+                .map(|(axis, (dim, &length))| {
+                    (
+                        dim.name.as_str(),
+                        length,
+                        if axis == 0 { chunk_rows } else { length },
+                    )
+                })
                 .collect();
             let array = self.array(&format!("{group}/{}", named.name), Cells::Float, &dims)?;
             for (k, values) in named.values.chunks(chunk_rows * row).enumerate() {
@@ -119,19 +153,27 @@ impl Maker {
         at: &[u64],
         values: Vec<T>,
     ) -> Result<(), StoreError> {
-        array.store_chunk(at, values).map_err(|e| self.failed(array.path().as_str(), &e))
+        array
+            .store_chunk(at, values)
+            .map_err(|e| self.failed(array.path().as_str(), &e))
     }
 
     /// Writes an array's metadata beside the old one, to be published together with others.
     pub fn stage(&self, array: &Array<TraceDir>) -> Result<Staged, StoreError> {
         let options = ArrayMetadataOptions::default().with_include_zarrs_metadata(false);
         let path = array.path().as_str();
-        let metadata = serde_json::to_vec_pretty(&array.metadata_opt(&options)).map_err(|e| self.failed(path, &e))?;
-        self.dir.stage(&format!("{path}/zarr.json"), &metadata).map_err(|e| self.failed(path, &e))
+        let metadata = serde_json::to_vec_pretty(&array.metadata_opt(&options))
+            .map_err(|e| self.failed(path, &e))?;
+        self.dir
+            .stage(&format!("{path}/zarr.json"), &metadata)
+            .map_err(|e| self.failed(path, &e))
     }
 
     pub fn publish(&self, staged: Vec<Staged>) -> Result<(), StoreError> {
-        staged.into_iter().try_for_each(Staged::publish).map_err(|e| self.failed("", &e))
+        staged
+            .into_iter()
+            .try_for_each(Staged::publish)
+            .map_err(|e| self.failed("", &e))
     }
 
     pub fn failed(&self, inner: &str, error: &dyn std::fmt::Display) -> StoreError {
@@ -139,6 +181,10 @@ impl Maker {
             "" => self.path.clone(),
             inner => format!("{}/{inner}", self.path),
         };
-        StoreError::Io { path, action: "written", detail: error.to_string() }
+        StoreError::Io {
+            path,
+            action: "written",
+            detail: error.to_string(),
+        }
     }
 }

@@ -32,7 +32,10 @@ impl TraceDir {
 
     pub fn stage(&self, key: &str, content: &[u8]) -> std::io::Result<Staged> {
         let to = self.root.join(key.trim_start_matches('/'));
-        let name = to.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = to
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let from = to.with_file_name(format!(".{name}.new"));
         if let Err(error) = fs::write(&from, content) {
             if error.kind() != ErrorKind::NotFound {
@@ -59,7 +62,9 @@ impl WritableStorageTraits for TraceDir {
     }
 
     fn set_partial_many(&self, _: &StoreKey, _: OffsetBytesIterator) -> Result<(), StorageError> {
-        Err(StorageError::Unsupported("a trace writes whole chunks".into()))
+        Err(StorageError::Unsupported(
+            "a trace writes whole chunks".into(),
+        ))
     }
 
     fn erase(&self, key: &StoreKey) -> Result<(), StorageError> {
@@ -80,32 +85,54 @@ impl WritableStorageTraits for TraceDir {
 
 /// Makes room for a new trace: nothing there, or with `force` an old trace of ours, which is removed.
 pub(crate) fn make_room(path: &Path, force: bool) -> Result<(), StoreError> {
-    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
     let shown = path.display().to_string();
     if !force {
         return Err(StoreError::Exists { path: shown });
     }
     if !found.is_dir() {
-        return Err(StoreError::NotOurs { path: shown, found: "something that is not a directory" });
+        return Err(StoreError::NotOurs {
+            path: shown,
+            found: "something that is not a directory",
+        });
     }
     if !path.join("zarr.json").is_file() {
         let empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
         return if empty {
             Ok(())
         } else {
-            Err(StoreError::NotOurs { path: shown, found: "a directory without zarr.json" })
+            Err(StoreError::NotOurs {
+                path: shown,
+                found: "a directory without zarr.json",
+            })
         };
     }
     if !is_ours(path) {
-        return Err(StoreError::NotOurs { path: shown, found: "a Zarr directory of another program" });
+        return Err(StoreError::NotOurs {
+            path: shown,
+            found: "a Zarr directory of another program",
+        });
     }
-    remove(path).map_err(|error| StoreError::Io { path: shown, action: "removed", detail: error.to_string() })
+    remove(path).map_err(|error| StoreError::Io {
+        path: shown,
+        action: "removed",
+        detail: error.to_string(),
+    })
 }
 
 fn is_ours(path: &Path) -> bool {
     let store = zarrs::filesystem::FilesystemStore::new(path);
-    let group = store.ok().and_then(|store| Group::open(std::sync::Arc::new(store), "/").ok());
-    group.is_some_and(|group| group.attributes().get("inference_library").is_some_and(|library| library == LIBRARY))
+    let group = store
+        .ok()
+        .and_then(|store| Group::open(std::sync::Arc::new(store), "/").ok());
+    group.is_some_and(|group| {
+        group
+            .attributes()
+            .get("inference_library")
+            .is_some_and(|library| library == LIBRARY)
+    })
 }
 
 /// The name that marks a trace as ours.

@@ -14,7 +14,8 @@ const BUFFER_BYTES: usize = 256 << 20;
 
 /// Draws in a chunk: 100, or fewer when a hundred draws of all chains would not fit the buffer.
 pub(crate) fn chunk_draws(schema: &TraceSchema) -> usize {
-    let a_draw = schema.chains.max(1) * (schema.parameters + schema.stats.len()).max(1) * size_of::<f64>();
+    let a_draw =
+        schema.chains.max(1) * (schema.parameters + schema.stats.len()).max(1) * size_of::<f64>();
     (BUFFER_BYTES / a_draw).clamp(1, CHUNK_DRAWS)
 }
 
@@ -24,13 +25,33 @@ pub(crate) fn check(schema: &TraceSchema) -> Result<(), StoreError> {
         return refuse("it has no chains".into());
     }
     let variables = schema.variables.iter();
-    coordinates("posterior", variables.clone().map(|v| (v.name.as_str(), v.dims.as_slice())), &["chain", "draw"])?;
+    coordinates(
+        "posterior",
+        variables
+            .clone()
+            .map(|v| (v.name.as_str(), v.dims.as_slice())),
+        &["chain", "draw"],
+    )?;
     for variable in variables {
         check_index(variable, schema.parameters)?;
     }
-    coordinates("sample_stats", schema.stats.iter().map(|s| (s.name.as_str(), &[] as &[Dim])), &["chain", "draw"])?;
-    for (group, arrays) in [("observed_data", &schema.observed), ("constant_data", &schema.constant)] {
-        coordinates(group, arrays.iter().map(|a| (a.name.as_str(), a.dims.as_slice())), &[])?;
+    coordinates(
+        "sample_stats",
+        schema
+            .stats
+            .iter()
+            .map(|s| (s.name.as_str(), &[] as &[Dim])),
+        &["chain", "draw"],
+    )?;
+    for (group, arrays) in [
+        ("observed_data", &schema.observed),
+        ("constant_data", &schema.constant),
+    ] {
+        coordinates(
+            group,
+            arrays.iter().map(|a| (a.name.as_str(), a.dims.as_slice())),
+            &[],
+        )?;
         for array in arrays {
             shape_of(array)?;
         }
@@ -49,13 +70,18 @@ pub(crate) fn coordinates<'a>(
     for (name, dims) in arrays {
         check_name(group, name)?;
         if reserved.contains(&name) || !names.insert(name) {
-            return refuse(format!("the name `{name}` is used twice in group `{group}`; rename one"));
+            return refuse(format!(
+                "the name `{name}` is used twice in group `{group}`; rename one"
+            ));
         }
         let mut own = HashSet::new();
         for dim in dims {
             check_name(group, &dim.name)?;
             if reserved.contains(&dim.name.as_str()) || !own.insert(dim.name.as_str()) {
-                return refuse(format!("`{name}` has the dimension `{}` twice; rename one", dim.name));
+                return refuse(format!(
+                    "`{name}` has the dimension `{}` twice; rename one",
+                    dim.name
+                ));
             }
             let labels = coordinates.entry(&dim.name).or_insert(&dim.labels);
             if *labels != dim.labels.as_slice() {
@@ -68,22 +94,47 @@ pub(crate) fn coordinates<'a>(
         }
     }
     if let Some(clash) = coordinates.keys().find(|dim| names.contains(*dim)) {
-        return refuse(format!("`{clash}` names both a variable and a dimension of group `{group}`; rename one"));
+        return refuse(format!(
+            "`{clash}` names both a variable and a dimension of group `{group}`; rename one"
+        ));
     }
     Ok(coordinates)
 }
 
 /// Lengths of the dimensions of a named array. One dimension may be without labels: its length follows from the values.
 pub(crate) fn shape_of(array: &NamedArray) -> Result<Vec<usize>, StoreError> {
-    let labelled: usize = array.dims.iter().map(|dim| dim.labels.len()).filter(|&length| length > 0).product();
-    let unlabelled = array.dims.iter().filter(|dim| dim.labels.is_empty()).count();
+    let labelled: usize = array
+        .dims
+        .iter()
+        .map(|dim| dim.labels.len())
+        .filter(|&length| length > 0)
+        .product();
+    let unlabelled = array
+        .dims
+        .iter()
+        .filter(|dim| dim.labels.is_empty())
+        .count();
     let length = match unlabelled {
         0 => 0,
         _ => array.values.len() / labelled,
     };
-    let shape: Vec<usize> = array.dims.iter().map(|d| if d.labels.is_empty() { length } else { d.labels.len() }).collect();
+    let shape: Vec<usize> = array
+        .dims
+        .iter()
+        .map(|d| {
+            if d.labels.is_empty() {
+                length
+            } else {
+                d.labels.len()
+            }
+        })
+        .collect();
     if unlabelled > 1 || shape.iter().product::<usize>() != array.values.len() {
-        return refuse(format!("`{}` has {} values, which do not fill the shape {shape:?}", array.name, array.values.len()));
+        return refuse(format!(
+            "`{}` has {} values, which do not fill the shape {shape:?}",
+            array.name,
+            array.values.len()
+        ));
     }
     Ok(shape)
 }
@@ -114,17 +165,25 @@ fn check_index(variable: &Variable, parameters: usize) -> Result<(), StoreError>
         ));
     }
     match variable.index.iter().find(|&&p| p >= parameters) {
-        Some(p) => refuse(format!("`{}` points at parameter {p} where there are {parameters}", variable.name)),
+        Some(p) => refuse(format!(
+            "`{}` points at parameter {p} where there are {parameters}",
+            variable.name
+        )),
         None => Ok(()),
     }
 }
 
 fn check_name(group: &str, name: &str) -> Result<(), StoreError> {
-    let usable = !name.is_empty() && !name.contains(['/', '\\', '\0']) && !name.starts_with("__") && !name.starts_with('.');
+    let usable = !name.is_empty()
+        && !name.contains(['/', '\\', '\0'])
+        && !name.starts_with("__")
+        && !name.starts_with('.');
     if usable && name != "zarr.json" {
         Ok(())
     } else {
-        refuse(format!("{name:?} in group `{group}` cannot be a name in Zarr; use a name of letters, digits and `_`"))
+        refuse(format!(
+            "{name:?} in group `{group}` cannot be a name in Zarr; use a name of letters, digits and `_`"
+        ))
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sngd_core::trace::{Dim, NamedArray};
-use zarrs::array::{Array, ArraySubset};
+use zarrs::array::{Array, ArraySubset, data_type};
 use zarrs::filesystem::FilesystemStore;
 use zarrs::group::Group;
 
@@ -80,19 +80,33 @@ impl TraceReader {
     /// [`StoreError::NotATrace`] if there is none, [`StoreError::Damaged`] if its metadata cannot be read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let shown = path.display().to_string();
-        let not_a_trace = |found: &str| StoreError::NotATrace { path: shown.clone(), found: found.into() };
+        let not_a_trace = |found: &str| StoreError::NotATrace {
+            path: shown.clone(),
+            found: found.into(),
+        };
         if !path.exists() {
             return Err(not_a_trace("nothing"));
         }
         if !path.join("zarr.json").is_file() {
-            return Err(not_a_trace(if path.is_dir() { "a directory without zarr.json" } else { "a file" }));
+            return Err(not_a_trace(if path.is_dir() {
+                "a directory without zarr.json"
+            } else {
+                "a file"
+            }));
         }
         let opener = Opener {
             store: Arc::new(Store::new(path).map_err(|e| not_a_trace(&e.to_string()))?),
             path: shown.clone(),
         };
-        let attributes = opener.group("")?.attributes().iter().map(|(name, value)| (name.clone(), text(value))).collect();
-        let draws = opener.phase(Phase::Draws)?.ok_or_else(|| not_a_trace("a Zarr directory without a posterior group"))?;
+        let attributes = opener
+            .group("")?
+            .attributes()
+            .iter()
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect();
+        let draws = opener
+            .phase(Phase::Draws)?
+            .ok_or_else(|| not_a_trace("a Zarr directory without a posterior group"))?;
         Ok(Self {
             attributes,
             draws,
@@ -133,7 +147,10 @@ impl TraceReader {
 
     /// One attribute of the root.
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.attributes
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The arrays of `observed_data`.
@@ -185,20 +202,39 @@ impl TraceReader {
     ) -> Result<Samples, StoreError> {
         let path = format!("{}/{group}", self.path);
         let Some((stored, array)) = arrays.iter().find(|(stored, _)| stored.name == name) else {
-            let existing = arrays.iter().map(|(stored, _)| format!("`{}`", stored.name)).collect::<Vec<_>>().join(", ");
-            return Err(StoreError::Unknown { path, what: "variable", name: name.into(), existing });
+            let existing = arrays
+                .iter()
+                .map(|(stored, _)| format!("`{}`", stored.name))
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Err(StoreError::Unknown {
+                path,
+                what: "variable",
+                name: name.into(),
+                existing,
+            });
         };
         let (chains, draws) = (reader.chains, reader.draws);
         let mut shape = array.shape().to_vec();
         (shape[0], shape[1]) = (chains as u64, draws as u64);
         let elements = shape[2..].iter().product::<u64>() as usize;
-        let by_chain = numbers(&format!("{path}/{name}"), array, &ArraySubset::new_with_shape(shape))?;
+        let by_chain = numbers(
+            &format!("{path}/{name}"),
+            array,
+            &ArraySubset::new_with_shape(shape),
+        )?;
         let mut values = vec![0.0; by_chain.len()];
         for (at, row) in by_chain.chunks_exact(elements.max(1)).enumerate() {
             let (chain, draw) = (at / draws, at % draws);
             values[(draw * chains + chain) * elements..][..elements].copy_from_slice(row);
         }
-        Ok(Samples { array: stored.clone(), draws, chains, elements, values })
+        Ok(Samples {
+            array: stored.clone(),
+            draws,
+            chains,
+            elements,
+            values,
+        })
     }
 }
 
@@ -213,7 +249,10 @@ impl Opener {
     }
 
     fn exists(&self, group: &str) -> bool {
-        Path::new(&self.path).join(group).join("zarr.json").is_file()
+        Path::new(&self.path)
+            .join(group)
+            .join("zarr.json")
+            .is_file()
     }
 
     fn phase(&self, phase: Phase) -> Result<Option<PhaseReader>, StoreError> {
@@ -223,8 +262,19 @@ impl Opener {
         }
         let (variables, stats) = (self.growing(posterior)?, self.growing(sample_stats)?);
         // While a run writes, one array may be a chunk ahead of the next: the shortest is whole.
-        let extent = |axis: usize| variables.iter().chain(&stats).map(|(_, array)| array.shape()[axis] as usize).min();
-        Ok(Some(PhaseReader { chains: extent(0).unwrap_or(0), draws: extent(1).unwrap_or(0), variables, stats }))
+        let extent = |axis: usize| {
+            variables
+                .iter()
+                .chain(&stats)
+                .map(|(_, array)| array.shape()[axis] as usize)
+                .min()
+        };
+        Ok(Some(PhaseReader {
+            chains: extent(0).unwrap_or(0),
+            draws: extent(1).unwrap_or(0),
+            variables,
+            stats,
+        }))
     }
 
     /// The arrays over `chain, draw` of a group, in the order that its attribute `variable_order` gives.
@@ -235,7 +285,13 @@ impl Opener {
         let mut found = Vec::new();
         for (name, dims, array) in self.arrays(group)? {
             if dims.len() >= 2 && dims[0] == "chain" && dims[1] == "draw" {
-                found.push((StoredArray { name, dims: self.dims(group, &dims[2..], &array.shape()[2..])? }, array));
+                found.push((
+                    StoredArray {
+                        name,
+                        dims: self.dims(group, &dims[2..], &array.shape()[2..])?,
+                    },
+                    array,
+                ));
             }
         }
         Ok(found)
@@ -249,8 +305,16 @@ impl Opener {
         let mut found = Vec::new();
         for (name, dims, array) in self.arrays(group)? {
             if dims != [name.as_str()] {
-                let values = numbers(&format!("{}/{group}/{name}", self.path), &array, &array.subset_all())?;
-                found.push(NamedArray { dims: self.dims(group, &dims, array.shape())?, name, values });
+                let values = numbers(
+                    &format!("{}/{group}/{name}", self.path),
+                    &array,
+                    &array.subset_all(),
+                )?;
+                found.push(NamedArray {
+                    dims: self.dims(group, &dims, array.shape())?,
+                    name,
+                    values,
+                });
             }
         }
         Ok(found)
@@ -258,16 +322,32 @@ impl Opener {
 
     fn arrays(&self, group: &str) -> Result<Vec<(String, Vec<String>, Array<Store>)>, StoreError> {
         let opened = self.group(group)?;
-        let order = opened.attributes().get("variable_order").and_then(|order| order.as_str());
-        let order: Vec<String> = order.and_then(|order| serde_json::from_str(order).ok()).unwrap_or_default();
+        let order = opened
+            .attributes()
+            .get("variable_order")
+            .and_then(|order| order.as_str());
+        let order: Vec<String> = order
+            .and_then(|order| serde_json::from_str(order).ok())
+            .unwrap_or_default();
         let mut arrays = Vec::new();
         for array in opened.child_arrays().map_err(|e| self.damaged(group, &e))? {
-            let name = array.path().as_str().rsplit('/').next().unwrap_or_default().to_owned();
+            let name = array
+                .path()
+                .as_str()
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
             let dims = array.dimension_names().clone().unwrap_or_default();
             let dims = dims.into_iter().map(Option::unwrap_or_default).collect();
             arrays.push((name, dims, array));
         }
-        let rank = |name: &str| order.iter().position(|known| known == name).unwrap_or(order.len());
+        let rank = |name: &str| {
+            order
+                .iter()
+                .position(|known| known == name)
+                .unwrap_or(order.len())
+        };
         arrays.sort_by(|a, b| (rank(&a.0), &a.0).cmp(&(rank(&b.0), &b.0)));
         Ok(arrays)
     }
@@ -276,39 +356,61 @@ impl Opener {
         let dim = |(name, &length): (&String, &u64)| {
             let path = format!("{group}/{name}");
             let labels = if self.exists(&path) {
-                let array = Array::open(self.store.clone(), &format!("/{path}")).map_err(|e| self.damaged(&path, &e))?;
-                array.retrieve_array_subset::<Vec<String>>(&array.subset_all()).map_err(|e| self.damaged(&path, &e))?
+                let array = Array::open(self.store.clone(), &format!("/{path}"))
+                    .map_err(|e| self.damaged(&path, &e))?;
+                array
+                    .retrieve_array_subset::<Vec<String>>(&array.subset_all())
+                    .map_err(|e| self.damaged(&path, &e))?
             } else {
                 (0..length).map(|i| i.to_string()).collect()
             };
-            Ok(Dim { name: name.clone(), labels })
+            Ok(Dim {
+                name: name.clone(),
+                labels,
+            })
         };
         names.iter().zip(lengths).map(dim).collect()
     }
 
     fn damaged(&self, inner: &str, error: &dyn std::fmt::Display) -> StoreError {
-        StoreError::Damaged { path: format!("{}/{inner}", self.path), detail: error.to_string() }
+        StoreError::Damaged {
+            path: format!("{}/{inner}", self.path),
+            detail: error.to_string(),
+        }
     }
 }
 
 /// Numbers of a float64, float32, int64 or boolean array.
 fn numbers(path: &str, array: &Array<Store>, subset: &ArraySubset) -> Result<Vec<f64>, StoreError> {
-    let kind = array.data_type().to_string();
-    let values = match kind.as_str() {
-        "bool" => array
+    let kind = array.data_type();
+    let values = if *kind == data_type::bool() {
+        array
             .retrieve_array_subset::<Vec<bool>>(subset)
-            .map(|cells| cells.into_iter().map(|cell| f64::from(u8::from(cell))).collect()),
-        "float32" => array
+            .map(|cells| {
+                cells
+                    .into_iter()
+                    .map(|cell| f64::from(u8::from(cell)))
+                    .collect()
+            })
+    } else if *kind == data_type::float32() {
+        array
             .retrieve_array_subset::<Vec<f32>>(subset)
-            .map(|cells| cells.into_iter().map(f64::from).collect()),
-        "int64" => array
+            .map(|cells| cells.into_iter().map(f64::from).collect())
+    } else if *kind == data_type::int64() {
+        array
             .retrieve_array_subset::<Vec<i64>>(subset)
-            .map(|cells| cells.into_iter().map(|cell| cell as f64).collect()),
-        _ => array.retrieve_array_subset::<Vec<f64>>(subset),
+            .map(|cells| cells.into_iter().map(|cell| cell as f64).collect())
+    } else {
+        array.retrieve_array_subset::<Vec<f64>>(subset)
     };
-    values.map_err(|error| StoreError::Damaged { path: path.into(), detail: error.to_string() })
+    values.map_err(|error| StoreError::Damaged {
+        path: path.into(),
+        detail: error.to_string(),
+    })
 }
 
 fn text(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }

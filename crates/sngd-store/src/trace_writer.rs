@@ -43,24 +43,41 @@ impl TraceWriter {
     pub fn create(path: &Path, schema: TraceSchema, force: bool) -> Result<Self, StoreError> {
         trace_layout::check(&schema)?;
         make_room(path, force)?;
-        let maker = Maker { dir: Arc::new(TraceDir::new(path)), path: path.display().to_string() };
+        let maker = Maker {
+            dir: Arc::new(TraceDir::new(path)),
+            path: path.display().to_string(),
+        };
         let mut attributes = Map::new();
         let now = OffsetDateTime::now_utc();
         let now = now.replace_microsecond(now.microsecond()).unwrap_or(now);
-        attributes.insert("created_at".into(), now.format(&Rfc3339).unwrap_or_default().into());
+        attributes.insert(
+            "created_at".into(),
+            now.format(&Rfc3339).unwrap_or_default().into(),
+        );
         attributes.insert("inference_library".into(), LIBRARY.into());
-        attributes.insert("inference_library_version".into(), env!("CARGO_PKG_VERSION").into());
+        attributes.insert(
+            "inference_library_version".into(),
+            env!("CARGO_PKG_VERSION").into(),
+        );
         for (name, value) in &schema.attributes {
             attributes.insert(name.clone(), value.clone().into());
         }
 
         maker.group("/", &attributes)?;
         let draws = PhaseWriter::create(&maker, &schema, "", &attributes)?;
-        let warmup =
-            schema.save_warmup.then(|| PhaseWriter::create(&maker, &schema, "warmup_", &attributes)).transpose()?;
+        let warmup = schema
+            .save_warmup
+            .then(|| PhaseWriter::create(&maker, &schema, "warmup_", &attributes))
+            .transpose()?;
         maker.fixed_group("/observed_data", &schema.observed, &attributes)?;
         maker.fixed_group("/constant_data", &schema.constant, &attributes)?;
-        Ok(Self { maker, schema, attributes, draws, warmup })
+        Ok(Self {
+            maker,
+            schema,
+            attributes,
+            draws,
+            warmup,
+        })
     }
 
     /// Makes every draw received so far visible to readers.
@@ -86,7 +103,10 @@ impl TraceWriter {
         for phase in self.warmup.iter().chain([&self.draws]) {
             phase.store_groups(&self.maker, &self.schema, &self.attributes)?;
         }
-        for (group, arrays) in [("/observed_data", &self.schema.observed), ("/constant_data", &self.schema.constant)] {
+        for (group, arrays) in [
+            ("/observed_data", &self.schema.observed),
+            ("/constant_data", &self.schema.constant),
+        ] {
             if !arrays.is_empty() {
                 self.maker.group(group, &self.attributes)?;
             }
@@ -96,7 +116,10 @@ impl TraceWriter {
 
     /// Draws a chain received so far: `(warm-up, kept)`.
     pub fn received(&self) -> (usize, usize) {
-        (self.warmup.as_ref().map_or(0, PhaseWriter::received), self.draws.received())
+        (
+            self.warmup.as_ref().map_or(0, PhaseWriter::received),
+            self.draws.received(),
+        )
     }
 }
 
@@ -152,22 +175,39 @@ impl PhaseWriter {
         prefix: &str,
         attributes: &Map<String, Value>,
     ) -> Result<Self, StoreError> {
-        let groups = [format!("/{prefix}posterior"), format!("/{prefix}sample_stats")];
+        let groups = [
+            format!("/{prefix}posterior"),
+            format!("/{prefix}sample_stats"),
+        ];
         let chunk = trace_layout::chunk_draws(schema);
         let chains = schema.chains;
         let array = |path: String, cells, dims: &[Dim]| {
             let mut shape = vec![("chain", chains, 1), ("draw", 0, chunk)];
-            shape.extend(dims.iter().map(|dim| (dim.name.as_str(), dim.labels.len(), dim.labels.len())));
+            shape.extend(
+                dims.iter()
+                    .map(|dim| (dim.name.as_str(), dim.labels.len(), dim.labels.len())),
+            );
             maker.array(&path, cells, &shape)
         };
-        let variables = schema.variables.iter().map(|v| array(format!("{}/{}", groups[0], v.name), Cells::Float, &v.dims));
+        let variables = schema
+            .variables
+            .iter()
+            .map(|v| array(format!("{}/{}", groups[0], v.name), Cells::Float, &v.dims));
         let variables = variables.collect::<Result<Vec<_>, _>>()?;
         let stats = schema.stats.iter().map(|s| {
-            array(format!("{}/{}", groups[1], s.name), if s.boolean { Cells::Bool } else { Cells::Float }, &[])
+            array(
+                format!("{}/{}", groups[1], s.name),
+                if s.boolean { Cells::Bool } else { Cells::Float },
+                &[],
+            )
         });
         let stats = stats.collect::<Result<Vec<_>, _>>()?;
         let coordinates = groups.iter().map(|group| {
-            maker.array(&format!("{group}/draw"), Cells::Int, &[("draw", 0, COORDINATE_CHUNK)])
+            maker.array(
+                &format!("{group}/draw"),
+                Cells::Int,
+                &[("draw", 0, COORDINATE_CHUNK)],
+            )
         });
         let coordinates = coordinates.collect::<Result<Vec<_>, _>>()?;
 
@@ -188,19 +228,33 @@ impl PhaseWriter {
         for group in &phase.groups {
             maker.count(group, "chain", chains)?;
         }
-        let named = schema.variables.iter().map(|v| (v.name.as_str(), v.dims.as_slice()));
-        maker.labels(&phase.groups[0], &trace_layout::coordinates("posterior", named, &["chain", "draw"])?)?;
+        let named = schema
+            .variables
+            .iter()
+            .map(|v| (v.name.as_str(), v.dims.as_slice()));
+        maker.labels(
+            &phase.groups[0],
+            &trace_layout::coordinates("posterior", named, &["chain", "draw"])?,
+        )?;
         phase.publish(maker, 0)?;
         Ok(phase)
     }
 
     /// Group metadata; `variable_order` keeps the schema's order, which a directory listing forgets.
-    fn store_groups(&self, maker: &Maker, schema: &TraceSchema, attributes: &Map<String, Value>) -> Result<(), StoreError> {
+    fn store_groups(
+        &self,
+        maker: &Maker,
+        schema: &TraceSchema,
+        attributes: &Map<String, Value>,
+    ) -> Result<(), StoreError> {
         let variables: Vec<&str> = schema.variables.iter().map(|v| v.name.as_str()).collect();
         let stats: Vec<&str> = schema.stats.iter().map(|s| s.name.as_str()).collect();
         for (group, order) in self.groups.iter().zip([variables, stats]) {
             let mut attributes = attributes.clone();
-            attributes.insert("variable_order".into(), Value::from(order).to_string().into());
+            attributes.insert(
+                "variable_order".into(),
+                Value::from(order).to_string().into(),
+            );
             maker.group(group, &attributes)?;
         }
         Ok(())
@@ -210,13 +264,23 @@ impl PhaseWriter {
         self.stored + self.waiting
     }
 
-    fn take(&mut self, maker: &Maker, schema: &TraceSchema, block: &DrawBlock) -> Result<(), StoreError> {
-        let (row, stat_row) = (schema.chains * schema.parameters, schema.chains * schema.stats.len());
+    fn take(
+        &mut self,
+        maker: &Maker,
+        schema: &TraceSchema,
+        block: &DrawBlock,
+    ) -> Result<(), StoreError> {
+        let (row, stat_row) = (
+            schema.chains * schema.parameters,
+            schema.chains * schema.stats.len(),
+        );
         let mut taken = 0;
         while taken < block.len {
             let n = (self.chunk - self.waiting).min(block.len - taken);
-            self.values.extend_from_slice(&block.values[taken * row..(taken + n) * row]);
-            self.stat_values.extend_from_slice(&block.stats[taken * stat_row..(taken + n) * stat_row]);
+            self.values
+                .extend_from_slice(&block.values[taken * row..(taken + n) * row]);
+            self.stat_values
+                .extend_from_slice(&block.stats[taken * stat_row..(taken + n) * stat_row]);
             self.waiting += n;
             taken += n;
             if self.waiting == self.chunk {
@@ -227,7 +291,11 @@ impl PhaseWriter {
                 self.stat_values.clear();
             }
         }
-        if self.stored > self.visible { self.publish(maker, self.stored) } else { Ok(()) }
+        if self.stored > self.visible {
+            self.publish(maker, self.stored)
+        } else {
+            Ok(())
+        }
     }
 
     fn flush(&mut self, maker: &Maker, schema: &TraceSchema) -> Result<(), StoreError> {
@@ -246,8 +314,13 @@ impl PhaseWriter {
         for (variable, array) in schema.variables.iter().zip(&self.variables) {
             for chain in 0..schema.chains {
                 let mut cells = vec![f64::NAN; self.chunk * variable.index.len()];
-                for (draw, into) in cells.chunks_exact_mut(variable.index.len().max(1)).take(self.waiting).enumerate() {
-                    let from = &self.values[(draw * schema.chains + chain) * schema.parameters..][..schema.parameters];
+                for (draw, into) in cells
+                    .chunks_exact_mut(variable.index.len().max(1))
+                    .take(self.waiting)
+                    .enumerate()
+                {
+                    let from = &self.values[(draw * schema.chains + chain) * schema.parameters..]
+                        [..schema.parameters];
                     for (cell, &p) in into.iter_mut().zip(&variable.index) {
                         *cell = from[p];
                     }
@@ -260,12 +333,28 @@ impl PhaseWriter {
         let width = schema.stats.len();
         for (s, (info, array)) in schema.stats.iter().zip(&self.stats).enumerate() {
             for chain in 0..schema.chains {
-                let of = |draw: usize| self.stat_values.get((draw * schema.chains + chain) * width + s).copied();
+                let of = |draw: usize| {
+                    self.stat_values
+                        .get((draw * schema.chains + chain) * width + s)
+                        .copied()
+                };
                 let at = [chain as u64, k];
                 if info.boolean {
-                    maker.chunk(array, &at, (0..self.chunk).map(|draw| of(draw).is_some_and(|v| v != 0.0)).collect())?;
+                    maker.chunk(
+                        array,
+                        &at,
+                        (0..self.chunk)
+                            .map(|draw| of(draw).is_some_and(|v| v != 0.0))
+                            .collect(),
+                    )?;
                 } else {
-                    maker.chunk(array, &at, (0..self.chunk).map(|draw| of(draw).unwrap_or(f64::NAN)).collect())?;
+                    maker.chunk(
+                        array,
+                        &at,
+                        (0..self.chunk)
+                            .map(|draw| of(draw).unwrap_or(f64::NAN))
+                            .collect(),
+                    )?;
                 }
             }
         }
@@ -283,7 +372,12 @@ impl PhaseWriter {
             self.coordinate_chunks += 1;
         }
         let mut staged = Vec::new();
-        for array in self.variables.iter_mut().chain(&mut self.stats).chain(&mut self.coordinates) {
+        for array in self
+            .variables
+            .iter_mut()
+            .chain(&mut self.stats)
+            .chain(&mut self.coordinates)
+        {
             let mut shape = array.shape().to_vec();
             let draw = if shape.len() == 1 { 0 } else { 1 };
             shape[draw] = draws as u64;
@@ -298,19 +392,31 @@ impl PhaseWriter {
 
 /// A block must follow the draws received, have the schema's sizes, and hold finite parameters.
 fn check_block(schema: &TraceSchema, received: usize, block: &DrawBlock) -> Result<(), StoreError> {
-    let refuse = |found, expected| Err(StoreError::Block { first_draw: block.first_draw, found, expected });
+    let refuse = |found, expected| {
+        Err(StoreError::Block {
+            first_draw: block.first_draw,
+            found,
+            expected,
+        })
+    };
     if block.first_draw != received {
-        return refuse(format!("first draw {}", block.first_draw), format!("first draw {received}"));
+        return refuse(
+            format!("first draw {}", block.first_draw),
+            format!("first draw {received}"),
+        );
     }
-    for (what, found, width) in
-        [("values", block.values.len(), schema.parameters), ("statistics", block.stats.len(), schema.stats.len())]
-    {
+    for (what, found, width) in [
+        ("values", block.values.len(), schema.parameters),
+        ("statistics", block.stats.len(), schema.stats.len()),
+    ] {
         let expected = block.len * schema.chains * width;
         if found != expected {
             return refuse(format!("{found} {what}"), format!("{expected}"));
         }
     }
-    let Some(at) = block.values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+    let Some(at) = block.values.iter().position(|value| !value.is_finite()) else {
+        return Ok(());
+    };
     let (row, p) = (at / schema.parameters, at % schema.parameters);
     let element = schema.variables.iter().find_map(|variable| {
         let element = variable.index.iter().position(|&position| position == p)?;

@@ -1,0 +1,223 @@
+//! Steps with a diagonal metric: the Fisher's own diagonal, N·I (SGLD), RMSProp (pSGLD).
+
+use crate::pass::{Pass, Wanted};
+use crate::resident::{Resident, Scalar};
+use crate::step::{
+    Context, StepInfo, batch_rule, cost_gradient, label_address, metric_rule, rows_coincide,
+};
+use sngd_core::config::{FisherKind, Noise};
+use sngd_core::engine::FaultKind;
+use sngd_core::philox::{Stream, fill_normals};
+use sngd_core::plan::{CorrectionPlan, Metric, Plan, RMSPROP_DECAY, RMSPROP_FLOOR};
+
+/// Workspace of one chain.
+#[derive(Debug)]
+pub struct Diagonal<T> {
+    metric_pass: Pass<T>,
+    batch_pass: Option<Pass<T>>,
+    /// RMSProp's V, `[P]`.
+    pub second_moment: Vec<T>,
+    metric: Vec<T>,
+    inverse: Vec<T>,
+    gradient: Vec<T>,
+    correction: Vec<T>,
+    own: Vec<T>,
+    z: Vec<T>,
+    started: bool,
+}
+
+impl<T: Scalar> Diagonal<T> {
+    /// Buffers for one chain.
+    pub fn new(data: &Resident<T>, plan: &Plan) -> Diagonal<T> {
+        let zeros = || vec![T::zero(); data.p];
+        Diagonal {
+            metric_pass: Pass::new(data, plan.metric_row_count().max(plan.batch), false),
+            batch_pass: (!rows_coincide(plan)).then(|| Pass::new(data, plan.batch, false)),
+            second_moment: zeros(),
+            metric: zeros(),
+            inverse: zeros(),
+            gradient: zeros(),
+            correction: zeros(),
+            own: zeros(),
+            z: zeros(),
+            started: false,
+        }
+    }
+
+    /// Computes step t and moves.
+    pub fn step(&mut self, cx: &Context<'_, T>, omega: &mut [T]) -> Result<StepInfo, FaultKind> {
+        let Context {
+            data,
+            plan,
+            chain,
+            t,
+            par,
+            ..
+        } = *cx;
+        let p = data.p;
+        let epsilon = plan.step_size.at(t);
+        let fresh = !self.started || t.is_multiple_of(plan.refresh);
+        let address = label_address(plan, chain, t);
+        let diagonal = plan.metric != Metric::Identity;
+        // RMSProp wants the batch's Fisher diagonal for its Γ: the exact one, whatever `fisher` says.
+        let kind = if plan.metric == Metric::RmsProp {
+            FisherKind::Exact
+        } else {
+            plan.fisher
+        };
+        let fisher = (fresh && diagonal).then_some(kind);
+        let (full, mini) = if let Some(batch) = &mut self.batch_pass {
+            if fresh {
+                self.metric_pass
+                    .select(metric_rule(plan, chain, t), plan.metric_row_count());
+                let wanted = Wanted {
+                    fisher,
+                    diagonal_only: true,
+                    ..Wanted::default()
+                };
+                self.metric_pass.run(data, omega, wanted, address, par);
+            }
+            batch.select(batch_rule(plan, chain, t), plan.batch);
+            let wanted = Wanted {
+                gradient: true,
+                ..Wanted::default()
+            };
+            batch.run(data, omega, wanted, address, par);
+            let full = if plan.full_batch {
+                Some(batch.log_lik)
+            } else {
+                plan.full_log_density().then_some(self.metric_pass.log_lik)
+            };
+            (full, batch.log_lik)
+        } else {
+            self.metric_pass
+                .select(batch_rule(plan, chain, t), plan.batch);
+            let wanted = Wanted {
+                gradient: true,
+                fisher,
+                second: false,
+                diagonal_only: true,
+            };
+            self.metric_pass.run(data, omega, wanted, address, par);
+            let ll = self.metric_pass.log_lik;
+            (plan.full_batch.then_some(ll), ll)
+        };
+        let pass = self.batch_pass.as_ref().unwrap_or(&self.metric_pass);
+        let prior = cost_gradient(
+            data,
+            plan,
+            omega,
+            &pass.gradient,
+            plan.batch,
+            &mut self.gradient,
+        );
+        self.correction.fill(T::zero());
+        self.metric_and_correction(data, plan, fresh)?;
+        self.started = true;
+
+        let heat = plan.budget(epsilon) * plan.temperature;
+        if plan.noise != Noise::None {
+            fill_normals(&mut self.z, plan.seed, Stream::Noise, chain, t);
+        }
+        let (mut grad_norm, mut noise_norm) = (0.0, 0.0);
+        for i in 0..p {
+            let m = self.metric[i].to64();
+            let g = self.gradient[i].to64();
+            grad_norm += g * g / m;
+            let n = if plan.noise == Noise::None {
+                0.0
+            } else {
+                (heat / m).sqrt() * self.z[i].to64()
+            };
+            noise_norm += n * n * m;
+            let velocity = epsilon * plan.temperature * self.correction[i].to64();
+            omega[i] += T::of(velocity - epsilon * g / m + n);
+        }
+        let scale = plan.n as f64 / plan.batch as f64;
+        let stats = [
+            full.map_or(f64::NAN, |l| l - prior),
+            mini * scale - prior,
+            grad_norm.sqrt(),
+            noise_norm.sqrt(),
+            0.0,
+            0.0,
+            epsilon,
+            if plan.noise == Noise::None {
+                plan.law_temperature()
+            } else {
+                plan.temperature
+            },
+            1.0,
+        ];
+        Ok(StepInfo {
+            stats,
+            fell_back: false,
+        })
+    }
+
+    /// The metric's diagonal and Γ + (κ/2)M⁻¹∇ln|M|.
+    fn metric_and_correction(
+        &mut self,
+        data: &Resident<T>,
+        plan: &Plan,
+        fresh: bool,
+    ) -> Result<(), FaultKind> {
+        let p = data.p;
+        let n = plan.n as f64;
+        let corrected = plan.correction != CorrectionPlan::Off;
+        match plan.metric {
+            Metric::Identity => self.metric.fill(T::of(n)),
+            Metric::RmsProp => {
+                let a = if self.started { RMSPROP_DECAY } else { 0.0 };
+                for i in 0..p {
+                    let g = self.gradient[i].to64() / n;
+                    let v = a * self.second_moment[i].to64() + (1.0 - a) * g * g;
+                    self.second_moment[i] = T::of(v);
+                    let root = v.sqrt();
+                    let floor = RMSPROP_FLOOR + root;
+                    self.metric[i] = T::of(n * floor);
+                    if corrected && root > 0.0 {
+                        // ∂ḡᵢ/∂ωᵢ by the batch's Fisher diagonal, the Hessian's own for canonical links.
+                        let curvature = self.metric_pass.diagonal[i].to64() / plan.batch as f64
+                            + data.lambda[i * p + i] / n;
+                        let gamma =
+                            -(1.0 - RMSPROP_DECAY) * g * curvature / (root * floor * floor * n);
+                        self.correction[i] = T::of(gamma);
+                    }
+                }
+            }
+            _ => {
+                if fresh {
+                    let share = n / plan.metric_row_count() as f64;
+                    for i in 0..p {
+                        let m = share * self.metric_pass.diagonal[i].to64()
+                            + n * plan.damping
+                            + data.lambda[i * p + i];
+                        if !(m > 0.0 && m.is_finite()) {
+                            return Err(FaultKind::MetricNotPositive { pivot: i as u32 });
+                        }
+                        self.metric[i] = T::of(m);
+                        self.inverse[i] = T::of(1.0 / m);
+                    }
+                }
+                if corrected {
+                    let share = T::of(n / plan.metric_row_count() as f64);
+                    let half_kappa = T::of(0.5 * plan.kappa);
+                    self.metric_pass.correction_diagonal(
+                        data,
+                        &self.inverse,
+                        plan.fisher,
+                        &mut self.correction,
+                        &mut self.own,
+                    );
+                    for i in 0..p {
+                        let inv = self.inverse[i];
+                        self.correction[i] = share
+                            * (half_kappa * inv * self.correction[i] - inv * inv * self.own[i]);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! Chains over threads behind the `Engine` trait.
+
+use crate::resident::{Resident, Scalar};
+use crate::step::{Chain, ChainKind, Context};
+use faer::Par;
+use rayon::prelude::*;
+use sngd_core::engine::{
+    ChainState, Engine, EngineError, EngineInfo, Fault, FaultKind, RawBlock, STATS, Span,
+};
+use sngd_core::plan::Plan;
+use sngd_core::problem::Problem;
+use std::collections::VecDeque;
+
+/// The native engine.
+pub struct CpuEngine<T> {
+    info: EngineInfo,
+    data: Resident<T>,
+    plan: Plan,
+    chains: Vec<Chain<T>>,
+    pool: rayon::ThreadPool,
+    queue: VecDeque<Span>,
+    next_step: u32,
+}
+
+/// One chain's share of a block.
+struct Lane {
+    omega: Vec<f64>,
+    stats: Vec<f64>,
+    fallbacks: u64,
+}
+
+impl<T: Scalar> CpuEngine<T> {
+    /// Loads a problem and starts chains at `init`, `[C,P]` in internal coordinates.
+    pub fn new(
+        problem: &Problem,
+        plan: &Plan,
+        init: &[f64],
+        threads: Option<usize>,
+    ) -> Result<CpuEngine<T>, EngineError> {
+        let p = plan.p;
+        if init.len() != plan.chains * p {
+            return Err(EngineError::Device(format!(
+                "found {} initial numbers, expected {} chains of {p} parameters",
+                init.len(),
+                plan.chains
+            )));
+        }
+        let mut builder = rayon::ThreadPoolBuilder::new();
+        if let Some(n) = threads {
+            builder = builder.num_threads(n);
+        }
+        let pool = builder
+            .build()
+            .map_err(|e| EngineError::Device(format!("the thread pool could not be built: {e}")))?;
+        let data = Resident::new(problem, plan.storage);
+        let chains: Vec<Chain<T>> = init
+            .chunks(p)
+            .enumerate()
+            .map(|(c, w)| Chain::new(&data, plan, c as u32, w))
+            .collect();
+        let bits = 8 * size_of::<T>();
+        let threads = pool.current_num_threads();
+        Ok(CpuEngine {
+            info: EngineInfo {
+                kind: "cpu",
+                device: format!("CPU engine, f{bits}, {threads} threads"),
+                driver: format!("native {}", std::env::consts::ARCH),
+            },
+            data,
+            plan: plan.clone(),
+            chains,
+            pool,
+            queue: VecDeque::new(),
+            next_step: 0,
+        })
+    }
+
+    fn run(&mut self, span: Span) -> RawBlock {
+        let (data, plan) = (&self.data, &self.plan);
+        let threads = self.pool.current_num_threads();
+        // Many chains: one a task. Few: the threads go into each chain's algebra.
+        let inner = if plan.chains < threads {
+            Par::rayon(threads)
+        } else {
+            Par::Seq
+        };
+        let chains = &mut self.chains;
+        let lanes: Vec<Lane> = self.pool.install(|| {
+            if plan.chains < threads {
+                chains
+                    .iter_mut()
+                    .map(|c| advance(c, data, plan, span, inner))
+                    .collect()
+            } else {
+                chains
+                    .par_iter_mut()
+                    .map(|c| advance(c, data, plan, span, inner))
+                    .collect()
+            }
+        });
+        self.next_step = span.first_step + span.draws * span.thin;
+        let (n, c, p, s) = (span.draws as usize, plan.chains, plan.p, STATS.len());
+        let mut omega = Vec::with_capacity(n * c * p);
+        let mut stats = Vec::with_capacity(n * c * s);
+        for i in 0..n {
+            for lane in &lanes {
+                omega.extend_from_slice(&lane.omega[i * p..(i + 1) * p]);
+                stats.extend_from_slice(&lane.stats[i * s..(i + 1) * s]);
+            }
+        }
+        let faults = self
+            .chains
+            .iter()
+            .filter_map(|c| {
+                c.fault.map(|(step, kind)| Fault {
+                    chain: c.index,
+                    step,
+                    kind,
+                })
+            })
+            .collect();
+        let fallbacks = lanes.iter().map(|l| l.fallbacks).sum();
+        RawBlock {
+            span,
+            omega,
+            stats,
+            fallbacks,
+            faults,
+        }
+    }
+}
+
+fn advance<T: Scalar>(
+    chain: &mut Chain<T>,
+    data: &Resident<T>,
+    plan: &Plan,
+    span: Span,
+    par: Par,
+) -> Lane {
+    let (n, p, s) = (span.draws as usize, plan.p, STATS.len());
+    let mut lane = Lane {
+        omega: Vec::with_capacity(n * p),
+        stats: Vec::with_capacity(n * s),
+        fallbacks: 0,
+    };
+    for i in 0..span.draws {
+        lane.omega.extend(chain.omega.iter().map(|w| w.to64()));
+        let mut kept = None;
+        for j in 0..span.thin {
+            if chain.fault.is_some() {
+                break;
+            }
+            let t = span.first_step + i * span.thin + j;
+            let cx = Context {
+                data,
+                plan,
+                chain: chain.index,
+                t,
+                warmup: span.warmup,
+                par,
+            };
+            match chain.step(&cx) {
+                Ok(info) => {
+                    lane.fallbacks += u64::from(info.fell_back);
+                    kept.get_or_insert(info.stats);
+                }
+                Err(kind) => chain.fault = Some((t, kind)),
+            }
+        }
+        let mut stats = kept.unwrap_or([f64::NAN; STATS.len()]);
+        let diverged = matches!(chain.fault, Some((_, FaultKind::Diverged)));
+        stats[5] = f64::from(u8::from(diverged));
+        lane.stats.extend_from_slice(&stats);
+    }
+    lane
+}
+
+impl<T: Scalar> Engine for CpuEngine<T> {
+    fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    fn enqueue(&mut self, span: Span) -> Result<(), EngineError> {
+        self.queue.push_back(span);
+        Ok(())
+    }
+
+    fn collect(&mut self) -> Result<RawBlock, EngineError> {
+        match self.queue.pop_front() {
+            Some(span) => Ok(self.run(span)),
+            None => Err(EngineError::Device("nothing was enqueued".into())),
+        }
+    }
+
+    fn state(&mut self) -> Result<ChainState, EngineError> {
+        let mut second_moment = Vec::new();
+        for c in &self.chains {
+            if let ChainKind::Diagonal(d) = &c.kind {
+                second_moment.extend(d.second_moment.iter().map(|v| v.to64()));
+            }
+        }
+        Ok(ChainState {
+            step: self.next_step,
+            omega: self
+                .chains
+                .iter()
+                .flat_map(|c| c.omega.iter().map(|w| w.to64()))
+                .collect(),
+            second_moment,
+        })
+    }
+}

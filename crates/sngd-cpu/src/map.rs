@@ -1,0 +1,253 @@
+//! The mode by damped Fisher scoring in f64: where chains start, where the noise budget is tried, and where an
+//! improper posterior shows itself.
+
+use crate::dense::Factor;
+use crate::pass::{Derivative, LabelAddress, Pass, Wanted};
+use crate::resident::Resident;
+use faer::Par;
+use sngd_core::batch::BatchRows;
+use sngd_core::config::{FisherKind, Storage};
+use sngd_core::plan::Plan;
+use sngd_core::prior::{Prior, ScalePrior};
+use sngd_core::problem::Problem;
+use thiserror::Error;
+
+/// The minimum of C − (κ/2)·ln|M| and what is known there, internal coordinates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mode {
+    /// ω*, `[P]`.
+    pub omega: Vec<f64>,
+    /// C(ω*) without `Problem::log_norm`, prior constants included.
+    pub cost: f64,
+    /// M = N·F + Λ + damping, `[P,P]`, symmetric.
+    pub metric: Vec<f64>,
+    /// Its Cholesky factor, `[P,P]` column-major lower.
+    pub chol: Vec<f64>,
+    /// Exact F of one row, `[P,P]`, symmetric.
+    pub fisher: Vec<f64>,
+    /// Σ_g, covariance of the rows' gradients, `[P,P]`, symmetric.
+    pub sigma_g: Vec<f64>,
+    /// Whether the last steps were small enough.
+    pub converged: bool,
+}
+
+/// Why there is no mode.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum ModeError {
+    /// The posterior is improper.
+    #[error("{0}")]
+    Improper(String),
+}
+
+const MAX_ITERATIONS: usize = 200;
+
+/// Finds the mode of the plan's target (κ included).
+pub fn find(problem: &Problem, plan: &Plan) -> Result<Mode, ModeError> {
+    let data = Resident::<f64>::new(problem, Storage::F32);
+    let par = if data.p > 256 {
+        Par::rayon(0)
+    } else {
+        Par::Seq
+    };
+    let mut search = Search {
+        pass: Pass::new(&data, data.n, true),
+        factor: Factor::new(data.p),
+        inverse: vec![0.0; data.p * data.p],
+        data,
+        plan,
+        par,
+    };
+    search.run(problem)
+}
+
+struct Search<'a> {
+    data: Resident<f64>,
+    plan: &'a Plan,
+    pass: Pass<f64>,
+    factor: Factor<f64>,
+    inverse: Vec<f64>,
+    par: Par,
+}
+
+/// An evaluation at one point.
+struct Point {
+    cost: f64,
+    objective: f64,
+    gradient: Vec<f64>,
+    metric: Vec<f64>,
+}
+
+impl Search<'_> {
+    fn run(&mut self, problem: &Problem) -> Result<Mode, ModeError> {
+        let p = self.data.p;
+        let mut omega = vec![0.0; p];
+        let Some(mut here) = self.evaluate(&omega, true) else {
+            return Err(improper(problem, None));
+        };
+        let (mut converged, mut last_move) = (false, f64::INFINITY);
+        for _ in 0..MAX_ITERATIONS {
+            let mut step = here.gradient.clone();
+            self.factor.solve(&mut step);
+            let decrement: f64 = step.iter().zip(&here.gradient).map(|(s, g)| s * g).sum();
+            let mut length = 1.0;
+            let next = loop {
+                let at: Vec<f64> = omega
+                    .iter()
+                    .zip(&step)
+                    .map(|(w, s)| w - length * s)
+                    .collect();
+                if let Some(e) = self.evaluate(&at, true)
+                    && e.objective.is_finite()
+                    && e.objective <= here.objective + 1e-12 * here.objective.abs()
+                {
+                    break Some((at, e));
+                }
+                length *= 0.5;
+                if length < 1e-9 {
+                    break None;
+                }
+            };
+            let Some((at, e)) = next else {
+                // No descent left at working precision.
+                converged = decrement < 1e-6;
+                break;
+            };
+            last_move = at
+                .iter()
+                .zip(&omega)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f64::max);
+            (omega, here) = (at, e);
+            if decrement < 1e-16 * (1.0 + here.objective.abs()) && last_move < 1e-7 {
+                converged = true;
+                break;
+            }
+        }
+        self.check_proper(problem, &omega, last_move, converged)?;
+        // The factor and sums of the final point.
+        let Some(here) = self.evaluate(&omega, false) else {
+            return Err(improper(problem, None));
+        };
+        let (pass, n) = (&self.pass, self.data.n as f64);
+        let mut fisher = vec![0.0; p * p];
+        let mut sigma_g = vec![0.0; p * p];
+        let mut metric = here.metric;
+        for j in 0..p {
+            for i in j..p {
+                let (a, b) = (j * p + i, i * p + j);
+                fisher[a] = pass.fisher[a] / n;
+                sigma_g[a] = pass.second[a] / n - pass.gradient[i] * pass.gradient[j] / (n * n);
+                (fisher[b], sigma_g[b], metric[b]) = (fisher[a], sigma_g[a], metric[a]);
+            }
+        }
+        Ok(Mode {
+            omega,
+            cost: here.cost,
+            metric,
+            chol: self.factor.l.clone(),
+            fisher,
+            sigma_g,
+            converged,
+        })
+    }
+
+    /// Objective, gradient and factored metric at ω; `None` when M is not positive definite.
+    fn evaluate(&mut self, omega: &[f64], searching: bool) -> Option<Point> {
+        let (data, plan) = (&self.data, self.plan);
+        let p = data.p;
+        self.pass.select(BatchRows::All, data.n);
+        let wanted = Wanted {
+            gradient: true,
+            fisher: Some(FisherKind::Exact),
+            second: !searching,
+            diagonal_only: false,
+        };
+        let label = LabelAddress {
+            seed: 0,
+            chain: 0,
+            step: 0,
+            labels: 1,
+        };
+        self.pass.run(data, omega, wanted, label, self.par);
+        let mut metric: Vec<f64> = self
+            .pass
+            .fisher
+            .iter()
+            .zip(&data.lambda)
+            .map(|(f, l)| f + l)
+            .collect();
+        let ridge = data.n as f64 * plan.damping;
+        for i in 0..p {
+            metric[i * p + i] += ridge;
+        }
+        self.factor.factor(&metric, 0.0, 0, self.par).ok()?;
+        let mut gradient = vec![0.0; p];
+        let prior = data.problem.prior_cost(omega, plan.jacobian, &mut gradient);
+        for i in 0..p {
+            gradient[i] -= self.pass.gradient[i];
+        }
+        let cost = prior - self.pass.log_lik;
+        let mut objective = cost;
+        if plan.kappa > 0.0 {
+            objective -= 0.5 * plan.kappa * plan.temperature * self.factor.log_det;
+            let how = Derivative {
+                kappa: plan.kappa,
+                divergence: false,
+                kind: FisherKind::Exact,
+            };
+            let mut v = vec![0.0; p];
+            self.pass.correction_exact(
+                data,
+                &self.factor,
+                &mut self.inverse,
+                how,
+                &mut v,
+                self.par,
+            );
+            for i in 0..p {
+                gradient[i] -= plan.temperature * v[i];
+            }
+        }
+        Some(Point {
+            cost,
+            objective,
+            gradient,
+            metric,
+        })
+    }
+
+    /// Under separation the cost falls for ever along a ray: Fisher scoring then goes on taking long steps.
+    fn check_proper(
+        &self,
+        problem: &Problem,
+        omega: &[f64],
+        last_move: f64,
+        converged: bool,
+    ) -> Result<(), ModeError> {
+        let flat = problem.priors.contains(&Prior::Flat)
+            || problem.scale_prior.is_some_and(|s| s == ScalePrior::Flat);
+        let p = self.data.p;
+        if converged || self.plan.kappa > 0.0 {
+            return Ok(());
+        }
+        let scale_runs = problem.transform.aux == 1 && omega[p - 1] < -12.0;
+        if (flat && last_move > 0.05) || scale_runs {
+            let largest = (0..p).max_by(|&a, &b| omega[a].abs().total_cmp(&omega[b].abs()));
+            return Err(improper(problem, largest));
+        }
+        Ok(())
+    }
+}
+
+fn improper(problem: &Problem, coefficient: Option<usize>) -> ModeError {
+    let source = &problem.source;
+    ModeError::Improper(match coefficient {
+        Some(i) => format!(
+            "{source}: the likelihood keeps rising as {} grows without bound (separated data), so that the posterior under a flat prior is improper; give it a proper prior such as prior.weights = \"normal(0, 2.5)\", or use sampler.target = \"jeffreys\"",
+            problem.parameter_names()[i]
+        ),
+        None => format!(
+            "{source}: the Fisher information is singular under the given priors (columns that are linear combinations of others, or N too small), so that the posterior is improper; leave columns out or give a proper prior such as prior.weights = \"normal(0, 2.5)\""
+        ),
+    })
+}

@@ -1,0 +1,81 @@
+//! Can the noise budget be met? Asked at the mode, before any step.
+
+use crate::map::Mode;
+use faer::{MatRef, Side};
+use sngd_core::batch::Batches;
+use sngd_core::config::{Noise, NoiseRows};
+use sngd_core::error::CheckError;
+use sngd_core::plan::{MetricRows, Plan};
+
+/// What residual noise needs at the mode.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reach {
+    /// The smallest temperature at this batch and step.
+    pub temperature: f64,
+    /// The smallest batch at this temperature and step.
+    pub batch: usize,
+}
+
+/// The largest eigenvalue of M⁻¹V̂ at the mode decides: Q > 0 needs budget·T > ε²·λ.
+pub fn reach(plan: &Plan, mode: &Mode) -> Reach {
+    let (n, b, p) = (plan.n as f64, plan.batch as f64, plan.p);
+    let e = plan.step_size.initial();
+    let v = plan.rho() * n * n / b;
+    let mut lambda = v * largest_ratio(&mode.sigma_g, &mode.chol, p);
+    // A covariance from few rows has larger top eigenvalues (theory.md).
+    let rows = match (plan.noise_rows, plan.metric_rows) {
+        (NoiseRows::Batch, _) | (_, MetricRows::Batch) => Some(plan.batch),
+        (_, MetricRows::Sample(r)) => Some(r),
+        _ => None,
+    };
+    if let Some(r) = rows {
+        lambda *= (1.0 + (p as f64 / r as f64).sqrt()).powi(2);
+    }
+    let t_min = e * e * lambda / plan.budget(e);
+    let ratio = t_min / plan.temperature;
+    // λ is proportional to ρ/B.
+    let b_min = if plan.batches == Batches::WithReplacement {
+        b * ratio
+    } else {
+        n / (1.0 + (n - b) / (b * ratio))
+    };
+    Reach {
+        temperature: t_min,
+        batch: (b_min.ceil() as usize).clamp(1, plan.n),
+    }
+}
+
+/// Refuses a plan whose residual noise is not positive definite already at the mode.
+pub fn residual(plan: &Plan, mode: &Mode) -> Result<(), CheckError> {
+    if plan.noise != Noise::Residual || plan.rho() == 0.0 {
+        return Ok(());
+    }
+    let need = reach(plan, mode);
+    if plan.temperature > need.temperature {
+        return Ok(());
+    }
+    Err(CheckError(format!(
+        "sampler.temperature: found {} with batch_size = {} and step_size = {}, whose minibatch noise alone is hotter in some direction, expected at least {:.4} at this batch and step; raise temperature to {:.4} or batch_size to {}, or lower step_size",
+        plan.temperature,
+        plan.batch,
+        plan.step_size.initial(),
+        need.temperature,
+        need.temperature * 1.05,
+        need.batch
+    )))
+}
+
+/// λ_max of L⁻¹ΣL⁻ᵀ.
+fn largest_ratio(sigma: &[f64], chol: &[f64], p: usize) -> f64 {
+    let l = MatRef::from_column_major_slice(chol, p, p);
+    let mut a = MatRef::from_column_major_slice(sigma, p, p).to_owned();
+    let par = faer::Par::Seq;
+    faer::linalg::triangular_solve::solve_lower_triangular_in_place(l, a.as_mut(), par);
+    let mut b = a.transpose().to_owned();
+    faer::linalg::triangular_solve::solve_lower_triangular_in_place(l, b.as_mut(), par);
+    match b.self_adjoint_eigenvalues(Side::Lower) {
+        Ok(values) => values.into_iter().fold(0.0, f64::max),
+        // Only a matrix that is not finite has none: let the run say so.
+        Err(_) => f64::INFINITY,
+    }
+}

@@ -1,0 +1,69 @@
+//! Data as the engine keeps it: the problem's design in the engine's number format.
+
+use half::{bf16, f16};
+use sngd_core::config::Storage;
+use sngd_core::likelihood::{Likelihood, Observed};
+use sngd_core::problem::Problem;
+use sngd_core::real::Real;
+
+/// A `Real` that the dense algebra can also work with.
+pub trait Scalar: Real + faer::traits::RealField {}
+impl Scalar for f32 {}
+impl Scalar for f64 {}
+
+/// What every chain reads and none writes.
+#[derive(Debug)]
+pub struct Resident<T> {
+    /// `[N,D]`, row-major.
+    pub x: Vec<T>,
+    /// `[N]`.
+    pub observed: Vec<Observed<T>>,
+    /// N.
+    pub n: usize,
+    /// D.
+    pub d: usize,
+    /// K.
+    pub k: usize,
+    /// H.
+    pub h: usize,
+    /// P.
+    pub p: usize,
+    /// Likelihood in internal units.
+    pub likelihood: Likelihood,
+    /// Λ, `[P,P]`.
+    pub lambda: Vec<f64>,
+    /// The prior alone is needed each step; the design in it is not.
+    pub problem: Problem,
+}
+
+impl<T: Real> Resident<T> {
+    /// Converts once. Half-precision storage rounds each feature as the GPU's resident copy does.
+    pub fn new(problem: &Problem, storage: Storage) -> Resident<T> {
+        let round = |v: f64| match storage {
+            Storage::F32 => v,
+            Storage::F16 => f16::from_f64(v).to_f64(),
+            Storage::Bf16 => bf16::from_f64(v).to_f64(),
+        };
+        let n = problem.rows();
+        Resident {
+            x: problem.x.iter().map(|&v| T::of(round(v))).collect(),
+            observed: (0..n)
+                .map(|i| {
+                    let o = problem.observed(i);
+                    Observed {
+                        y: T::of(o.y),
+                        trials: T::of(o.trials),
+                    }
+                })
+                .collect(),
+            n,
+            d: problem.design_columns(),
+            k: problem.transform.outputs,
+            h: problem.likelihood.outputs(),
+            p: problem.parameters(),
+            likelihood: problem.likelihood,
+            lambda: problem.prior_information(),
+            problem: problem.clone_without_design(),
+        }
+    }
+}

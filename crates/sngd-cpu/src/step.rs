@@ -1,0 +1,618 @@
+//! One step of one chain with a dense Fisher metric; `sngd_core::engine` states what it computes.
+
+use crate::dense::{Factor, NotPositive};
+use crate::diagonal::Diagonal;
+use crate::mala::Mala;
+use crate::pass::{Derivative, LabelAddress, Pass, Wanted};
+use crate::resident::{Resident, Scalar};
+use faer::Par;
+use sngd_core::batch::{BatchRows, Batches};
+use sngd_core::config::{Noise, NoiseRows};
+use sngd_core::engine::{FaultKind, STATS};
+use sngd_core::philox::{Stream, fill_normals};
+use sngd_core::plan::{
+    CorrectionPlan, DIVERGED, JITTER_FIRST, JITTER_RETRIES, Metric, MetricRows, Plan, RFD_STEP,
+};
+
+/// Statistics of one step, in the order of `STATS`.
+pub type StepStats = [f64; STATS.len()];
+
+/// What a step leaves besides the new position.
+#[derive(Debug, Clone, Copy)]
+pub struct StepInfo {
+    /// Statistics at the state before the update.
+    pub stats: StepStats,
+    /// Whether residual noise fell back to full noise (warm-up only).
+    pub fell_back: bool,
+}
+
+/// Where and when a step happens.
+pub struct Context<'a, T> {
+    /// Resident data.
+    pub data: &'a Resident<T>,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Chain.
+    pub chain: u32,
+    /// Step.
+    pub t: u32,
+    /// Warm-up: residual noise may fall back.
+    pub warmup: bool,
+    /// Threads inside the algebra.
+    pub par: Par,
+}
+
+/// Everything one chain owns.
+pub struct Chain<T> {
+    /// Index.
+    pub index: u32,
+    /// ω, `[P]`.
+    pub omega: Vec<T>,
+    /// The metric's own workspace.
+    pub kind: ChainKind<T>,
+    /// Set when the chain cannot go on.
+    pub fault: Option<(u32, FaultKind)>,
+}
+
+/// Workspaces by kind of step.
+pub enum ChainKind<T> {
+    /// Dense Fisher metric.
+    Dense(Box<Dense<T>>),
+    /// Diagonal metrics.
+    Diagonal(Box<Diagonal<T>>),
+    /// Metropolis-adjusted.
+    Mala(Box<Mala<T>>),
+}
+
+impl<T: Scalar> Chain<T> {
+    /// A chain at ω with all its buffers.
+    pub fn new(data: &Resident<T>, plan: &Plan, index: u32, omega: &[f64]) -> Chain<T> {
+        let kind = if plan.metropolis {
+            ChainKind::Mala(Box::new(Mala::new(data)))
+        } else if plan.metric == Metric::Fisher {
+            ChainKind::Dense(Box::new(Dense::new(data, plan)))
+        } else {
+            ChainKind::Diagonal(Box::new(Diagonal::new(data, plan)))
+        };
+        let omega = omega.iter().map(|&w| T::of(w)).collect();
+        Chain {
+            index,
+            omega,
+            kind,
+            fault: None,
+        }
+    }
+
+    /// Computes step t and moves; on a fault the position stays.
+    pub fn step(&mut self, cx: &Context<'_, T>) -> Result<StepInfo, FaultKind> {
+        let omega = &mut self.omega;
+        let info = match &mut self.kind {
+            ChainKind::Dense(c) => c.step(cx, omega)?,
+            ChainKind::Diagonal(c) => c.step(cx, omega)?,
+            ChainKind::Mala(c) => c.step(cx, omega)?,
+        };
+        if omega.iter().all(|w| w.to64().abs() < DIVERGED) {
+            Ok(info)
+        } else {
+            Err(FaultKind::Diverged)
+        }
+    }
+}
+
+/// Rows of the gradient at step t.
+pub fn batch_rule(plan: &Plan, chain: u32, t: u32) -> BatchRows {
+    if plan.full_batch {
+        BatchRows::All
+    } else {
+        BatchRows::new(plan.batches, plan.n, plan.batch, plan.seed, chain, t)
+    }
+}
+
+/// Whether one pass serves gradient and metric.
+pub fn rows_coincide(plan: &Plan) -> bool {
+    plan.metric_rows == MetricRows::Batch
+        || (plan.full_batch && plan.metric_rows == MetricRows::Full)
+}
+
+/// The address of the Monte Carlo labels of a pass.
+pub fn label_address(plan: &Plan, chain: u32, step: u32) -> LabelAddress {
+    LabelAddress {
+        seed: plan.seed,
+        chain,
+        step,
+        labels: plan.fisher_labels,
+    }
+}
+
+/// Workspace of the dense step.
+pub struct Dense<T> {
+    metric_pass: Pass<T>,
+    batch_pass: Option<Pass<T>>,
+    metric: Vec<T>,
+    noise_covariance: Vec<T>,
+    residual: Vec<T>,
+    factor: Factor<T>,
+    residual_factor: Factor<T>,
+    shifted: Option<Box<Shifted<T>>>,
+    inverse: Vec<T>,
+    residual_epsilon: f64,
+    gradient: Vec<T>,
+    correction: Vec<T>,
+    noise: Vec<T>,
+    z: Vec<T>,
+    u: Vec<T>,
+    work: Vec<T>,
+    fell_back: bool,
+}
+
+/// Workspace of the random finite difference.
+struct Shifted<T> {
+    pass: Pass<T>,
+    metric: Vec<T>,
+    factor: Factor<T>,
+    omega: Vec<T>,
+    lz: Vec<T>,
+}
+
+impl<T: Scalar> Dense<T> {
+    fn new(data: &Resident<T>, plan: &Plan) -> Dense<T> {
+        let p = data.p;
+        let zeros = |n: usize| vec![T::zero(); n];
+        let square = |on: bool| zeros(if on { p * p } else { 0 });
+        let residual = plan.noise == Noise::Residual;
+        let metric_rows = plan.metric_row_count();
+        Dense {
+            metric_pass: Pass::new(data, metric_rows, true),
+            batch_pass: (!rows_coincide(plan)).then(|| {
+                let dense = residual && plan.noise_rows == NoiseRows::Batch;
+                Pass::new(data, plan.batch, dense)
+            }),
+            metric: zeros(p * p),
+            noise_covariance: square(residual),
+            residual: square(residual),
+            factor: Factor::new(p),
+            residual_factor: Factor::new(if residual { p } else { 1 }),
+            shifted: (plan.correction == CorrectionPlan::FiniteDifference).then(|| {
+                Box::new(Shifted {
+                    pass: Pass::new(data, metric_rows, true),
+                    metric: zeros(p * p),
+                    factor: Factor::new(p),
+                    omega: zeros(p),
+                    lz: zeros(p),
+                })
+            }),
+            inverse: square(plan.correction == CorrectionPlan::ClosedForm && data.h > 1),
+            residual_epsilon: f64::NAN,
+            gradient: zeros(p),
+            correction: zeros(p),
+            noise: zeros(p),
+            z: zeros(2 * p),
+            u: zeros(p),
+            work: zeros(p),
+            fell_back: false,
+        }
+    }
+
+    fn step(&mut self, cx: &Context<'_, T>, omega: &mut [T]) -> Result<StepInfo, FaultKind> {
+        let Context { data, plan, t, .. } = *cx;
+        let epsilon = plan.step_size.at(t);
+        let fresh = t.is_multiple_of(plan.refresh) || self.residual_epsilon.is_nan();
+        let (full, mini) = self.passes(cx, omega, fresh);
+        if fresh {
+            assemble_metric(data, plan, &self.metric_pass, &mut self.metric);
+            factor_metric(&mut self.factor, &self.metric, cx.par)?;
+        }
+        let prior = self.cost_gradient(data, plan, omega);
+        let velocity = self.corrections(cx, omega)?;
+        self.add_noise(cx, epsilon, fresh)?;
+
+        let p = data.p;
+        self.work.copy_from_slice(&self.gradient);
+        self.factor.solve_lower(&mut self.work);
+        let grad_norm = norm(&self.work);
+        self.factor.solve_upper(&mut self.work);
+        self.factor.times_l_transposed(&self.noise, &mut self.u);
+        let noise_norm = norm(&self.u);
+        let (eps, heat) = (T::of(epsilon), T::of(epsilon * plan.temperature));
+        for i in 0..p {
+            let drift = if velocity {
+                heat * self.correction[i]
+            } else {
+                T::zero()
+            };
+            omega[i] += drift - eps * self.work[i] + self.noise[i];
+        }
+        let lp = full.map_or(f64::NAN, |l| l - prior);
+        let scale = plan.n as f64 / plan.batch as f64;
+        let stats = [
+            lp,
+            mini * scale - prior,
+            grad_norm,
+            noise_norm,
+            self.factor.jitter,
+            0.0,
+            epsilon,
+            if plan.noise == Noise::None {
+                plan.law_temperature()
+            } else {
+                plan.temperature
+            },
+            1.0,
+        ];
+        Ok(StepInfo {
+            stats,
+            fell_back: self.fell_back,
+        })
+    }
+
+    /// Both passes; returns the full-data log-likelihood where it is known and the batch's.
+    fn passes(&mut self, cx: &Context<'_, T>, omega: &[T], fresh: bool) -> (Option<f64>, f64) {
+        let Context {
+            data,
+            plan,
+            chain,
+            t,
+            par,
+            ..
+        } = *cx;
+        let residual = plan.noise == Noise::Residual;
+        let address = label_address(plan, chain, t);
+        let own = residual && plan.noise_rows == NoiseRows::Batch;
+        if let Some(batch) = &mut self.batch_pass {
+            if fresh {
+                self.metric_pass
+                    .select(metric_rule(plan, chain, t), plan.metric_row_count());
+                let second = residual && !own;
+                let wanted = Wanted {
+                    gradient: second,
+                    fisher: Some(plan.fisher),
+                    second,
+                    diagonal_only: false,
+                };
+                self.metric_pass.run(data, omega, wanted, address, par);
+            }
+            batch.select(batch_rule(plan, chain, t), plan.batch);
+            let wanted = Wanted {
+                gradient: true,
+                second: own,
+                ..Wanted::default()
+            };
+            batch.run(data, omega, wanted, address, par);
+            let full = if plan.full_batch {
+                Some(batch.log_lik)
+            } else {
+                plan.full_log_density().then_some(self.metric_pass.log_lik)
+            };
+            (full, batch.log_lik)
+        } else {
+            self.metric_pass
+                .select(batch_rule(plan, chain, t), plan.batch);
+            let wanted = Wanted {
+                gradient: true,
+                fisher: fresh.then_some(plan.fisher),
+                second: residual && (fresh || own),
+                diagonal_only: false,
+            };
+            self.metric_pass.run(data, omega, wanted, address, par);
+            let ll = self.metric_pass.log_lik;
+            (plan.full_batch.then_some(ll), ll)
+        }
+    }
+
+    /// ∇C estimated from the batch, into `gradient`; returns the prior's cost.
+    fn cost_gradient(&mut self, data: &Resident<T>, plan: &Plan, omega: &[T]) -> f64 {
+        let pass = self.batch_pass.as_ref().unwrap_or(&self.metric_pass);
+        cost_gradient(
+            data,
+            plan,
+            omega,
+            &pass.gradient,
+            plan.batch,
+            &mut self.gradient,
+        )
+    }
+
+    /// Γ + (κ/2)·M⁻¹∇ln|M| into `correction`; false where there is none.
+    fn corrections(&mut self, cx: &Context<'_, T>, omega: &[T]) -> Result<bool, FaultKind> {
+        let Context {
+            data,
+            plan,
+            chain,
+            t,
+            par,
+            ..
+        } = *cx;
+        let share = plan.n as f64 / plan.metric_row_count() as f64;
+        let how = Derivative {
+            kappa: plan.kappa,
+            divergence: true,
+            kind: plan.fisher,
+        };
+        self.correction.fill(T::zero());
+        match plan.correction {
+            CorrectionPlan::Off => return Ok(false),
+            CorrectionPlan::ClosedForm => {
+                self.metric_pass.correction_exact(
+                    data,
+                    &self.factor,
+                    &mut self.inverse,
+                    how,
+                    &mut self.correction,
+                    par,
+                );
+                scale(&mut self.correction, share);
+                self.factor.solve(&mut self.correction);
+            }
+            CorrectionPlan::Probe(q) => {
+                for i in 0..q {
+                    let step = t * q + i;
+                    fill_normals(&mut self.u, plan.seed, Stream::Probe, chain, step);
+                    self.factor.solve_upper(&mut self.u);
+                    self.metric_pass
+                        .correction_probe(data, &self.u, how, &mut self.correction);
+                }
+                scale(&mut self.correction, share / f64::from(q));
+                self.factor.solve(&mut self.correction);
+            }
+            CorrectionPlan::FiniteDifference => {
+                self.finite_difference(cx, omega)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// theory.md, "Random finite difference": both terms from the metric at ω ± δu.
+    fn finite_difference(&mut self, cx: &Context<'_, T>, omega: &[T]) -> Result<(), FaultKind> {
+        let Context {
+            data,
+            plan,
+            chain,
+            t,
+            par,
+            ..
+        } = *cx;
+        let Some(s) = &mut self.shifted else {
+            return Ok(());
+        };
+        let p = data.p;
+        fill_normals(&mut self.u, plan.seed, Stream::Probe, chain, t);
+        self.factor.times_l(&self.u, &mut s.lz);
+        self.factor.solve_upper(&mut self.u);
+        s.pass.rows.clone_from(&self.metric_pass.rows);
+        let wanted = Wanted {
+            fisher: Some(plan.fisher),
+            ..Wanted::default()
+        };
+        let mut log_det = 0.0;
+        for sign in [1.0, -1.0] {
+            let shift = T::of(sign * RFD_STEP);
+            for i in 0..p {
+                s.omega[i] = omega[i] + shift * self.u[i];
+            }
+            s.pass
+                .run(data, &s.omega, wanted, label_address(plan, chain, t), par);
+            assemble_metric(data, plan, &s.pass, &mut s.metric);
+            factor_metric(&mut s.factor, &s.metric, par)?;
+            log_det += sign * s.factor.log_det;
+            self.work.copy_from_slice(&s.lz);
+            s.factor.solve(&mut self.work);
+            for i in 0..p {
+                self.correction[i] += T::of(sign) * self.work[i];
+            }
+        }
+        let inv = T::of(0.5 / RFD_STEP);
+        let slope = T::of(0.5 * plan.kappa * log_det);
+        for i in 0..p {
+            self.correction[i] = inv * (self.correction[i] + slope * self.u[i]);
+        }
+        Ok(())
+    }
+
+    /// The step's noise n into `noise`.
+    fn add_noise(
+        &mut self,
+        cx: &Context<'_, T>,
+        epsilon: f64,
+        fresh: bool,
+    ) -> Result<(), FaultKind> {
+        let Context {
+            data,
+            plan,
+            chain,
+            t,
+            warmup,
+            par,
+            ..
+        } = *cx;
+        let p = data.p;
+        let budget = plan.budget(epsilon) * plan.temperature;
+        self.fell_back = false;
+        self.noise.fill(T::zero());
+        if plan.noise == Noise::None {
+            return Ok(());
+        }
+        fill_normals(&mut self.z[..p], plan.seed, Stream::Noise, chain, t);
+        match plan.noise {
+            Noise::Residual => {
+                let stale = self.residual_epsilon != epsilon;
+                if fresh || stale || plan.noise_rows == NoiseRows::Batch {
+                    self.residual_epsilon = epsilon;
+                    self.noise_covariance(data, plan);
+                    let v = T::of(epsilon * epsilon);
+                    let b = T::of(budget);
+                    for ((q, &m), &c) in self
+                        .residual
+                        .iter_mut()
+                        .zip(&self.metric)
+                        .zip(&self.noise_covariance)
+                    {
+                        *q = b * m - v * c;
+                    }
+                    let ok = self.residual_factor.factor(&self.residual, 0.0, 0, par);
+                    if let Err(NotPositive { pivot }) = ok {
+                        if !warmup {
+                            return Err(FaultKind::ResidualNotPositive {
+                                pivot: pivot as u32,
+                            });
+                        }
+                        self.fell_back = true;
+                        self.residual_epsilon = f64::NAN;
+                    }
+                }
+                if self.fell_back {
+                    self.full_noise(budget);
+                } else {
+                    self.residual_factor.times_l(&self.z[..p], &mut self.noise);
+                    self.factor.solve(&mut self.noise);
+                }
+            }
+            Noise::Nominal => {
+                let law = plan.rho() * epsilon * epsilon * plan.n as f64 / plan.batch as f64;
+                let free = budget - law;
+                if free < 0.0 {
+                    return Err(FaultKind::ResidualNotPositive { pivot: 0 });
+                }
+                self.full_noise(free);
+                self.prior_share(cx, law);
+            }
+            _ => self.full_noise(budget),
+        }
+        Ok(())
+    }
+
+    fn full_noise(&mut self, budget: f64) {
+        let p = self.noise.len();
+        let root = T::of(budget.sqrt());
+        for i in 0..p {
+            self.noise[i] = root * self.z[i];
+        }
+        self.factor.solve_upper(&mut self.noise);
+    }
+
+    /// Nominal noise deducts from N·F alone; what Λ and the damping keep is `law`·(Λ + N·damping·I).
+    fn prior_share(&mut self, cx: &Context<'_, T>, law: f64) {
+        let Context {
+            data,
+            plan,
+            chain,
+            t,
+            ..
+        } = *cx;
+        let p = data.p;
+        fill_normals(&mut self.z, plan.seed, Stream::PriorNoise, chain, t);
+        let mut g: Vec<f64> = (0..p)
+            .map(|i| {
+                let info = data.problem.priors.get(i).map_or(0.0, |q| q.information());
+                (law * info).sqrt() * self.z[i].to64()
+            })
+            .collect();
+        data.problem.transform.pull_back(&mut g);
+        let ridge = (law * plan.n as f64 * plan.damping).sqrt();
+        for i in 0..p {
+            self.work[i] = T::of(g[i] + ridge * self.z[p + i].to64());
+        }
+        self.factor.solve(&mut self.work);
+        for i in 0..p {
+            self.noise[i] += self.work[i];
+        }
+    }
+
+    /// V̂ = ρ(N²/B)·Σ̂_g from the rows that `noise_rows` names.
+    fn noise_covariance(&mut self, data: &Resident<T>, plan: &Plan) {
+        let p = data.p;
+        let (pass, rows) = match (&self.batch_pass, plan.noise_rows) {
+            (Some(batch), NoiseRows::Batch) => (batch, plan.batch),
+            (Some(_), NoiseRows::Fisher) => (&self.metric_pass, plan.metric_row_count()),
+            (None, _) => (&self.metric_pass, plan.batch),
+        };
+        let share = covariance_share(plan, rows, pass.rows.is_empty());
+        let r = T::of(1.0 / rows as f64);
+        let s = T::of(share);
+        for j in 0..p {
+            let gj = pass.gradient[j] * r;
+            for i in j..p {
+                self.noise_covariance[j * p + i] =
+                    s * (pass.second[j * p + i] - pass.gradient[i] * gj);
+            }
+        }
+    }
+}
+
+/// The factor that takes Σ(g−ḡ)(g−ḡ)ᵀ over `rows` rows to V̂: exact over all rows; from a sample, unbiased with the
+/// (r−1) normaliser, times (N−1)/N where the sample is without replacement.
+fn covariance_share(plan: &Plan, rows: usize, all: bool) -> f64 {
+    let n = plan.n as f64;
+    let v = plan.rho() * n * n / plan.batch as f64;
+    if all {
+        return v / n;
+    }
+    let replaced = plan.batches == Batches::WithReplacement
+        && (plan.metric_rows == MetricRows::Batch || plan.noise_rows == NoiseRows::Batch);
+    let finite = if replaced { 1.0 } else { (n - 1.0) / n };
+    v * finite / (rows as f64 - 1.0)
+}
+
+/// Rows of the metric at step t.
+pub fn metric_rule(plan: &Plan, chain: u32, t: u32) -> BatchRows {
+    match plan.metric_rows {
+        MetricRows::Full => BatchRows::All,
+        MetricRows::Batch => batch_rule(plan, chain, t),
+        MetricRows::Sample(_) => BatchRows::fisher_rows(plan.n, plan.seed, chain, t),
+    }
+}
+
+/// M = (N/r) Σ JᵀWJ + N·damping·I + Λ, lower triangle.
+pub fn assemble_metric<T: Scalar>(data: &Resident<T>, plan: &Plan, pass: &Pass<T>, out: &mut [T]) {
+    let p = data.p;
+    let share = T::of(plan.n as f64 / plan.metric_row_count() as f64);
+    for ((o, &f), &l) in out.iter_mut().zip(&pass.fisher).zip(&data.lambda) {
+        *o = share * f + T::of(l);
+    }
+    let ridge = T::of(plan.n as f64 * plan.damping);
+    for i in 0..p {
+        out[i * p + i] += ridge;
+    }
+}
+
+/// Factors M or names the fault.
+pub fn factor_metric<T: Scalar>(
+    factor: &mut Factor<T>,
+    metric: &[T],
+    par: Par,
+) -> Result<(), FaultKind> {
+    factor
+        .factor(metric, JITTER_FIRST, JITTER_RETRIES, par)
+        .map_err(|e| FaultKind::MetricNotPositive {
+            pivot: e.pivot as u32,
+        })
+}
+
+/// −(N/B)·Σ Jᵀs − ∇ln prior into `out`; returns −ln prior.
+pub fn cost_gradient<T: Scalar>(
+    data: &Resident<T>,
+    plan: &Plan,
+    omega: &[T],
+    sum: &[T],
+    rows: usize,
+    out: &mut [T],
+) -> f64 {
+    let p = data.p;
+    let at: Vec<f64> = omega.iter().map(|w| w.to64()).collect();
+    let mut g = vec![0.0; p];
+    let cost = data.problem.prior_cost(&at, plan.jacobian, &mut g);
+    let share = plan.n as f64 / rows as f64;
+    for i in 0..p {
+        out[i] = T::of(g[i] - share * sum[i].to64());
+    }
+    cost
+}
+
+fn scale<T: Scalar>(v: &mut [T], by: f64) {
+    let by = T::of(by);
+    v.iter_mut().for_each(|x| *x *= by);
+}
+
+/// Euclidean norm.
+pub fn norm<T: Scalar>(v: &[T]) -> f64 {
+    v.iter().map(|x| x.to64() * x.to64()).sum::<f64>().sqrt()
+}

@@ -1,0 +1,411 @@
+//! Parquet, `.npy` and `.npz`: values, labels, and every message that CSV does not have.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::types::Int32Type;
+use arrow_array::{
+    ArrayRef, BooleanArray, DictionaryArray, Float32Array, Float64Array, Int64Array, RecordBatch,
+    StringArray, UInt8Array,
+};
+use npyz::{AutoSerialize, WriterBuilder};
+use parquet::arrow::ArrowWriter;
+use sngd_core::table::{Response, ResponseKind, TableRequest};
+use sngd_store::{column_names, read_table};
+use tempfile::TempDir;
+
+fn request(response: &str) -> TableRequest {
+    TableRequest {
+        response: response.into(),
+        response_kind: ResponseKind::Number,
+        features: None,
+        trials: None,
+    }
+}
+
+fn labels(response: &str) -> TableRequest {
+    TableRequest {
+        response_kind: ResponseKind::Label,
+        ..request(response)
+    }
+}
+
+fn label_response(path: &Path, response: &str) -> (Vec<u32>, Vec<String>) {
+    let asked = TableRequest {
+        features: Some(vec![]),
+        ..labels(response)
+    };
+    match read_table(path, &asked).unwrap().response {
+        Response::Labels { index, levels } => (index, levels),
+        Response::Numbers(_) => panic!(),
+    }
+}
+
+fn message(dir: &TempDir, path: &Path, request: &TableRequest) -> String {
+    let error = read_table(path, request).unwrap_err();
+    error
+        .to_string()
+        .replace(&format!("{}/", dir.path().display()), "")
+}
+
+fn parquet(columns: Vec<(&str, ArrayRef)>) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.parquet");
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    (dir, path)
+}
+
+fn three() -> Vec<(&'static str, ArrayRef)> {
+    let dictionary: DictionaryArray<Int32Type> = ["b", "a", "b"].into_iter().collect();
+    vec![
+        ("i", Arc::new(Int64Array::from(vec![1, 2, 3])) as ArrayRef),
+        ("f", Arc::new(Float32Array::from(vec![0.5, 1.5, 2.5]))),
+        ("d", Arc::new(Float64Array::from(vec![1e-300, 2.0, 3.0]))),
+        ("t", Arc::new(BooleanArray::from(vec![true, false, true]))),
+        ("u", Arc::new(UInt8Array::from(vec![255, 0, 7]))),
+        ("s", Arc::new(StringArray::from(vec!["1.0", "1", "02"]))),
+        ("c", Arc::new(dictionary)),
+    ]
+}
+
+#[test]
+fn parquet_numbers() {
+    let (_dir, path) = parquet(three());
+    assert_eq!(
+        column_names(&path).unwrap(),
+        ["i", "f", "d", "t", "u", "s", "c"]
+    );
+    let features = Some(["u", "t", "i", "f"].map(String::from).to_vec());
+    let table = read_table(
+        &path,
+        &TableRequest {
+            features,
+            ..request("d")
+        },
+    )
+    .unwrap();
+    assert_eq!(
+        table.features,
+        [255.0, 1.0, 1.0, 0.5, 0.0, 0.0, 2.0, 1.5, 7.0, 1.0, 3.0, 2.5]
+    );
+    assert_eq!(table.response, Response::Numbers(vec![1e-300, 2.0, 3.0]));
+}
+
+#[test]
+fn parquet_labels() {
+    let (_dir, path) = parquet(three());
+    assert_eq!(
+        label_response(&path, "c"),
+        (vec![1, 0, 1], vec!["a".into(), "b".into()])
+    );
+    assert_eq!(
+        label_response(&path, "s"),
+        (vec![0, 0, 1], vec!["1".into(), "2".into()])
+    );
+    assert_eq!(
+        label_response(&path, "u"),
+        (vec![2, 0, 1], vec!["0".into(), "7".into(), "255".into()])
+    );
+    assert_eq!(
+        label_response(&path, "t"),
+        (vec![1, 0, 1], vec!["false".into(), "true".into()])
+    );
+    assert_eq!(
+        label_response(&path, "f"),
+        (
+            vec![0, 1, 2],
+            vec!["0.5".into(), "1.5".into(), "2.5".into()]
+        )
+    );
+}
+
+#[test]
+fn parquet_over_several_batches() {
+    let n = 20_000;
+    let numbers: Vec<f64> = (0..n).map(f64::from).collect();
+    let (dir, path) = parquet(vec![
+        (
+            "y",
+            Arc::new(Float64Array::from(numbers.clone())) as ArrayRef,
+        ),
+        ("x", Arc::new(Float64Array::from(numbers.clone()))),
+    ]);
+    let table = read_table(&path, &request("y")).unwrap();
+    assert_eq!(table.features, numbers);
+    assert_eq!(table.response, Response::Numbers(numbers.clone()));
+    drop(dir);
+
+    let mut holes: Vec<Option<f64>> = numbers.into_iter().map(Some).collect();
+    holes[12_345] = None;
+    let (dir, path) = parquet(vec![
+        ("y", Arc::new(Float64Array::from(holes.clone())) as ArrayRef),
+        ("x", Arc::new(Float64Array::from(holes))),
+    ]);
+    assert_eq!(
+        message(&dir, &path, &request("y")),
+        "t.parquet, row 12346, column `y`: found a missing cell (null) where a finite number was expected; fill it in, \
+         or remove the row or the column"
+    );
+}
+
+#[test]
+fn parquet_messages() {
+    let (dir, path) = parquet(three());
+    assert_eq!(
+        message(&dir, &path, &request("i")),
+        "t.parquet, column `s`: found values of type Utf8 where numbers or booleans were expected; convert the column, \
+         or leave it out of `features`"
+    );
+    let dictionary: DictionaryArray<Int32Type> = [Some("b"), None].into_iter().collect();
+    let (dir, path) = parquet(vec![("c", Arc::new(dictionary) as ArrayRef)]);
+    assert_eq!(
+        message(&dir, &path, &labels("c")),
+        "t.parquet, row 2, column `c`: found a missing cell (null) where a label was expected; fill it in, or remove \
+         the row or the column"
+    );
+    let (dir, path) = parquet(vec![(
+        "y",
+        Arc::new(Float64Array::from(vec![1.0, f64::NAN])) as ArrayRef,
+    )]);
+    assert!(
+        message(&dir, &path, &request("y"))
+            .contains("row 2, column `y`: found a missing cell (NaN)")
+    );
+    let (dir, path) = parquet(vec![(
+        "y",
+        Arc::new(Float64Array::from(vec![f64::INFINITY])) as ArrayRef,
+    )]);
+    assert!(
+        message(&dir, &path, &request("y"))
+            .contains("row 1, column `y`: found `inf` where a finite number")
+    );
+    let (dir, path) = parquet(vec![(
+        "y",
+        Arc::new(Float64Array::from(Vec::<f64>::new())) as ArrayRef,
+    )]);
+    assert!(message(&dir, &path, &request("y")).contains("found 1 columns but no data rows"));
+
+    std::fs::write(&path, "a,b\n1,2\n").unwrap();
+    let said = message(&dir, &path, &request("y"));
+    assert!(
+        said.starts_with("t.parquet: found content that is not Parquet as expected ("),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("); write the file again, or correct its extension"),
+        "{said}"
+    );
+}
+
+fn npy_bytes<T: AutoSerialize + Clone>(shape: &[u64], order: npyz::Order, values: &[T]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(shape)
+        .order(order)
+        .writer(&mut bytes)
+        .begin_nd()
+        .unwrap();
+    writer.extend(values.iter().cloned()).unwrap();
+    writer.finish().unwrap();
+    bytes
+}
+
+fn npy(bytes: &[u8]) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.npy");
+    std::fs::write(&path, bytes).unwrap();
+    (dir, path)
+}
+
+#[test]
+fn npy_in_both_orders() {
+    for (order, values) in [
+        (npyz::Order::C, [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0]),
+        (npyz::Order::Fortran, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]),
+    ] {
+        let (_dir, path) = npy(&npy_bytes(&[2, 3], order, &values));
+        assert_eq!(column_names(&path).unwrap(), ["x0", "x1", "x2"]);
+        let table = read_table(&path, &request("x1")).unwrap();
+        assert_eq!(table.feature_names, ["x0", "x2"]);
+        assert_eq!(table.features, [1.0, 3.0, 4.0, 6.0]);
+        assert_eq!(table.response, Response::Numbers(vec![2.0, 5.0]));
+    }
+}
+
+#[test]
+fn npy_integers_and_labels() {
+    let large = 9_007_199_254_740_993_i64;
+    let (_dir, path) = npy(&npy_bytes(
+        &[3, 2],
+        npyz::Order::C,
+        &[large, 1, large - 1, 2, -1, 3],
+    ));
+    let (index, levels) = label_response(&path, "x0");
+    assert_eq!((index, levels.len()), (vec![2, 1, 0], 3));
+    let (_dir, path) = npy(&npy_bytes(&[2, 1], npyz::Order::C, &[true, false]));
+    assert_eq!(
+        read_table(&path, &request("x0")).unwrap().response,
+        Response::Numbers(vec![1.0, 0.0])
+    );
+}
+
+#[test]
+fn npy_messages() {
+    let (dir, path) = npy(&npy_bytes(&[3], npyz::Order::C, &[1.0, 2.0, 3.0]));
+    assert_eq!(
+        message(&dir, &path, &request("x0")),
+        "t.npy: found an array of shape [3] where a matrix [N, D] was expected; reshape it, or leave it out"
+    );
+    let (dir, path) = npy(&npy_bytes(
+        &[2, 2],
+        npyz::Order::C,
+        &[1.0, 2.0, f64::NEG_INFINITY, 3.0],
+    ));
+    assert!(
+        message(&dir, &path, &request("x1"))
+            .starts_with("t.npy, row 2, column `x0`: found `-inf` where")
+    );
+    let (dir, path) = npy(&npy_bytes::<f64>(&[0, 2], npyz::Order::C, &[]));
+    assert!(message(&dir, &path, &request("x1")).contains("found 2 columns but no data rows"));
+    let (dir, path) = npy(&npy_bytes::<f64>(&[2, 0], npyz::Order::C, &[]));
+    assert!(message(&dir, &path, &request("x1")).contains("found no columns"));
+
+    let whole = npy_bytes(&[2, 2], npyz::Order::C, &[1.0, 2.0, 3.0, 4.0]);
+    let (dir, path) = npy(&whole[..40]);
+    assert!(message(&dir, &path, &request("x0")).contains("not a NumPy .npy file as expected"));
+    // A header that promises more than there is must not take memory for it.
+    let header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (999999999, 2), }\n";
+    let mut boasting = b"\x93NUMPY\x01\x00".to_vec();
+    boasting.extend((header.len() as u16).to_le_bytes());
+    boasting.extend(header);
+    let (dir, path) = npy(&boasting);
+    let said = message(&dir, &path, &request("x0"));
+    assert!(
+        said.contains("the header says shape [999999999, 2], more than the file's"),
+        "{said}"
+    );
+}
+
+fn npz(arrays: &[(&str, Vec<u8>)]) -> (TempDir, PathBuf) {
+    use std::io::Write;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.npz");
+    let mut writer = npyz::npz::NpzWriter::create(&path).unwrap();
+    for (name, bytes) in arrays {
+        let zip = writer.zip_writer();
+        zip.start_file(
+            npyz::npz::file_name_from_array_name(name),
+            Default::default(),
+        )
+        .unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    writer.zip_writer().finish().unwrap();
+    (dir, path)
+}
+
+/// `numpy.array(["b", "a", "b"])`, type `<U1`.
+fn text_array() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let dtype = npyz::DType::new_scalar("<U1".parse().unwrap());
+    let mut writer = npyz::WriteOptions::<str>::new()
+        .dtype(dtype)
+        .shape(&[3])
+        .writer(&mut bytes)
+        .begin_nd()
+        .unwrap();
+    for cell in ["b", "a", "b"] {
+        writer.push(cell).unwrap();
+    }
+    writer.finish().unwrap();
+    bytes
+}
+
+#[test]
+fn npz_columns_and_matrices() {
+    let c = npyz::Order::C;
+    let (_dir, path) = npz(&[
+        ("X", npy_bytes(&[3, 2], c, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])),
+        ("age", npy_bytes(&[3], c, &[7_u8, 8, 9])),
+        ("y", npy_bytes(&[3], c, &[1_i64, 0, 1])),
+    ]);
+    assert_eq!(column_names(&path).unwrap(), ["X0", "X1", "age", "y"]);
+    let table = read_table(&path, &request("y")).unwrap();
+    assert_eq!(table.feature_names, ["X0", "X1", "age"]);
+    assert_eq!(
+        table.features,
+        [1.0, 2.0, 7.0, 3.0, 4.0, 8.0, 5.0, 6.0, 9.0]
+    );
+    assert_eq!(table.response, Response::Numbers(vec![1.0, 0.0, 1.0]));
+    assert_eq!(
+        label_response(&path, "y"),
+        (vec![1, 0, 1], vec!["0".into(), "1".into()])
+    );
+}
+
+#[test]
+fn npz_text_is_a_label_and_no_feature() {
+    let c = npyz::Order::C;
+    let (dir, path) = npz(&[
+        ("s", text_array()),
+        ("y", npy_bytes(&[3], c, &[1.0, 2.0, 3.0])),
+    ]);
+    assert_eq!(
+        label_response(&path, "s"),
+        (vec![1, 0, 1], vec!["a".into(), "b".into()])
+    );
+    assert_eq!(
+        message(&dir, &path, &request("y")),
+        "t.npz, column `s`: found values of type '<U1' where booleans, integers, float32 or float64 were expected; \
+         convert the column, or leave it out of `features`"
+    );
+}
+
+#[test]
+fn npz_messages() {
+    let c = npyz::Order::C;
+    let (dir, path) = npz(&[
+        ("y", npy_bytes(&[3], c, &[1.0, 2.0, 3.0])),
+        ("x", npy_bytes(&[2], c, &[1.0, 2.0])),
+    ]);
+    assert_eq!(
+        message(&dir, &path, &request("y")),
+        "t.npz: found 2 rows in array `x` where the 3 rows of array `y` were expected; save arrays of one length, or \
+         list `features` without it"
+    );
+    let (dir, path) = npz(&[
+        ("y", npy_bytes(&[1], c, &[1.0])),
+        ("k", npy_bytes(&[1, 1, 2], c, &[1.0, 2.0])),
+    ]);
+    assert_eq!(
+        message(&dir, &path, &request("y")),
+        "t.npz: found the array `k` of shape [1, 1, 2] where a column [N] or a matrix [N, D] was expected; reshape it, \
+         or leave it out"
+    );
+    let asked = TableRequest {
+        features: Some(vec![]),
+        ..request("y")
+    };
+    assert_eq!(read_table(&path, &asked).unwrap().rows(), 1);
+    let (dir, path) = npz(&[
+        ("X0", npy_bytes(&[1], c, &[1.0])),
+        ("X", npy_bytes(&[1, 1], c, &[1.0])),
+    ]);
+    assert!(
+        message(&dir, &path, &request("X0"))
+            .contains("found the column name `X0` twice, at columns 1 and 2")
+    );
+    let (dir, path) = npz(&[]);
+    assert!(message(&dir, &path, &request("y")).contains("found no columns"));
+    std::fs::write(&path, "no zip").unwrap();
+    assert!(
+        message(&dir, &path, &request("y"))
+            .contains("content that is not a NumPy .npz file as expected")
+    );
+}

@@ -1,0 +1,31 @@
+// What MALA's test needs of both points: Σ of squares of whitened gradient and noise, rᵀM′r, ln|M′| − ln|M|.
+@group(0) @binding(1) var<storage, read> squares: array<vec2<f32>>; // squares[C,P]
+@group(0) @binding(2) var<storage, read> back: array<f32>; // back[C,P], r
+@group(0) @binding(3) var<storage, read> product: array<f32>; // product[C,P], M′r
+@group(0) @binding(4) var<storage, read> linv: array<f32>; // linv[C,P,P], at ω
+@group(0) @binding(5) var<storage, read> linv_next: array<f32>; // linv_next[C,P,P], at ω′
+@group(0) @binding(6) var<storage, read_write> terms: array<vec4<f32>>; // terms[C]
+
+var<workgroup> sums: array<vec4<f32>, 64>;
+
+@compute @workgroup_size(64)
+fn accept_terms(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.x;
+    var s = vec4<f32>();
+    for (var p = lane; p < P; p += 64u) {
+        let at = chain * P + p;
+        let pp = at * P + p;
+        s += vec4<f32>(squares[at], back[at] * product[at], 2.0 * log(linv[pp] / linv_next[pp]));
+    }
+    sums[lane] = s;
+    workgroupBarrier();
+    for (var half = 32u; half > 0u; half /= 2u) {
+        if lane < half {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u {
+        terms[chain] = sums[0];
+    }
+}

@@ -1,0 +1,93 @@
+// The cost and its gradient from a batch's sums: −(N/B)·Σ Jᵀs − ∇ln prior, one workgroup a chain. Priors are densities
+// on the natural scale: θ = Aω + b, gradients come back by Aᵀ (core::transform).
+#import "lib/prior.wgsl"
+
+@group(0) @binding(1) var<storage, read> partial_sum: array<f32>; // partial_sum[S,C,P], Σ Jᵀs of the batch
+@group(0) @binding(2) var<storage, read> batch_lik: array<f32>; // batch_lik[C,BATCH_SUMS]
+@group(0) @binding(3) var<storage, read> full_lik: array<f32>; // full_lik[C,FULL_SUMS]
+@group(0) @binding(4) var<storage, read> omega: array<f32>; // omega[C,P]
+@group(0) @binding(5) var<storage, read> prior: array<vec4<f32>>; // prior[P], (kind, ν, location, scale)
+@group(0) @binding(6) var<storage, read> affine: array<vec2<f32>>; // affine[D], (mean, σ_y/scale)
+@group(0) @binding(7) var<storage, read_write> gradient: array<f32>; // gradient[C,P], ∇C
+@group(0) @binding(8) var<storage, read_write> cost: array<vec4<f32>>; // cost[C], (−ln prior, Σ ln p of the batch, of all rows, 0)
+
+var<workgroup> sums: array<f32, 64>;
+var<workgroup> pivot_share: f32;
+
+fn sum_of(lane: u32, v: f32) -> f32 {
+    workgroupBarrier();
+    sums[lane] = v;
+    workgroupBarrier();
+    for (var half = 32u; half > 0u; half /= 2u) {
+        if lane < half {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();
+    }
+    return sums[0];
+}
+
+fn likelihood_gradient(chain: u32, p: u32) -> f32 {
+    var s = 0.0;
+    for (var i = 0u; i < GRAD_SPLITS; i++) {
+        s += partial_sum[(i * C + chain) * P + p];
+    }
+    return -SHARE * s;
+}
+
+@compute @workgroup_size(64)
+fn cost_and_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.x;
+    let w = chain * P;
+    var prior_sum = 0.0;
+    for (var k = 0u; k < K; k++) {
+        let at = k * D;
+        if PIVOT < D {
+            var shift = 0.0;
+            for (var d = lane; d < D; d += 64u) {
+                shift += affine[d].x * affine[d].y * omega[w + at + d];
+            }
+            let total = sum_of(lane, shift);
+            if lane == 0u {
+                let theta = (Y_SCALE * omega[w + at + PIVOT] + Y_MEAN - total) / PIVOT_VALUE;
+                let c = prior_cost(prior[at + PIVOT], theta);
+                prior_sum += c.x;
+                pivot_share = c.y / PIVOT_VALUE;
+                gradient[w + at + PIVOT] = Y_SCALE * pivot_share + likelihood_gradient(chain, at + PIVOT);
+            }
+            workgroupBarrier();
+        }
+        for (var d = lane; d < D; d += 64u) {
+            if d != PIVOT {
+                let c = prior_cost(prior[at + d], affine[d].y * omega[w + at + d]);
+                prior_sum += c.x;
+                var g = c.y;
+                if PIVOT < D {
+                    g -= affine[d].x * pivot_share;
+                }
+                gradient[w + at + d] = affine[d].y * g + likelihood_gradient(chain, at + d);
+            }
+        }
+    }
+    if H > K && lane == 0u {
+        let at = K * D;
+        let u = omega[w + at] + LOG_Y_SCALE;
+        let c = scale_prior_cost(prior[at], u);
+        prior_sum += c.x - JACOBIAN * u;
+        gradient[w + at] = c.y - JACOBIAN + likelihood_gradient(chain, at);
+    }
+    let prior_total = sum_of(lane, prior_sum);
+    var batch = 0.0;
+    for (var i = lane; i < BATCH_SUMS; i += 64u) {
+        batch += batch_lik[chain * BATCH_SUMS + i];
+    }
+    let batch_total = sum_of(lane, batch);
+    var full = 0.0;
+    for (var i = lane; i < FULL_SUMS; i += 64u) {
+        full += full_lik[chain * FULL_SUMS + i];
+    }
+    let full_total = sum_of(lane, full);
+    if lane == 0u {
+        cost[chain] = vec4<f32>(prior_total, batch_total, full_total, 0.0);
+    }
+}

@@ -1,0 +1,45 @@
+// M of a diagonal metric, from the sums over rows; Λ and damping are in `added`.
+#import "stage/now.wgsl"
+#import "stage/status.wgsl"
+#import "lib/finite.wgsl"
+
+@group(0) @binding(1) var<storage, read> diagonal_sum: array<vec2<f32>>; // diagonal_sum[S,C,P]
+@group(0) @binding(2) var<storage, read> added: array<f32>; // added[P,P], Λ + N·damping·I
+@group(0) @binding(3) var<storage, read_write> status: array<atomic<u32>>; // status[C,STATUS]
+@group(0) @binding(4) var<storage, read_write> metric: array<vec4<f32>>; // metric[C,P], (M, ∂ᵢMᵢᵢ, curvature, RMSProp's V)
+@group(0) @binding(5) var<storage, read> gradient: array<f32>; // gradient[C,P], ∇C
+
+@compute @workgroup_size(64)
+fn diagonal_metric(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.y;
+    let p = group.x * 64u + lane;
+    if p >= P {
+        return;
+    }
+    let at = chain * P + p;
+    var sum = vec2<f32>();
+    if METRIC != 2u {
+        for (var s = 0u; s < GRAD_SPLITS; s++) {
+            sum += diagonal_sum[(s * C + chain) * P + p];
+        }
+    }
+    let old = metric[at];
+    if METRIC == 1u {
+        let m = SHARE * sum.x + added[p * P + p];
+        if !(is_finite(m) && m > 0.0) {
+            if atomicCompareExchangeWeak(&status[chain * STATUS + PENDING], 0u, METRIC_NOT_POSITIVE).exchanged {
+                atomicStore(&status[chain * STATUS + PENDING_PIVOT], p);
+            }
+            return;
+        }
+        metric[at] = vec4<f32>(m, SHARE * sum.y, 0.0, 0.0);
+    } else if METRIC == 2u {
+        metric[at] = vec4<f32>(f32(N), 0.0, 0.0, 0.0);
+    } else {
+        let g = gradient[at] / f32(N);
+        let decay = select(RMS_DECAY, 0.0, now.first == 1u);
+        let v = decay * old.w + (1.0 - decay) * g * g;
+        let curvature = sum.x / f32(R) + added[p * P + p] / f32(N);
+        metric[at] = vec4<f32>(f32(N) * (RMS_FLOOR + sqrt(v)), 0.0, curvature, v);
+    }
+}

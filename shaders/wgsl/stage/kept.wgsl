@@ -1,0 +1,19 @@
+// A kept draw: the state before the step, then its statistics in the order of core::engine::STATS.
+const STATS = 9u;
+const NAN_BITS = 0x7fc00000u;
+
+fn keep_state(chain: u32, lane: u32) {
+    let at = (now.slot * C + chain) * (P + STATS);
+    for (var p = lane; p < P; p += 64u) {
+        kept[at + p] = bitcast<u32>(omega[chain * P + p]);
+    }
+}
+
+// Statistics of a step that faulted, or of a chain that is gone.
+fn keep_nothing(chain: u32, diverged: bool) {
+    let at = (now.slot * C + chain) * (P + STATS) + P;
+    for (var s = 0u; s < STATS; s++) {
+        kept[at + s] = NAN_BITS;
+    }
+    kept[at + 5u] = bitcast<u32>(select(0.0, 1.0, diverged));
+}

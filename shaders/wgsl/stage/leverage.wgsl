@@ -1,0 +1,111 @@
+// h_kl = J_k M⁻¹ J_lᵀ of every row and pair of outputs: 8×8 threads, LEVER_R rows by LEVER_A columns each. One output:
+// ‖L⁻¹x‖² from the lower triangle of L⁻¹. More: xᵀ(M⁻¹)_kl x, whose diagonal blocks need their lower half only.
+#import "stage/features.wgsl"
+#import "stage/outputs.wgsl"
+
+@group(0) @binding(2) var<storage, read> row_index: array<u32>; // row_index[C,R]
+@group(0) @binding(3) var<storage, read> matrix: array<f32>; // matrix[C,P,P], L⁻¹ where H = 1, else M⁻¹
+@group(0) @binding(4) var<storage, read_write> lever: array<f32>; // lever[C,R,HH], packed lower
+
+const TR = 8u * LEVER_R;
+const TA = 8u * LEVER_A;
+const CHUNK = 8u;
+var<workgroup> rows: array<f32, CHUNK * TR>;
+var<workgroup> columns: array<f32, CHUNK * TA>;
+var<workgroup> parts: array<f32, 64u * LEVER_R>;
+
+@compute @workgroup_size(64)
+fn leverage(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.y;
+    let r0 = group.x * TR;
+    // Pair (k, l), k >= l, of its packed number.
+    var k = 0u;
+    var l = group.z;
+    while l > k {
+        l -= k + 1u;
+        k += 1u;
+    }
+    let base = chain * P * P + output_offset(k) * P + output_offset(l);
+    if k >= K {
+        for (var q = lane; q < TR; q += 64u) {
+            let at = chain * R + r0 + q;
+            if r0 + q < R {
+                var sum = 0.0;
+                if l >= K {
+                    sum = matrix[base];
+                } else {
+                    let row = row_index[at] * D;
+                    for (var d = 0u; d < D; d++) {
+                        sum += feature(row + d) * matrix[base + d];
+                    }
+                }
+                lever[at * HH + group.z] = sum;
+            }
+        }
+        return;
+    }
+    let half = k == l;
+    let ti = (lane / 8u) * LEVER_R;
+    let tj = (lane % 8u) * LEVER_A;
+    var h: array<f32, LEVER_R>;
+    for (var a0 = 0u; a0 < D; a0 += TA) {
+        var sum: array<f32, LEVER_R * LEVER_A>;
+        let last = select(D, min(D, a0 + TA), half);
+        for (var b0 = 0u; b0 < last; b0 += CHUNK) {
+            // Left of the diagonal tile the lower half of M⁻¹ counts twice.
+            let twice = select(1.0, 2.0, H > 1u && half && b0 < a0);
+            let b = b0 + lane % 8u;
+            for (var q = lane / 8u; q < TR; q += 8u) {
+                let j = r0 + q;
+                let row = row_index[chain * R + min(j, R - 1u)] * D;
+                rows[(lane % 8u) * TR + q] = select(0.0, feature(row + min(b, D - 1u)), j < R && b < D);
+            }
+            for (var q = lane / 8u; q < TA; q += 8u) {
+                let a = a0 + q;
+                let inside = a < D && b < last && (H > 1u || b <= a);
+                columns[(lane % 8u) * TA + q] = select(0.0, twice * matrix[base + min(a, D - 1u) * P + min(b, D - 1u)], inside);
+            }
+            workgroupBarrier();
+            for (var c = 0u; c < CHUNK; c++) {
+                var u: array<f32, LEVER_R>;
+                var v: array<f32, LEVER_A>;
+                for (var m = 0u; m < LEVER_R; m++) {
+                    u[m] = rows[c * TR + ti + m];
+                }
+                for (var m = 0u; m < LEVER_A; m++) {
+                    v[m] = columns[c * TA + tj + m];
+                }
+                for (var r = 0u; r < LEVER_R; r++) {
+                    for (var q = 0u; q < LEVER_A; q++) {
+                        sum[r * LEVER_A + q] += u[r] * v[q];
+                    }
+                }
+            }
+            workgroupBarrier();
+        }
+        for (var r = 0u; r < LEVER_R; r++) {
+            let row = row_index[chain * R + min(r0 + ti + r, R - 1u)] * D;
+            for (var q = 0u; q < LEVER_A; q++) {
+                let y = sum[r * LEVER_A + q];
+                if H == 1u {
+                    h[r] += y * y;
+                } else if a0 + tj + q < D {
+                    h[r] += y * feature(row + a0 + tj + q);
+                }
+            }
+        }
+    }
+    for (var r = 0u; r < LEVER_R; r++) {
+        parts[(ti + r) * 8u + lane % 8u] = h[r];
+    }
+    workgroupBarrier();
+    for (var q = lane; q < TR; q += 64u) {
+        if r0 + q < R {
+            var sum = 0.0;
+            for (var m = 0u; m < 8u; m++) {
+                sum += parts[q * 8u + m];
+            }
+            lever[(chain * R + r0 + q) * HH + group.z] = sum;
+        }
+    }
+}

@@ -1,0 +1,231 @@
+// Blocked right-looking Cholesky and inverse above P = 88, panels of 32. W starts as I and takes the same row operations
+// as the matrix, so that it ends as L⁻¹: diagonal block, panel (L below it and W's block row), update of everything below.
+#import "lib/finite.wgsl"
+
+struct Panel {
+    index: u32,
+}
+@group(0) @binding(1) var<storage, read> matrix: array<f32>; // matrix[C,P,P], lower, row-major
+@group(0) @binding(2) var<storage, read_write> w: array<f32>; // w[C,P,P], lower, row-major
+@group(0) @binding(3) var<storage, read_write> l: array<f32>; // l[C,P,P], lower, row-major
+@group(0) @binding(4) var<storage, read_write> scale: array<f32>; // scale[C,P], 1/√M_ii
+@group(0) @binding(5) var<storage, read_write> block: array<f32>; // block[C,32,32], inverse of the diagonal block's factor
+@group(0) @binding(6) var<storage, read_write> failed: array<u32>; // failed[C], 1 + failing pivot, 0 if none
+@group(0) @binding(9) var<uniform> panel: Panel;
+
+const B32 = 32u;
+const PANELS = (P + 31u) / 32u;
+const PIVOT_MIN = 1e-7;
+
+var<workgroup> left: array<f32, 1024>;
+var<workgroup> right: array<f32, 1024>;
+var<workgroup> bad: u32;
+
+@compute @workgroup_size(64)
+fn panel_scale(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.y;
+    let i = group.x * 64u + lane;
+    if i == 0u {
+        failed[chain] = 0u;
+    }
+    if i < P {
+        let d = matrix[(chain * P + i) * P + i];
+        // A diagonal that is wrong becomes a pivot of −1, so that the factorisation names it.
+        scale[chain * P + i] = select(-1.0, inverseSqrt(max(d, 1e-37)), is_finite(d) && d > 0.0);
+    }
+}
+
+@compute @workgroup_size(64)
+fn panel_prepare(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.z;
+    let i = group.y;
+    let j = group.x * 64u + lane;
+    if j <= i {
+        let at = (chain * P + i) * P + j;
+        let si = scale[chain * P + i];
+        let sj = scale[chain * P + j];
+        if i == j {
+            l[at] = select(-1.0, 1.0, si > 0.0);
+        } else {
+            l[at] = matrix[at] * si * sj;
+        }
+        if INVERT == 1u {
+            w[at] = select(0.0, 1.0, i == j);
+        }
+    }
+}
+
+@compute @workgroup_size(64)
+fn panel_diagonal(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.x;
+    let p0 = panel.index * B32;
+    for (var e = lane; e < 1024u; e += 64u) {
+        let i = e / B32;
+        let j = e % B32;
+        var v = select(0.0, 1.0, i == j);
+        if p0 + i < P && j <= i {
+            v = l[(chain * P + p0 + i) * P + p0 + j];
+        }
+        left[e] = v;
+        right[e] = 0.0;
+    }
+    if lane == 0u {
+        bad = 0u;
+    }
+    workgroupBarrier();
+    // Columns in turn: lanes 0..32 hold a row each.
+    for (var j = 0u; j < B32; j++) {
+        var d = left[j * B32 + j];
+        let fine = is_finite(d) && d > PIVOT_MIN;
+        let r = select(1.0, inverseSqrt(max(d, PIVOT_MIN)), fine);
+        workgroupBarrier();
+        if lane == j {
+            if !fine && bad == 0u {
+                bad = 1u + p0 + j;
+            }
+            left[j * B32 + j] = 1.0 / r;
+        } else if lane > j && lane < B32 {
+            left[lane * B32 + j] *= r;
+        }
+        workgroupBarrier();
+        if lane > j && lane < B32 {
+            let v = left[lane * B32 + j];
+            for (var k = j + 1u; k <= lane; k++) {
+                left[lane * B32 + k] -= v * left[k * B32 + j];
+            }
+        }
+        workgroupBarrier();
+    }
+    // Inverse, a column a lane.
+    if lane < B32 {
+        for (var i = lane; i < B32; i++) {
+            var s = select(0.0, 1.0, i == lane);
+            for (var k = lane; k < i; k++) {
+                s -= left[i * B32 + k] * right[k * B32 + lane];
+            }
+            right[i * B32 + lane] = s / left[i * B32 + i];
+        }
+    }
+    workgroupBarrier();
+    for (var e = lane; e < 1024u; e += 64u) {
+        let i = e / B32;
+        let j = e % B32;
+        block[chain * 1024u + e] = right[e];
+        if p0 + i < P && j <= i {
+            l[(chain * P + p0 + i) * P + p0 + j] = left[e];
+        }
+    }
+    if lane == 0u && bad != 0u && failed[chain] == 0u {
+        failed[chain] = bad;
+    }
+}
+
+// Σ_k left[i,k]·right[k,j], a 4×4 corner a thread.
+fn product(lane: u32) -> array<f32, 16> {
+    var sum: array<f32, 16>;
+    let i0 = (lane / 8u) * 4u;
+    let j0 = (lane % 8u) * 4u;
+    for (var k = 0u; k < B32; k++) {
+        var a: array<f32, 4>;
+        var b: array<f32, 4>;
+        for (var m = 0u; m < 4u; m++) {
+            a[m] = left[k * B32 + i0 + m];
+            b[m] = right[k * B32 + j0 + m];
+        }
+        for (var r = 0u; r < 4u; r++) {
+            for (var c = 0u; c < 4u; c++) {
+                sum[r * 4u + c] += a[r] * b[c];
+            }
+        }
+    }
+    return sum;
+}
+
+// Below the diagonal block L_IJ = A_IJ·D⁻ᵀ; on its row W_JK = D⁻¹·W_JK. `left` is kept transposed, [k,i].
+@compute @workgroup_size(64)
+fn panel_below(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.y;
+    let p0 = panel.index * B32;
+    let below = PANELS - 1u - panel.index;
+    let on_l = group.x < below;
+    let other = select(group.x - below, panel.index + 1u + group.x, on_l) * B32;
+    for (var e = lane; e < 1024u; e += 64u) {
+        let i = e / B32;
+        let j = e % B32;
+        let d = block[chain * 1024u + e];
+        if on_l {
+            left[j * B32 + i] = select(0.0, l[(chain * P + min(other + i, P - 1u)) * P + p0 + j], other + i < P);
+            right[j * B32 + i] = d;
+        } else {
+            left[j * B32 + i] = d;
+            let inside = p0 + i < P && other + j <= p0 + i;
+            right[e] = select(0.0, w[(chain * P + min(p0 + i, P - 1u)) * P + min(other + j, P - 1u)], inside);
+        }
+    }
+    workgroupBarrier();
+    let sum = product(lane);
+    for (var m = 0u; m < 16u; m++) {
+        let i = (lane / 8u) * 4u + m / 4u;
+        let j = (lane % 8u) * 4u + m % 4u;
+        if on_l {
+            if other + i < P {
+                l[(chain * P + other + i) * P + p0 + j] = sum[m];
+            }
+        } else if p0 + i < P && other + j <= p0 + i {
+            w[(chain * P + p0 + i) * P + other + j] = sum[m];
+        }
+    }
+}
+
+// A_IK −= L_IJ·L_KJᵀ right of the panel, W_IK −= L_IJ·W_JK left of it and on it.
+@compute @workgroup_size(64)
+fn panel_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.z;
+    let p0 = panel.index * B32;
+    let i0 = (panel.index + 1u + group.y) * B32;
+    let k0 = select(group.x, panel.index + 1u + group.x, INVERT == 0u) * B32;
+    if k0 > i0 {
+        return;
+    }
+    let on_l = k0 > p0;
+    for (var e = lane; e < 1024u; e += 64u) {
+        let i = e / B32;
+        let j = e % B32;
+        left[j * B32 + i] = select(0.0, l[(chain * P + min(i0 + i, P - 1u)) * P + p0 + j], i0 + i < P);
+        if on_l {
+            right[j * B32 + i] = select(0.0, l[(chain * P + min(k0 + i, P - 1u)) * P + p0 + j], k0 + i < P);
+        } else {
+            right[e] = select(0.0, w[(chain * P + p0 + i) * P + k0 + j], k0 + j <= p0 + i);
+        }
+    }
+    workgroupBarrier();
+    let sum = product(lane);
+    for (var m = 0u; m < 16u; m++) {
+        let i = i0 + (lane / 8u) * 4u + m / 4u;
+        let j = k0 + (lane % 8u) * 4u + m % 4u;
+        if i < P && j <= i {
+            let at = (chain * P + i) * P + j;
+            if on_l {
+                l[at] -= sum[m];
+            } else {
+                w[at] -= sum[m];
+            }
+        }
+    }
+}
+
+// Undoes the scaling: L⁻¹ = W·S, or L = S⁻¹·L̃ into w.
+@compute @workgroup_size(64)
+fn panel_finish(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.z;
+    let i = group.y;
+    let j = group.x * 64u + lane;
+    if j <= i {
+        let at = (chain * P + i) * P + j;
+        if INVERT == 1u {
+            w[at] *= scale[chain * P + j];
+        } else {
+            w[at] = l[at] / scale[chain * P + i];
+        }
+    }
+}

@@ -1,0 +1,29 @@
+// Nominal noise deducts from N·F alone: what Λ and the damping keep of it, √(law·Λ)z′ pulled back and √(law·N·damping)z″.
+#import "stage/now.wgsl"
+
+@group(0) @binding(1) var<storage, read> z: array<f32>; // z[C,2P], z′ then z″
+@group(0) @binding(2) var<storage, read> information: array<f32>; // information[P], Λ on the natural scale
+@group(0) @binding(3) var<storage, read> affine: array<vec2<f32>>; // affine[D], (mean, σ_y/scale)
+@group(0) @binding(4) var<storage, read_write> share: array<f32>; // share[C,P]
+
+@compute @workgroup_size(64)
+fn prior_noise(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.y;
+    let p = group.x * 64u + lane;
+    if p >= P {
+        return;
+    }
+    let at = chain * 2u * P;
+    var g = sqrt(now.law * information[p]) * z[at + p];
+    if p < K * D {
+        let d = p % D;
+        if PIVOT < D {
+            let pivot = p - d + PIVOT;
+            let own = sqrt(now.law * information[pivot]) * z[at + pivot] / PIVOT_VALUE;
+            g = select(affine[d].y * (g - affine[d].x * own), Y_SCALE * own, d == PIVOT);
+        } else {
+            g *= affine[d].y;
+        }
+    }
+    share[chain * P + p] = g + sqrt(now.law * RIDGE) * z[at + P + p];
+}

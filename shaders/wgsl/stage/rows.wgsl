@@ -1,0 +1,117 @@
+// Outputs, scores, Fisher weights and log-likelihood of the rows of a pass: one row a thread.
+#import "stage/now.wgsl"
+#import "stage/features.wgsl"
+#import "lib/batch.wgsl"
+#import "lib/normal.wgsl"
+#import "stage/derivative.wgsl"
+
+@group(0) @binding(2) var<storage, read> obs: array<vec2<f32>>; // obs[N], (y, trials)
+@group(0) @binding(3) var<storage, read> omega: array<f32>; // omega[C,P]
+@group(0) @binding(4) var<storage, read_write> row_index: array<u32>; // row_index[C,R]
+@group(0) @binding(5) var<storage, read_write> eta: array<f32>; // eta[C,R,H]
+@group(0) @binding(6) var<storage, read_write> scores: array<f32>; // scores[C,R,H]
+@group(0) @binding(7) var<storage, read_write> weight: array<f32>; // weight[C,R,HH] packed lower, or [C,R,2H]: W_kk, then ∂W_kk/∂η_k
+@group(0) @binding(8) var<storage, read_write> log_lik: array<f32>; // log_lik[C,ceil(R/64)], sums of 64 rows
+
+var<workgroup> sums: array<f32, 64>;
+
+fn row_of(chain: u32, j: u32) -> u32 {
+    switch ROWS {
+        case 1u: { return uniform_row(N, j, chain, now.step); }
+        case 2u: { return permuted_row(N, j, STREAM_BATCH, chain, now.step); }
+        case 3u: {
+            let epochs = N / BATCH;
+            return permuted_row(N, (now.step % epochs) * BATCH + j, STREAM_BATCH, chain, now.step / epochs);
+        }
+        case 4u: { return permuted_row(N, j, STREAM_FISHER_ROWS, chain, now.step); }
+        default: { return j; }
+    }
+}
+
+// Mean of s sᵀ over labels drawn from the model's own law, packed.
+fn monte_carlo(e: array<f32, H>, trials: f32, j: u32, chain: u32) -> array<f32, HH> {
+    var mean: array<f32, HH>;
+    for (var l = 0u; l < LABELS; l++) {
+        let at = j * LABELS + l;
+        let bits = philox(vec4<u32>(at, now.step, chain, STREAM_LABEL), SEED);
+        let z = normals(vec4<u32>(bits.z, bits.w, bits.z, bits.w)).x;
+        let y = draw_label(e, trials, unit_uniform(bits.x), z, vec4<u32>(at * 64u, now.step, chain ^ 0x80000000u, STREAM_LABEL), SEED);
+        var s = score(e, vec2<f32>(y, trials));
+        for (var a = 0u; a < H; a++) {
+            for (var b = 0u; b <= a; b++) {
+                mean[a * (a + 1u) / 2u + b] += s[a] * s[b] / f32(LABELS);
+            }
+        }
+    }
+    return mean;
+}
+
+@compute @workgroup_size(64)
+fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.y;
+    let j = group.x * 64u + lane;
+    var ll = 0.0;
+    if j < R {
+        let i = row_of(chain, j);
+        let at = chain * R + j;
+        row_index[at] = i;
+        var e: array<f32, H>;
+        let w0 = chain * P;
+        for (var k = 0u; k < K; k++) {
+            var sum = 0.0;
+            for (var d = 0u; d < D; d++) {
+                sum += feature(i * D + d) * omega[w0 + k * D + d];
+            }
+            e[k] = sum;
+        }
+        for (var a = K; a < H; a++) {
+            e[a] = omega[w0 + K * D + a - K];
+        }
+        let o = obs[i];
+        ll = log_lik_of(e, o);
+        var s = score(e, o);
+        for (var a = 0u; a < H; a++) {
+            eta[at * H + a] = e[a];
+            scores[at * H + a] = s[a];
+        }
+        if WEIGHTS == 1u || WEIGHTS == 2u {
+            var w: array<f32, HH>;
+            if WEIGHTS == 1u {
+                w = fisher(e, o.y);
+            } else {
+                w = monte_carlo(e, o.y, j, chain);
+            }
+            for (var a = 0u; a < HH; a++) {
+                weight[at * HH + a] = w[a];
+            }
+        }
+        if WEIGHTS >= 3u {
+            var w: array<f32, HH>;
+            if WEIGHTS == 3u {
+                w = fisher(e, o.y);
+            } else if WEIGHTS == 4u {
+                w = monte_carlo(e, o.y, j, chain);
+            }
+            for (var a = 0u; a < H; a++) {
+                let aa = a * (a + 1u) / 2u + a;
+                let own = select(w[aa], s[a] * s[a], WEIGHTS == 5u);
+                var unit: array<f32, HH>;
+                unit[aa] = 1.0;
+                let c = derivative(e, o, unit);
+                weight[at * 2u * H + a] = own;
+                weight[at * 2u * H + H + a] = c.volume[a];
+            }
+        }
+    }
+    sums[lane] = ll;
+    workgroupBarrier();
+    for (var half = 32u; half > 0u; half /= 2u) {
+        if lane < half {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u {
+        log_lik[chain * ((R + 63u) / 64u) + group.x] = sums[0];
+    }
+}

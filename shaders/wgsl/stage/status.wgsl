@@ -1,0 +1,14 @@
+// What a chain's words say; STATUS words a chain.
+const STATUS = 8u;
+const FAULT = 0u;          // kind of the first fault (FaultKind), 0 while alive
+const FAULT_STEP = 1u;
+const FAULT_PIVOT = 2u;
+const FALLBACKS = 3u;      // steps whose noise fell back, ever
+const PENDING = 4u;        // fault of this step, 0 if none
+const PENDING_PIVOT = 5u;
+const LEVEL = 6u;          // jitter level of the metric's last factorisation
+const FELL_BACK = 7u;      // 1 while the residual's factor is not usable
+
+const METRIC_NOT_POSITIVE = 1u;
+const RESIDUAL_NOT_POSITIVE = 2u;
+const DIVERGED = 3u;

@@ -1,0 +1,73 @@
+// Products of a chain's matrix with vectors: eight rows a workgroup, eight lanes a row.
+@group(0) @binding(1) var<storage, read> matrix: array<f32>; // matrix[C,P,P], lower, row-major
+@group(0) @binding(2) var<storage, read> input: array<f32>; // input[C,VECTORS,P]
+@group(0) @binding(3) var<storage, read_write> output: array<f32>; // output[C,VECTORS,P]
+
+var<workgroup> parts: array<f32, 64>;
+
+fn total(lane: u32, sum: f32) -> f32 {
+    parts[lane] = sum;
+    workgroupBarrier();
+    var t = 0.0;
+    for (var q = 0u; q < 8u; q++) {
+        t += parts[(lane / 8u) * 8u + q];
+    }
+    return t;
+}
+
+// output = L·input.
+@compute @workgroup_size(64)
+fn lower(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.y;
+    let vector = (chain * VECTORS + group.z) * P;
+    let row = group.x * 8u + lane / 8u;
+    var sum = 0.0;
+    if row < P {
+        for (var b = lane % 8u; b <= row; b += 8u) {
+            sum += matrix[(chain * P + row) * P + b] * input[vector + b];
+        }
+    }
+    let t = total(lane, sum);
+    if row < P && lane % 8u == 0u {
+        output[vector + row] = t;
+    }
+}
+
+// output = Lᵀ·input.
+@compute @workgroup_size(64)
+fn upper(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.y;
+    let vector = (chain * VECTORS + group.z) * P;
+    let row = group.x * 8u + lane % 8u;
+    var sum = 0.0;
+    if row < P {
+        for (var a = row + lane / 8u; a < P; a += 8u) {
+            sum += matrix[(chain * P + a) * P + row] * input[vector + a];
+        }
+    }
+    // Here lanes of one row lie eight apart.
+    let t = total((lane % 8u) * 8u + lane / 8u, sum);
+    if row < P && lane < 8u {
+        output[vector + row] = t;
+    }
+}
+
+// output = M·input from M's lower triangle.
+@compute @workgroup_size(64)
+fn symmetric(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.y;
+    let vector = (chain * VECTORS + group.z) * P;
+    let row = group.x * 8u + lane / 8u;
+    var sum = 0.0;
+    if row < P {
+        for (var b = lane % 8u; b < P; b += 8u) {
+            let hi = max(row, b);
+            let lo = min(row, b);
+            sum += matrix[(chain * P + hi) * P + lo] * input[vector + b];
+        }
+    }
+    let t = total(lane, sum);
+    if row < P && lane % 8u == 0u {
+        output[vector + row] = t;
+    }
+}

@@ -1,0 +1,103 @@
+// ω ← ω + step, kept draws, statistics and faults: one workgroup a chain.
+#import "stage/now.wgsl"
+#import "stage/status.wgsl"
+#import "stage/jitter.wgsl"
+#import "stage/kept.wgsl"
+#import "lib/finite.wgsl"
+
+@group(0) @binding(1) var<storage, read_write> omega: array<f32>; // omega[C,P]
+@group(0) @binding(2) var<storage, read> delta: array<f32>; // delta[C,P]
+@group(0) @binding(3) var<storage, read> squares: array<vec2<f32>>; // squares[C,P], of whitened gradient and noise
+@group(0) @binding(4) var<storage, read> cost: array<vec4<f32>>; // cost[C], (−ln prior, Σ ln p of the batch, of all rows, 0)
+@group(0) @binding(5) var<storage, read_write> status: array<u32>; // status[C,STATUS]
+@group(0) @binding(6) var<storage, read_write> kept: array<u32>; // kept[slots,C,P+STATS], f32 bits
+
+var<workgroup> sums: array<vec2<f32>, 64>;
+var<workgroup> wrong: atomic<u32>;
+var<workgroup> fault: u32;
+
+@compute @workgroup_size(64)
+fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.x;
+    let at = chain * STATUS;
+    if now.keep == 1u {
+        keep_state(chain, lane);
+    }
+    if lane == 0u {
+        atomicStore(&wrong, 0u);
+    }
+    var s = vec2<f32>();
+    for (var p = lane; p < P; p += 64u) {
+        s += squares[chain * P + p];
+    }
+    sums[lane] = s;
+    workgroupBarrier();
+    for (var half = 32u; half > 0u; half /= 2u) {
+        if lane < half {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();
+    }
+    for (var p = lane; p < P; p += 64u) {
+        let next = omega[chain * P + p] + delta[chain * P + p];
+        if !is_finite(next) || abs(next) >= LARGEST {
+            atomicStore(&wrong, 1u);
+        }
+    }
+    workgroupBarrier();
+    if lane == 0u {
+        let gone = status[at + FAULT] != 0u;
+        var kind = status[at + PENDING];
+        var pivot = status[at + PENDING_PIVOT];
+        let fell_back = NOISE == 2u && status[at + FELL_BACK] != 0u;
+        if kind == 0u && fell_back && now.warmup == 0u {
+            kind = RESIDUAL_NOT_POSITIVE;
+        }
+        if kind == 0u && NOISE == 3u && now.law > now.budget {
+            kind = RESIDUAL_NOT_POSITIVE;
+            pivot = 0u;
+        }
+        if kind == 0u && atomicLoad(&wrong) == 1u {
+            kind = DIVERGED;
+        }
+        if !gone {
+            if kind != 0u {
+                status[at + FAULT] = kind;
+                status[at + FAULT_STEP] = now.step;
+                status[at + FAULT_PIVOT] = pivot;
+            } else if fell_back {
+                status[at + FALLBACKS] += 1u;
+            }
+        }
+        status[at + PENDING] = 0u;
+        let diverged = status[at + FAULT] == DIVERGED;
+        fault = select(0u, 1u, gone || kind != 0u);
+        let stats = (now.slot * C + chain) * (P + STATS) + P;
+        if now.keep == 1u {
+            if fault == 1u {
+                keep_nothing(chain, diverged);
+            } else {
+                let c = cost[chain];
+                kept[stats] = bitcast<u32>(c.z - c.x);
+                if FULL_DENSITY == 0u {
+                    kept[stats] = NAN_BITS;
+                }
+                kept[stats + 1u] = bitcast<u32>(c.y * f32(N) / f32(BATCH) - c.x);
+                kept[stats + 2u] = bitcast<u32>(sqrt(sums[0].x));
+                kept[stats + 3u] = bitcast<u32>(sqrt(sums[0].y));
+                kept[stats + 4u] = bitcast<u32>(jitter_of(status[at + LEVEL]));
+                kept[stats + 5u] = 0u;
+                kept[stats + 6u] = bitcast<u32>(now.epsilon);
+                kept[stats + 7u] = bitcast<u32>(now.temperature);
+                kept[stats + 8u] = bitcast<u32>(1.0);
+            }
+        } else if diverged {
+            kept[stats + 5u] = bitcast<u32>(1.0);
+        }
+    }
+    if workgroupUniformLoad(&fault) == 0u {
+        for (var p = lane; p < P; p += 64u) {
+            omega[chain * P + p] += delta[chain * P + p];
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `references [--engine cpu|cpu64|gpu] [--draws N] [--chains C] [NAME ...]`: the table of reference posteriors.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line")]
+
+use sngd_core::config::{BatchSize, FullName, Integrator, Method, StepSize};
+use sngd_tests::drive::Kind;
+use sngd_tests::{cases, compare, drive};
+use std::time::Instant;
+
+fn main() {
+    let mut kind = Kind::Cpu32;
+    let (mut draws, mut chains) = (2000, 32);
+    let mut epsilon = None;
+    let mut methods: Vec<String> = vec!["sngd".into(), "euler".into(), "mala".into()];
+    let mut names = Vec::new();
+    let mut args = std::env::args().skip(1);
+    while let Some(a) = args.next() {
+        let mut value = || args.next().unwrap_or_default();
+        match a.as_str() {
+            "--engine" => {
+                kind = match value().as_str() {
+                    "cpu64" => Kind::Cpu64,
+                    "gpu" => Kind::Gpu,
+                    _ => Kind::Cpu32,
+                }
+            }
+            "--draws" => draws = value().parse().unwrap_or(draws),
+            "--chains" => chains = value().parse().unwrap_or(chains),
+            "--step-size" => epsilon = value().parse::<f64>().ok(),
+            "--methods" => methods = value().split(',').map(String::from).collect(),
+            _ => names.push(a),
+        }
+    }
+    if names.is_empty() {
+        names = cases::CASES.iter().map(|c| c.name.to_string()).collect();
+    }
+    println!("| posterior | N | P | method | ε | B | worst mean (sd) | worst sd (%) | worst z | accept | fallbacks | seconds |");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    for name in names {
+        let Some(case) = cases::load(&name) else { continue };
+        for method in &methods {
+            let mut config = case.config.clone();
+            config.run.chains = chains;
+            config.run.draws = draws;
+            config.run.warmup = 200;
+            match method.as_str() {
+                "mala" => {
+                    config.sampler.method = Method::Mala;
+                    config.sampler.batch_size = Some(BatchSize::Named(FullName::Full));
+                    config.sampler.step_size = StepSize::Constant(0.7);
+                }
+                "euler" => config.sampler.integrator = Some(Integrator::Euler),
+                _ => {}
+            }
+            if let Some(e) = epsilon {
+                config.sampler.step_size = StepSize::Constant(e);
+            }
+            let start = Instant::now();
+            let Some(d) = drive::sample(kind, &config, &case.problem) else { continue };
+            let seconds = start.elapsed().as_secs_f64();
+            let e = config.sampler.step_size.initial();
+            let b = match config.sampler.batch_size {
+                Some(BatchSize::Rows(b)) => b.to_string(),
+                _ => "N".into(),
+            };
+            let (n, p) = (case.problem.rows(), case.problem.parameters());
+            if let Some(f) = d.faults.first() {
+                println!("| {name} | {n} | {p} | {method} | {e} | {b} | fault: {f:?} | | | | | |");
+                continue;
+            }
+            let c = compare::against(&case, &d);
+            let accept = d.stat("acceptance_rate");
+            println!(
+                "| {name} | {n} | {p} | {method} | {e} | {b} | {:.3} | {:.1} | {:.1} | {:.2} | {} | {seconds:.1} |",
+                c.worst_mean(),
+                100.0 * c.worst_sd(),
+                c.worst_z(),
+                accept.iter().sum::<f64>() / accept.len() as f64,
+                d.fallbacks,
+            );
+        }
+    }
+}

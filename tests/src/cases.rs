@@ -1,0 +1,258 @@
+//! The reference posteriors by name, with the model and prior that their READMEs state.
+
+use crate::refs::{self, Reference};
+use sngd_core::config::Config;
+use sngd_core::problem::Problem;
+use sngd_core::table::{Response, Table};
+use std::io::Read;
+use std::path::Path;
+
+/// A reference posterior and how to say it in a run file.
+#[derive(Debug, Clone, Copy)]
+pub struct CaseInfo {
+    /// Short name.
+    pub name: &'static str,
+    /// Folder under the references.
+    pub folder: &'static str,
+    /// `[model]` and `[prior]`.
+    pub model: &'static str,
+    /// Batch size for the minibatch runs.
+    pub batch: usize,
+    /// The step size that the posterior allows.
+    pub step_size: f64,
+    /// Target κ = 1.
+    pub jeffreys: bool,
+}
+
+const fn case(
+    name: &'static str,
+    folder: &'static str,
+    model: &'static str,
+    batch: usize,
+    step_size: f64,
+) -> CaseInfo {
+    CaseInfo { name, folder, model, batch, step_size, jeffreys: false }
+}
+
+const LOGIT_10: &str = "[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 10)\"\nintercept = \"normal(0, 10)\"\n";
+const LOGIT_1: &str = "[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 1)\"\nintercept = \"normal(0, 1)\"\n";
+const LOGIT_100: &str = "[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 100)\"\nintercept = \"normal(0, 100)\"\n";
+const LOGIT_FLAT: &str = "[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"flat\"\n";
+const LINEAR_FLAT: &str = "[model]\nlikelihood = \"gaussian\"\nscale = \"unknown\"\n[prior]\nweights = \"flat\"\nscale = \"flat\"\n";
+const LINEAR_CAUCHY: &str = "[model]\nlikelihood = \"gaussian\"\nscale = \"unknown\"\n[prior]\nweights = \"flat\"\nscale = \"half_cauchy(0, 2.5)\"\n";
+
+/// All cases that the models cover.
+pub const CASES: &[CaseInfo] = &[
+    case("gc_pima", "glm/gc_pima", LOGIT_10, 133, 0.3),
+    case("gc_german", "glm/gc_german", LOGIT_10, 250, 0.3),
+    case("gc_australian", "glm/gc_australian", LOGIT_10, 300, 0.3),
+    case("gc_heart", "glm/gc_heart", LOGIT_10, 135, 0.3),
+    case("gc_ripley", "glm/gc_ripley", LOGIT_10, 125, 0.3),
+    case("wells_dist", "glm/wells_dist", LOGIT_FLAT, 755, 0.3),
+    case("wells_dist100ars", "glm/wells_dist100ars", LOGIT_FLAT, 755, 0.3),
+    case("wells_interaction", "glm/wells_interaction", LOGIT_FLAT, 755, 0.3),
+    case("wells_interaction_c", "glm/wells_interaction_c", LOGIT_FLAT, 755, 0.3),
+    case("wells_dae_inter", "glm/wells_dae_inter", LOGIT_FLAT, 755, 0.3),
+    case("nes_logit", "glm/nes_logit", LOGIT_FLAT, 295, 0.3),
+    case("dogs", "glm/dogs", LOGIT_100, 250, 0.3),
+    case("tfp_german_logistic", "glm/tfp_german_logistic", LOGIT_1, 250, 0.3),
+    case("GLM_Poisson", "glm/GLM_Poisson", "[model]\nlikelihood = \"poisson\"\n[prior]\nweights = \"flat\"\n", 20, 0.3),
+    case(
+        "GLM_Binomial",
+        "glm/GLM_Binomial",
+        "[model]\nlikelihood = \"binomial\"\ntrials = \"trials\"\n[prior]\nweights = \"normal(0, 100)\"\nintercept = \"normal(0, 100)\"\n",
+        20,
+        0.3,
+    ),
+    case(
+        "softmax_iris",
+        "glm/softmax_iris",
+        "[model]\nlikelihood = \"softmax\"\nbaseline = \"first\"\n[prior]\nweights = \"normal(0, 1)\"\nintercept = \"normal(0, 1)\"\n",
+        75,
+        0.3,
+    ),
+    case(
+        "softmax_iris_full",
+        "glm/softmax_iris_full",
+        "[model]\nlikelihood = \"softmax\"\n[prior]\nweights = \"normal(0, 1)\"\nintercept = \"normal(0, 1)\"\n",
+        75,
+        0.3,
+    ),
+    case("nes1980", "posteriordb/nes1980-nes", LINEAR_FLAT, 350, 0.3),
+    case("kidiq_momhsiq", "posteriordb/kidiq-kidscore_momhsiq", LINEAR_CAUCHY, 217, 0.3),
+    case("earn_height", "posteriordb/earnings-earn_height", LINEAR_FLAT, 596, 0.3),
+    case("logearn_interaction", "posteriordb/earnings-logearn_interaction", LINEAR_FLAT, 596, 0.3),
+    case("mesquite", "posteriordb/mesquite-mesquite", LINEAR_FLAT, 36, 0.3),
+    case("logmesquite_logvas", "posteriordb/mesquite-logmesquite_logvas", LINEAR_FLAT, 36, 0.3),
+    case(
+        "kilpisjarvi",
+        "posteriordb/kilpisjarvi_mod-kilpisjarvi",
+        "[model]\nlikelihood = \"gaussian\"\n[prior]\nweights = \"normal(0, 0.033333333333333333)\"\nintercept = \"normal(9.31290322580645, 100)\"\nscale = \"flat\"\n",
+        31,
+        0.3,
+    ),
+    case(
+        "sblrc",
+        "posteriordb/sblrc-blr",
+        "[model]\nlikelihood = \"gaussian\"\n[prior]\nweights = \"normal(0, 10)\"\nscale = \"half_normal(0, 10)\"\n",
+        50,
+        0.3,
+    ),
+    case(
+        "sblri",
+        "posteriordb/sblri-blr",
+        "[model]\nlikelihood = \"gaussian\"\n[prior]\nweights = \"normal(0, 10)\"\nscale = \"half_normal(0, 10)\"\n",
+        50,
+        0.3,
+    ),
+    case(
+        "arK",
+        "posteriordb/arK-arK",
+        "[model]\nlikelihood = \"gaussian\"\n[prior]\nweights = \"normal(0, 10)\"\nintercept = \"normal(0, 10)\"\nscale = \"half_cauchy(0, 2.5)\"\n",
+        98,
+        0.3,
+    ),
+    CaseInfo {
+        name: "jeffreys_sex2",
+        folder: "glm/jeffreys_sex2",
+        model: LOGIT_FLAT,
+        batch: 120,
+        step_size: 0.3,
+        jeffreys: true,
+    },
+    CaseInfo {
+        name: "jeffreys_endometrial",
+        folder: "glm/jeffreys_endometrial",
+        model: LOGIT_FLAT,
+        batch: 60,
+        step_size: 0.3,
+        jeffreys: true,
+    },
+    case("a9a_logistic", "glm/a9a_logistic", LOGIT_1, 8192, 0.3),
+    case(
+        "digits_softmax",
+        "glm/digits_softmax",
+        "[model]\nlikelihood = \"softmax\"\n[prior]\nweights = \"normal(0, 1)\"\nintercept = \"normal(0, 1)\"\n",
+        750,
+        0.3,
+    ),
+];
+
+/// The case of that name.
+pub fn info(name: &str) -> &'static CaseInfo {
+    CASES.iter().find(|c| c.name == name).unwrap_or_else(|| panic!("no case '{name}'"))
+}
+
+/// A loaded case: the problem, and for each parameter of the reference its index in our natural vector.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// What it is.
+    pub info: CaseInfo,
+    /// Run file with `[sampler]` and `[run]` still at their defaults.
+    pub config: Config,
+    /// The problem.
+    pub problem: Problem,
+    /// The reference.
+    pub reference: Reference,
+    /// Natural index of each reference parameter.
+    pub index: Vec<usize>,
+}
+
+/// Loads a case, or says loudly that its files are not here.
+pub fn load(name: &str) -> Option<Case> {
+    let info = *info(name);
+    let Some(folder) = refs::folder(info.folder) else {
+        refs::skip(name);
+        return None;
+    };
+    let categorical = info.model.contains("bernoulli") || info.model.contains("softmax");
+    let (table, constant) = match name {
+        "a9a_logistic" => (a9a()?, Some(0)),
+        "digits_softmax" => (digits()?, Some(0)),
+        _ => refs::design(&folder.join("design.csv"), categorical),
+    };
+    let file = if info.jeffreys {
+        "reference_exact_jeffreys.json"
+    } else if folder.join("reference_exact.json").exists() {
+        "reference_exact.json"
+    } else {
+        "reference_hmc.json"
+    };
+    let reference = refs::reference(&folder.join(file));
+    let config = config(&info, constant.is_some(), table.trials.is_some());
+    let problem = Problem::build(&config, table).expect("a reference problem builds");
+    // The reference orders columns with its constant somewhere; ours puts the intercept first. Both are class-major.
+    let d = problem.design_columns();
+    let order = |j: usize| match constant {
+        Some(c) if j == c => 0,
+        Some(c) if j < c => j + 1,
+        _ => j,
+    };
+    let linear = problem.transform.outputs * d;
+    let index = (0..reference.mean.len())
+        .map(|i| if i < linear { i / d * d + order(i % d) } else { i })
+        .collect();
+    Some(Case { info, config, problem, reference, index })
+}
+
+fn config(info: &CaseInfo, intercept: bool, trials: bool) -> Config {
+    let target = if info.jeffreys { "jeffreys" } else { "posterior" };
+    let _ = trials;
+    let text = format!(
+        "[data]\npath = \"-\"\nresponse = \"y\"\nintercept = {intercept}\n{}\n[sampler]\ntarget = \"{target}\"\nbatch_size = {}\nstep_size = {}\n",
+        info.model, info.batch, info.step_size
+    );
+    toml::from_str(&text).expect("a case is a run file")
+}
+
+fn inflate(path: &Path) -> Vec<u8> {
+    let mut out = Vec::new();
+    let file = std::fs::File::open(path).expect("a data file opens");
+    flate2::read::GzDecoder::new(file).read_to_end(&mut out).expect("a data file inflates");
+    out
+}
+
+/// UCI Adult in Platt's 123 binary features.
+fn a9a() -> Option<Table> {
+    let Some(folder) = refs::dataset("a9a") else {
+        refs::skip("a9a");
+        return None;
+    };
+    let x = inflate(&folder.join("X_train_u8_32561x123.bin.gz"));
+    let y = inflate(&folder.join("y_train_i8.bin.gz"));
+    Some(Table {
+        source: "a9a".into(),
+        feature_names: (1..=123).map(|j| format!("x{j}")).collect(),
+        features: x.iter().map(|&b| f64::from(b)).collect(),
+        response: Response::Labels {
+            index: y.iter().map(|&b| u32::from(b == 1)).collect(),
+            levels: vec!["-1".into(), "1".into()],
+        },
+        trials: None,
+    })
+}
+
+/// The first 1500 handwritten digits, pixels in sixteenths.
+fn digits() -> Option<Table> {
+    let Some(folder) = refs::dataset("digits") else {
+        refs::skip("digits");
+        return None;
+    };
+    let read = |f: &str| -> Vec<u8> {
+        let bytes = std::fs::read(folder.join(f)).expect("digits read");
+        npyz::NpyFile::new(&bytes[..]).expect("npy").into_vec().expect("u8")
+    };
+    let (x, y) = (read("X_u8.npy"), read("y_u8.npy"));
+    let n = 1500;
+    let x: Vec<f64> = x[..n * 64].iter().map(|&b| f64::from(b) / 16.0).collect();
+    Some(Table {
+        source: "digits".into(),
+        feature_names: (0..64).map(|j| format!("pixel{j}")).collect(),
+        features: x,
+        response: Response::Labels {
+            index: y[..n].iter().map(|&b| u32::from(b)).collect(),
+            levels: (0..10).map(|c| c.to_string()).collect(),
+        },
+        trials: None,
+    })
+}

@@ -1,0 +1,155 @@
+//! One way to drive any engine: mode, dispersed starts, warm-up, draws on the natural scale.
+
+use sngd_core::config::Config;
+use sngd_core::engine::{Engine, EngineError, Fault, STATS, Span};
+use sngd_core::philox::{Stream, fill_normals};
+use sngd_core::plan::Plan;
+use sngd_core::problem::Problem;
+use sngd_cpu::map::{self, Mode};
+use sngd_cpu::{CpuEngine, Scalar};
+
+/// The engines of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// CPU, double.
+    Cpu64,
+    /// CPU, single.
+    Cpu32,
+    /// The Vulkan device in force.
+    Gpu,
+}
+
+/// Draws of a run: natural scale, `[n, C, P]`, with statistics and faults.
+#[derive(Debug, Clone)]
+pub struct Draws {
+    /// Kept draws a chain.
+    pub n: usize,
+    /// Chains.
+    pub chains: usize,
+    /// Parameters.
+    pub p: usize,
+    /// `[n, C, P]`.
+    pub values: Vec<f64>,
+    /// ω, `[n, C, P]`.
+    pub internal: Vec<f64>,
+    /// `[n, C, STATS]`.
+    pub stats: Vec<f64>,
+    /// Faults of the run.
+    pub faults: Vec<Fault>,
+    /// Warm-up steps whose noise fell back.
+    pub fallbacks: u64,
+}
+
+impl Draws {
+    /// Values of parameter i, chain by chain: `[C][n]`.
+    pub fn chains_of(&self, i: usize) -> Vec<Vec<f64>> {
+        (0..self.chains)
+            .map(|c| (0..self.n).map(|d| self.values[(d * self.chains + c) * self.p + i]).collect())
+            .collect()
+    }
+
+    /// A statistic by name, all chains and draws.
+    pub fn stat(&self, name: &str) -> Vec<f64> {
+        let k = STATS.iter().position(|s| *s == name).expect("a known statistic");
+        self.stats.iter().skip(k).step_by(STATS.len()).copied().collect()
+    }
+}
+
+/// Starts at the mode with `scale` posterior sds of jitter, `[C,P]`.
+pub fn dispersed(plan: &Plan, mode: &Mode, scale: f64) -> Vec<f64> {
+    let p = plan.p;
+    let mut out = Vec::with_capacity(plan.chains * p);
+    let mut z = vec![0.0; p];
+    for c in 0..plan.chains {
+        fill_normals(&mut z, plan.seed, Stream::Init, c as u32, 0);
+        for j in (0..p).rev() {
+            let col = &mode.chol[j * p..(j + 1) * p];
+            let dot: f64 = (j + 1..p).map(|i| col[i] * z[i]).sum();
+            z[j] = (z[j] - dot) / col[j];
+        }
+        out.extend(mode.omega.iter().zip(&z).map(|(w, u)| w + scale * u));
+    }
+    out
+}
+
+/// An engine of that kind, or `None` with a loud line where no Vulkan device answers.
+pub fn engine(
+    kind: Kind,
+    problem: &Problem,
+    plan: &Plan,
+    init: &[f64],
+) -> Result<Option<Box<dyn Engine>>, EngineError> {
+    fn cpu<T: Scalar>(
+        problem: &Problem,
+        plan: &Plan,
+        init: &[f64],
+    ) -> Result<Option<Box<dyn Engine>>, EngineError> {
+        Ok(Some(Box::new(CpuEngine::<T>::new(problem, plan, init, None)?)))
+    }
+    match kind {
+        Kind::Cpu64 => cpu::<f64>(problem, plan, init),
+        Kind::Cpu32 => cpu::<f32>(problem, plan, init),
+        Kind::Gpu => Ok(None),
+    }
+}
+
+/// Runs an engine through warm-up and draws.
+pub fn run(engine: &mut dyn Engine, problem: &Problem, plan: &Plan) -> Result<Draws, EngineError> {
+    let (c, p) = (plan.chains, plan.p);
+    let mut out = Draws {
+        n: plan.draws,
+        chains: c,
+        p,
+        values: Vec::with_capacity(plan.draws * c * p),
+        internal: Vec::with_capacity(plan.draws * c * p),
+        stats: Vec::new(),
+        faults: Vec::new(),
+        fallbacks: 0,
+    };
+    let mut step = 0;
+    let mut spans = Vec::new();
+    let chunk = 64;
+    let warm = plan.warmup as u32;
+    while step < warm {
+        let thin = chunk.min(warm - step);
+        spans.push(Span { first_step: step, draws: 1, thin, warmup: true });
+        step += thin;
+    }
+    let mut left = plan.draws as u32;
+    while left > 0 {
+        let draws = chunk.min(left);
+        spans.push(Span { first_step: step, draws, thin: plan.thin as u32, warmup: false });
+        step += draws * plan.thin as u32;
+        left -= draws;
+    }
+    for span in spans {
+        engine.enqueue(span)?;
+        let block = engine.collect()?;
+        out.fallbacks += block.fallbacks;
+        if span.warmup && block.faults.is_empty() {
+            continue;
+        }
+        if !block.faults.is_empty() {
+            out.faults = block.faults;
+            out.n = out.values.len() / (c * p);
+            return Ok(out);
+        }
+        let mut theta = vec![0.0; p];
+        for w in block.omega.chunks(p) {
+            problem.report(w, &mut theta);
+            out.values.extend_from_slice(&theta);
+        }
+        out.internal.extend_from_slice(&block.omega);
+        out.stats.extend_from_slice(&block.stats);
+    }
+    Ok(out)
+}
+
+/// From a run file to draws; `None` where the engine is not here.
+pub fn sample(kind: Kind, config: &Config, problem: &Problem) -> Option<Draws> {
+    let plan = Plan::check(config, problem).expect("the plan is sound");
+    let mode = map::find(problem, &plan).expect("the mode exists");
+    let init = dispersed(&plan, &mode, config.run.init_scale);
+    let mut engine = engine(kind, problem, &plan, &init).expect("the engine loads")?;
+    Some(run(engine.as_mut(), problem, &plan).expect("the engine runs"))
+}
