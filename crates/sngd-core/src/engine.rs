@@ -4,7 +4,8 @@
 //! 1. metric rows -> M = (N/r) Σ JᵀWJ + N·damping·I + Λ, scaled Cholesky (every `refresh` steps);
 //! 2. batch rows -> ĝ = −(N/B) Σ Jᵀs − ∇ln prior;
 //! 3. corrections v = (κ/2)·∇ln|M| − Σ Jᵀ·divergence, so that Γ + (κ/2)M⁻¹∇ln|M| = M⁻¹v;
-//! 4. noise n with covariance M⁻¹QM⁻¹;
+//! 4. noise n with covariance M⁻¹QM⁻¹; a residual Q that is not positive definite falls back to full noise for this
+//!    step, and is counted: a run in which that is common fails, one in which it is rare says how rare;
 //! 5. a kept draw is the state **before** the update, beside the statistics computed at it;
 //! 6. ω ← ω − ε M⁻¹ĝ + εT M⁻¹v + n.
 
@@ -32,7 +33,7 @@ pub struct Span {
     pub draws: u32,
     /// Steps a draw.
     pub thin: u32,
-    /// Warm-up: a residual that is not positive definite falls back to full noise, and is counted.
+    /// Warm-up.
     pub warmup: bool,
 }
 
@@ -45,7 +46,7 @@ pub struct RawBlock {
     pub omega: Vec<f64>,
     /// Statistics, `[n, C, STATS.len()]`. `lp` leaves out `Problem::log_norm`; NaN where it was not computed.
     pub stats: Vec<f64>,
-    /// Steps of the warm-up whose noise fell back, over all chains.
+    /// Steps whose residual noise fell back to full noise, over all chains.
     pub fallbacks: u64,
     /// The first fault of each chain that has one.
     pub faults: Vec<Fault>,
@@ -71,7 +72,7 @@ pub enum FaultKind {
         /// Index of the failing pivot.
         pivot: u32,
     } = 1,
-    /// Q is not positive definite: the temperature is below what this batch and step can reach.
+    /// The noise budget is negative: the temperature is below what this batch and step can reach.
     ResidualNotPositive {
         /// Index of the failing pivot.
         pivot: u32,

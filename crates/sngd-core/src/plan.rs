@@ -338,6 +338,11 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Whether the target's volume |N·F + Λ| is another matrix than the damped metric.
+    pub fn split_volume(&self) -> bool {
+        self.kappa > 0.0 && self.damping > 0.0
+    }
+
     /// ρ of the batch noise.
     pub fn rho(&self) -> f64 {
         if self.full_batch {
@@ -352,6 +357,15 @@ impl Plan {
         match self.integrator {
             Integrator::Ou => 2.0 * epsilon - epsilon * epsilon,
             Integrator::Euler => 2.0 * epsilon,
+        }
+    }
+
+    /// What a damped metric G = H + D, D = N·damping·I, adds to the budget: with step εG⁻¹ a Gaussian of precision H/T
+    /// stays exact when Q = T(2εG − ε²H) = T((2ε − ε²)G + ε²D). This is T·ε²·N·damping, 0 under Euler.
+    pub fn ridge_variance(&self, epsilon: f64) -> f64 {
+        match self.integrator {
+            Integrator::Ou => self.temperature * epsilon * epsilon * self.n as f64 * self.damping,
+            Integrator::Euler => 0.0,
         }
     }
 
@@ -463,7 +477,7 @@ impl Plan {
             "density",
             match (self.noise, self.kappa == 1.0, self.correction) {
                 (Noise::None, ..) => "none promised: minibatch noise alone; near a minimum of a well-specified model the posterior at the law's temperature".into(),
-                (_, true, _) => "exp(-C/T)·|M|^{1/2}: the cost over the Riemannian volume (Jeffreys' prior when the priors are flat and damping is 0)".into(),
+                (_, true, _) => "exp(-C/T)·|M|^{1/2}: the cost over the Riemannian volume, M = N·F + Λ without damping (Jeffreys' prior when the priors are flat)".into(),
                 _ => "exp(-C/T) over the parameters as written".into(),
             },
         );

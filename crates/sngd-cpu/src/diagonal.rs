@@ -19,6 +19,7 @@ pub struct Diagonal<T> {
     pub second_moment: Vec<T>,
     metric: Vec<T>,
     inverse: Vec<T>,
+    volume_inverse: Vec<T>,
     gradient: Vec<T>,
     correction: Vec<T>,
     own: Vec<T>,
@@ -36,6 +37,7 @@ impl<T: Scalar> Diagonal<T> {
             second_moment: zeros(),
             metric: zeros(),
             inverse: zeros(),
+            volume_inverse: zeros(),
             gradient: zeros(),
             correction: zeros(),
             own: zeros(),
@@ -198,6 +200,7 @@ impl<T: Scalar> Diagonal<T> {
                         }
                         self.metric[i] = T::of(m);
                         self.inverse[i] = T::of(1.0 / m);
+                        self.volume_inverse[i] = T::of(1.0 / (m - n * plan.damping));
                     }
                 }
                 if corrected {
@@ -205,7 +208,7 @@ impl<T: Scalar> Diagonal<T> {
                     let half_kappa = T::of(0.5 * plan.kappa);
                     self.metric_pass.correction_diagonal(
                         data,
-                        &self.inverse,
+                        &self.volume_inverse,
                         plan.fisher,
                         &mut self.correction,
                         &mut self.own,

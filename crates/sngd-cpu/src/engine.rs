@@ -156,7 +156,6 @@ fn advance<T: Scalar>(
                 plan,
                 chain: chain.index,
                 t,
-                warmup: span.warmup,
                 par,
             };
             match chain.step(&cx) {

@@ -18,6 +18,8 @@ struct Point<T> {
     cost: f64,
     gradient: Vec<T>,
     factor: Factor<T>,
+    /// ln|N·F + Λ|, the target's volume; damping is the proposal's alone.
+    log_volume: f64,
     /// ω − εM⁻¹∇C, the mean of the proposal from here.
     mean: Vec<T>,
 }
@@ -42,6 +44,7 @@ impl<T: Scalar> Mala<T> {
             cost: 0.0,
             gradient: vec![T::zero(); p],
             factor: Factor::new(p),
+            log_volume: 0.0,
             mean: vec![T::zero(); p],
         };
         Mala {
@@ -151,8 +154,20 @@ fn evaluate<T: Scalar>(
         label_address(plan, chain, t),
         par,
     );
-    assemble_metric(data, plan, pass, metric);
-    factor_metric(&mut point.factor, metric, par)?;
+    if plan.kappa > 0.0 {
+        // A jittered determinant is not the target's: where this precision cannot tell |M|, the density counts as 0.
+        assemble_metric(data, plan, pass, 0.0, metric);
+        factor_metric(&mut point.factor, metric, par)?;
+        point.log_volume = if point.factor.jitter > 0.0 {
+            f64::NEG_INFINITY
+        } else {
+            point.factor.log_det
+        };
+    }
+    if plan.kappa == 0.0 || plan.damping > 0.0 {
+        assemble_metric(data, plan, pass, plan.damping, metric);
+        factor_metric(&mut point.factor, metric, par)?;
+    }
     let prior = cost_gradient(
         data,
         plan,
@@ -179,7 +194,10 @@ fn drift<T: Scalar>(point: &mut Point<T>, epsilon: f64, work: &mut [T]) -> f64 {
 }
 
 fn log_target<T: Scalar>(plan: &Plan, point: &Point<T>) -> f64 {
-    0.5 * plan.kappa * point.factor.log_det - point.cost / plan.temperature
+    if plan.kappa == 0.0 {
+        return -point.cost / plan.temperature;
+    }
+    0.5 * plan.kappa * point.log_volume - point.cost / plan.temperature
 }
 
 /// ln q(to | from) without the constant that both directions share.

@@ -19,7 +19,7 @@ pub struct Mode {
     pub omega: Vec<f64>,
     /// C(ω*) without `Problem::log_norm`, prior constants included.
     pub cost: f64,
-    /// M = N·F + Λ + damping, `[P,P]`, symmetric.
+    /// N·F + Λ, `[P,P]`, symmetric; with κ = 0 the damping too.
     pub metric: Vec<f64>,
     /// Its Cholesky factor, `[P,P]` column-major lower.
     pub chol: Vec<f64>,
@@ -177,8 +177,10 @@ impl Search<'_> {
             .map(|(f, l)| f + l)
             .collect();
         let ridge = data.n as f64 * plan.damping;
-        for i in 0..p {
-            metric[i * p + i] += ridge;
+        if plan.kappa == 0.0 {
+            for i in 0..p {
+                metric[i * p + i] += ridge;
+            }
         }
         self.factor.factor(&metric, 0.0, 0, self.par).ok()?;
         let mut gradient = vec![0.0; p];

@@ -1,6 +1,6 @@
 //! One step of one chain with a dense Fisher metric; `sngd_core::engine` states what it computes.
 
-use crate::dense::{Factor, NotPositive};
+use crate::dense::Factor;
 use crate::diagonal::Diagonal;
 use crate::mala::Mala;
 use crate::pass::{Derivative, LabelAddress, Pass, Wanted};
@@ -22,7 +22,7 @@ pub type StepStats = [f64; STATS.len()];
 pub struct StepInfo {
     /// Statistics at the state before the update.
     pub stats: StepStats,
-    /// Whether residual noise fell back to full noise (warm-up only).
+    /// Whether residual noise fell back to full noise.
     pub fell_back: bool,
 }
 
@@ -36,8 +36,6 @@ pub struct Context<'a, T> {
     pub chain: u32,
     /// Step.
     pub t: u32,
-    /// Warm-up: residual noise may fall back.
-    pub warmup: bool,
     /// Threads inside the algebra.
     pub par: Par,
 }
@@ -133,9 +131,12 @@ pub struct Dense<T> {
     residual: Vec<T>,
     factor: Factor<T>,
     residual_factor: Factor<T>,
+    /// N·F + Λ without damping, where κ = 1 and damping make it another matrix than the metric.
+    volume: Option<Box<Factor<T>>>,
     shifted: Option<Box<Shifted<T>>>,
     inverse: Vec<T>,
     residual_epsilon: f64,
+    started: bool,
     gradient: Vec<T>,
     correction: Vec<T>,
     noise: Vec<T>,
@@ -172,6 +173,7 @@ impl<T: Scalar> Dense<T> {
             residual: square(residual),
             factor: Factor::new(p),
             residual_factor: Factor::new(if residual { p } else { 1 }),
+            volume: plan.split_volume().then(|| Box::new(Factor::new(p))),
             shifted: (plan.correction == CorrectionPlan::FiniteDifference).then(|| {
                 Box::new(Shifted {
                     pass: Pass::new(data, metric_rows, true),
@@ -183,6 +185,7 @@ impl<T: Scalar> Dense<T> {
             }),
             inverse: square(plan.correction == CorrectionPlan::ClosedForm && data.h > 1),
             residual_epsilon: f64::NAN,
+            started: false,
             gradient: zeros(p),
             correction: zeros(p),
             noise: zeros(p),
@@ -196,12 +199,23 @@ impl<T: Scalar> Dense<T> {
     fn step(&mut self, cx: &Context<'_, T>, omega: &mut [T]) -> Result<StepInfo, FaultKind> {
         let Context { data, plan, t, .. } = *cx;
         let epsilon = plan.step_size.at(t);
-        let fresh = t.is_multiple_of(plan.refresh) || self.residual_epsilon.is_nan();
+        let fresh = !self.started || t.is_multiple_of(plan.refresh);
         let (full, mini) = self.passes(cx, omega, fresh);
         if fresh {
-            assemble_metric(data, plan, &self.metric_pass, &mut self.metric);
+            if let Some(volume) = &mut self.volume {
+                assemble_metric(data, plan, &self.metric_pass, 0.0, &mut self.metric);
+                factor_metric(volume, &self.metric, cx.par)?;
+            }
+            assemble_metric(
+                data,
+                plan,
+                &self.metric_pass,
+                plan.damping,
+                &mut self.metric,
+            );
             factor_metric(&mut self.factor, &self.metric, cx.par)?;
         }
+        self.started = true;
         let prior = self.cost_gradient(data, plan, omega);
         let velocity = self.corrections(cx, omega)?;
         self.add_noise(cx, epsilon, fresh)?;
@@ -323,33 +337,55 @@ impl<T: Scalar> Dense<T> {
             ..
         } = *cx;
         let share = plan.n as f64 / plan.metric_row_count() as f64;
-        let how = Derivative {
+        // Γ is the metric's own; the volume's gradient belongs to the target, which damping does not touch.
+        let both = Derivative {
             kappa: plan.kappa,
             divergence: true,
             kind: plan.fisher,
+        };
+        let terms: Vec<(&Factor<T>, Derivative)> = match &self.volume {
+            None => vec![(&self.factor, both)],
+            Some(volume) => vec![
+                (&self.factor, Derivative { kappa: 0.0, ..both }),
+                (
+                    volume,
+                    Derivative {
+                        divergence: false,
+                        ..both
+                    },
+                ),
+            ],
         };
         self.correction.fill(T::zero());
         match plan.correction {
             CorrectionPlan::Off => return Ok(false),
             CorrectionPlan::ClosedForm => {
-                self.metric_pass.correction_exact(
-                    data,
-                    &self.factor,
-                    &mut self.inverse,
-                    how,
-                    &mut self.correction,
-                    par,
-                );
+                for (factor, how) in terms {
+                    self.metric_pass.correction_exact(
+                        data,
+                        factor,
+                        &mut self.inverse,
+                        how,
+                        &mut self.correction,
+                        par,
+                    );
+                }
                 scale(&mut self.correction, share);
                 self.factor.solve(&mut self.correction);
             }
             CorrectionPlan::Probe(q) => {
                 for i in 0..q {
                     let step = t * q + i;
-                    fill_normals(&mut self.u, plan.seed, Stream::Probe, chain, step);
-                    self.factor.solve_upper(&mut self.u);
-                    self.metric_pass
-                        .correction_probe(data, &self.u, how, &mut self.correction);
+                    for (factor, how) in &terms {
+                        fill_normals(&mut self.u, plan.seed, Stream::Probe, chain, step);
+                        factor.solve_upper(&mut self.u);
+                        self.metric_pass.correction_probe(
+                            data,
+                            &self.u,
+                            *how,
+                            &mut self.correction,
+                        );
+                    }
                 }
                 scale(&mut self.correction, share / f64::from(q));
                 self.factor.solve(&mut self.correction);
@@ -391,9 +427,16 @@ impl<T: Scalar> Dense<T> {
             }
             s.pass
                 .run(data, &s.omega, wanted, label_address(plan, chain, t), par);
-            assemble_metric(data, plan, &s.pass, &mut s.metric);
+            if self.volume.is_some() {
+                assemble_metric(data, plan, &s.pass, 0.0, &mut s.metric);
+                factor_metric(&mut s.factor, &s.metric, par)?;
+                log_det += sign * s.factor.log_det;
+            }
+            assemble_metric(data, plan, &s.pass, plan.damping, &mut s.metric);
             factor_metric(&mut s.factor, &s.metric, par)?;
-            log_det += sign * s.factor.log_det;
+            if self.volume.is_none() {
+                log_det += sign * s.factor.log_det;
+            }
             self.work.copy_from_slice(&s.lz);
             s.factor.solve(&mut self.work);
             for i in 0..p {
@@ -420,7 +463,6 @@ impl<T: Scalar> Dense<T> {
             plan,
             chain,
             t,
-            warmup,
             par,
             ..
         } = *cx;
@@ -448,19 +490,19 @@ impl<T: Scalar> Dense<T> {
                     {
                         *q = b * m - v * c;
                     }
+                    let extra = T::of(plan.ridge_variance(epsilon));
+                    for i in 0..p {
+                        self.residual[i * p + i] += extra;
+                    }
                     let ok = self.residual_factor.factor(&self.residual, 0.0, 0, par);
-                    if let Err(NotPositive { pivot }) = ok {
-                        if !warmup {
-                            return Err(FaultKind::ResidualNotPositive {
-                                pivot: pivot as u32,
-                            });
-                        }
+                    if ok.is_err() {
                         self.fell_back = true;
                         self.residual_epsilon = f64::NAN;
                     }
                 }
                 if self.fell_back {
                     self.full_noise(budget);
+                    self.independent_share(cx, 0.0, plan.ridge_variance(epsilon));
                 } else {
                     self.residual_factor.times_l(&self.z[..p], &mut self.noise);
                     self.factor.solve(&mut self.noise);
@@ -473,9 +515,13 @@ impl<T: Scalar> Dense<T> {
                     return Err(FaultKind::ResidualNotPositive { pivot: 0 });
                 }
                 self.full_noise(free);
-                self.prior_share(cx, law);
+                let ridge = law * plan.n as f64 * plan.damping + plan.ridge_variance(epsilon);
+                self.independent_share(cx, law, ridge);
             }
-            _ => self.full_noise(budget),
+            _ => {
+                self.full_noise(budget);
+                self.independent_share(cx, 0.0, plan.ridge_variance(epsilon));
+            }
         }
         Ok(())
     }
@@ -489,8 +535,12 @@ impl<T: Scalar> Dense<T> {
         self.factor.solve_upper(&mut self.noise);
     }
 
-    /// Nominal noise deducts from N·F alone; what Λ and the damping keep is `law`·(Λ + N·damping·I).
-    fn prior_share(&mut self, cx: &Context<'_, T>, law: f64) {
+    /// Adds M⁻¹ times independent noise with covariance prior·Λ + ridge·I: what nominal noise must not deduct (its law
+    /// covers N·F alone), and what damping leaves of the budget.
+    fn independent_share(&mut self, cx: &Context<'_, T>, prior: f64, ridge: f64) {
+        if prior == 0.0 && ridge == 0.0 {
+            return;
+        }
         let Context {
             data,
             plan,
@@ -503,13 +553,13 @@ impl<T: Scalar> Dense<T> {
         let mut g: Vec<f64> = (0..p)
             .map(|i| {
                 let info = data.problem.priors.get(i).map_or(0.0, |q| q.information());
-                (law * info).sqrt() * self.z[i].to64()
+                (prior * info).sqrt() * self.z[i].to64()
             })
             .collect();
         data.problem.transform.pull_back(&mut g);
-        let ridge = (law * plan.n as f64 * plan.damping).sqrt();
+        let root = ridge.sqrt();
         for i in 0..p {
-            self.work[i] = T::of(g[i] + ridge * self.z[p + i].to64());
+            self.work[i] = T::of(g[i] + root * self.z[p + i].to64());
         }
         self.factor.solve(&mut self.work);
         for i in 0..p {
@@ -561,14 +611,20 @@ pub fn metric_rule(plan: &Plan, chain: u32, t: u32) -> BatchRows {
     }
 }
 
-/// M = (N/r) Σ JᵀWJ + N·damping·I + Λ, lower triangle.
-pub fn assemble_metric<T: Scalar>(data: &Resident<T>, plan: &Plan, pass: &Pass<T>, out: &mut [T]) {
+/// (N/r) Σ JᵀWJ + N·damping·I + Λ, lower triangle.
+pub fn assemble_metric<T: Scalar>(
+    data: &Resident<T>,
+    plan: &Plan,
+    pass: &Pass<T>,
+    damping: f64,
+    out: &mut [T],
+) {
     let p = data.p;
     let share = T::of(plan.n as f64 / plan.metric_row_count() as f64);
     for ((o, &f), &l) in out.iter_mut().zip(&pass.fisher).zip(&data.lambda) {
         *o = share * f + T::of(l);
     }
-    let ridge = T::of(plan.n as f64 * plan.damping);
+    let ridge = T::of(plan.n as f64 * damping);
     for i in 0..p {
         out[i * p + i] += ridge;
     }

@@ -56,10 +56,26 @@ pub(crate) fn quantile_sorted(sorted: &[f64], prob: f64) -> f64 {
     let share = at - at.floor();
     let low = sorted[below];
     let high = sorted[(below + 1).min(sorted.len() - 1)];
-    // Interpolate from the nearer end, as NumPy does: equal ends then give exactly their value.
+    // Interpolate from the nearer end, as NumPy does: an indicator of draws not above the
+    // quantile may turn on its last digit.
     if share < 0.5 {
         low + (high - low) * share
     } else {
         high - (high - low) * (1.0 - share)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `numpy.quantile` keeps the digits of the nearer end, where low + (high - low) share gives -2.
+    #[test]
+    fn a_quantile_keeps_the_digits_of_the_nearer_end() {
+        let near = quantile_sorted(&[-1e16, 1.0], 1.0 - f64::EPSILON / 2.0);
+        assert!(
+            (near - (1.0 - 1e16 * f64::EPSILON / 2.0)).abs() < 1e-12,
+            "{near}"
+        );
     }
 }

@@ -1,1 +1,19 @@
-//! The wgpu engine of sngd
+//! The wgpu engine of sngd: device, buffers, recording, readback. The only user of wgpu.
+//!
+//! `Plan` -> `Shape` (numbers) -> `Sizes` (buffers) -> `recipe` (dispatches as data) -> `Kernels` (pipelines and bind
+//! groups, made once) -> `Loop` (a thread that records many steps a submission and reads kept draws back).
+
+mod buffers;
+mod device;
+mod engine;
+mod kernel;
+mod link;
+mod recipe;
+mod run;
+mod shape;
+mod sizes;
+mod spec;
+
+pub use device::{AdapterInfo, DeviceSelector, Gpu, adapters};
+pub use engine::GpuEngine;
+pub use sizes::{Sizes, memory};

@@ -12,10 +12,10 @@ fn cholesky_retry(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
         wanted = failed[group.x];
         if wanted == 0u {
             let at = group.x * STATUS;
-            if INVERT == 1u {
-                status[at + LEVEL] = 0u;
-            } else {
+            if INVERT == 0u {
                 status[at + FELL_BACK] = 0u;
+            } else if TELL == 1u {
+                status[at + LEVEL] = 0u;
             }
         } else if INVERT == 0u {
             // A residual gets no jitter: the pivot is all there is to tell.

@@ -4,7 +4,7 @@
 @group(0) @binding(1) var<storage, read> eta: array<f32>; // eta[C,R,H]
 @group(0) @binding(2) var<storage, read> obs: array<vec2<f32>>; // obs[N], (y, trials)
 @group(0) @binding(3) var<storage, read> row_index: array<u32>; // row_index[C,R]
-@group(0) @binding(4) var<storage, read> lever: array<f32>; // lever[C,R,HH], packed lower
+@group(0) @binding(4) var<storage, read> lever: array<f32>; // lever[LEVER_SPLITS,C,R,HH], packed lower
 @group(0) @binding(5) var<storage, read_write> coefficient: array<f32>; // coefficient[C,R,H]
 
 @compute @workgroup_size(64)
@@ -20,7 +20,11 @@ fn contraction(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
         e[a] = eta[at * H + a];
     }
     for (var a = 0u; a < HH; a++) {
-        h[a] = lever[at * HH + a];
+        var sum = 0.0;
+        for (var s = 0u; s < LEVER_SPLITS; s++) {
+            sum += lever[(s * C * R + at) * HH + a];
+        }
+        h[a] = sum;
     }
     let c = derivative(e, obs[row_index[at]], h);
     for (var a = 0u; a < H; a++) {

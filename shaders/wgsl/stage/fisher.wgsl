@@ -55,7 +55,22 @@ fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
         tj = left_over;
     }
     works = works && tile.z + ti * TILE_M < output_width(tile.x) && tile.w + tj * TILE_M < output_width(tile.y);
-    var sum: array<f32, TILE_M * TILE_M>;
+    var s0a = vec4<f32>();
+    var s0b = vec4<f32>();
+    var s1a = vec4<f32>();
+    var s1b = vec4<f32>();
+    var s2a = vec4<f32>();
+    var s2b = vec4<f32>();
+    var s3a = vec4<f32>();
+    var s3b = vec4<f32>();
+    var s4a = vec4<f32>();
+    var s4b = vec4<f32>();
+    var s5a = vec4<f32>();
+    var s5b = vec4<f32>();
+    var s6a = vec4<f32>();
+    var s6b = vec4<f32>();
+    var s7a = vec4<f32>();
+    var s7b = vec4<f32>();
     for (var j0 = first; j0 < last; j0 += CHUNK) {
         for (var part = 0u; part < CHUNK / 8u; part++) {
             let row = part * 8u + lane / 8u;
@@ -78,35 +93,54 @@ fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
         workgroupBarrier();
         if works {
             for (var row = 0u; row < CHUNK; row++) {
-                var a: array<f32, TILE_M>;
-                var b: array<f32, TILE_M>;
-                for (var m = 0u; m < TILE_M; m++) {
-                    a[m] = left[row * T + ti * TILE_M + m];
-                    b[m] = right[row * T + tj * TILE_M + m];
-                }
-                for (var r = 0u; r < TILE_M; r++) {
-                    for (var c = 0u; c < TILE_M; c++) {
-                        sum[r * TILE_M + c] += a[r] * b[c];
-                    }
-                }
+                let p = row * T + ti * TILE_M;
+                let q = row * T + tj * TILE_M;
+                let b0 = vec4<f32>(right[q], right[q + 1u], right[q + 2u], right[q + 3u]);
+                let b1 = vec4<f32>(right[q + 4u], right[q + 5u], right[q + 6u], right[q + 7u]);
+                let a0 = left[p + 0u];
+                s0a += a0 * b0;
+                s0b += a0 * b1;
+                let a1 = left[p + 1u];
+                s1a += a1 * b0;
+                s1b += a1 * b1;
+                let a2 = left[p + 2u];
+                s2a += a2 * b0;
+                s2b += a2 * b1;
+                let a3 = left[p + 3u];
+                s3a += a3 * b0;
+                s3b += a3 * b1;
+                let a4 = left[p + 4u];
+                s4a += a4 * b0;
+                s4b += a4 * b1;
+                let a5 = left[p + 5u];
+                s5a += a5 * b0;
+                s5b += a5 * b1;
+                let a6 = left[p + 6u];
+                s6a += a6 * b0;
+                s6b += a6 * b1;
+                let a7 = left[p + 7u];
+                s7a += a7 * b0;
+                s7b += a7 * b1;
             }
         }
         workgroupBarrier();
     }
     if works {
         let out = (group.z * C + chain) * P * P;
-        for (var r = 0u; r < TILE_M; r++) {
-            for (var c = 0u; c < TILE_M; c++) {
+        var rows8 = array<vec4<f32>, 16>(s0a, s0b, s1a, s1b, s2a, s2b, s3a, s3b, s4a, s4b, s5a, s5b, s6a, s6b, s7a, s7b);
+        for (var r = 0u; r < 8u; r++) {
+            for (var c = 0u; c < 8u; c++) {
                 let i = tile.z + ti * TILE_M + r;
                 let j = tile.w + tj * TILE_M + c;
                 let p = output_offset(tile.x) + i;
                 let q = output_offset(tile.y) + j;
                 if i < output_width(tile.x) && j < output_width(tile.y) && q <= p {
                     let at = p * P + q;
+                    let v = rows8[r * 2u + c / 4u][c % 4u];
                     if WITH_LAMBDA == 1u {
-                        matrix[out + at] = SHARE * sum[r * TILE_M + c] + added[at];
+                        matrix[out + at] = SHARE * v + added[at];
                     } else {
-                        matrix[out + at] = sum[r * TILE_M + c];
+                        matrix[out + at] = v;
                     }
                 }
             }

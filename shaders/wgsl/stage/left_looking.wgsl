@@ -188,7 +188,9 @@ fn factor_chain(chain: u32, lane: u32, first: u32) {
     if lane == 0u {
         let at = chain * STATUS;
         if INVERT == 1u {
-            status[at + LEVEL] = level;
+            if TELL == 1u {
+                status[at + LEVEL] = level;
+            }
             if pivot < P && status[at + PENDING] == 0u {
                 status[at + PENDING] = METRIC_NOT_POSITIVE;
                 status[at + PENDING_PIVOT] = pivot;

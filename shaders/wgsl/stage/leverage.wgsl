@@ -5,7 +5,7 @@
 
 @group(0) @binding(2) var<storage, read> row_index: array<u32>; // row_index[C,R]
 @group(0) @binding(3) var<storage, read> matrix: array<f32>; // matrix[C,P,P], L⁻¹ where H = 1, else M⁻¹
-@group(0) @binding(4) var<storage, read_write> lever: array<f32>; // lever[C,R,HH], packed lower
+@group(0) @binding(4) var<storage, read_write> lever: array<f32>; // lever[LEVER_SPLITS,C,R,HH], packed lower; a split takes every LEVER_SPLITS-th tile of columns
 
 const TR = 8u * LEVER_R;
 const TA = 8u * LEVER_A;
@@ -20,11 +20,14 @@ fn leverage(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
     let r0 = group.x * TR;
     // Pair (k, l), k >= l, of its packed number.
     var k = 0u;
-    var l = group.z;
+    let pair = group.z % HH;
+    let split = group.z / HH;
+    var l = pair;
     while l > k {
         l -= k + 1u;
         k += 1u;
     }
+    let out = split * C * R * HH + pair;
     let base = chain * P * P + output_offset(k) * P + output_offset(l);
     if k >= K {
         for (var q = lane; q < TR; q += 64u) {
@@ -39,7 +42,7 @@ fn leverage(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
                         sum += feature(row + d) * matrix[base + d];
                     }
                 }
-                lever[at * HH + group.z] = sum;
+                lever[out + at * HH] = select(0.0, sum, split == 0u);
             }
         }
         return;
@@ -48,7 +51,7 @@ fn leverage(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
     let ti = (lane / 8u) * LEVER_R;
     let tj = (lane % 8u) * LEVER_A;
     var h: array<f32, LEVER_R>;
-    for (var a0 = 0u; a0 < D; a0 += TA) {
+    for (var a0 = split * TA; a0 < D; a0 += LEVER_SPLITS * TA) {
         var sum: array<f32, LEVER_R * LEVER_A>;
         let last = select(D, min(D, a0 + TA), half);
         for (var b0 = 0u; b0 < last; b0 += CHUNK) {
@@ -105,7 +108,7 @@ fn leverage(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
             for (var m = 0u; m < 8u; m++) {
                 sum += parts[q * 8u + m];
             }
-            lever[(chain * R + r0 + q) * HH + group.z] = sum;
+            lever[out + (chain * R + r0 + q) * HH] = sum;
         }
     }
 }

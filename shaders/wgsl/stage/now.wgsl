@@ -3,7 +3,7 @@ struct Now {
     step: u32,          // t
     keep: u32,          // 1 where this step's state is a kept draw
     slot: u32,          // kept draw of the block that t belongs to
-    warmup: u32,        // 1 where a residual that fails falls back to full noise
+    pad: u32,
     epsilon: f32,       // ε
     heat: f32,          // εT
     budget: f32,        // (2ε − ε²)T or 2εT

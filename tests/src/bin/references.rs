@@ -1,6 +1,11 @@
 //! `references [--engine cpu|cpu64|gpu] [--draws N] [--chains C] [NAME ...]`: the table of reference posteriors.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line")]
 
+use sngd_core::batch::Batches;
+use sngd_core::config::Config;
+use sngd_core::plan::Plan;
+use sngd_core::problem::Problem;
+use sngd_cpu::{map, preflight};
 use sngd_core::config::{BatchSize, FullName, Integrator, Method, StepSize};
 use sngd_tests::drive::Kind;
 use sngd_tests::{cases, compare, drive};
@@ -10,6 +15,7 @@ fn main() {
     let mut kind = Kind::Cpu32;
     let (mut draws, mut chains) = (2000, 32);
     let mut epsilon = None;
+    let mut damping = None;
     let mut methods: Vec<String> = vec!["sngd".into(), "euler".into(), "mala".into()];
     let mut names = Vec::new();
     let mut args = std::env::args().skip(1);
@@ -26,6 +32,7 @@ fn main() {
             "--draws" => draws = value().parse().unwrap_or(draws),
             "--chains" => chains = value().parse().unwrap_or(chains),
             "--step-size" => epsilon = value().parse::<f64>().ok(),
+            "--damping" => damping = value().parse::<f64>().ok(),
             "--methods" => methods = value().split(',').map(String::from).collect(),
             _ => names.push(a),
         }
@@ -42,17 +49,27 @@ fn main() {
             config.run.chains = chains;
             config.run.draws = draws;
             config.run.warmup = 200;
+            config.run.init_scale = 1.0;
             match method.as_str() {
                 "mala" => {
                     config.sampler.method = Method::Mala;
                     config.sampler.batch_size = Some(BatchSize::Named(FullName::Full));
-                    config.sampler.step_size = StepSize::Constant(0.7);
+                    let p = case.problem.parameters();
+                    let e = 2.0 / (p as f64).sqrt();
+                    config.sampler.step_size = StepSize::Constant(e.min(0.7));
                 }
                 "euler" => config.sampler.integrator = Some(Integrator::Euler),
                 _ => {}
             }
             if let Some(e) = epsilon {
                 config.sampler.step_size = StepSize::Constant(e);
+            }
+            if let Some(d) = damping {
+                config.sampler.damping = d;
+            }
+            if method != "mala" {
+                config.sampler.batches = Batches::WithoutReplacement;
+                auto_batch(&mut config, &case.problem);
             }
             let start = Instant::now();
             let Some(d) = drive::sample(kind, &config, &case.problem) else { continue };
@@ -77,6 +94,19 @@ fn main() {
                 accept.iter().sum::<f64>() / accept.len() as f64,
                 d.fallbacks,
             );
+        }
+    }
+}
+
+/// The smallest of a quarter, a half, three quarters, nine tenths of the rows whose noise leaves room at the mode.
+fn auto_batch(config: &mut Config, problem: &Problem) {
+    let n = problem.rows();
+    for share in [0.25, 0.5, 0.75, 0.9] {
+        config.sampler.batch_size = Some(BatchSize::Rows((share * n as f64).ceil() as usize));
+        let plan = Plan::check(config, problem).expect("the plan is sound");
+        let mode = map::find(problem, &plan).expect("the mode exists");
+        if preflight::reach(&plan, &mode).temperature < 0.5 {
+            return;
         }
     }
 }

@@ -1,0 +1,145 @@
+//! The buffers of an engine, allocated once, and what is uploaded into them.
+
+use crate::device::Gpu;
+use crate::shape::Shape;
+use crate::sizes::{SLICE, Sizes};
+use half::{bf16, f16};
+use sngd_core::config::Storage;
+use sngd_core::engine::EngineError;
+use sngd_core::plan::Plan;
+use sngd_core::problem::Problem;
+use std::collections::HashMap;
+
+/// Device buffers by name.
+#[derive(Debug)]
+pub struct Buffers(HashMap<&'static str, wgpu::Buffer>);
+
+impl Buffers {
+    /// Allocates all, zeroed.
+    pub fn new(gpu: &Gpu, sizes: &Sizes) -> Buffers {
+        let make = |&(name, bytes): &(&'static str, u64)| {
+            let uniform = matches!(name, "now" | "panel");
+            let usage = wgpu::BufferUsages::COPY_DST
+                | wgpu::BufferUsages::COPY_SRC
+                | if uniform { wgpu::BufferUsages::UNIFORM } else { wgpu::BufferUsages::STORAGE };
+            let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(name),
+                size: bytes.next_multiple_of(16),
+                usage,
+                mapped_at_creation: false,
+            });
+            (name, buffer)
+        };
+        Buffers(sizes.buffers.iter().map(make).collect())
+    }
+
+    /// A buffer of that name.
+    pub fn get(&self, name: &str) -> Result<&wgpu::Buffer, EngineError> {
+        self.0
+            .get(name)
+            .ok_or_else(|| EngineError::Device(format!("a kernel asks for buffer \"{name}\", which this plan has not")))
+    }
+
+    fn write<T: bytemuck::NoUninit>(
+        &self,
+        gpu: &Gpu,
+        name: &str,
+        data: &[T],
+    ) -> Result<(), EngineError> {
+        if !data.is_empty() {
+            gpu.queue.write_buffer(self.get(name)?, 0, bytemuck::cast_slice(data));
+        }
+        Ok(())
+    }
+
+    /// Uploads data, priors, transform and initial positions.
+    pub fn upload(
+        &self,
+        gpu: &Gpu,
+        problem: &Problem,
+        plan: &Plan,
+        shape: &Shape,
+        init: &[f64],
+    ) -> Result<(), EngineError> {
+        let narrow = |v: &[f64]| -> Vec<f32> { v.iter().map(|&x| x as f32).collect() };
+        self.write(gpu, "x", &features(problem, plan.storage))?;
+        let obs: Vec<[f32; 2]> = (0..shape.n)
+            .map(|i| problem.observed(i))
+            .map(|o| [o.y as f32, o.trials as f32])
+            .collect();
+        self.write(gpu, "obs", &obs)?;
+        let mut prior: Vec<[f32; 4]> = problem
+            .priors
+            .iter()
+            .map(|p| p.encode())
+            .chain(problem.scale_prior.map(|p| p.encode()))
+            .map(|(kind, [a, b, c])| [kind as f32, a as f32, b as f32, c as f32])
+            .collect();
+        prior.resize(shape.p, [0.0, 0.0, 0.0, 1.0]);
+        self.write(gpu, "prior", &prior)?;
+        let mut information: Vec<f64> = problem.priors.iter().map(|p| p.information()).collect();
+        information.resize(shape.p, 0.0);
+        self.write(gpu, "information", &narrow(&information))?;
+        let t = &problem.transform;
+        let affine: Vec<[f32; 2]> = t
+            .mean
+            .iter()
+            .zip(&t.scale)
+            .map(|(&m, &s)| [m as f32, (t.y_scale / s) as f32])
+            .collect();
+        self.write(gpu, "affine", &affine)?;
+        let mut added = problem.prior_information();
+        let ridge = plan.n as f64 * plan.damping;
+        for i in 0..shape.p {
+            added[i * shape.p + i] += ridge;
+        }
+        self.write(gpu, "added", &narrow(&added))?;
+        self.write(gpu, "tiles", &shape.tiles)?;
+        let mut panels = vec![0u32; shape.panels() * SLICE / 4];
+        for i in 0..shape.panels() {
+            panels[i * SLICE / 4] = i as u32;
+        }
+        self.write(gpu, "panel", &panels)?;
+        self.write(gpu, "omega", &narrow(init))
+    }
+
+    /// Reads f32 numbers back; for the state and for tests, not for the loop.
+    pub fn read(&self, gpu: &Gpu, name: &str) -> Result<Vec<f32>, EngineError> {
+        let source = self.get(name)?;
+        let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read"),
+            size: source.size(),
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        });
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(source, 0, &staging, 0, source.size());
+        encoder.map_buffer_on_submit(&staging, wgpu::MapMode::Read, .., |_| {});
+        gpu.queue.submit([encoder.finish()]);
+        gpu.wait(None)?;
+        let view = staging
+            .get_mapped_range(..)
+            .map_err(|e| EngineError::Device(format!("reading \"{name}\" back failed: {e}")))?;
+        let out = bytemuck::pod_collect_to_vec(&view);
+        Ok(out)
+    }
+}
+
+/// The design as the kernels read it: f32 words, or halves packed in pairs.
+fn features(problem: &Problem, storage: Storage) -> Vec<u32> {
+    let pack = |bits: &dyn Fn(f64) -> u16| -> Vec<u32> {
+        problem
+            .x
+            .chunks(2)
+            .map(|c| {
+                let high = c.get(1).map_or(0, |&v| bits(v));
+                u32::from(bits(c[0])) | (u32::from(high) << 16)
+            })
+            .collect()
+    };
+    match storage {
+        Storage::F32 => problem.x.iter().map(|&v| (v as f32).to_bits()).collect(),
+        Storage::F16 => pack(&|v| f16::from_f64(v).to_bits()),
+        Storage::Bf16 => pack(&|v| bf16::from_f64(v).to_bits()),
+    }
+}

@@ -1,0 +1,192 @@
+//! The engine behind the trait: it hands spans to its loop and takes blocks from it.
+
+use crate::buffers::Buffers;
+use crate::device::Gpu;
+use crate::kernel::{Kernels, Pass};
+use crate::recipe::recipe;
+use crate::run::{Command, Loop};
+use crate::shape::Shape;
+use crate::sizes::{Sizes, check_fit};
+use sngd_core::engine::{ChainState, Engine, EngineError, EngineInfo, RawBlock, Span};
+use sngd_core::plan::Plan;
+use sngd_core::problem::Problem;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+/// Chains on a device.
+#[derive(Debug)]
+pub struct GpuEngine {
+    info: EngineInfo,
+    commands: Option<Sender<Command>>,
+    blocks: Receiver<Result<RawBlock, EngineError>>,
+    thread: Option<JoinHandle<()>>,
+    error: Option<EngineError>,
+    in_flight: usize,
+}
+
+impl GpuEngine {
+    /// Loads a problem and starts chains at `init`, `[C,P]` in internal coordinates.
+    pub fn new(
+        gpu: Gpu,
+        problem: &Problem,
+        plan: &Plan,
+        init: &[f64],
+    ) -> Result<GpuEngine, EngineError> {
+        if init.len() != plan.chains * plan.p {
+            return Err(EngineError::Device(format!(
+                "found {} initial numbers, expected {} chains of {} parameters",
+                init.len(),
+                plan.chains,
+                plan.p
+            )));
+        }
+        let shape = Shape::new(plan);
+        let sizes = Sizes::new(plan, &shape);
+        let limits = gpu.device.limits();
+        check_fit(
+            plan,
+            &shape,
+            &sizes,
+            (
+                limits.max_storage_buffer_binding_size,
+                limits.max_buffer_size,
+                limits.max_compute_workgroups_per_dimension,
+            ),
+        )?;
+        let (buffers, passes) = load(&gpu, problem, plan, &shape, &sizes, init)?;
+        let prior_norm = problem.priors.iter().map(|p| p.log_norm()).sum();
+        let (send, blocks) = channel();
+        let (commands, receive) = channel();
+        let run = Loop::new(
+            gpu.clone(),
+            plan.clone(),
+            shape,
+            buffers,
+            passes,
+            (prior_norm, sizes.staging),
+            send,
+        );
+        let thread = std::thread::Builder::new()
+            .name("sngd-gpu".into())
+            .spawn(move || run.serve(receive))
+            .map_err(|e| EngineError::Device(format!("the device's thread did not start: {e}")))?;
+        Ok(GpuEngine {
+            info: EngineInfo {
+                kind: "gpu",
+                device: gpu.info.name.clone(),
+                driver: format!("{} ({})", gpu.info.driver, gpu.info.backend),
+            },
+            commands: Some(commands),
+            blocks,
+            thread: Some(thread),
+            error: None,
+            in_flight: 0,
+        })
+    }
+
+    /// Milliseconds that each stage of a step takes when run alone, over `repeats` runs; the chains are not moved.
+    pub fn time_stages(&mut self, repeats: usize) -> Result<Vec<(String, f64)>, EngineError> {
+        let (send, receive) = channel();
+        self.send(Command::Time(repeats.max(1), send))?;
+        receive.recv().unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    fn send(&mut self, command: Command) -> Result<(), EngineError> {
+        if let Some(e) = &self.error {
+            return Err(e.clone());
+        }
+        let sent = self.commands.as_ref().is_some_and(|c| c.send(command).is_ok());
+        if sent { Ok(()) } else { Err(self.gone()) }
+    }
+
+    /// The error that ended the loop.
+    fn gone(&mut self) -> EngineError {
+        while let Ok(block) = self.blocks.try_recv() {
+            if let Err(e) = block {
+                self.error.get_or_insert(e);
+            }
+        }
+        self.error
+            .get_or_insert_with(|| EngineError::Device("the device's thread ended".into()))
+            .clone()
+    }
+}
+
+/// Buffers filled, kernels compiled.
+pub(crate) fn load(
+    gpu: &Gpu,
+    problem: &Problem,
+    plan: &Plan,
+    shape: &Shape,
+    sizes: &Sizes,
+    init: &[f64],
+) -> Result<(Buffers, Vec<Pass>), EngineError> {
+    let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let buffers = Buffers::new(gpu, sizes);
+    if let Some(e) = pollster::block_on(memory.pop()) {
+        return Err(EngineError::DoesNotFit(format!(
+            "the device has no {} MiB for this run ({e}); use fewer chains",
+            sizes.total() >> 20
+        )));
+    }
+    buffers.upload(gpu, problem, plan, shape, init)?;
+    let mut kernels = Kernels::new(gpu, problem, plan, shape);
+    let passes = recipe(plan, shape)
+        .iter()
+        .map(|s| kernels.pass(s, &buffers))
+        .collect::<Result<Vec<_>, _>>()?;
+    gpu.check()?;
+    Ok((buffers, passes))
+}
+
+impl Engine for GpuEngine {
+    fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    fn enqueue(&mut self, span: Span) -> Result<(), EngineError> {
+        self.send(Command::Run(span))?;
+        self.in_flight += 1;
+        Ok(())
+    }
+
+    fn collect(&mut self) -> Result<RawBlock, EngineError> {
+        if let Some(e) = &self.error {
+            return Err(e.clone());
+        }
+        if self.in_flight == 0 {
+            return Err(EngineError::Device("nothing was enqueued".into()));
+        }
+        self.in_flight -= 1;
+        match self.blocks.recv() {
+            Ok(Ok(block)) => Ok(block),
+            Ok(Err(e)) => {
+                self.error = Some(e.clone());
+                Err(e)
+            }
+            Err(_) => Err(self.gone()),
+        }
+    }
+
+    fn depth(&self) -> usize {
+        3
+    }
+
+    fn state(&mut self) -> Result<ChainState, EngineError> {
+        let (send, receive) = channel();
+        self.send(Command::State(send))?;
+        match receive.recv() {
+            Ok(state) => state,
+            Err(_) => Err(self.gone()),
+        }
+    }
+}
+
+impl Drop for GpuEngine {
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(t) = self.thread.take() {
+            let _ = t.join();
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Kernels compiled and bound: each linked source, pipeline and bind group is made once and shared.
+
+use crate::buffers::Buffers;
+use crate::device::Gpu;
+use crate::link::{Binding, Kind, Linked, link};
+use crate::shape::Shape;
+use crate::sizes::SLICE;
+use crate::spec::{Spec, Value, When};
+use sngd_core::config::Storage;
+use sngd_core::engine::EngineError;
+use sngd_core::philox::{Stream, key};
+use sngd_core::plan::{DIVERGED, JITTER_FIRST, Plan};
+use sngd_core::problem::Problem;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A dispatch ready to be recorded.
+#[derive(Debug, Clone)]
+pub struct Pass {
+    /// Entry point.
+    pub name: &'static str,
+    /// What runs.
+    pub pipeline: Arc<wgpu::ComputePipeline>,
+    /// Workgroups.
+    pub grid: [u32; 3],
+    /// Steps.
+    pub when: When,
+    group: Arc<wgpu::BindGroup>,
+    step_offset: bool,
+    panel_offset: Option<u32>,
+}
+
+impl Pass {
+    /// Binds its buffers with the step's slice of the uniform ring.
+    pub fn bind(&self, pass: &mut wgpu::ComputePass<'_>, step: u32) {
+        // Dynamic offsets go in order of binding: the step is 0, the panel 9.
+        let mut offsets = [0; 2];
+        let mut n = 0;
+        if self.step_offset {
+            offsets[n] = step;
+            n += 1;
+        }
+        if let Some(p) = self.panel_offset {
+            offsets[n] = p;
+            n += 1;
+        }
+        pass.set_bind_group(0, &*self.group, &offsets[..n]);
+    }
+}
+
+#[derive(Debug)]
+struct Kernel {
+    pipeline: Arc<wgpu::ComputePipeline>,
+    layout: wgpu::BindGroupLayout,
+    bindings: Vec<Binding>,
+}
+
+/// Everything compiled so far.
+#[derive(Debug)]
+pub struct Kernels {
+    gpu: Gpu,
+    consts: Vec<(&'static str, Value)>,
+    problem: Problem,
+    compiled: HashMap<String, Arc<Kernel>>,
+    groups: HashMap<String, Arc<wgpu::BindGroup>>,
+}
+
+impl Kernels {
+    /// Nothing compiled yet.
+    pub fn new(gpu: &Gpu, problem: &Problem, plan: &Plan, shape: &Shape) -> Kernels {
+        Kernels {
+            gpu: gpu.clone(),
+            consts: shared_consts(problem, plan, shape),
+            problem: problem.clone_without_design(),
+            compiled: HashMap::new(),
+            groups: HashMap::new(),
+        }
+    }
+
+    /// Compiles and binds one dispatch.
+    pub fn pass(&mut self, spec: &Spec, buffers: &Buffers) -> Result<Pass, EngineError> {
+        let id = format!("{} {} {:?}", spec.root, spec.entry, spec.consts);
+        let kernel = match self.compiled.get(&id) {
+            Some(k) => Arc::clone(k),
+            None => {
+                let k = Arc::new(self.compile(spec)?);
+                self.compiled.insert(id.clone(), Arc::clone(&k));
+                k
+            }
+        };
+        let names: Vec<&str> = kernel.bindings.iter().map(|b| spec.buffer(&b.name)).collect();
+        let group_id = format!("{id} {names:?}");
+        let group = match self.groups.get(&group_id) {
+            Some(g) => Arc::clone(g),
+            None => {
+                let g = Arc::new(self.group(&kernel, &names, buffers, spec)?);
+                self.groups.insert(group_id, Arc::clone(&g));
+                g
+            }
+        };
+        let has = |name: &str| kernel.bindings.iter().any(|b| b.name == name);
+        Ok(Pass {
+            name: spec.entry,
+            pipeline: Arc::clone(&kernel.pipeline),
+            grid: spec.grid,
+            when: spec.when,
+            group,
+            step_offset: has("now"),
+            panel_offset: has("panel").then_some(spec.panel * SLICE as u32),
+        })
+    }
+
+    fn group(
+        &self,
+        kernel: &Kernel,
+        names: &[&str],
+        buffers: &Buffers,
+        spec: &Spec,
+    ) -> Result<wgpu::BindGroup, EngineError> {
+        let mut entries = Vec::new();
+        for (b, name) in kernel.bindings.iter().zip(names) {
+            let size = match b.kind {
+                Kind::Uniform => wgpu::BufferSize::new(SLICE as u64),
+                _ => None,
+            };
+            entries.push(wgpu::BindGroupEntry {
+                binding: b.binding,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: buffers.get(name)?,
+                    offset: 0,
+                    size,
+                }),
+            });
+        }
+        let scope = self.gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(spec.entry),
+            layout: &kernel.layout,
+            entries: &entries,
+        });
+        match pollster::block_on(scope.pop()) {
+            None => Ok(group),
+            Some(e) => Err(EngineError::Device(format!("{} cannot be bound: {e}", spec.entry))),
+        }
+    }
+
+    fn compile(&self, spec: &Spec) -> Result<Kernel, EngineError> {
+        let mut consts = self.consts.clone();
+        consts.extend_from_slice(&spec.consts);
+        let linked: Linked = link(spec.root, &consts, &self.problem)?;
+        let bindings = linked.bindings(spec.entry)?;
+        let device = &self.gpu.device;
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let entries: Vec<wgpu::BindGroupLayoutEntry> = bindings
+            .iter()
+            .map(|b| wgpu::BindGroupLayoutEntry {
+                binding: b.binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: match b.kind {
+                        Kind::Uniform => wgpu::BufferBindingType::Uniform,
+                        Kind::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                        Kind::Write => wgpu::BufferBindingType::Storage { read_only: false },
+                    },
+                    has_dynamic_offset: b.kind == Kind::Uniform,
+                    min_binding_size: None,
+                },
+                count: None,
+            })
+            .collect();
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(spec.entry),
+            entries: &entries,
+        });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(spec.entry),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let module = self.module(spec.root, linked.wgsl);
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(spec.entry),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some(spec.entry),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        if let Some(e) = pollster::block_on(scope.pop()) {
+            return Err(EngineError::Device(format!(
+                "kernel {} of {} does not compile: {e}",
+                spec.entry, spec.root
+            )));
+        }
+        Ok(Kernel { pipeline: Arc::new(pipeline), layout, bindings })
+    }
+
+    /// Our own kernels keep their indices in bounds, and tests run them checked: `SNGD_CHECKED=1` keeps naga's checks in
+    /// a release build too.
+    fn module(&self, root: &str, wgsl: String) -> wgpu::ShaderModule {
+        let desc = wgpu::ShaderModuleDescriptor {
+            label: Some(root),
+            source: wgpu::ShaderSource::Wgsl(wgsl.into()),
+        };
+        if cfg!(debug_assertions) || std::env::var_os("SNGD_CHECKED").is_some_and(|v| v == "1") {
+            return self.gpu.device.create_shader_module(desc);
+        }
+        // SAFETY: every kernel of `stage/` guards its indices by the sizes that its buffers were allocated with, has no
+        // unbounded loop but the bounded walks of the permutation, and divides by constants only.
+        unsafe {
+            self.gpu
+                .device
+                .create_shader_module_trusted(desc, wgpu::ShaderRuntimeChecks::unchecked())
+        }
+    }
+}
+
+/// Constants of every kernel of a run.
+fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Vec<(&'static str, Value)> {
+    let u = |v: usize| Value::U(v as u32);
+    let f = |v: f64| Value::F(v as f32);
+    let t = &problem.transform;
+    let stream = |s: Stream| Value::U(s as u32);
+    let [seed0, seed1] = key(plan.seed);
+    vec![
+        ("N", u(s.n)),
+        ("D", u(s.d)),
+        ("K", u(s.k)),
+        ("H", u(s.h)),
+        ("HH", u(s.hh)),
+        ("P", u(s.p)),
+        ("C", u(s.c)),
+        ("BATCH", u(s.batch)),
+        ("SEED0", Value::U(seed0)),
+        ("SEED1", Value::U(seed1)),
+        ("STREAM_BATCH", stream(Stream::Batch)),
+        ("STREAM_LABEL", stream(Stream::Label)),
+        ("STREAM_FISHER_ROWS", stream(Stream::FisherRows)),
+        ("STREAM_ACCEPT", stream(Stream::Accept)),
+        (
+            "STORAGE",
+            Value::U(match plan.storage {
+                Storage::F32 => 0,
+                Storage::F16 => 1,
+                Storage::Bf16 => 2,
+            }),
+        ),
+        ("PIVOT", t.pivot.map_or(Value::U(u32::MAX), u)),
+        ("PIVOT_VALUE", f(t.pivot_value)),
+        ("Y_MEAN", f(t.y_mean)),
+        ("Y_SCALE", f(t.y_scale)),
+        ("LOG_Y_SCALE", f(t.y_scale.ln())),
+        ("JACOBIAN", f(if plan.jacobian { 1.0 } else { 0.0 })),
+        ("LARGEST", f(DIVERGED)),
+        ("JITTER_FIRST", f(JITTER_FIRST)),
+    ]
+}

@@ -1,0 +1,487 @@
+//! The loop: spans in, blocks of kept draws out. It runs on a thread of its own, keeps two submissions in flight, and
+//! reads draws back through a ring of three staging buffers, so that neither caller nor device waits for the other.
+
+use crate::buffers::Buffers;
+use crate::device::Gpu;
+use crate::kernel::Pass;
+use crate::shape::{STATS, STATUS, Shape, covariance_share, residual};
+use crate::sizes::{RING, SLICE};
+use crate::spec::When;
+use bytemuck::{Pod, Zeroable};
+use sngd_core::config::Noise;
+use sngd_core::engine::{ChainState, EngineError, Fault, FaultKind, RawBlock, Span};
+use sngd_core::plan::{Metric, Plan};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A submission aims at this much device time.
+const TARGET: Duration = Duration::from_millis(60);
+
+/// The scalars of a step, `stage/now.wgsl`.
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct Now {
+    /// t.
+    pub step: u32,
+    /// Whether the state is a kept draw.
+    pub keep: u32,
+    /// Kept draw of the block.
+    pub slot: u32,
+    /// Unused.
+    pub pad: u32,
+    /// ε.
+    pub epsilon: f32,
+    /// εT.
+    pub heat: f32,
+    /// Noise budget times T.
+    pub budget: f32,
+    /// ρε²N/B.
+    pub law: f32,
+    /// ε² times the factor of V̂.
+    pub spread: f32,
+    /// As reported.
+    pub temperature: f32,
+    /// 1/T.
+    pub inverse_temperature: f32,
+    /// Whether it is the engine's first step.
+    pub first: u32,
+}
+
+/// What the engine asks of its loop.
+pub enum Command {
+    /// Run a span.
+    Run(Span),
+    /// Tell the state.
+    State(Sender<Result<ChainState, EngineError>>),
+    /// Time each stage alone.
+    Time(usize, Sender<Result<Vec<(String, f64)>, EngineError>>),
+}
+
+struct Staging {
+    buffer: wgpu::Buffer,
+    mapped: Arc<AtomicBool>,
+}
+
+/// A copy under way.
+struct Copy {
+    staging: usize,
+    slots: usize,
+    last: bool,
+    submission: wgpu::SubmissionIndex,
+}
+
+/// The loop's own state.
+pub struct Loop {
+    /// Device.
+    pub gpu: Gpu,
+    /// Plan.
+    pub plan: Plan,
+    /// Shape.
+    pub shape: Shape,
+    /// Buffers.
+    pub buffers: Buffers,
+    /// Dispatches of a step.
+    pub passes: Vec<Pass>,
+    /// −Σ of what the kernels leave out of ln prior.
+    pub prior_norm: f64,
+    staging: Vec<Staging>,
+    copies: VecDeque<Copy>,
+    open: VecDeque<RawBlock>,
+    in_flight: VecDeque<(wgpu::SubmissionIndex, Instant, usize)>,
+    last_done: Instant,
+    step_time: Duration,
+    next_staging: usize,
+    next_step: u32,
+    started: bool,
+    residual_epsilon: f64,
+    fallbacks: u64,
+    blocks: Sender<Result<RawBlock, EngineError>>,
+    ring: Vec<u8>,
+}
+
+impl Loop {
+    /// A loop with everything allocated.
+    pub fn new(
+        gpu: Gpu,
+        plan: Plan,
+        shape: Shape,
+        buffers: Buffers,
+        passes: Vec<Pass>,
+        (prior_norm, staging_bytes): (f64, u64),
+        blocks: Sender<Result<RawBlock, EngineError>>,
+    ) -> Loop {
+        let staging = (0..3)
+            .map(|_| Staging {
+                buffer: gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some("staging"),
+                    size: staging_bytes,
+                    usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+                    mapped_at_creation: false,
+                }),
+                mapped: Arc::new(AtomicBool::new(false)),
+            })
+            .collect();
+        Loop {
+            gpu,
+            plan,
+            shape,
+            buffers,
+            passes,
+            prior_norm,
+            staging,
+            copies: VecDeque::new(),
+            open: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            last_done: Instant::now(),
+            step_time: TARGET,
+            next_staging: 0,
+            next_step: 0,
+            started: false,
+            residual_epsilon: f64::NAN,
+            fallbacks: 0,
+            blocks,
+            ring: vec![0; RING * SLICE],
+        }
+    }
+
+    /// Serves commands until the engine is dropped. The first error is sent on and ends the loop.
+    pub fn serve(mut self, commands: Receiver<Command>) {
+        loop {
+            let command = match commands.try_recv() {
+                Ok(c) => c,
+                Err(_) => {
+                    // Nothing new: finish what is under way, then sleep.
+                    if let Err(e) = self.drain() {
+                        let _ = self.blocks.send(Err(e));
+                        return;
+                    }
+                    match commands.recv() {
+                        Ok(c) => c,
+                        Err(_) => return,
+                    }
+                }
+            };
+            let done = match command {
+                Command::Run(span) => self.run(span),
+                Command::Time(repeats, reply) => {
+                    let timed = self.drain().and_then(|()| self.time(repeats));
+                    let _ = reply.send(timed);
+                    Ok(())
+                }
+                Command::State(reply) => {
+                    let state = self.drain().and_then(|()| self.state());
+                    let failed = state.as_ref().err().cloned();
+                    let _ = reply.send(state);
+                    failed.map_or(Ok(()), Err)
+                }
+            };
+            if let Err(e) = done {
+                let _ = self.blocks.send(Err(e));
+                return;
+            }
+        }
+    }
+
+    fn run(&mut self, span: Span) -> Result<(), EngineError> {
+        let (c, p) = (self.shape.c, self.shape.p);
+        let n = span.draws as usize;
+        self.open.push_back(RawBlock {
+            span,
+            omega: Vec::with_capacity(n * c * p),
+            stats: Vec::with_capacity(n * c * STATS),
+            fallbacks: 0,
+            faults: Vec::new(),
+        });
+        let thin = span.thin as usize;
+        let mut draw = 0;
+        while draw < n {
+            let slots = self.shape.slots.min(n - draw);
+            let first = span.first_step + (draw * thin) as u32;
+            let mut done = 0;
+            while done < slots * thin {
+                let steps = self.steps_a_submission().min(slots * thin - done);
+                let last = done + steps == slots * thin;
+                let copy = last.then_some((slots, draw + slots == n));
+                self.submit(first, (done, steps), thin, copy)?;
+                done += steps;
+                self.harvest(false)?;
+            }
+            draw += slots;
+        }
+        self.next_step = span.first_step + span.draws * span.thin;
+        Ok(())
+    }
+
+    fn steps_a_submission(&self) -> usize {
+        let each = self.step_time.as_secs_f64().max(1e-7);
+        ((TARGET.as_secs_f64() / each) as usize).clamp(1, RING)
+    }
+
+    /// The scalars of step t.
+    fn now(&self, t: u32) -> (Now, f64) {
+        let plan = &self.plan;
+        let e = plan.step_size.at(t);
+        let temperature = plan.temperature;
+        let spread = if residual(plan) { e * e * covariance_share(plan, &self.shape) } else { 0.0 };
+        let now = Now {
+            step: t,
+            epsilon: e as f32,
+            heat: (e * temperature) as f32,
+            budget: (plan.budget(e) * temperature) as f32,
+            law: (plan.rho() * e * e * plan.n as f64 / plan.batch as f64) as f32,
+            spread: spread as f32,
+            temperature: if plan.noise == Noise::None {
+                plan.law_temperature()
+            } else {
+                temperature
+            } as f32,
+            inverse_temperature: (1.0 / temperature) as f32,
+            first: u32::from(!self.started),
+            ..Now::default()
+        };
+        (now, e)
+    }
+
+    /// Records and submits steps `done..done + steps` of a run of slots that starts at step `first`.
+    fn submit(
+        &mut self,
+        first: u32,
+        (done, steps): (usize, usize),
+        thin: usize,
+        copy: Option<(usize, bool)>,
+    ) -> Result<(), EngineError> {
+        while self.in_flight.len() >= 2 {
+            self.retire()?;
+        }
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            let mut bound: Option<*const wgpu::ComputePipeline> = None;
+            for s in 0..steps {
+                let at = done + s;
+                let t = first + at as u32;
+                let (mut now, epsilon) = self.now(t);
+                now.keep = u32::from(at % thin == 0);
+                now.slot = (at / thin) as u32;
+                self.ring[s * SLICE..s * SLICE + size_of::<Now>()]
+                    .copy_from_slice(bytemuck::bytes_of(&now));
+                let fresh = !self.started || t.is_multiple_of(self.plan.refresh);
+                let stale = fresh || epsilon != self.residual_epsilon;
+                for p in &self.passes {
+                    let wanted = match p.when {
+                        When::Always => true,
+                        When::Fresh => fresh,
+                        When::Stale => stale,
+                        When::Once => !self.started,
+                    };
+                    if !wanted {
+                        continue;
+                    }
+                    let pipeline: *const _ = Arc::as_ptr(&p.pipeline);
+                    if bound != Some(pipeline) {
+                        pass.set_pipeline(&p.pipeline);
+                        bound = Some(pipeline);
+                    }
+                    p.bind(&mut pass, (s * SLICE) as u32);
+                    pass.dispatch_workgroups(p.grid[0], p.grid[1], p.grid[2]);
+                }
+                self.started = true;
+                self.residual_epsilon = epsilon;
+            }
+        }
+        self.gpu.queue.write_buffer(self.buffers.get("now")?, 0, &self.ring[..steps * SLICE]);
+        let staging = match copy {
+            Some((slots, _)) => Some(self.record_copy(&mut encoder, slots)?),
+            None => None,
+        };
+        let started = Instant::now();
+        let submission = self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.check()?;
+        if let (Some(staging), Some((slots, last))) = (staging, copy) {
+            self.copies.push_back(Copy { staging, slots, last, submission: submission.clone() });
+        }
+        self.in_flight.push_back((submission, started, steps));
+        Ok(())
+    }
+
+    /// Copies kept draws and status into a free staging buffer and asks for its mapping.
+    fn record_copy(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        slots: usize,
+    ) -> Result<usize, EngineError> {
+        while self.copies.len() >= self.staging.len() {
+            self.harvest(true)?;
+        }
+        let index = self.next_staging;
+        self.next_staging = (index + 1) % self.staging.len();
+        let (draws, status) = self.copy_bytes(slots);
+        let staging = &self.staging[index];
+        encoder.copy_buffer_to_buffer(self.buffers.get("kept")?, 0, &staging.buffer, 0, draws);
+        encoder.copy_buffer_to_buffer(
+            self.buffers.get("status")?,
+            0,
+            &staging.buffer,
+            draws,
+            status,
+        );
+        let mapped = Arc::clone(&staging.mapped);
+        mapped.store(false, Ordering::Release);
+        encoder.map_buffer_on_submit(&staging.buffer, wgpu::MapMode::Read, ..draws + status, {
+            move |r| mapped.store(r.is_ok(), Ordering::Release)
+        });
+        Ok(index)
+    }
+
+    fn copy_bytes(&self, slots: usize) -> (u64, u64) {
+        let s = &self.shape;
+        (4 * (slots * s.c * (s.p + STATS)) as u64, 4 * (s.c * STATUS) as u64)
+    }
+
+    /// Waits for the oldest submission and learns how long a step takes.
+    fn retire(&mut self) -> Result<(), EngineError> {
+        let Some((submission, started, steps)) = self.in_flight.pop_front() else {
+            return Ok(());
+        };
+        self.gpu.wait(Some(submission))?;
+        let now = Instant::now();
+        let took = now - started.max(self.last_done);
+        self.last_done = now;
+        self.step_time = took / steps as u32;
+        Ok(())
+    }
+
+    fn drain(&mut self) -> Result<(), EngineError> {
+        while !self.in_flight.is_empty() {
+            self.retire()?;
+        }
+        while !self.copies.is_empty() {
+            self.harvest(true)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in the oldest copy, if it has arrived or if `wait` says to wait for it.
+    fn harvest(&mut self, wait: bool) -> Result<(), EngineError> {
+        let Some(copy) = self.copies.front() else { return Ok(()) };
+        let staging = &self.staging[copy.staging];
+        if !staging.mapped.load(Ordering::Acquire) {
+            if !wait {
+                return Ok(());
+            }
+            self.gpu.wait(Some(copy.submission.clone()))?;
+            if !staging.mapped.load(Ordering::Acquire) {
+                return Err(EngineError::Device("a block of draws could not be read back".into()));
+            }
+        }
+        let (draws, status) = self.copy_bytes(copy.slots);
+        let view = staging
+            .buffer
+            .get_mapped_range(..draws + status)
+            .map_err(|e| EngineError::Device(format!("a block of draws could not be read back: {e}")))?;
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&view);
+        drop(view);
+        staging.buffer.unmap();
+        staging.mapped.store(false, Ordering::Release);
+        let last = copy.last;
+        self.copies.pop_front();
+        let (kept, status) = words.split_at(draws as usize / 4);
+        self.take(kept);
+        if last {
+            self.close(status)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, kept: &[u32]) {
+        let Some(block) = self.open.front_mut() else { return };
+        let p = self.shape.p;
+        let wide = |w: &u32| f64::from(f32::from_bits(*w));
+        for chain in kept.chunks_exact(p + STATS) {
+            block.omega.extend(chain[..p].iter().map(wide));
+            let at = block.stats.len();
+            block.stats.extend(chain[p..].iter().map(wide));
+            for lp in &mut block.stats[at..at + 2] {
+                *lp -= self.prior_norm;
+            }
+        }
+    }
+
+    fn close(&mut self, status: &[u32]) -> Result<(), EngineError> {
+        let Some(mut block) = self.open.pop_front() else { return Ok(()) };
+        let mut fallbacks = 0;
+        for (chain, words) in status.chunks_exact(STATUS).enumerate() {
+            fallbacks += u64::from(words[3]);
+            let pivot = words[2];
+            let kind = match words[0] {
+                0 => continue,
+                1 => FaultKind::MetricNotPositive { pivot },
+                2 => FaultKind::ResidualNotPositive { pivot },
+                _ => FaultKind::Diverged,
+            };
+            block.faults.push(Fault { chain: chain as u32, step: words[1], kind });
+        }
+        block.fallbacks = fallbacks - self.fallbacks;
+        self.fallbacks = fallbacks;
+        let _ = self.blocks.send(Ok(block));
+        Ok(())
+    }
+
+    /// Milliseconds of each stage of a step, run alone `repeats` times in a submission; ω is put back afterwards.
+    fn time(&mut self, repeats: usize) -> Result<Vec<(String, f64)>, EngineError> {
+        let mut now = self.now(0).0;
+        now.first = 0;
+        let omega = self.buffers.read(&self.gpu, "omega")?;
+        let status = self.buffers.read(&self.gpu, "status")?;
+        self.gpu.queue.write_buffer(self.buffers.get("now")?, 0, bytemuck::bytes_of(&now));
+        let mut out: Vec<(String, f64)> = Vec::new();
+        for i in 0..self.passes.len() {
+            if self.passes[i].when == When::Once {
+                continue;
+            }
+            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+            {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                let p = &self.passes[i];
+                pass.set_pipeline(&p.pipeline);
+                for _ in 0..repeats {
+                    p.bind(&mut pass, 0);
+                    pass.dispatch_workgroups(p.grid[0], p.grid[1], p.grid[2]);
+                }
+            }
+            self.gpu.wait(None)?;
+            let start = Instant::now();
+            self.gpu.queue.submit([encoder.finish()]);
+            self.gpu.wait(None)?;
+            let ms = 1e3 * start.elapsed().as_secs_f64() / repeats as f64;
+            let name = self.passes[i].name;
+            match out.iter_mut().find(|(n, _)| n == name) {
+                Some((_, t)) => *t += ms,
+                None => out.push((name.into(), ms)),
+            }
+        }
+        self.gpu.queue.write_buffer(self.buffers.get("omega")?, 0, bytemuck::cast_slice(&omega));
+        self.gpu.queue.write_buffer(self.buffers.get("status")?, 0, bytemuck::cast_slice(&status));
+        Ok(out)
+    }
+
+    fn state(&mut self) -> Result<ChainState, EngineError> {
+        let omega = self.buffers.read(&self.gpu, "omega")?;
+        let count = self.shape.c * self.shape.p;
+        let mut second_moment = Vec::new();
+        if self.plan.metric == Metric::RmsProp {
+            let metric = self.buffers.read(&self.gpu, "metric")?;
+            second_moment =
+                metric.chunks_exact(4).take(count).map(|m| f64::from(m[3])).collect();
+        }
+        Ok(ChainState {
+            step: self.next_step,
+            omega: omega[..count].iter().map(|&w| f64::from(w)).collect(),
+            second_moment,
+        })
+    }
+}
+

@@ -1,0 +1,274 @@
+//! Every number that kernels and buffers need, from the plan alone: pure, so that `sngd check` can ask without a device.
+
+use sngd_core::batch::Batches;
+use sngd_core::config::{FisherKind, Noise, NoiseRows, StepSize, Storage};
+use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
+
+/// Statistics of a kept draw on the device.
+pub const STATS: usize = sngd_core::engine::STATS.len();
+/// Status words a chain (`stage/status.wgsl`).
+pub const STATUS: usize = 8;
+/// Largest P whose packed triangle fits 16 KiB of shared memory; above it the factorisation goes by panels.
+pub const SHARED_TRIANGLE: usize = 88;
+/// Columns of a panel.
+pub const PANEL: usize = 32;
+/// Workgroups that fill a large device.
+const ENOUGH_GROUPS: usize = 512;
+/// Bytes of kept draws between two copies to the host.
+const BLOCK_BYTES: usize = 4 << 20;
+
+/// Rows of one pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowSet {
+    /// Prefix of its buffers: `batch` or `metric`.
+    pub name: &'static str,
+    /// R.
+    pub rows: usize,
+    /// `ROWS` of `rows.wgsl`.
+    pub rule: u32,
+    /// `WEIGHTS` of `rows.wgsl`.
+    pub weights: u32,
+    /// Splits of a gradient sum.
+    pub grad_splits: usize,
+}
+
+/// All derived sizes and choices.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    /// C.
+    pub c: usize,
+    /// N.
+    pub n: usize,
+    /// D.
+    pub d: usize,
+    /// K.
+    pub k: usize,
+    /// H.
+    pub h: usize,
+    /// H(H+1)/2.
+    pub hh: usize,
+    /// P.
+    pub p: usize,
+    /// B.
+    pub batch: usize,
+    /// Rows of the gradient.
+    pub batch_rows: RowSet,
+    /// Rows of the metric where they are others.
+    pub metric_rows: Option<RowSet>,
+    /// Whether a metric needs a pass at all.
+    pub dense: bool,
+    /// Threads' columns of a gradient workgroup.
+    pub grad_d: usize,
+    /// Columns a thread.
+    pub grad_m: usize,
+    /// Outputs a thread.
+    pub grad_k: usize,
+    /// Side of a thread's tile of outputs.
+    pub tile_m: usize,
+    /// Tiles of the Fisher matrix, (k, l, row, column).
+    pub tiles: Vec<[u32; 4]>,
+    /// Splits of the metric's rows.
+    pub fisher_splits: usize,
+    /// Splits of the second-moment sum's rows.
+    pub second_splits: usize,
+    /// Rows a thread of the leverages.
+    pub lever_r: usize,
+    /// Splits of the leverages' columns.
+    pub lever_splits: usize,
+    /// Kept draws between two copies.
+    pub slots: usize,
+    /// Bytes of a feature.
+    pub feature_bits: usize,
+}
+
+impl Shape {
+    /// The shape of a plan.
+    pub fn new(plan: &Plan) -> Shape {
+        let (c, d, k, h, p) = (plan.chains, plan.d, plan.k, plan.h, plan.p);
+        let coincide = plan.metric_rows == MetricRows::Batch
+            || (plan.full_batch && plan.metric_rows == MetricRows::Full);
+        let dense = plan.metric == Metric::Fisher;
+        let (grad_d, grad_m, grad_k) = gradient_tile(d, k);
+        let blocks = d.div_ceil(grad_d * grad_m) * k.div_ceil(grad_k) + (h - k);
+        let splits = |rows: usize| {
+            ENOUGH_GROUPS
+                .div_ceil(blocks * c)
+                .min(rows.div_ceil(64))
+                .clamp(1, 64)
+        };
+        let weights = weights(plan);
+        let batch_rows = RowSet {
+            name: "batch",
+            rows: plan.batch,
+            rule: match (plan.full_batch, plan.batches) {
+                (true, _) => 0,
+                (_, Batches::WithReplacement) => 1,
+                (_, Batches::WithoutReplacement) => 2,
+                (_, Batches::Epochs) => 3,
+            },
+            weights: if coincide { weights } else { 0 },
+            grad_splits: splits(plan.batch),
+        };
+        let metric_count = plan.metric_row_count();
+        let metric_rows = (!coincide).then(|| RowSet {
+            name: "metric",
+            rows: metric_count,
+            rule: if matches!(plan.metric_rows, MetricRows::Sample(_)) { 4 } else { 0 },
+            weights,
+            grad_splits: splits(metric_count),
+        });
+        let tile_m = tile(d);
+        let tiles = fisher_tiles(d, k, h, tile_m);
+        let fisher = |rows: usize| {
+            let room = ((96 << 20) / (4 * c * p * p)).max(1);
+            ENOUGH_GROUPS
+                .div_ceil(tiles.len() * c)
+                .min(rows.div_ceil(128))
+                .min(room)
+                .clamp(1, 16)
+        };
+        let second_rows = if !coincide && plan.noise_rows == NoiseRows::Batch {
+            plan.batch
+        } else {
+            metric_count
+        };
+        let lever_r = if metric_count >= 64 { 8 } else { metric_count.div_ceil(8) };
+        let pairs = h * (h + 1) / 2;
+        let lever_groups = metric_count.div_ceil(8 * lever_r) * c * pairs;
+        let draw_bytes = 4 * c * (p + STATS);
+        Shape {
+            c,
+            n: plan.n,
+            d,
+            k,
+            h,
+            hh: pairs,
+            p,
+            batch: plan.batch,
+            batch_rows,
+            metric_rows,
+            dense,
+            grad_d,
+            grad_m,
+            grad_k,
+            tile_m,
+            fisher_splits: fisher(metric_count),
+            second_splits: fisher(second_rows),
+            tiles,
+            lever_r,
+            lever_splits: ENOUGH_GROUPS
+                .div_ceil(lever_groups)
+                .min(d.div_ceil(8 * tile_m))
+                .clamp(1, 8),
+            slots: (BLOCK_BYTES / draw_bytes).clamp(1, 1024),
+            feature_bits: if plan.storage == Storage::F32 { 32 } else { 16 },
+        }
+    }
+
+    /// The rows that the metric is summed over.
+    pub fn metric(&self) -> RowSet {
+        self.metric_rows.unwrap_or(self.batch_rows)
+    }
+
+    /// Whether the factorisation goes by panels.
+    pub fn panelled(&self) -> bool {
+        self.p > SHARED_TRIANGLE
+    }
+
+    /// Panels of the factorisation.
+    pub fn panels(&self) -> usize {
+        self.p.div_ceil(PANEL)
+    }
+
+    /// Workgroups of a gradient sum along x.
+    pub fn gradient_groups(&self) -> usize {
+        self.d.div_ceil(self.grad_d * self.grad_m) * self.k.div_ceil(self.grad_k) + (self.h - self.k)
+    }
+}
+
+/// W of `rows.wgsl`: 0 none (or s sᵀ on the way), 1 exact, 2 Monte Carlo; 3 to 5 the diagonals, 5 empirical.
+fn weights(plan: &Plan) -> u32 {
+    match (plan.metric, plan.fisher) {
+        (Metric::Identity, _) => 0,
+        (Metric::RmsProp, _) => 3,
+        (Metric::Fisher, FisherKind::Exact) => 1,
+        (Metric::Fisher, FisherKind::MonteCarlo) => 2,
+        (Metric::Fisher, FisherKind::Empirical) => 0,
+        (Metric::FisherDiagonal, FisherKind::Exact) => 3,
+        (Metric::FisherDiagonal, FisherKind::MonteCarlo) => 4,
+        (Metric::FisherDiagonal, FisherKind::Empirical) => 5,
+    }
+}
+
+fn gradient_tile(d: usize, k: usize) -> (usize, usize, usize) {
+    let lanes = d.next_power_of_two().min(64);
+    (lanes, d.div_ceil(lanes).min(4), k.min(4))
+}
+
+/// Side of a thread's square of outputs: the least of (padded area) × (one multiply-add and its share of loads).
+pub fn tile(d: usize) -> usize {
+    let cost = |m: usize| {
+        let padded = (d.div_ceil(8 * m) * 8 * m) as f64;
+        padded * padded * (1.0 + 8.0 / m as f64)
+    };
+    (1..=8).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(8)
+}
+
+fn fisher_tiles(d: usize, k: usize, h: usize, m: usize) -> Vec<[u32; 4]> {
+    let side = 8 * m;
+    let width = |a: usize| if a < k { d } else { 1 };
+    let mut out = Vec::new();
+    for a in 0..h {
+        for b in 0..=a {
+            for i in (0..width(a)).step_by(side) {
+                for j in (0..width(b)).step_by(side) {
+                    if a > b || j <= i {
+                        out.push([a as u32, b as u32, i as u32, j as u32]);
+                    }
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Whether a step's corrections come from row contractions.
+pub fn contracted(plan: &Plan) -> bool {
+    match plan.correction {
+        CorrectionPlan::ClosedForm => {
+            matches!(plan.metric, Metric::Fisher | Metric::FisherDiagonal)
+        }
+        CorrectionPlan::Probe(_) => true,
+        _ => false,
+    }
+}
+
+/// The factor that takes Σ(g−ḡ)(g−ḡ)ᵀ over the rows of V̂ to V̂ itself, without ε².
+pub fn covariance_share(plan: &Plan, shape: &Shape) -> f64 {
+    let set = second_rows(plan, shape);
+    let n = plan.n as f64;
+    let v = plan.rho() * n * n / plan.batch as f64;
+    if set.rule == 0 {
+        return v / n;
+    }
+    let finite = if set.rule == 1 { 1.0 } else { (n - 1.0) / n };
+    v * finite / (set.rows as f64 - 1.0)
+}
+
+/// The rows that V̂ is measured over.
+pub fn second_rows(plan: &Plan, shape: &Shape) -> RowSet {
+    match plan.noise_rows {
+        NoiseRows::Batch => shape.batch_rows,
+        NoiseRows::Fisher => shape.metric(),
+    }
+}
+
+/// What the residual policy needs to know of the step size: whether Q can be kept between refreshes.
+pub fn constant_step(plan: &Plan) -> bool {
+    matches!(plan.step_size, StepSize::Constant(_))
+}
+
+/// Whether the residual policy is at work.
+pub fn residual(plan: &Plan) -> bool {
+    plan.noise == Noise::Residual
+}

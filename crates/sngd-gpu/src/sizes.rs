@@ -1,0 +1,209 @@
+//! Bytes of every device buffer, by name: the one place that allocation and `sngd check` share.
+
+use crate::shape::{PANEL, STATS, STATUS, Shape, contracted, residual};
+use sngd_core::config::Noise;
+use sngd_core::engine::EngineError;
+use sngd_core::plan::{CorrectionPlan, Plan};
+use sngd_core::problem::Problem;
+
+/// Slices of the uniform ring, the most steps of one submission.
+pub const RING: usize = 1024;
+/// Bytes of a slice: the alignment that WebGPU's defaults ask of a dynamic offset.
+pub const SLICE: usize = 256;
+
+/// Named buffers and their bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sizes {
+    /// Device buffers in order of allocation; each is at least 16 bytes.
+    pub buffers: Vec<(&'static str, u64)>,
+    /// One staging buffer; there are three.
+    pub staging: u64,
+}
+
+impl Sizes {
+    /// Sizes of a plan.
+    pub fn new(plan: &Plan, shape: &Shape) -> Sizes {
+        let (c, n, d, h, hh, p) = (shape.c, shape.n, shape.d, shape.h, shape.hh, shape.p);
+        let mut buffers: Vec<(&'static str, u64)> = Vec::new();
+        let mut words = |name, count: usize| buffers.push((name, (4 * count as u64).max(16)));
+        words("x", (n * d * shape.feature_bits).div_ceil(32));
+        words("obs", 2 * n);
+        words("prior", 4 * p);
+        words("information", p);
+        words("affine", 2 * d);
+        words("added", p * p);
+        words("tiles", 4 * shape.tiles.len());
+        words("now", RING * SLICE / 4);
+        words("panel", shape.panels() * SLICE / 4);
+        words("omega", c * p);
+        words("status", c * STATUS);
+        words("kept", shape.slots * c * (p + STATS));
+        for set in [Some(shape.batch_rows), shape.metric_rows].into_iter().flatten() {
+            let names = if set.name == "batch" {
+                ["batch_index", "batch_eta", "batch_scores", "batch_weight", "batch_lik"]
+            } else {
+                ["metric_index", "metric_eta", "metric_scores", "metric_weight", "metric_lik"]
+            };
+            words(names[0], c * set.rows);
+            words(names[1], c * set.rows * h);
+            words(names[2], c * set.rows * h);
+            let width = match set.weights {
+                0 => 0,
+                1 | 2 => hh,
+                _ => 2 * h,
+            };
+            words(names[3], c * set.rows * width);
+            words(names[4], c * set.rows.div_ceil(64));
+        }
+        let metric = shape.metric();
+        words("batch_sum", shape.batch_rows.grad_splits * c * p);
+        words("gradient", c * p);
+        words("cost", 4 * c);
+        words("delta", c * p);
+        words("squares", 2 * c * p);
+        words("white", c * p);
+        words("z", c * p);
+        words("extra", c * p);
+        let corrected = contracted(plan);
+        if corrected {
+            words("lever", shape.lever_splits * c * metric.rows * hh);
+            words("coefficient", c * metric.rows * h);
+        }
+        words("drift", if corrected { metric.grad_splits * c * p } else { 0 });
+        if !shape.dense {
+            words("diagonal_sum", 2 * metric.grad_splits * c * p);
+            words("metric", 4 * c * p);
+        } else {
+            let square = c * p * p;
+            words("fisher", square);
+            words("linv", square);
+            words("scale", c * p);
+            let res = residual(plan);
+            let splits = if res {
+                shape.fisher_splits.max(shape.second_splits)
+            } else {
+                shape.fisher_splits
+            };
+            words("parts", if splits > 1 { splits * square } else { 0 });
+            let panelled = shape.panelled();
+            words("panel_l", if panelled { square } else { 0 });
+            words("panel_block", if panelled { c * PANEL * PANEL } else { 0 });
+            words("panel_failed", c);
+            if plan.correction == CorrectionPlan::ClosedForm && h > 1 {
+                words("inverse", square);
+            }
+            if let CorrectionPlan::Probe(q) = plan.correction {
+                words("probe_z", q as usize * c * p);
+                words("probes", q as usize * c * p);
+            }
+            if res {
+                words("second", square);
+                words("second_sum", shape.metric().grad_splits.max(shape.batch_rows.grad_splits) * c * p);
+                words("second_mean", c * p);
+                words("q", square);
+                words("q_factor", square);
+            }
+            if plan.noise == Noise::Nominal {
+                words("prior_z", 2 * c * p);
+            }
+            if plan.correction == CorrectionPlan::FiniteDifference {
+                for name in ["rfd_z", "rfd_u", "rfd_lz", "rfd_white", "rfd_up", "rfd_down"] {
+                    words(name, c * p);
+                }
+                words("moved", c * p);
+                words("fisher_moved", square);
+                words("linv_up", square);
+                words("linv_down", square);
+            }
+            if plan.metropolis {
+                for name in ["proposal", "gradient_next", "natural", "natural_white", "back", "product"] {
+                    words(name, c * p);
+                }
+                words("linv_next", square);
+                words("cost_next", 4 * c);
+                words("terms", 4 * c);
+                words("accepted", c);
+            }
+        }
+        let staging = 4 * (shape.slots * c * (p + STATS) + c * STATUS) as u64;
+        Sizes { buffers, staging }
+    }
+
+    /// Bytes in all, the staging ring included.
+    pub fn total(&self) -> u64 {
+        self.buffers.iter().map(|(_, b)| b).sum::<u64>() + 3 * self.staging
+    }
+
+    /// The buffer that is too large for a device, if any.
+    pub fn too_large(&self, binding: u64, buffer: u64) -> Option<(&'static str, u64)> {
+        let limit = binding.min(buffer);
+        self.buffers.iter().copied().find(|(_, b)| *b > limit)
+    }
+}
+
+/// Refuses what does not fit, naming the most chains or rows that do.
+pub fn check_fit(
+    plan: &Plan,
+    shape: &Shape,
+    sizes: &Sizes,
+    (binding, buffer, groups): (u64, u64, u32),
+) -> Result<(), EngineError> {
+    let fits = |plan: &Plan| {
+        let shape = Shape::new(plan);
+        plan.chains <= groups as usize
+            && shape.p <= groups as usize
+            && Sizes::new(plan, &shape).too_large(binding, buffer).is_none()
+    };
+    if fits(plan) {
+        return Ok(());
+    }
+    let most = |set: &dyn Fn(usize) -> Plan, limit: usize| {
+        let (mut lo, mut hi) = (0, limit);
+        while lo < hi {
+            let mid = (lo + hi).div_ceil(2);
+            if fits(&set(mid)) { lo = mid } else { hi = mid - 1 }
+        }
+        lo
+    };
+    let chains = most(&|c| Plan { chains: c.max(1), ..plan.clone() }, plan.chains);
+    let what = match sizes.too_large(binding, buffer) {
+        Some((name, bytes)) => format!(
+            "buffer \"{name}\" needs {} MiB where the device binds at most {} MiB",
+            bytes >> 20,
+            binding.min(buffer) >> 20
+        ),
+        None => format!(
+            "{} chains of {} parameters need more than the {groups} workgroups a dimension that the device runs",
+            plan.chains, shape.p
+        ),
+    };
+    if chains > 0 && fits(&Plan { chains, ..plan.clone() }) {
+        return Err(EngineError::DoesNotFit(format!(
+            "{what}; the most chains that fit are {chains}"
+        )));
+    }
+    let rows = most(
+        &|n| {
+            let n = n.max(1);
+            let mut less = Plan { chains: 1, n, ..plan.clone() };
+            less.batch = less.batch.min(n);
+            less
+        },
+        plan.n,
+    );
+    Err(EngineError::DoesNotFit(if rows > 1 {
+        format!("{what}; with one chain the most rows of data that fit are {rows}")
+    } else {
+        format!("{what}; {} parameters are too many for a dense metric on this device", shape.p)
+    }))
+}
+
+/// Named buffer sizes in bytes of a plan, the staging ring last.
+pub fn memory(plan: &Plan, problem: &Problem) -> Vec<(String, u64)> {
+    debug_assert_eq!(plan.p, problem.parameters());
+    let sizes = Sizes::new(plan, &Shape::new(plan));
+    let mut out: Vec<(String, u64)> =
+        sizes.buffers.iter().map(|(n, b)| (n.to_string(), *b)).collect();
+    out.push(("staging".into(), 3 * sizes.staging));
+    out
+}

@@ -1,0 +1,175 @@
+//! The device in f32 against the CPU engine in f64, step by step: same counters, so the same chain.
+
+mod common;
+
+use common::{gpu, setup};
+use sngd_core::engine::{Engine, RawBlock, STATS, Span};
+use sngd_core::plan::Plan;
+use sngd_core::problem::Problem;
+use sngd_cpu::CpuEngine;
+use sngd_gpu::{Gpu, GpuEngine};
+
+fn span(draws: u32) -> Span {
+    Span { first_step: 0, draws, thin: 1, warmup: false }
+}
+
+fn run(engine: &mut dyn Engine, draws: u32) -> RawBlock {
+    engine.enqueue(span(draws)).unwrap();
+    engine.collect().unwrap()
+}
+
+/// The largest error of ω in units of its own spread over draws and chains, and of each statistic.
+fn compare(gpu: &Gpu, problem: &Problem, plan: &Plan, init: &[f64], steps: u32) -> (f64, Vec<f64>) {
+    let mut ours = GpuEngine::new(gpu.clone(), problem, plan, init).unwrap();
+    let mut oracle = CpuEngine::<f64>::new(problem, plan, init, Some(1)).unwrap();
+    let (a, b) = (run(&mut ours, steps), run(&mut oracle, steps));
+    assert_eq!(a.faults, b.faults);
+    assert_eq!(a.fallbacks, b.fallbacks);
+    let p = plan.p;
+    let mut worst = 0.0f64;
+    for j in 0..p {
+        let column: Vec<f64> = b.omega.iter().skip(j).step_by(p).copied().collect();
+        let mean = column.iter().sum::<f64>() / column.len() as f64;
+        let sd = (column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / column.len() as f64).sqrt();
+        for (x, y) in a.omega.iter().skip(j).step_by(p).zip(&column) {
+            let e = (x - y).abs() / sd;
+            worst = if e > worst || e.is_nan() { e } else { worst };
+        }
+    }
+    let s = STATS.len();
+    let stats = (0..s)
+        .map(|k| {
+            a.stats.iter().zip(&b.stats).skip(k).step_by(s).fold(0.0f64, |w, (x, y)| {
+                if x.is_nan() && y.is_nan() {
+                    return w;
+                }
+                let e = (x - y).abs() / (1.0 + y.abs());
+                if e > w || e.is_nan() { e } else { w }
+            })
+        })
+        .collect();
+    (worst, stats)
+}
+
+fn check(what: &str, (family, model, sampler): (&str, &str, &str), shape: (usize, usize, usize), steps: u32, tolerance: f64) {
+    let Some(gpu) = gpu() else { return };
+    let (problem, plan, init) = setup(family, model, sampler, shape);
+    let (worst, stats) = compare(&gpu, &problem, &plan, &init, steps);
+    println!("{what}: {worst:.1e} sd, stats {}", stats.iter().map(|s| format!("{s:.0e}")).collect::<Vec<_>>().join(" "));
+    assert!(worst < tolerance, "{what}: {worst}");
+    assert!(stats.iter().all(|&s| s < 0.02), "{what}: {stats:?}");
+}
+
+#[test]
+fn sngd_full_noise_closed_form() {
+    for (n, d, c) in [(200, 1, 5), (300, 7, 5), (500, 32, 1), (600, 64, 2)] {
+        check(
+            &format!("logit, full, closed form, P = {}", d + 1),
+            ("bernoulli", "", r#""noise": "full", "step_size": 0.3, "batch_size": 96"#),
+            (n, d, c),
+            20,
+            1e-3,
+        );
+    }
+}
+
+const BASE: &str = r#""step_size": 0.3, "batch_size": 96"#;
+
+fn cases(likelihood: (&str, &str), samplers: &[(&str, &str)], shape: (usize, usize, usize), steps: u32, tolerance: f64) {
+    for (what, sampler) in samplers {
+        let sampler = format!("{BASE}, {sampler}");
+        check(
+            &format!("{} {} {what}, (N, D, C) = {shape:?}", likelihood.0, likelihood.1),
+            (likelihood.0, likelihood.1, &sampler),
+            shape,
+            steps,
+            tolerance,
+        );
+    }
+}
+
+#[test]
+fn panels_above_88_parameters() {
+    for d in [87, 88, 99, 129, 299] {
+        cases(("bernoulli", ""), &[("full", r#""noise": "full""#)], (900, d, 2), 6, 1e-3);
+    }
+}
+
+#[test]
+fn noise_policies() {
+    cases(
+        ("bernoulli", ""),
+        &[
+            ("none", r#""noise": "none""#),
+            ("nominal", r#""noise": "nominal", "damping": 0.001"#),
+            ("residual over all rows", r#""noise": "residual""#),
+            ("residual from the batch", r#""noise": "residual", "noise_rows": "batch""#),
+            ("residual, one batch for both", r#""noise": "residual", "fisher_rows": "batch""#),
+            ("ngd", r#""method": "ngd""#),
+        ],
+        (400, 5, 3),
+        25,
+        1e-3,
+    );
+}
+
+#[test]
+fn corrections() {
+    cases(
+        ("bernoulli", ""),
+        &[
+            ("off", r#""noise": "full", "correction": "off""#),
+            ("closed, jeffreys", r#""noise": "full", "target": "jeffreys""#),
+            ("3 probes", r#""noise": "full", "correction": "probe", "probes": 3, "target": "jeffreys""#),
+            ("refresh 4", r#""noise": "full", "fisher_refresh": 4"#),
+            ("empirical", r#""noise": "full", "fisher": "empirical", "target": "jeffreys""#),
+            ("sgrld, batch metric", r#""method": "sgrld", "fisher_rows": "batch", "damping": 0.01"#),
+        ],
+        (400, 5, 3),
+        25,
+        1e-3,
+    );
+}
+
+#[test]
+fn random_finite_difference() {
+    cases(
+        ("bernoulli", ""),
+        &[
+            ("posterior", r#""noise": "full", "correction": "finite_difference""#),
+            ("jeffreys", r#""noise": "full", "correction": "finite_difference", "target": "jeffreys""#),
+        ],
+        (400, 5, 3),
+        25,
+        2e-2,
+    );
+}
+
+#[test]
+fn diagonal_metrics() {
+    cases(
+        ("bernoulli", ""),
+        &[
+            ("sgld", r#""method": "sgld""#),
+            ("psgld", r#""method": "psgld""#),
+            ("fisher diagonal", r#""blocks": "diagonal", "target": "jeffreys""#),
+            ("fisher diagonal, empirical", r#""blocks": "diagonal", "fisher": "empirical""#),
+        ],
+        (400, 5, 3),
+        40,
+        1e-3,
+    );
+}
+
+#[test]
+fn mala() {
+    for (d, target) in [(5, "posterior"), (5, "jeffreys"), (99, "posterior")] {
+        check(
+            &format!("mala, {target}, D = {d}"),
+            ("bernoulli", "", &format!(r#""method": "mala", "step_size": 0.5, "target": "{target}""#)),
+            (600, d, 3),
+            20,
+            1e-3,
+        );
+    }
+}

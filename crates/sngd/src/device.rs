@@ -1,0 +1,103 @@
+//! Which engine runs: a GPU where one answers, the CPU engine otherwise, a software driver only when it is named.
+
+use crate::error::Error;
+use crate::prepare::Prepared;
+use crate::start;
+use sngd_core::config::Precision;
+use sngd_core::engine::Engine;
+use sngd_cpu::CpuEngine;
+use sngd_gpu::{DeviceSelector, Gpu, GpuEngine};
+
+pub use sngd_gpu::AdapterInfo;
+
+/// Where the steps are computed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Device {
+    /// A real GPU, else the CPU engine.
+    #[default]
+    Auto,
+    /// The CPU engine.
+    Cpu,
+    /// A GPU by selector.
+    Gpu(DeviceSelector),
+}
+
+impl Device {
+    /// What a run file or `--device` says: `auto`, `cpu`, `gpu`, `software` or part of an adapter's name.
+    pub fn parse(text: &str) -> Device {
+        match text {
+            "auto" | "" => Device::Auto,
+            "cpu" => Device::Cpu,
+            other => Device::Gpu(DeviceSelector::parse(other)),
+        }
+    }
+
+    /// The word that `parse` reads.
+    pub fn name(&self) -> String {
+        match self {
+            Device::Auto => "auto".into(),
+            Device::Cpu => "cpu".into(),
+            Device::Gpu(DeviceSelector::Auto) => "gpu".into(),
+            Device::Gpu(DeviceSelector::Software) => "software".into(),
+            Device::Gpu(DeviceSelector::Named(n)) => n.clone(),
+        }
+    }
+}
+
+/// An engine with the problem loaded.
+pub struct Opened {
+    /// The engine.
+    pub engine: Box<dyn Engine>,
+    /// What was chosen and why, in one line.
+    pub note: String,
+}
+
+/// Every adapter that can compute.
+pub fn adapters() -> Vec<AdapterInfo> {
+    sngd_gpu::adapters()
+}
+
+/// Opens the engine that `config.run.device` names and puts the chains at their start.
+///
+/// # Errors
+/// [`Error::Engine`] when no such device answers, or the run does not fit it.
+pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
+    let init = start::positions(prepared);
+    let run = &prepared.config.run;
+    let device = Device::parse(&run.device);
+    let selector = match device {
+        Device::Cpu => return cpu(prepared, &init, "as asked"),
+        Device::Auto if run.precision == Precision::F64 => {
+            return cpu(prepared, &init, "since precision = \"f64\"");
+        }
+        Device::Auto => {
+            let found = adapters();
+            if found.iter().all(|a| a.software) {
+                let why = match found.first() {
+                    None => "since no GPU answers".to_string(),
+                    Some(a) => format!(
+                        "since the only adapter, \"{}\", is a software driver (name it to use it)",
+                        a.name
+                    ),
+                };
+                return cpu(prepared, &init, &why);
+            }
+            DeviceSelector::Auto
+        }
+        Device::Gpu(selector) => selector,
+    };
+    let gpu = Gpu::open(&selector)?;
+    let engine = GpuEngine::new(gpu, &prepared.problem, &prepared.plan, &init)?;
+    let note = format!("{} ({})", engine.info().device, engine.info().driver);
+    Ok(Opened { engine: Box::new(engine), note })
+}
+
+fn cpu(prepared: &Prepared, init: &[f64], why: &str) -> Result<Opened, Error> {
+    let (problem, plan, run) = (&prepared.problem, &prepared.plan, &prepared.config.run);
+    let engine: Box<dyn Engine> = match run.precision {
+        Precision::F32 => Box::new(CpuEngine::<f32>::new(problem, plan, init, run.threads)?),
+        Precision::F64 => Box::new(CpuEngine::<f64>::new(problem, plan, init, run.threads)?),
+    };
+    let note = format!("{}, {why}", engine.info().device);
+    Ok(Opened { engine, note })
+}

@@ -1,0 +1,110 @@
+//! Faults as sentences: which chain, which step, what happened, what helps.
+
+use crate::prepare::Prepared;
+use sngd_core::config::Init;
+use sngd_core::engine::{Fault, FaultKind};
+use sngd_core::plan::Plan;
+use sngd_cpu::preflight;
+use thiserror::Error;
+
+/// Share of steps whose residual noise may fall back to full noise before the run counts as failed. A fallback adds
+/// the minibatch noise once more, so that the temperature is off by about this share of it.
+pub const MAX_FALLBACK_SHARE: f64 = 0.01;
+
+/// The run failed on its numbers. Draws before the fault were handed on.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// One chain cannot go on.
+    #[error("{sentence}")]
+    Numbers {
+        /// Chain.
+        chain: u32,
+        /// Step, from the start of warm-up.
+        step: u32,
+        /// What happened.
+        kind: FaultKind,
+        /// All of it with the remedy.
+        sentence: String,
+    },
+    /// Residual noise fell back too often.
+    #[error("{sentence}")]
+    Fallbacks {
+        /// Share of the steps.
+        share: f64,
+        /// All of it with the remedy.
+        sentence: String,
+    },
+}
+
+/// The fault of a chain, told.
+pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
+    let Fault { chain, step, kind } = fault;
+    let plan = &prepared.plan;
+    let what = match kind {
+        FaultKind::MetricNotPositive { pivot } => format!(
+            "the metric is not positive definite at {}, expected one that is; raise sampler.damping (now {}) or give that parameter a proper prior",
+            parameter(prepared, pivot),
+            plan.damping
+        ),
+        FaultKind::ResidualNotPositive { pivot } => format!(
+            "the minibatch noise is hotter than the temperature allows, at {}, expected a noise budget above it; {}",
+            parameter(prepared, pivot),
+            cooler(prepared)
+        ),
+        FaultKind::Diverged => format!(
+            "the chain diverged: found a number that is not finite, or beyond {:e} in internal units, expected a chain near the posterior; lower sampler.step_size (now {}), raise sampler.damping (now {}){}",
+            sngd_core::plan::DIVERGED,
+            plan.step_size.initial(),
+            plan.damping,
+            if prepared.config.run.init == Init::Map && prepared.config.run.init_scale <= 1.0 {
+                " or sampler.batch_size".to_string()
+            } else if prepared.config.run.init == Init::Map {
+                format!(" or lower run.init_scale (now {})", prepared.config.run.init_scale)
+            } else {
+                " or set run.init = \"map\"".to_string()
+            }
+        ),
+    };
+    RunError::Numbers { chain, step, kind, sentence: format!("chain {chain}, step {step}: {what}") }
+}
+
+/// Too many fallbacks, told.
+pub(crate) fn fallbacks(prepared: &Prepared, share: f64) -> RunError {
+    RunError::Fallbacks {
+        share,
+        sentence: format!(
+            "the minibatch noise was hotter than the temperature allows in {:.1}% of the steps, expected at most {:.0}%; {}",
+            100.0 * share,
+            100.0 * MAX_FALLBACK_SHARE,
+            cooler(prepared)
+        ),
+    }
+}
+
+/// The pivot's parameter in words.
+fn parameter(prepared: &Prepared, pivot: u32) -> String {
+    prepared
+        .problem
+        .parameter_names()
+        .get(pivot as usize)
+        .map_or(format!("parameter {pivot}"), |n| format!("parameter {n}"))
+}
+
+fn cooler(prepared: &Prepared) -> String {
+    let plan: &Plan = &prepared.plan;
+    let halved = format!("lower sampler.step_size (now {})", plan.step_size.initial());
+    match &prepared.mode {
+        Some(mode) => {
+            let reach = preflight::reach(plan, mode);
+            format!(
+                "at the mode the smallest temperature is {:.4} and the smallest batch {}, and the chain strayed from there: raise sampler.batch_size well above {} (now {}), or sampler.temperature (now {}), or {halved}",
+                reach.temperature, reach.batch, reach.batch, plan.batch, plan.temperature
+            )
+        }
+        None => format!(
+            "raise sampler.batch_size (now {}), or sampler.temperature (now {}), or {halved}",
+            plan.batch, plan.temperature
+        ),
+    }
+}

@@ -1,0 +1,346 @@
+//! Reads a run file: each key and value checked against `run_schema`, with the line of what is wrong, and
+//! `--set section.key=value` laid over it.
+
+use crate::error::Error;
+use crate::run_schema::{Kind, ROOT, SECTIONS, hint};
+use serde::Deserialize;
+use sngd_core::config::Config;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use toml::Value;
+use toml::de::{DeTable, DeValue};
+
+/// A run file as read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunFile {
+    /// Its content, overrides applied. Paths in it stay as written.
+    pub config: Config,
+    /// The file.
+    pub path: PathBuf,
+    /// The directory that paths in it are relative to.
+    pub base: PathBuf,
+}
+
+impl RunFile {
+    /// Reads a file. Each of `overrides` is `section.key=value`, the value as TOML or, if that fails, as text.
+    ///
+    /// # Errors
+    /// [`Error::Input`]: one sentence with file and line, what was found, what was expected.
+    pub fn read(path: &Path, overrides: &[String]) -> Result<RunFile, Error> {
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            let found = match e.kind() {
+                std::io::ErrorKind::NotFound => "no such file".to_string(),
+                _ => format!("a file that cannot be read ({e})"),
+            };
+            Error::Input(format!(
+                "{}: found {found}, expected a run file; check the path",
+                path.display()
+            ))
+        })?;
+        let config = parse(&text, &path.display().to_string(), overrides)?;
+        let base = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+        Ok(RunFile { config, path: path.to_path_buf(), base })
+    }
+
+    /// Where the trace goes when the command line does not say: `output.path` beside the run file, or the run file's
+    /// name with `.zarr` in the current directory.
+    pub fn output(&self) -> PathBuf {
+        match &self.config.output.path {
+            Some(p) => self.base.join(p),
+            None => Path::new(self.path.file_stem().unwrap_or("run".as_ref()))
+                .with_extension("zarr"),
+        }
+    }
+}
+
+/// Parses the text of a run file; `name` stands in messages.
+///
+/// # Errors
+/// As [`RunFile::read`].
+pub fn parse(text: &str, name: &str, overrides: &[String]) -> Result<Config, Error> {
+    let mut file = Entries::of(text, name)?;
+    for o in overrides {
+        file.set(o)?;
+    }
+    file.config(name)
+}
+
+/// A value and where it stands, e.g. `run.toml:12` or `--set seed=3`.
+struct Entry {
+    value: Value,
+    at: String,
+}
+
+/// Values by section (`""` for those outside) and key.
+#[derive(Default)]
+struct Entries(BTreeMap<String, BTreeMap<String, Entry>>);
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|b| *b == b'\n').count()
+}
+
+fn syntax(text: &str, name: &str, e: &toml::de::Error) -> Error {
+    let at = e.span().map_or(name.to_string(), |s| format!("{name}:{}", line_of(text, s.start)));
+    let message = e.message().lines().collect::<Vec<_>>().join(" ");
+    Error::Input(format!(
+        "{at}: found text that is not TOML ({message}), expected key = value; correct the line"
+    ))
+}
+
+impl Entries {
+    fn of(text: &str, name: &str) -> Result<Entries, Error> {
+        let spanned = DeTable::parse(text).map_err(|e| syntax(text, name, &e))?;
+        let values: toml::Table = toml::from_str(text).map_err(|e| syntax(text, name, &e))?;
+        let mut entries = Entries::default();
+        for (key, located) in spanned.get_ref() {
+            let at = |offset: usize| format!("{name}:{}", line_of(text, offset));
+            let Some(value) = values.get(key.get_ref().as_ref()) else {
+                continue;
+            };
+            let section = key.get_ref().to_string();
+            match (located.get_ref(), value) {
+                (DeValue::Table(inner), Value::Table(inner_values))
+                    if SECTIONS.iter().any(|(s, _)| *s == section) =>
+                {
+                    let keys = entries.0.entry(section).or_default();
+                    for (k, _) in inner {
+                        if let Some(v) = inner_values.get(k.get_ref().as_ref()) {
+                            let entry = Entry { value: v.clone(), at: at(k.span().start) };
+                            keys.insert(k.get_ref().to_string(), entry);
+                        }
+                    }
+                }
+                _ => {
+                    let at = at(key.span().start);
+                    entries.check("", &section, value, &at)?;
+                    let entry = Entry { value: value.clone(), at };
+                    entries.0.entry(String::new()).or_default().insert(section, entry);
+                }
+            }
+        }
+        for (section, keys) in &entries.0 {
+            for (key, e) in keys {
+                entries.check(section, key, &e.value, &e.at)?;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Whether the key is known and the value will do.
+    fn check(&self, section: &str, key: &str, value: &Value, at: &str) -> Result<(), Error> {
+        match kind_of(section, key) {
+            Ok(kind) => {
+                let full = full_name(section, key);
+                kind.check(value).map_err(|e| Error::Input(format!("{at}: {full}: {e}")))
+            }
+            Err(e) if section.is_empty() && value.is_table() => {
+                Err(Error::Input(format!("{at}: {}", e.replace("unknown key", "unknown section"))))
+            }
+            Err(e) => Err(Error::Input(format!("{at}: {e}"))),
+        }
+    }
+
+    fn set(&mut self, text: &str) -> Result<(), Error> {
+        let at = format!("--set {text}");
+        let Some((path, raw)) = text.split_once('=') else {
+            return Err(Error::Input(format!(
+                "{at}: found no \"=\", expected section.key=value such as sampler.step_size=0.05"
+            )));
+        };
+        let (path, raw) = (path.trim(), raw.trim());
+        let (section, key) = path.split_once('.').unwrap_or(("", path));
+        let (section, key) = (section.trim(), key.trim().trim_matches('"'));
+        let parsed = toml::from_str::<toml::Table>(&format!("v = {raw}"))
+            .ok()
+            .filter(|t| t.len() == 1)
+            .and_then(|mut t| t.remove("v"));
+        let as_text = || Value::String(raw.to_string());
+        let kind = kind_of(section, key).map_err(|e| Error::Input(format!("{at}: {e}")))?;
+        let value = match parsed {
+            Some(v) if kind != Kind::Text || v.is_str() => v,
+            _ => as_text(),
+        };
+        self.check(section, key, &value, &at)?;
+        self.0.entry(section.into()).or_default().insert(key.into(), Entry { value, at });
+        Ok(())
+    }
+
+    fn config(self, name: &str) -> Result<Config, Error> {
+        for (section, keys) in SECTIONS {
+            for key in keys.iter().filter(|k| k.required) {
+                if !self.0.get(*section).is_some_and(|s| s.contains_key(key.name)) {
+                    return Err(Error::Input(format!(
+                        "{name}: found no {section}.{}, expected {}; add it under [{section}]",
+                        key.name,
+                        purpose(key.name)
+                    )));
+                }
+            }
+        }
+        let mut root = toml::Table::new();
+        for (section, keys) in self.0 {
+            let values = keys.into_iter().map(|(k, e)| (k, e.value));
+            if section.is_empty() {
+                root.extend(values);
+            } else {
+                root.insert(section, Value::Table(values.collect()));
+            }
+        }
+        Config::deserialize(Value::Table(root)).map_err(|e| {
+            let message = e.message().lines().collect::<Vec<_>>().join(" ");
+            Error::Input(format!("{name}: found a value that cannot be used: {message}"))
+        })
+    }
+}
+
+fn purpose(key: &str) -> &'static str {
+    match key {
+        "path" => "the data file",
+        "response" => "the response column",
+        _ => "the family of the response such as \"bernoulli\"",
+    }
+}
+
+fn full_name(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_string() } else { format!("{section}.{key}") }
+}
+
+/// What the value of a key may be, or why there is no such key.
+fn kind_of(section: &str, key: &str) -> Result<Kind, String> {
+    if section == "prior" {
+        return Ok(Kind::Text);
+    }
+    let keys = if section.is_empty() {
+        ROOT
+    } else {
+        match SECTIONS.iter().find(|(s, _)| *s == section) {
+            Some((_, keys)) => keys,
+            None => {
+                let names: Vec<&str> = SECTIONS.iter().map(|(s, _)| *s).collect();
+                return Err(format!(
+                    "found unknown section \"{section}\", expected {}{}",
+                    names.join(", "),
+                    hint(section, names.iter().copied())
+                ));
+            }
+        }
+    };
+    if let Some(k) = keys.iter().find(|k| k.name == key) {
+        return Ok(k.kind);
+    }
+    let mut known: Vec<&str> = keys.iter().map(|k| k.name).collect();
+    if section.is_empty() {
+        known.extend(SECTIONS.iter().map(|(s, _)| *s));
+    }
+    // A key of another section, put in the wrong one.
+    let elsewhere = SECTIONS
+        .iter()
+        .find(|(_, keys)| keys.iter().any(|k| k.name == key))
+        .map_or(String::new(), |(s, _)| format!("; it belongs under [{s}]"));
+    let hint = if elsewhere.is_empty() { hint(key, known.iter().copied()) } else { elsewhere };
+    let place = if section.is_empty() { String::new() } else { format!(" in [{section}]") };
+    Err(format!(
+        "found unknown key \"{key}\"{place}, expected one of {}{hint}",
+        known.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = "[data]\npath = \"a.csv\"\nresponse = \"y\"\n[model]\nlikelihood = \"bernoulli\"\n";
+
+    fn message(text: &str, overrides: &[&str]) -> String {
+        let overrides: Vec<String> = overrides.iter().map(|s| s.to_string()).collect();
+        parse(text, "r.toml", &overrides).unwrap_err().to_string()
+    }
+
+    fn config(overrides: &[&str]) -> Config {
+        let overrides: Vec<String> = overrides.iter().map(|s| s.to_string()).collect();
+        parse(SMALL, "r.toml", &overrides).unwrap()
+    }
+
+    #[test]
+    fn messages_name_line_found_and_expected() {
+        let m = message(&format!("{SMALL}[sampler]\nstep_sise = 0.1\n"), &[]);
+        assert!(m.starts_with("r.toml:7: found unknown key \"step_sise\" in [sampler]"), "{m}");
+        assert!(m.ends_with("did you mean \"step_size\"?"), "{m}");
+        let m = message(&format!("{SMALL}[samplr]\nstep_size = 0.1\n"), &[]);
+        assert!(m.contains("r.toml:6") && m.contains("did you mean \"sampler\"?"), "{m}");
+        let m = message(&format!("{SMALL}[run]\nchains = \"many\"\n"), &[]);
+        assert_eq!(
+            m,
+            "r.toml:7: run.chains: found the text \"many\", expected a whole number from 1 to 4294967295"
+        );
+        let m = message(&format!("{SMALL}[sampler]\nmethod = \"sgnd\"\n"), &[]);
+        assert!(m.contains("r.toml:7") && m.contains("did you mean \"sngd\"?"), "{m}");
+        let m = message("x = [1\n", &[]);
+        assert!(m.starts_with("r.toml:") && m.contains("not TOML"), "{m}");
+        let m = message("seed = 1\n", &[]);
+        assert!(m.contains("found no data.path"), "{m}");
+        let m = message(&format!("chains = 3\n{SMALL}"), &[]);
+        assert!(m.contains("r.toml:1") && m.contains("it belongs under [run]"), "{m}");
+    }
+
+    #[test]
+    fn overrides_are_typed_by_their_syntax() {
+        let c = config(&[
+            "sampler.step_size=0.05",
+            "run.device=llvmpipe",
+            "seed=7",
+            "sampler.batch_size=full",
+            "data.response=2020",
+            "data.features=[\"a\", \"b\"]",
+            "prior.weights=normal(0, 1)",
+            "prior.weights.b=flat",
+        ]);
+        assert_eq!(c.sampler.step_size.initial(), 0.05);
+        assert_eq!((c.seed, c.run.device.as_str()), (7, "llvmpipe"));
+        assert_eq!(c.data.response, "2020");
+        assert_eq!(c.data.features.as_deref(), Some(&["a".to_string(), "b".into()][..]));
+        assert_eq!(c.prior.0["weights.b"], "flat");
+        assert!(message(SMALL, &["sampler.stepsize=1"]).contains("did you mean \"step_size\"?"));
+        assert!(message(SMALL, &["seed"]).contains("expected section.key=value"));
+        assert!(message(SMALL, &["seed=1\nx=2"]).contains("found the text"));
+    }
+
+    #[test]
+    fn every_word_of_the_schema_is_one_of_the_config() {
+        for (section, keys) in SECTIONS {
+            for key in *keys {
+                let words = match key.kind {
+                    Kind::Words(w) | Kind::NumberOr(w) | Kind::CountOr(w) => w,
+                    _ => &[],
+                };
+                for w in words {
+                    config(&[&format!("{section}.{}={w}", key.name)]);
+                }
+            }
+        }
+        config(&["sampler.step_size={ kind = \"polynomial\", initial = 1 }"]);
+        config(&["sampler.step_size={ kind = \"cyclical\", initial = 0.5, cycle = 50 }"]);
+    }
+
+    #[test]
+    fn every_key_of_the_config_is_in_the_schema() {
+        let mut c = config(&["data.features=[]", "model.link=logit", "model.scale=1"]);
+        c.model.trials = Some("t".into());
+        c.sampler.temperature = Some(1.0);
+        c.sampler.batch_size = Some(sngd_core::config::BatchSize::Rows(1));
+        c.sampler.noise = Some(sngd_core::config::Noise::Full);
+        c.sampler.integrator = Some(sngd_core::config::Integrator::Ou);
+        c.run.threads = Some(1);
+        c.output.path = Some("p".into());
+        let Value::Table(all) = Value::try_from(&c).unwrap() else { panic!("a table") };
+        let mut count = 0;
+        for (section, keys) in all.iter().filter_map(|(s, v)| Some((s, v.as_table()?))) {
+            for key in keys.keys() {
+                assert!(kind_of(section, key).is_ok(), "{section}.{key}");
+                count += 1;
+            }
+        }
+        let known: usize = SECTIONS.iter().map(|(_, k)| k.len()).sum();
+        assert_eq!(count, known);
+    }
+}

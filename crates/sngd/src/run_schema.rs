@@ -1,0 +1,266 @@
+//! What a run file may hold: every key, and what its value may be. `run_file` reads by this table, so that a message
+//! can say what was expected; a test holds the table against `Config`.
+
+use sngd_core::error::nearest;
+use toml::Value;
+
+/// What a value may be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Kind {
+    /// Any text.
+    Text,
+    /// `true` or `false`.
+    Flag,
+    /// A number.
+    Number,
+    /// A whole number from the first to the second.
+    Count(u64, u64),
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// A list of texts.
+    Names,
+    /// A number, or one of these words.
+    NumberOr(&'static [&'static str]),
+    /// A whole number of 1 or more, or one of these words.
+    CountOr(&'static [&'static str]),
+    /// A number, or a table with a `kind`.
+    StepSize,
+}
+
+/// A key, what it may be, and whether a run file must have it.
+pub(crate) struct Key {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub required: bool,
+}
+
+const fn key(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind, required: false }
+}
+
+const fn required(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind, required: true }
+}
+
+const ANY: Kind = Kind::Count(0, u32::MAX as u64);
+const ONE: Kind = Kind::Count(1, u32::MAX as u64);
+
+/// Keys outside a section.
+pub(crate) const ROOT: &[Key] = &[key("seed", Kind::Count(0, i64::MAX as u64))];
+
+/// Sections and their keys. `[prior]` takes any key: `Problem::build` knows the columns.
+pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
+    (
+        "data",
+        &[
+            required("path", Kind::Text),
+            required("response", Kind::Text),
+            key("features", Kind::Names),
+            key("intercept", Kind::Flag),
+            key("standardize", Kind::Flag),
+            key("test_fraction", Kind::Number),
+            key("storage", Kind::Words(&["f32", "f16", "bf16"])),
+        ],
+    ),
+    (
+        "model",
+        &[
+            key("predictor", Kind::Words(&["linear"])),
+            required(
+                "likelihood",
+                Kind::Words(&["gaussian", "bernoulli", "binomial", "poisson", "softmax"]),
+            ),
+            key("link", Kind::Words(&["logit", "probit", "cloglog", "log"])),
+            key("scale", Kind::NumberOr(&["unknown"])),
+            key("trials", Kind::Text),
+            key("baseline", Kind::Words(&["none", "first"])),
+        ],
+    ),
+    ("prior", &[]),
+    (
+        "sampler",
+        &[
+            key("method", Kind::Words(&["sngd", "ngd", "sgld", "psgld", "sgrld", "mala"])),
+            key("target", Kind::Words(&["posterior", "jeffreys"])),
+            key("temperature", Kind::Number),
+            key("step_size", Kind::StepSize),
+            key("batch_size", Kind::CountOr(&["full"])),
+            key(
+                "batches",
+                Kind::Words(&["with_replacement", "without_replacement", "epochs"]),
+            ),
+            key("fisher", Kind::Words(&["exact", "monte_carlo", "empirical"])),
+            key("fisher_rows", Kind::CountOr(&["full", "batch"])),
+            key("fisher_labels", ONE),
+            key("fisher_refresh", ONE),
+            key("blocks", Kind::Words(&["full", "diagonal"])),
+            key("noise", Kind::Words(&["residual", "nominal", "full", "none"])),
+            key("noise_rows", Kind::Words(&["fisher", "batch"])),
+            key("integrator", Kind::Words(&["ou", "euler"])),
+            key(
+                "correction",
+                Kind::Words(&["auto", "closed_form", "probe", "finite_difference", "off"]),
+            ),
+            key("probes", ONE),
+            key("damping", Kind::Number),
+        ],
+    ),
+    (
+        "run",
+        &[
+            key("chains", ONE),
+            key("warmup", ANY),
+            key("draws", ONE),
+            key("thin", ONE),
+            key("device", Kind::Text),
+            key("precision", Kind::Words(&["f32", "f64"])),
+            key("init", Kind::Words(&["map", "prior", "zero"])),
+            key("init_scale", Kind::Number),
+            key("save_warmup", Kind::Flag),
+            key("threads", Kind::Count(1, 4096)),
+            key("superchains", ANY),
+        ],
+    ),
+    ("output", &[key("path", Kind::Text)]),
+];
+
+const POLYNOMIAL: &[&str] = &["kind", "initial", "offset", "power"];
+const CYCLICAL: &[&str] = &["kind", "initial", "cycle", "floor"];
+
+/// A value as a message shows it.
+pub(crate) fn shown(value: &Value) -> String {
+    match value {
+        Value::String(s) => format!("the text \"{s}\""),
+        Value::Integer(i) => i.to_string(),
+        Value::Float(f) => f.to_string(),
+        Value::Boolean(b) => b.to_string(),
+        Value::Datetime(d) => format!("the date {d}"),
+        Value::Array(_) => "a list".into(),
+        Value::Table(_) => "a table".into(),
+    }
+}
+
+fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|w| format!("\"{w}\"")).collect();
+    match quoted.as_slice() {
+        [one] => one.clone(),
+        [head @ .., last] => format!("{} or {last}", head.join(", ")),
+        [] => String::new(),
+    }
+}
+
+/// `; did you mean "x"?`, or nothing.
+pub(crate) fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, known).map_or(String::new(), |n| format!("; did you mean \"{n}\"?"))
+}
+
+fn number(value: &Value) -> bool {
+    matches!(value, Value::Integer(_) | Value::Float(_))
+}
+
+impl Kind {
+    /// `found ..., expected ...`, or nothing when the value will do.
+    pub(crate) fn check(self, value: &Value) -> Result<(), String> {
+        let wrong = |expected: String| Err(format!("found {}, expected {expected}", shown(value)));
+        let word = |words: &[&'static str], also: &str| match value {
+            Value::String(s) if words.contains(&s.as_str()) => Ok(()),
+            Value::String(s) => Err(format!(
+                "found \"{s}\", expected {also}{}{}",
+                one_of(words),
+                hint(s, words.iter().copied())
+            )),
+            _ => wrong(format!("{also}{}", one_of(words))),
+        };
+        match self {
+            Kind::Text => match value {
+                Value::String(_) => Ok(()),
+                _ => wrong("a text in quotes".into()),
+            },
+            Kind::Flag => match value {
+                Value::Boolean(_) => Ok(()),
+                _ => wrong("true or false".into()),
+            },
+            Kind::Number if number(value) => Ok(()),
+            Kind::Number => wrong("a number".into()),
+            Kind::Count(low, high) => match value {
+                Value::Integer(i) if u64::try_from(*i).is_ok_and(|i| low <= i && i <= high) => {
+                    Ok(())
+                }
+                _ => wrong(format!("a whole number from {low} to {high}")),
+            },
+            Kind::Words(words) => word(words, ""),
+            Kind::Names => match value {
+                Value::Array(items) => match items.iter().find(|i| !i.is_str()) {
+                    None => Ok(()),
+                    Some(item) => Err(format!(
+                        "found {} in the list, expected column names in quotes",
+                        shown(item)
+                    )),
+                },
+                _ => wrong("a list of column names such as [\"a\", \"b\"]".into()),
+            },
+            Kind::NumberOr(_) if number(value) => Ok(()),
+            Kind::NumberOr(words) => word(words, "a number or "),
+            Kind::CountOr(words) => match value {
+                Value::Integer(i) if (1..=i64::from(u32::MAX)).contains(i) => Ok(()),
+                _ => word(words, "a whole number of 1 or more, "),
+            },
+            Kind::StepSize if number(value) => Ok(()),
+            Kind::StepSize => step_size(value),
+        }
+    }
+}
+
+fn step_size(value: &Value) -> Result<(), String> {
+    let Value::Table(table) = value else {
+        return Err(format!(
+            "found {}, expected a number in (0, 1] or a table such as {{ kind = \"polynomial\", initial = 0.3 }}",
+            shown(value)
+        ));
+    };
+    let kinds = ["polynomial", "cyclical"];
+    let known = match table.get("kind").and_then(Value::as_str) {
+        Some("polynomial") => POLYNOMIAL,
+        Some("cyclical") => CYCLICAL,
+        Some(other) => {
+            return Err(format!(
+                "found kind = \"{other}\", expected {}{}",
+                one_of(&kinds),
+                hint(other, kinds)
+            ));
+        }
+        None => {
+            return Err(format!(
+                "found a table without kind, expected kind = {}",
+                one_of(&kinds)
+            ));
+        }
+    };
+    for (name, value) in table {
+        if !known.contains(&name.as_str()) {
+            return Err(format!(
+                "found unknown key \"{name}\", expected {}{}",
+                one_of(known),
+                hint(name, known.iter().copied())
+            ));
+        }
+        let ok = match name.as_str() {
+            "kind" => true,
+            "cycle" => {
+                value.as_integer().is_some_and(|i| (1..=i64::from(u32::MAX)).contains(&i))
+            }
+            _ => number(value),
+        };
+        if !ok {
+            let expected =
+                if name == "cycle" { "a whole number of steps of 1 or more" } else { "a number" };
+            return Err(format!("found {name} = {}, expected {expected}", shown(value)));
+        }
+    }
+    let needed: &[&str] =
+        if known == CYCLICAL { &["initial", "cycle"] } else { &["initial"] };
+    match needed.iter().find(|n| !table.contains_key(**n)) {
+        Some(n) => Err(format!("found a table without {n}, expected {n} beside kind")),
+        None => Ok(()),
+    }
+}
