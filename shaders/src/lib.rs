@@ -1,1 +1,17 @@
-//! The WGSL kernels of sngd and the linker that composes them
+//! The WGSL kernels of sngd and the linker that composes them.
+//!
+//! Kernels are plain files under `wgsl/`. [`link()`] puts together a root, what it imports, the model and the
+//! generated constants; [`Linked::validate`] checks the whole and tells errors by the user's file and line;
+//! [`Linked::bindings`] says which buffers an entry point uses, so that layouts are written once, in WGSL.
+
+mod consts;
+mod error;
+mod link;
+mod model;
+mod reflect;
+
+pub use consts::{ConstValue, Consts};
+pub use error::LinkError;
+pub use link::{Linked, files, link, link_text};
+pub use model::{CONTRACT, ModelSource};
+pub use reflect::{Binding, BindingKind, Checked, StructLayout};

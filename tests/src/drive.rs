@@ -40,6 +40,11 @@ pub struct Draws {
     pub fallbacks: u64,
 }
 
+/// The engines that suites run over: the f32 CPU engine always, the Vulkan device where one answers.
+pub fn kinds() -> Vec<Kind> {
+    vec![Kind::Cpu32]
+}
+
 impl Draws {
     /// Values of parameter i, chain by chain: `[C][n]`.
     pub fn chains_of(&self, i: usize) -> Vec<Vec<f64>> {

@@ -6,3 +6,4 @@ pub mod cases;
 pub mod compare;
 pub mod drive;
 pub mod refs;
+pub mod small;

@@ -1,1 +1,85 @@
-fn main(){}
+//! The command line of sngd: clap and printing, no mathematics.
+
+mod bench;
+mod check;
+mod devices;
+mod output;
+mod progress;
+mod sample;
+mod summary;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Bayesian posterior sampling on the GPU with stochastic natural gradients.
+#[derive(Debug, Parser)]
+#[command(name = "sngd", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 2 unusable input, 3 no usable device, 4 the run failed (numbers), \
+5 the store failed, 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sample what a run file describes into a trace
+    Sample(sample::Args),
+    /// Show the plan of a run file: sizes, work, memory, the target; runs nothing
+    Check(check::Args),
+    /// Table of every parameter of a trace, and the thermometers
+    Summary(summary::Args),
+    /// Adapters and the CPU engine, each with a self-test
+    Devices(devices::Args),
+    /// Time this machine, side by side with peers where they are installed
+    // Hidden until the harness is there.
+    #[command(hide = true)]
+    Bench(bench::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            let _ = e.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(e) => {
+            output::error(&usage(&e));
+            return ExitCode::from(2);
+        }
+    };
+    let done = match cli.command {
+        Command::Sample(args) => sample::run(args),
+        Command::Check(args) => check::run(&args),
+        Command::Summary(args) => summary::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Bench(args) => bench::run(&args),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            output::error(&e.to_string());
+            let code = e.downcast_ref::<sngd::Error>().map_or(2, sngd::Error::exit_code);
+            ExitCode::from(u8::try_from(code).unwrap_or(2))
+        }
+    }
+}
+
+/// Clap's message in one sentence.
+fn usage(e: &clap::Error) -> String {
+    if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "found no command, expected sample, check, summary or devices; see sngd --help".into();
+    }
+    let text = e.render().to_string();
+    let lines: Vec<&str> = text
+        .lines()
+        .take_while(|l| !l.starts_with("Usage:") && !l.starts_with("For more"))
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
+    let said = lines.join(" ");
+    format!("{}; see sngd --help", said.strip_prefix("error: ").unwrap_or(&said))
+}

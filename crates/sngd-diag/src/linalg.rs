@@ -67,7 +67,8 @@ pub(crate) fn extreme_eigenvalues(a: &mut [f64], p: usize) -> (f64, f64) {
         let (mut a, mut b) = (low, high);
         loop {
             let middle = f64::midpoint(a, b);
-            if middle <= a || middle >= b {
+            // Also ends the search where the matrix held a NaN.
+            if !(a < middle && middle < b) {
                 return middle;
             }
             if count_below(&diagonal, &beside, middle) > index {
@@ -133,6 +134,15 @@ fn count_below(diagonal: &[f64], beside: &[f64], x: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A search between infinite bounds once never ended.
+    #[test]
+    fn what_is_not_finite_ends_the_search() {
+        for bad in [f64::NAN, f64::INFINITY] {
+            extreme_eigenvalues(&mut [1.0, bad, bad, 1.0], 2);
+            extreme_eigenvalues(&mut [bad, 0.0, 0.0, 1.0], 2);
+        }
+    }
 
     /// The second-difference matrix has eigenvalues 2 - 2 cos(k pi / (P + 1)).
     #[test]

@@ -28,7 +28,7 @@ pub struct FisherMismatch {
 ///
 /// # Errors
 /// [`DiagError::Empty`] if `p` is 0, [`DiagError::Length`] unless both hold P^2 values,
-/// [`DiagError::NonFinite`], and [`DiagError::NotPositiveDefinite`] if F has no Cholesky factor.
+/// [`DiagError::NonFinite`] if either is not finite or their ratio overflows, and [`DiagError::NotPositiveDefinite`] if F has no Cholesky factor.
 pub fn fisher_mismatch(
     fisher: &[f64],
     sigma_g: &[f64],
@@ -60,6 +60,14 @@ pub fn fisher_mismatch(
             x * x
         })
         .sum();
+    if !squares.is_finite() {
+        let what = "the squared norm of F^-1 Sigma - I";
+        return Err(DiagError::NonFinite {
+            what,
+            index: 0,
+            value: squares,
+        });
+    }
     let (smallest, largest) = extreme_eigenvalues(&mut a, p);
     Ok(FisherMismatch {
         frobenius: (squares / p as f64).sqrt(),

@@ -231,6 +231,11 @@ fn mismatch_refuses_what_has_no_factor() {
         "the Fisher information is not positive definite: pivot 1 is 0e0; add damping or prior \
          precision, or estimate it from more rows than parameters"
     );
+    let ratio = fisher_mismatch(&[1e-300], &[1e300], 1);
+    assert!(
+        matches!(ratio, Err(DiagError::NonFinite { .. })),
+        "{ratio:?}"
+    );
     let error = fisher_mismatch(&[f64::NAN], &[1.0], 1).expect_err("NaN");
     assert_eq!(
         error.to_string(),

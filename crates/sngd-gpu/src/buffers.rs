@@ -94,6 +94,14 @@ impl Buffers {
             added[i * shape.p + i] += ridge;
         }
         self.write(gpu, "added", &narrow(&added))?;
+        if plan.split_volume() && shape.dense {
+            self.write(gpu, "added_bare", &narrow(&problem.prior_information()))?;
+            let mut damping = vec![0.0f32; shape.p * shape.p];
+            for i in 0..shape.p {
+                damping[i * shape.p + i] = ridge as f32;
+            }
+            self.write(gpu, "ridge", &damping)?;
+        }
         self.write(gpu, "tiles", &shape.tiles)?;
         let mut panels = vec![0u32; shape.panels() * SLICE / 4];
         for i in 0..shape.panels() {

@@ -40,7 +40,7 @@ impl GpuEngine {
                 plan.p
             )));
         }
-        let shape = Shape::new(plan);
+        let shape = Shape::new(plan, gpu.info.software);
         let sizes = Sizes::new(plan, &shape);
         let limits = gpu.device.limits();
         check_fit(

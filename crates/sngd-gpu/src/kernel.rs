@@ -2,15 +2,15 @@
 
 use crate::buffers::Buffers;
 use crate::device::Gpu;
-use crate::link::{Binding, Kind, Linked, link};
 use crate::shape::Shape;
 use crate::sizes::SLICE;
 use crate::spec::{Spec, Value, When};
 use sngd_core::config::Storage;
 use sngd_core::engine::EngineError;
-use sngd_core::philox::{Stream, key};
+use sngd_core::philox::key;
 use sngd_core::plan::{DIVERGED, JITTER_FIRST, Plan};
 use sngd_core::problem::Problem;
+use sngd_shaders::{Binding, BindingKind, Consts, ModelSource, link};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -59,8 +59,8 @@ struct Kernel {
 #[derive(Debug)]
 pub struct Kernels {
     gpu: Gpu,
-    consts: Vec<(&'static str, Value)>,
-    problem: Problem,
+    consts: Consts,
+    model: ModelSource,
     compiled: HashMap<String, Arc<Kernel>>,
     groups: HashMap<String, Arc<wgpu::BindGroup>>,
 }
@@ -71,7 +71,7 @@ impl Kernels {
         Kernels {
             gpu: gpu.clone(),
             consts: shared_consts(problem, plan, shape),
-            problem: problem.clone_without_design(),
+            model: ModelSource::Builtin(problem.likelihood),
             compiled: HashMap::new(),
             groups: HashMap::new(),
         }
@@ -120,7 +120,7 @@ impl Kernels {
         let mut entries = Vec::new();
         for (b, name) in kernel.bindings.iter().zip(names) {
             let size = match b.kind {
-                Kind::Uniform => wgpu::BufferSize::new(SLICE as u64),
+                BindingKind::Uniform => wgpu::BufferSize::new(SLICE as u64),
                 _ => None,
             };
             entries.push(wgpu::BindGroupEntry {
@@ -145,10 +145,13 @@ impl Kernels {
     }
 
     fn compile(&self, spec: &Spec) -> Result<Kernel, EngineError> {
-        let mut consts = self.consts.clone();
-        consts.extend_from_slice(&spec.consts);
-        let linked: Linked = link(spec.root, &consts, &self.problem)?;
-        let bindings = linked.bindings(spec.entry)?;
+        let consts = spec.consts.iter().fold(self.consts.clone(), |c, &(name, v)| match v {
+            Value::U(v) => c.u32(name, v),
+            Value::F(v) => c.f32(name, v),
+        });
+        let told = |e: sngd_shaders::LinkError| EngineError::Device(e.to_string());
+        let linked = link(spec.root, &consts, Some(&self.model)).map_err(told)?;
+        let bindings = linked.bindings(spec.entry).map_err(told)?;
         let device = &self.gpu.device;
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let entries: Vec<wgpu::BindGroupLayoutEntry> = bindings
@@ -158,11 +161,12 @@ impl Kernels {
                 visibility: wgpu::ShaderStages::COMPUTE,
                 ty: wgpu::BindingType::Buffer {
                     ty: match b.kind {
-                        Kind::Uniform => wgpu::BufferBindingType::Uniform,
-                        Kind::Read => wgpu::BufferBindingType::Storage { read_only: true },
-                        Kind::Write => wgpu::BufferBindingType::Storage { read_only: false },
+                        BindingKind::Uniform => wgpu::BufferBindingType::Uniform,
+                        BindingKind::Storage { read_only } => {
+                            wgpu::BufferBindingType::Storage { read_only }
+                        }
                     },
-                    has_dynamic_offset: b.kind == Kind::Uniform,
+                    has_dynamic_offset: b.kind == BindingKind::Uniform,
                     min_binding_size: None,
                 },
                 count: None,
@@ -219,42 +223,32 @@ impl Kernels {
 }
 
 /// Constants of every kernel of a run.
-fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Vec<(&'static str, Value)> {
-    let u = |v: usize| Value::U(v as u32);
-    let f = |v: f64| Value::F(v as f32);
+fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Consts {
     let t = &problem.transform;
-    let stream = |s: Stream| Value::U(s as u32);
     let [seed0, seed1] = key(plan.seed);
-    vec![
-        ("N", u(s.n)),
-        ("D", u(s.d)),
-        ("K", u(s.k)),
-        ("H", u(s.h)),
-        ("HH", u(s.hh)),
-        ("P", u(s.p)),
-        ("C", u(s.c)),
-        ("BATCH", u(s.batch)),
-        ("SEED0", Value::U(seed0)),
-        ("SEED1", Value::U(seed1)),
-        ("STREAM_BATCH", stream(Stream::Batch)),
-        ("STREAM_LABEL", stream(Stream::Label)),
-        ("STREAM_FISHER_ROWS", stream(Stream::FisherRows)),
-        ("STREAM_ACCEPT", stream(Stream::Accept)),
-        (
-            "STORAGE",
-            Value::U(match plan.storage {
-                Storage::F32 => 0,
-                Storage::F16 => 1,
-                Storage::Bf16 => 2,
-            }),
-        ),
-        ("PIVOT", t.pivot.map_or(Value::U(u32::MAX), u)),
-        ("PIVOT_VALUE", f(t.pivot_value)),
-        ("Y_MEAN", f(t.y_mean)),
-        ("Y_SCALE", f(t.y_scale)),
-        ("LOG_Y_SCALE", f(t.y_scale.ln())),
-        ("JACOBIAN", f(if plan.jacobian { 1.0 } else { 0.0 })),
-        ("LARGEST", f(DIVERGED)),
-        ("JITTER_FIRST", f(JITTER_FIRST)),
-    ]
+    let storage = match plan.storage {
+        Storage::F32 => 0,
+        Storage::F16 => 1,
+        Storage::Bf16 => 2,
+    };
+    Consts::new()
+        .u32("N", s.n as u32)
+        .u32("D", s.d as u32)
+        .u32("K", s.k as u32)
+        .u32("H", s.h as u32)
+        .u32("HH", s.hh as u32)
+        .u32("P", s.p as u32)
+        .u32("C", s.c as u32)
+        .u32("BATCH", s.batch as u32)
+        .u32("SEED0", seed0)
+        .u32("SEED1", seed1)
+        .u32("STORAGE", storage)
+        .u32("PIVOT", t.pivot.map_or(u32::MAX, |p| p as u32))
+        .f32("PIVOT_VALUE", t.pivot_value as f32)
+        .f32("Y_MEAN", t.y_mean as f32)
+        .f32("Y_SCALE", t.y_scale as f32)
+        .f32("LOG_Y_SCALE", t.y_scale.ln() as f32)
+        .f32("JACOBIAN", if plan.jacobian { 1.0 } else { 0.0 })
+        .f32("LARGEST", DIVERGED as f32)
+        .f32("JITTER_FIRST", JITTER_FIRST as f32)
 }

@@ -7,7 +7,6 @@ mod buffers;
 mod device;
 mod engine;
 mod kernel;
-mod link;
 mod recipe;
 mod run;
 mod shape;

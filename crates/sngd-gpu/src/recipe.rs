@@ -1,6 +1,6 @@
 //! The dispatches of one step, in order, from the plan: one list, three kinds of step.
 
-use crate::shape::{RowSet, Shape, constant_step, contracted, residual, second_rows};
+use crate::shape::{RowSet, Shape, constant_step, residual, ridged, second_rows};
 use crate::spec::{Spec, When, spec};
 use sngd_core::config::{FisherKind, Noise, NoiseRows};
 use sngd_core::philox::Stream;
@@ -85,7 +85,7 @@ impl Recipe<'_> {
             .b("eta", n.eta)
             .b("scores", n.scores)
             .b("weight", n.weight)
-            .b("log_lik", n.lik)
+            .b("lik_sums", n.lik)
             .at(when);
         self.push(s);
     }
@@ -109,20 +109,45 @@ impl Recipe<'_> {
         self.push(one);
     }
 
+    /// N·F + Λ + damping over a pass into `matrix` and its L⁻¹ into `linv`; where the target's volume is another matrix,
+    /// that and its L⁻¹ into `volume`.
+    fn metric(
+        &mut self,
+        set: &RowSet,
+        (matrix, linv): (&'static str, &'static str),
+        volume: (&'static str, &'static str),
+        when: When,
+    ) {
+        let s = self.shape;
+        let from_score = self.plan.fisher == FisherKind::Empirical;
+        let splits = s.fisher_splits;
+        let own = matrix == "fisher";
+        if !self.plan.split_volume() {
+            self.fisher(set, matrix, (Some("added"), from_score, splits), when);
+            self.factor((matrix, linv), true, if own { 3 } else { 0 }, when);
+            return;
+        }
+        self.fisher(set, volume.0, (Some("added_bare"), from_score, splits), when);
+        self.factor(volume, true, if own { 2 } else { 0 }, when);
+        self.reduce(volume.0, matrix, (1, s.c * s.p * s.p), Some(("ridge", 1.0)), when);
+        self.factor((matrix, linv), true, usize::from(own), when);
+    }
+
     /// Σ JᵀWJ over a pass into `to`: with Λ as a metric, or bare.
     fn fisher(
         &mut self,
         set: &RowSet,
         to: &'static str,
-        (metric, from_score, splits): (bool, bool, usize),
+        (added, from_score, splits): (Option<&'static str>, bool, usize),
         when: When,
     ) {
         let s = self.shape;
         let n = names(set);
         let share = self.plan.n as f64 / set.rows as f64;
-        let lambda = usize::from(metric);
+        let lambda = usize::from(added.is_some());
         let split = splits > 1;
-        let tiles = spec("stage/fisher.wgsl", "fisher_tiles", [s.tiles.len(), s.c, splits])
+        let root = if s.software { "stage/fisher_direct.wgsl" } else { "stage/fisher.wgsl" };
+        let tiles = spec(root, "fisher_tiles", [s.tiles.len(), s.c, splits])
             .u("R", set.rows)
             .u("TILE_M", s.tile_m)
             .u("SPLITS", splits)
@@ -131,11 +156,13 @@ impl Recipe<'_> {
             .f("SHARE", share)
             .b("row_index", n.index)
             .b("weight", if from_score { n.scores } else { n.weight })
+            .b("added", added.unwrap_or("added"))
             .b("matrix", if split { "parts" } else { to })
             .at(when);
         self.push(tiles);
         if split {
-            self.reduce("parts", to, (splits, s.c * s.p * s.p), metric.then_some(share), when);
+            let lambda = added.map(|a| (a, share));
+            self.reduce("parts", to, (splits, s.c * s.p * s.p), lambda, when);
         }
     }
 
@@ -144,7 +171,7 @@ impl Recipe<'_> {
         from: &'static str,
         to: &'static str,
         (splits, length): (usize, usize),
-        lambda: Option<f64>,
+        lambda: Option<(&'static str, f64)>,
         when: When,
     ) {
         let groups = length.div_ceil(64);
@@ -154,7 +181,8 @@ impl Recipe<'_> {
             .u("LENGTH", length)
             .u("REDUCE_ROW", row)
             .u("WITH_LAMBDA", usize::from(lambda.is_some()))
-            .f("SHARE", lambda.unwrap_or(1.0))
+            .f("SHARE", lambda.map_or(1.0, |(_, share)| share))
+            .b("added", lambda.map_or("added", |(a, _)| a))
             .b("parts", from)
             .b("total", to)
             .at(when);
@@ -162,12 +190,16 @@ impl Recipe<'_> {
     }
 
     /// L⁻¹ of a metric, with jitter; or L of a residual, without.
-    fn factor(&mut self, matrix: &'static str, result: &'static str, invert: bool, when: When) {
+    fn factor(
+        &mut self,
+        (matrix, result): (&'static str, &'static str),
+        invert: bool,
+        tell: usize,
+        when: When,
+    ) {
         let s = self.shape;
         let invert_u = usize::from(invert);
         let retries = if invert { JITTER_RETRIES as usize } else { 0 };
-        // Only the metric's own factor leaves its jitter in the statistics.
-        let tell = usize::from(matrix == "fisher");
         if !s.panelled() {
             let width = s.p.div_ceil(32) * 32;
             let one = spec("stage/cholesky.wgsl", "cholesky", [s.c, 1, 1])
@@ -273,28 +305,29 @@ impl Recipe<'_> {
     }
 
     /// Leverages into coefficients into Σ Jᵀc.
-    fn contraction(&mut self, divergence: f64, half_kappa: f64, lever_splits: usize) {
+    fn contraction(&mut self, (half_kappa, divergence): (f64, f64), splits: usize, adds: usize) {
         let s = self.shape;
         let set = s.metric();
         let n = names(&set);
         let one = spec("stage/contraction.wgsl", "contraction", [set.rows.div_ceil(64), s.c, 1])
             .u("R", set.rows)
             .u("EMPIRICAL", self.empirical())
-            .u("LEVER_SPLITS", lever_splits)
+            .u("LEVER_SPLITS", splits)
+            .u("ADDS", adds)
             .f("HALF_KAPPA", half_kappa)
             .f("DIVERGENCE", divergence)
             .b("eta", n.eta)
             .b("row_index", n.index);
         self.push(one);
-        self.gradient(&set, "coefficient", "drift", When::Always);
     }
 
-    fn leverage(&mut self) {
+    fn leverage(&mut self, linv: &'static str) {
         let s = self.shape;
         let set = s.metric();
         let groups = set.rows.div_ceil(8 * s.lever_r);
+        let root = if s.software { "stage/leverage_direct.wgsl" } else { "stage/leverage.wgsl" };
         let one = spec(
-            "stage/leverage.wgsl",
+            root,
             "leverage",
             [groups, s.c, s.hh * s.lever_splits],
         )
@@ -303,7 +336,7 @@ impl Recipe<'_> {
         .u("LEVER_A", s.tile_m)
         .u("LEVER_SPLITS", s.lever_splits)
         .b("row_index", names(&set).index)
-        .b("matrix", if s.h == 1 { "linv" } else { "inverse" });
+        .b("matrix", if s.h == 1 { linv } else { "inverse" });
         self.push(one);
     }
 
@@ -315,35 +348,9 @@ impl Recipe<'_> {
         }
         self.rows(&s.batch_rows, "omega", When::Always);
         self.gradient(&s.batch_rows, "batch_scores", "batch_sum", When::Always);
-        let empirical = plan.fisher == FisherKind::Empirical;
-        self.fisher(&set, "fisher", (true, empirical, s.fisher_splits), When::Fresh);
-        self.factor("fisher", "linv", true, When::Fresh);
+        self.metric(&set, ("fisher", "linv"), ("volume", "linv_volume"), When::Fresh);
         self.cost("gradient", "cost", When::Always);
-        let mut corrected = 1;
-        match plan.correction {
-            CorrectionPlan::ClosedForm => {
-                if s.h > 1 {
-                    let tiles = s.p.div_ceil(8 * s.tile_m);
-                    let one = spec("stage/inverse.wgsl", "inverse_tiles", [tiles, tiles, s.c])
-                        .u("TILE_M", s.tile_m);
-                    self.push(one);
-                }
-                self.leverage();
-                self.contraction(1.0, 0.5 * plan.kappa, s.lever_splits);
-            }
-            CorrectionPlan::Probe(q) => {
-                let q = q as usize;
-                self.normals(Stream::Probe, "probe_z", (q, s.p));
-                self.product("upper", "linv", ("probe_z", "probes"), q);
-                let one = spec("stage/probe.wgsl", "probe", [set.rows.div_ceil(64), s.c, 1])
-                    .u("R", set.rows)
-                    .u("VECTORS", q)
-                    .b("row_index", names(&set).index);
-                self.push(one);
-                self.contraction(1.0, 0.5 * plan.kappa, 1);
-            }
-            _ => corrected = 0,
-        }
+        let corrected = usize::from(self.corrections());
         if plan.noise != Noise::None {
             self.normals(Stream::Noise, "z", (1, s.p));
         }
@@ -351,9 +358,53 @@ impl Recipe<'_> {
         self.whiten(corrected, "gradient", "linv");
         self.product("upper", "linv", ("white", "delta"), 1);
         if plan.correction == CorrectionPlan::FiniteDifference {
-            self.finite_difference(empirical);
+            self.finite_difference();
         }
         self.update();
+    }
+
+    /// (r/N)·v into `drift`; false where nothing comes from contractions. Γ is the metric's own; the volume's gradient
+    /// belongs to the target, which damping does not touch.
+    fn corrections(&mut self) -> bool {
+        let (plan, s) = (self.plan, self.shape);
+        let set = s.metric();
+        let half_kappa = 0.5 * plan.kappa;
+        let terms = if plan.split_volume() {
+            vec![("linv", (0.0, 1.0)), ("linv_volume", (half_kappa, 0.0))]
+        } else {
+            vec![("linv", (half_kappa, 1.0))]
+        };
+        match plan.correction {
+            CorrectionPlan::ClosedForm => {
+                for (i, (linv, how)) in terms.into_iter().enumerate() {
+                    if s.h > 1 {
+                        let tiles = s.p.div_ceil(8 * s.tile_m);
+                        let one = spec("stage/inverse.wgsl", "inverse_tiles", [tiles, tiles, s.c])
+                            .u("TILE_M", s.tile_m)
+                            .b("linv", linv);
+                        self.push(one);
+                    }
+                    self.leverage(linv);
+                    self.contraction(how, s.lever_splits, i);
+                }
+            }
+            CorrectionPlan::Probe(q) => {
+                let q = q as usize;
+                self.normals(Stream::Probe, "probe_z", (q, s.p));
+                for (i, (linv, how)) in terms.into_iter().enumerate() {
+                    self.product("upper", linv, ("probe_z", "probes"), q);
+                    let one = spec("stage/probe.wgsl", "probe", [set.rows.div_ceil(64), s.c, 1])
+                        .u("R", set.rows)
+                        .u("VECTORS", q)
+                        .b("row_index", names(&set).index);
+                    self.push(one);
+                    self.contraction(how, 1, i);
+                }
+            }
+            _ => return false,
+        }
+        self.gradient(&set, "coefficient", "drift", When::Always);
+        true
     }
 
     fn whiten(&mut self, corrected: usize, gradient: &'static str, linv: &'static str) {
@@ -363,6 +414,7 @@ impl Recipe<'_> {
             .u("CORRECTED", corrected)
             .u("GRAD_SPLITS", set.grad_splits)
             .u("NOISE", noise_code(self.plan.noise))
+            .u("RIDGED", usize::from(ridged(self.plan) && !self.plan.metropolis))
             .f("SHARE", self.plan.n as f64 / set.rows as f64)
             .b("linv", linv)
             .b("gradient", gradient);
@@ -396,44 +448,55 @@ impl Recipe<'_> {
                 "second_sum"
             };
             self.reduce(parts, "second_mean", (rows.grad_splits, s.c * s.p), None, when);
-            self.fisher(&rows, "second", (false, true, s.second_splits), when);
+            self.fisher(&rows, "second", (None, true, s.second_splits), when);
             let one = spec("stage/residual.wgsl", "residual", [s.p.div_ceil(64), s.p, s.c])
                 .u("R", rows.rows)
                 .b("matrix", "fisher")
                 .b("first", "second_mean")
                 .at(stale);
             self.push(one);
-            self.factor("q", "q_factor", false, stale);
+            self.factor(("q", "q_factor"), false, 0, stale);
             self.product("lower", "q_factor", ("z", "extra"), 1);
         }
-        if plan.noise == Noise::Nominal {
+        if plan.noise == Noise::Nominal || ridged(plan) {
             self.normals(Stream::PriorNoise, "prior_z", (1, 2 * s.p));
             let one = spec("stage/prior_noise.wgsl", "prior_noise", over_p(s))
-                .f("RIDGE", plan.n as f64 * plan.damping)
+                .u("NOISE", noise_code(plan.noise))
                 .b("z", "prior_z")
                 .b("share", "extra");
             self.push(one);
         }
     }
 
-    fn finite_difference(&mut self, empirical: bool) {
+    fn finite_difference(&mut self) {
         let (plan, s) = (self.plan, self.shape);
         let set = s.metric();
         self.normals(Stream::Probe, "rfd_z", (1, s.p));
         self.product("upper", "linv", ("rfd_z", "rfd_u"), 1);
         self.product("symmetric", "fisher", ("rfd_u", "rfd_lz"), 1);
-        for (sign, linv, out) in [(1.0, "linv_up", "rfd_up"), (-1.0, "linv_down", "rfd_down")] {
+        let sides = [
+            (1.0, "linv_up", "volume_up", "rfd_up"),
+            (-1.0, "linv_down", "volume_down", "rfd_down"),
+        ];
+        for (sign, linv, volume, out) in sides {
             let one = spec("stage/finite_difference.wgsl", "move_along", over_p(s))
                 .f("DELTA", sign * RFD_STEP)
                 .b("u", "rfd_u");
             self.push(one);
             self.rows(&set, "moved", When::Always);
-            self.fisher(&set, "fisher_moved", (true, empirical, s.fisher_splits), When::Always);
-            self.factor("fisher_moved", linv, true, When::Always);
+            self.metric(
+                &set,
+                ("fisher_moved", linv),
+                ("volume_moved", volume),
+                When::Always,
+            );
             self.product("lower", linv, ("rfd_lz", "rfd_white"), 1);
             self.product("upper", linv, ("rfd_white", out), 1);
         }
+        let split = plan.split_volume();
         let one = spec("stage/slope.wgsl", "slope", [s.c, 1, 1])
+            .b("linv_up", if split { "volume_up" } else { "linv_up" })
+            .b("linv_down", if split { "volume_down" } else { "linv_down" })
             .f("DELTA", RFD_STEP)
             .f("HALF_KAPPA", 0.5 * plan.kappa)
             .b("up", "rfd_up")
@@ -486,9 +549,11 @@ impl Recipe<'_> {
                 [set.rows.div_ceil(64), s.c, 1],
             )
             .u("R", set.rows)
+            .f("RIDGE", plan.n as f64 * plan.damping)
             .b("row_index", names(&set).index);
             self.push(one);
-            self.contraction(0.0, 1.0, 1);
+            self.contraction((1.0, 0.0), 1, 0);
+            self.gradient(&set, "coefficient", "drift", When::Always);
         }
         if plan.noise != Noise::None {
             self.normals(Stream::Noise, "z", (1, s.p));
@@ -509,13 +574,15 @@ impl Recipe<'_> {
 
     /// Cost, gradient and L⁻¹ at the proposal.
     fn evaluate(&mut self, when: When) {
-        let s = self.shape;
-        let set = s.batch_rows;
-        let empirical = self.plan.fisher == FisherKind::Empirical;
+        let set = self.shape.batch_rows;
         self.rows(&set, "proposal", when);
         self.gradient(&set, "batch_scores", "batch_sum", when);
-        self.fisher(&set, "fisher", (true, empirical, s.fisher_splits), when);
-        self.factor("fisher", "linv_next", true, when);
+        self.metric(
+            &set,
+            ("fisher", "linv_next"),
+            ("volume", "linv_volume_next"),
+            when,
+        );
         self.cost("gradient_next", "cost_next", when);
         // The cost is that of the proposal.
         if let Some(last) = self.out.last_mut() {
@@ -523,18 +590,29 @@ impl Recipe<'_> {
         }
     }
 
+    /// Where accepted, all of the proposal becomes the current point's.
+    fn adopt(&mut self, when: When) {
+        let grid = [self.shape.p, self.shape.c, 1];
+        self.push(spec("stage/adopt.wgsl", "adopt", grid).at(when));
+        if self.plan.split_volume() {
+            let volume = spec("stage/adopt.wgsl", "adopt", grid)
+                .b("linv", "linv_volume")
+                .b("linv_next", "linv_volume_next")
+                .at(when);
+            self.push(volume);
+        }
+    }
+
     fn mala(&mut self) {
         let s = self.shape;
+        let half_kappa = 0.5 * self.plan.kappa;
         let propose = || spec("stage/propose.wgsl", "propose", over_p(s));
-        let adopt = || spec("stage/adopt.wgsl", "adopt", [s.p, s.c, 1]);
-        let accept = |entry| {
-            spec("stage/accept.wgsl", entry, [s.c, 1, 1]).f("HALF_KAPPA", 0.5 * self.plan.kappa)
-        };
-        let (begin, test) = (accept("begin"), accept("accept"));
+        let accept =
+            |entry| spec("stage/accept.wgsl", entry, [s.c, 1, 1]).f("HALF_KAPPA", half_kappa);
         self.push(propose().at(When::Once));
         self.evaluate(When::Once);
-        self.push(begin.at(When::Once));
-        self.push(adopt().at(When::Once));
+        self.push(accept("begin").at(When::Once));
+        self.adopt(When::Once);
 
         self.normals(Stream::Noise, "z", (1, s.p));
         self.whiten(0, "gradient", "linv");
@@ -545,9 +623,14 @@ impl Recipe<'_> {
         self.product("upper", "linv_next", ("natural_white", "natural"), 1);
         self.push(spec("stage/backward.wgsl", "backward", over_p(s)));
         self.product("symmetric", "fisher", ("back", "product"), 1);
-        self.push(spec("stage/accept_terms.wgsl", "accept_terms", [s.c, 1, 1]));
-        self.push(test);
-        self.push(adopt());
+        let split = self.plan.split_volume();
+        let terms = spec("stage/accept_terms.wgsl", "accept_terms", [s.c, 1, 1])
+            .f("HALF_KAPPA", half_kappa)
+            .b("volume", if split { "linv_volume" } else { "linv" })
+            .b("volume_next", if split { "linv_volume_next" } else { "linv_next" });
+        self.push(terms);
+        self.push(accept("accept"));
+        self.adopt(When::Always);
     }
 }
 

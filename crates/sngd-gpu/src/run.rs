@@ -30,8 +30,6 @@ pub struct Now {
     pub keep: u32,
     /// Kept draw of the block.
     pub slot: u32,
-    /// Unused.
-    pub pad: u32,
     /// ε.
     pub epsilon: f32,
     /// εT.
@@ -48,6 +46,8 @@ pub struct Now {
     pub inverse_temperature: f32,
     /// Whether it is the engine's first step.
     pub first: u32,
+    /// Variance of the noise that damping adds.
+    pub ridge: f32,
 }
 
 /// What the engine asks of its loop.
@@ -226,12 +226,18 @@ impl Loop {
         let e = plan.step_size.at(t);
         let temperature = plan.temperature;
         let spread = if residual(plan) { e * e * covariance_share(plan, &self.shape) } else { 0.0 };
+        let law = plan.rho() * e * e * plan.n as f64 / plan.batch as f64;
+        let mut ridge = plan.ridge_variance(e);
+        if plan.noise == Noise::Nominal {
+            ridge += law * plan.n as f64 * plan.damping;
+        }
         let now = Now {
             step: t,
             epsilon: e as f32,
             heat: (e * temperature) as f32,
             budget: (plan.budget(e) * temperature) as f32,
-            law: (plan.rho() * e * e * plan.n as f64 / plan.batch as f64) as f32,
+            law: law as f32,
+            ridge: ridge as f32,
             spread: spread as f32,
             temperature: if plan.noise == Noise::None {
                 plan.law_temperature()
@@ -453,10 +459,10 @@ impl Loop {
                 }
             }
             self.gpu.wait(None)?;
-            let start = Instant::now();
+            let start = cpu();
             self.gpu.queue.submit([encoder.finish()]);
             self.gpu.wait(None)?;
-            let ms = 1e3 * start.elapsed().as_secs_f64() / repeats as f64;
+            let ms = 1e3 * (cpu() - start) / repeats as f64;
             let name = self.passes[i].name;
             match out.iter_mut().find(|(n, _)| n == name) {
                 Some((_, t)) => *t += ms,
@@ -485,3 +491,9 @@ impl Loop {
     }
 }
 
+
+fn cpu() -> f64 {
+    let s = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let f: Vec<&str> = s.rsplit(") ").next().unwrap_or("").split(' ').collect();
+    (f[11].parse::<f64>().unwrap_or(0.0) + f[12].parse::<f64>().unwrap_or(0.0)) / 100.0
+}

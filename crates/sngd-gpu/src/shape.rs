@@ -7,7 +7,7 @@ use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
 /// Statistics of a kept draw on the device.
 pub const STATS: usize = sngd_core::engine::STATS.len();
 /// Status words a chain (`stage/status.wgsl`).
-pub const STATUS: usize = 8;
+pub const STATUS: usize = 12;
 /// Largest P whose packed triangle fits 16 KiB of shared memory; above it the factorisation goes by panels.
 pub const SHARED_TRIANGLE: usize = 88;
 /// Columns of a panel.
@@ -35,6 +35,8 @@ pub struct RowSet {
 /// All derived sizes and choices.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
+    /// Whether a CPU plays the device: few workgroups fill it, and shared memory costs more than it saves.
+    pub software: bool,
     /// C.
     pub c: usize,
     /// N.
@@ -83,7 +85,8 @@ pub struct Shape {
 
 impl Shape {
     /// The shape of a plan.
-    pub fn new(plan: &Plan) -> Shape {
+    pub fn new(plan: &Plan, software: bool) -> Shape {
+        let enough = if software { 8 } else { ENOUGH_GROUPS };
         let (c, d, k, h, p) = (plan.chains, plan.d, plan.k, plan.h, plan.p);
         let coincide = plan.metric_rows == MetricRows::Batch
             || (plan.full_batch && plan.metric_rows == MetricRows::Full);
@@ -91,7 +94,7 @@ impl Shape {
         let (grad_d, grad_m, grad_k) = gradient_tile(d, k);
         let blocks = d.div_ceil(grad_d * grad_m) * k.div_ceil(grad_k) + (h - k);
         let splits = |rows: usize| {
-            ENOUGH_GROUPS
+            enough
                 .div_ceil(blocks * c)
                 .min(rows.div_ceil(64))
                 .clamp(1, 64)
@@ -121,7 +124,7 @@ impl Shape {
         let tiles = fisher_tiles(d, k, h, tile_m);
         let fisher = |rows: usize| {
             let room = ((96 << 20) / (4 * c * p * p)).max(1);
-            ENOUGH_GROUPS
+            enough
                 .div_ceil(tiles.len() * c)
                 .min(rows.div_ceil(128))
                 .min(room)
@@ -137,6 +140,7 @@ impl Shape {
         let lever_groups = metric_count.div_ceil(8 * lever_r) * c * pairs;
         let draw_bytes = 4 * c * (p + STATS);
         Shape {
+            software,
             c,
             n: plan.n,
             d,
@@ -156,7 +160,7 @@ impl Shape {
             second_splits: fisher(second_rows),
             tiles,
             lever_r,
-            lever_splits: ENOUGH_GROUPS
+            lever_splits: enough
                 .div_ceil(lever_groups)
                 .min(d.div_ceil(8 * tile_m))
                 .clamp(1, 8),
@@ -266,6 +270,11 @@ pub fn second_rows(plan: &Plan, shape: &Shape) -> RowSet {
 /// What the residual policy needs to know of the step size: whether Q can be kept between refreshes.
 pub fn constant_step(plan: &Plan) -> bool {
     matches!(plan.step_size, StepSize::Constant(_))
+}
+
+/// Whether damping adds independent noise of its own.
+pub fn ridged(plan: &Plan) -> bool {
+    plan.noise != Noise::None && plan.ridge_variance(plan.step_size.initial()) > 0.0
 }
 
 /// Whether the residual policy is at work.

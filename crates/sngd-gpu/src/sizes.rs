@@ -1,6 +1,6 @@
 //! Bytes of every device buffer, by name: the one place that allocation and `sngd check` share.
 
-use crate::shape::{PANEL, STATS, STATUS, Shape, contracted, residual};
+use crate::shape::{PANEL, STATS, STATUS, Shape, contracted, residual, ridged};
 use sngd_core::config::Noise;
 use sngd_core::engine::EngineError;
 use sngd_core::plan::{CorrectionPlan, Plan};
@@ -78,6 +78,13 @@ impl Sizes {
             words("fisher", square);
             words("linv", square);
             words("scale", c * p);
+            let split = plan.split_volume();
+            if split {
+                words("added_bare", p * p);
+                words("ridge", p * p);
+                words("volume", square);
+                words("linv_volume", square);
+            }
             let res = residual(plan);
             let splits = if res {
                 shape.fisher_splits.max(shape.second_splits)
@@ -103,7 +110,7 @@ impl Sizes {
                 words("q", square);
                 words("q_factor", square);
             }
-            if plan.noise == Noise::Nominal {
+            if plan.noise == Noise::Nominal || ridged(plan) {
                 words("prior_z", 2 * c * p);
             }
             if plan.correction == CorrectionPlan::FiniteDifference {
@@ -114,12 +121,20 @@ impl Sizes {
                 words("fisher_moved", square);
                 words("linv_up", square);
                 words("linv_down", square);
+                if split {
+                    words("volume_moved", square);
+                    words("volume_up", square);
+                    words("volume_down", square);
+                }
             }
             if plan.metropolis {
                 for name in ["proposal", "gradient_next", "natural", "natural_white", "back", "product"] {
                     words(name, c * p);
                 }
                 words("linv_next", square);
+                if split {
+                    words("linv_volume_next", square);
+                }
                 words("cost_next", 4 * c);
                 words("terms", 4 * c);
                 words("accepted", c);
@@ -149,7 +164,7 @@ pub fn check_fit(
     (binding, buffer, groups): (u64, u64, u32),
 ) -> Result<(), EngineError> {
     let fits = |plan: &Plan| {
-        let shape = Shape::new(plan);
+        let shape = Shape::new(plan, shape.software);
         plan.chains <= groups as usize
             && shape.p <= groups as usize
             && Sizes::new(plan, &shape).too_large(binding, buffer).is_none()
@@ -201,7 +216,7 @@ pub fn check_fit(
 /// Named buffer sizes in bytes of a plan, the staging ring last.
 pub fn memory(plan: &Plan, problem: &Problem) -> Vec<(String, u64)> {
     debug_assert_eq!(plan.p, problem.parameters());
-    let sizes = Sizes::new(plan, &Shape::new(plan));
+    let sizes = Sizes::new(plan, &Shape::new(plan, false));
     let mut out: Vec<(String, u64)> =
         sizes.buffers.iter().map(|(n, b)| (n.to_string(), *b)).collect();
     out.push(("staging".into(), 3 * sizes.staging));

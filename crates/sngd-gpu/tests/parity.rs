@@ -23,6 +23,13 @@ fn compare(gpu: &Gpu, problem: &Problem, plan: &Plan, init: &[f64], steps: u32) 
     let mut ours = GpuEngine::new(gpu.clone(), problem, plan, init).unwrap();
     let mut oracle = CpuEngine::<f64>::new(problem, plan, init, Some(1)).unwrap();
     let (a, b) = (run(&mut ours, steps), run(&mut oracle, steps));
+    if std::env::var_os("F32").is_some() {
+        let mut f = CpuEngine::<f32>::new(problem, plan, init, Some(1)).unwrap();
+        let f = run(&mut f, steps);
+        let p = plan.p;
+        let sd = |x: &RawBlock| x.omega.iter().zip(&b.omega).map(|(u, v)| (u - v).powi(2)).sum::<f64>().sqrt() / b.omega.iter().map(|v| v * v).sum::<f64>().sqrt();
+        println!("   P {p} relative: device {:.1e}, CPU f32 {:.1e}; lp {:?}", sd(&a), sd(&f), &b.stats.iter().step_by(9).collect::<Vec<_>>()[..3]);
+    }
     assert_eq!(a.faults, b.faults);
     assert_eq!(a.fallbacks, b.fallbacks);
     let p = plan.p;
@@ -73,11 +80,14 @@ fn sngd_full_noise_closed_form() {
     }
 }
 
-const BASE: &str = r#""step_size": 0.3, "batch_size": 96"#;
-
 fn cases(likelihood: (&str, &str), samplers: &[(&str, &str)], shape: (usize, usize, usize), steps: u32, tolerance: f64) {
     for (what, sampler) in samplers {
-        let sampler = format!("{BASE}, {sampler}");
+        let mut sampler = (*sampler).to_string();
+        for (key, default) in [("step_size", "0.3"), ("batch_size", "96")] {
+            if !sampler.contains(key) {
+                sampler = format!(r#"{sampler}, "{key}": {default}"#);
+            }
+        }
         check(
             &format!("{} {} {what}, (N, D, C) = {shape:?}", likelihood.0, likelihood.1),
             (likelihood.0, likelihood.1, &sampler),
@@ -171,5 +181,139 @@ fn mala() {
             20,
             1e-3,
         );
+    }
+}
+
+#[test]
+fn damping_and_its_volume() {
+    cases(
+        ("bernoulli", ""),
+        &[
+            ("full, damped", r#""noise": "full", "damping": 0.02"#),
+            ("full, damped, jeffreys", r#""noise": "full", "damping": 0.02, "target": "jeffreys""#),
+            ("probe, damped, jeffreys", r#""noise": "full", "damping": 0.02, "target": "jeffreys", "correction": "probe""#),
+            ("residual, damped", r#""noise": "residual", "damping": 0.02"#),
+            ("residual that falls back, damped", r#""noise": "residual", "damping": 0.02, "temperature": 0.1, "batch_size": 20"#),
+            ("residual that falls back", r#""noise": "residual", "temperature": 0.1, "batch_size": 20"#),
+            ("diagonal, damped, jeffreys", r#""blocks": "diagonal", "damping": 0.02, "target": "jeffreys""#),
+        ],
+        (400, 5, 3),
+        25,
+        1e-3,
+    );
+    cases(
+        ("bernoulli", ""),
+        &[("differences, damped, jeffreys", r#""noise": "full", "damping": 0.02, "correction": "finite_difference", "target": "jeffreys""#)],
+        (400, 5, 3),
+        25,
+        2e-2,
+    );
+    check(
+        "mala, damped, jeffreys",
+        ("bernoulli", "", r#""method": "mala", "step_size": 0.5, "target": "jeffreys", "damping": 0.02"#),
+        (600, 5, 3),
+        20,
+        1e-3,
+    );
+}
+
+const LIKELIHOODS: [(&str, &str); 9] = [
+    ("gaussian", r#", "scale": 1.5"#),
+    ("gaussian", ""),
+    ("bernoulli", r#", "link": "probit""#),
+    ("bernoulli", r#", "link": "cloglog""#),
+    ("binomial", r#", "link": "logit""#),
+    ("binomial", r#", "link": "cloglog""#),
+    ("poisson", ""),
+    ("softmax", ""),
+    ("softmax", r#", "baseline": "first""#),
+];
+
+#[test]
+fn likelihoods_dense() {
+    for l in LIKELIHOODS {
+        cases(
+            l,
+            &[
+                ("residual", r#""noise": "residual""#),
+                ("full, jeffreys", r#""noise": "full", "target": "jeffreys""#),
+                ("empirical", r#""noise": "full", "fisher": "empirical""#),
+                ("probe", r#""noise": "full", "correction": "probe", "target": "jeffreys""#),
+                ("batch metric", r#""noise": "full", "fisher_rows": "batch", "damping": 0.01"#),
+            ],
+            (400, 4, 3),
+            20,
+            2e-3,
+        );
+    }
+}
+
+#[test]
+fn likelihoods_diagonal_and_mala() {
+    for l in LIKELIHOODS {
+        cases(
+            l,
+            &[
+                ("psgld", r#""method": "psgld", "step_size": 0.1"#),
+                ("fisher diagonal", r#""blocks": "diagonal", "target": "jeffreys""#),
+                ("differences", r#""noise": "full", "correction": "finite_difference""#),
+            ],
+            (400, 4, 3),
+            20,
+            2e-2,
+        );
+        check(
+            &format!("{l:?} mala"),
+            (l.0, l.1, r#""method": "mala", "step_size": 0.5"#),
+            (300, 4, 3),
+            20,
+            2e-3,
+        );
+    }
+}
+
+#[test]
+fn monte_carlo_fisher() {
+    for l in LIKELIHOODS {
+        cases(
+            l,
+            &[("monte carlo", r#""noise": "full", "fisher": "monte_carlo", "fisher_labels": 3, "damping": 0.01"#)],
+            (400, 4, 3),
+            12,
+            5e-3,
+        );
+    }
+}
+
+#[test]
+fn rows_and_schedules() {
+    cases(
+        ("bernoulli", ""),
+        &[
+            ("without replacement", r#""noise": "residual", "batches": "without_replacement""#),
+            ("epochs", r#""noise": "full", "batches": "epochs""#),
+            ("full batch", r#""noise": "full", "batch_size": "full""#),
+            ("sampled metric", r#""noise": "residual", "fisher_rows": 150, "batches": "without_replacement""#),
+            ("refresh 4, residual", r#""noise": "residual", "fisher_refresh": 4"#),
+            ("polynomial", r#""noise": "full", "step_size": {"kind": "polynomial", "initial": 0.4, "offset": 5, "power": 0.5}"#),
+            ("cyclical", r#""noise": "residual", "step_size": {"kind": "cyclical", "initial": 0.3, "cycle": 7}"#),
+            ("cold", r#""noise": "full", "temperature": 0.0"#),
+        ],
+        (400, 5, 3),
+        20,
+        1e-3,
+    );
+}
+
+#[test]
+fn narrow_features() {
+    for storage in ["f16", "bf16"] {
+        let Some(gpu) = gpu() else { return };
+        let mut config = common::config("poisson", "", r#""noise": "full", "step_size": 0.3, "batch_size": 96"#, 3);
+        config.data.storage = serde_json::from_value(storage.into()).unwrap();
+        let (problem, plan, init) = common::setup_config(&config, "poisson", 301, 5);
+        let (worst, _) = compare(&gpu, &problem, &plan, &init, 20);
+        println!("{storage}: {worst:.1e}");
+        assert!(worst < 1e-3, "{storage}: {worst}");
     }
 }

@@ -1,10 +1,11 @@
 //! Which engine runs: a GPU where one answers, the CPU engine otherwise, a software driver only when it is named.
 
+use crate::check;
 use crate::error::Error;
 use crate::prepare::Prepared;
 use crate::start;
 use sngd_core::config::Precision;
-use sngd_core::engine::Engine;
+use sngd_core::engine::{Engine, EngineError};
 use sngd_cpu::CpuEngine;
 use sngd_gpu::{DeviceSelector, Gpu, GpuEngine};
 
@@ -93,6 +94,7 @@ pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
 }
 
 fn cpu(prepared: &Prepared, init: &[f64], why: &str) -> Result<Opened, Error> {
+    check::cpu_fits(prepared).map_err(EngineError::DoesNotFit)?;
     let (problem, plan, run) = (&prepared.problem, &prepared.plan, &prepared.config.run);
     let engine: Box<dyn Engine> = match run.precision {
         Precision::F32 => Box::new(CpuEngine::<f32>::new(problem, plan, init, run.threads)?),

@@ -1,1 +1,55 @@
-//! Bayesian posterior sampling on the GPU with stochastic natural gradients
+//! Bayesian posterior sampling on the GPU with stochastic natural gradients.
+//!
+//! A run goes one way: a [`RunFile`] or a [`Builder`] gives a `Config`; [`prepare`] reads the data and checks everything
+//! into a [`Prepared`]; [`Sampler`] opens an engine and runs it in a thread of its own; blocks of draws go to
+//! [`RunSink`]s or come as a [`BlockStream`]; [`Report`] sums them up.
+//!
+//! ```no_run
+//! use sngd::{RunFile, Sampler, TraceSink};
+//! use std::path::Path;
+//!
+//! let file = RunFile::read(Path::new("pima.toml"), &["sampler.step_size=0.05".into()])?;
+//! let run = Sampler::from_config(file.config.clone(), &file.base)?.open()?;
+//! let mut trace = TraceSink::create(&file.output(), run.prepared(), run.engine(), false)?;
+//! let outcome = run.run(&mut [&mut trace], &Default::default(), &mut |_event| {})?;
+//! # let _ = outcome;
+//! # Ok::<(), sngd::Error>(())
+//! ```
+
+mod builder;
+mod check;
+mod device;
+mod error;
+mod event;
+mod facts;
+mod fault;
+mod prepare;
+mod run;
+mod run_file;
+mod run_schema;
+mod sampler;
+mod schema;
+mod self_test;
+mod sink;
+mod span;
+mod start;
+mod summary;
+
+pub use builder::{Builder, Data, Mala, Model, Ngd, Psgld, Sgld, Sgrld, Sngd};
+pub use check::{Cost, Fit, check};
+pub use device::{AdapterInfo, Device, Opened, adapters, open};
+pub use error::Error;
+pub use event::{Ending, Event, Outcome, Progress};
+pub use facts::Facts;
+pub use fault::{MAX_FALLBACK_SHARE, RunError};
+pub use prepare::{Prepared, THERMOMETER_PARAMETERS, prepare, prepare_table};
+pub use run_file::{RunFile, parse};
+pub use sampler::{BlockStream, Draws, OpenRun, Sampler, Warmup};
+pub use self_test::{SelfTest, TestResult, self_test};
+pub use sink::{Plain, RunSink, Samples, TraceSink};
+pub use sngd_core::config::{Baseline, Config, Family, LinkName, Noise, Precision, Target};
+pub use sngd_core::prior::{Prior, ScalePrior};
+pub use sngd_core::trace::{DrawBlock, Sink};
+pub use sngd_gpu::DeviceSelector;
+pub use start::positions;
+pub use summary::{Measured, Report, Row, Thermometers, summarize, summarize_trace};

@@ -1,4 +1,6 @@
 // MALA's test, one workgroup a chain. `accept` decides and moves ω; `begin` adopts the starting point.
+#import <consts>
+#import "stage/seed.wgsl"
 #import "stage/now.wgsl"
 #import "stage/status.wgsl"
 #import "stage/jitter.wgsl"
@@ -49,10 +51,12 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         let there = cost_next[chain];
         let t = terms[chain];
         let rise = (there.x - there.y) - (here.x - here.y);
-        let log_ratio = (t.y - t.z) / (2.0 * now.budget) + (0.5 + HALF_KAPPA) * t.w - rise * now.inverse_temperature;
-        let valid = status[at + PENDING] == 0u && is_finite(rise) && is_finite(log_ratio);
+        let log_ratio = (t.y - t.z) / (2.0 * now.budget) + t.w - rise * now.inverse_temperature;
+        // A jittered determinant is not the target's: where f32 cannot tell |V|, the density counts as 0.
+        let told = HALF_KAPPA == 0.0 || status[at + VOLUME_LEVEL] == 0u;
+        let valid = told && status[at + PENDING] == 0u && is_finite(rise) && is_finite(log_ratio);
         let rate = select(0.0, exp(min(log_ratio, 0.0)), valid);
-        let u = unit_uniform(philox(vec4<u32>(0u, now.step, chain, STREAM_ACCEPT), SEED).x);
+        let u = uniform01(philox(vec4<u32>(0u, now.step, chain, STREAM_ACCEPT), SEED).x);
         let gone = status[at + FAULT] != 0u;
         moves = select(0u, 1u, valid && !gone && log(u) < log_ratio);
         accepted[chain] = moves;

@@ -1,4 +1,5 @@
 // Where the test passed, all that belongs to ω′ becomes that of ω: a row of L⁻¹ a workgroup.
+#import <consts>
 #import "stage/status.wgsl"
 
 @group(0) @binding(1) var<storage, read> accepted: array<u32>; // accepted[C]

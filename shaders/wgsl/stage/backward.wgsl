@@ -1,4 +1,5 @@
 // MALA's way back: r = ω − ω′ + εM′⁻¹∇C′, from L′⁻ᵀL′⁻¹∇C′.
+#import <consts>
 #import "stage/now.wgsl"
 
 @group(0) @binding(1) var<storage, read> delta: array<f32>; // delta[C,P], ω′ − ω

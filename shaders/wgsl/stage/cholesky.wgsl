@@ -1,4 +1,5 @@
 // Cholesky of a chain's matrix with its retries, P up to 88.
+#import <consts>
 #import "stage/triangle_shared.wgsl"
 #import "stage/left_looking.wgsl"
 

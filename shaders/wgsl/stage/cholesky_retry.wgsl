@@ -1,4 +1,5 @@
 // The retries of chains whose blocked factorisation failed, P above 88: rare, so one workgroup a chain will do.
+#import <consts>
 #import "stage/triangle_global.wgsl"
 #import "stage/left_looking.wgsl"
 
@@ -14,8 +15,8 @@ fn cholesky_retry(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
             let at = group.x * STATUS;
             if INVERT == 0u {
                 status[at + FELL_BACK] = 0u;
-            } else if TELL == 1u {
-                status[at + LEVEL] = 0u;
+            } else {
+                tell_level(at, 0u);
             }
         } else if INVERT == 0u {
             // A residual gets no jitter: the pivot is all there is to tell.

@@ -1,4 +1,5 @@
 // Coefficients of the correction, c = (κ/2)·volume − divergence at each row's leverages; v is then Σ Jᵀc.
+#import <consts>
 #import "stage/derivative.wgsl"
 
 @group(0) @binding(1) var<storage, read> eta: array<f32>; // eta[C,R,H]
@@ -28,6 +29,10 @@ fn contraction(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
     }
     let c = derivative(e, obs[row_index[at]], h);
     for (var a = 0u; a < H; a++) {
-        coefficient[at * H + a] = HALF_KAPPA * c.volume[a] - DIVERGENCE * c.divergence[a];
+        var v = HALF_KAPPA * c.volume[a] - DIVERGENCE * c.divergence[a];
+        if ADDS == 1u {
+            v += coefficient[at * H + a];
+        }
+        coefficient[at * H + a] = v;
     }
 }

@@ -1,5 +1,6 @@
 // The cost and its gradient from a batch's sums: −(N/B)·Σ Jᵀs − ∇ln prior, one workgroup a chain. Priors are densities
 // on the natural scale: θ = Aω + b, gradients come back by Aᵀ (core::transform).
+#import <consts>
 #import "lib/prior.wgsl"
 
 @group(0) @binding(1) var<storage, read> partial_sum: array<f32>; // partial_sum[S,C,P], Σ Jᵀs of the batch
@@ -27,6 +28,11 @@ fn sum_of(lane: u32, v: f32) -> f32 {
     return sums[0];
 }
 
+// Cost and derivative of parameter p's prior.
+fn prior_of(p: u32, theta: f32) -> vec2<f32> {
+    return prior_cost_and_grad(u32(prior[p].x), prior[p].yzw, theta);
+}
+
 fn likelihood_gradient(chain: u32, p: u32) -> f32 {
     var s = 0.0;
     for (var i = 0u; i < GRAD_SPLITS; i++) {
@@ -50,7 +56,7 @@ fn cost_and_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_inv
             let total = sum_of(lane, shift);
             if lane == 0u {
                 let theta = (Y_SCALE * omega[w + at + PIVOT] + Y_MEAN - total) / PIVOT_VALUE;
-                let c = prior_cost(prior[at + PIVOT], theta);
+                let c = prior_of(at + PIVOT, theta);
                 prior_sum += c.x;
                 pivot_share = c.y / PIVOT_VALUE;
                 gradient[w + at + PIVOT] = Y_SCALE * pivot_share + likelihood_gradient(chain, at + PIVOT);
@@ -59,7 +65,7 @@ fn cost_and_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_inv
         }
         for (var d = lane; d < D; d += 64u) {
             if d != PIVOT {
-                let c = prior_cost(prior[at + d], affine[d].y * omega[w + at + d]);
+                let c = prior_of(at + d, affine[d].y * omega[w + at + d]);
                 prior_sum += c.x;
                 var g = c.y;
                 if PIVOT < D {
@@ -72,7 +78,7 @@ fn cost_and_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_inv
     if H > K && lane == 0u {
         let at = K * D;
         let u = omega[w + at] + LOG_Y_SCALE;
-        let c = scale_prior_cost(prior[at], u);
+        let c = prior_of(at, u);
         prior_sum += c.x - JACOBIAN * u;
         gradient[w + at] = c.y - JACOBIAN + likelihood_gradient(chain, at);
     }

@@ -1,6 +1,7 @@
 // Contraction of ∂W/∂η with h, packed. The empirical s sᵀ has no closed derivative, so it is differenced in η.
+#import <consts>
 #import "lib/contract.wgsl"
-#import "lib/model.wgsl"
+#import <model>
 
 fn derivative(e: array<f32, H>, o: vec2<f32>, h: array<f32, HH>) -> Contraction {
     if EMPIRICAL == 0u {

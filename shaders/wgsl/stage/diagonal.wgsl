@@ -1,5 +1,6 @@
 // Σ W_kk x_d² and Σ (∂W_kk/∂η_k) x_d³ over the rows of a pass: the diagonal metric and its own derivative. A parameter a
 // thread column, four thread rows.
+#import <consts>
 #import "stage/features.wgsl"
 
 @group(0) @binding(2) var<storage, read> row_index: array<u32>; // row_index[C,R]

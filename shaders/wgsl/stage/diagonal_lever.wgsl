@@ -1,4 +1,5 @@
-// Leverages of a diagonal metric: h_kk = Σ_d x_d²/M_kd, off-diagonal h zero.
+// Leverages of a diagonal volume: h_kk = Σ_d x_d²/M_kd without the damping, off-diagonal h zero.
+#import <consts>
 #import "stage/features.wgsl"
 
 @group(0) @binding(2) var<storage, read> row_index: array<u32>; // row_index[C,R]
@@ -22,10 +23,10 @@ fn diagonal_lever(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
         if a < K {
             for (var d = 0u; d < D; d++) {
                 let v = feature(row + d);
-                h += v * v / metric[group.y * P + a * D + d].x;
+                h += v * v / (metric[group.y * P + a * D + d].x - RIDGE);
             }
         } else {
-            h = 1.0 / metric[group.y * P + K * D + a - K].x;
+            h = 1.0 / (metric[group.y * P + K * D + a - K].x - RIDGE);
         }
         lever[at * HH + packed + a] = h;
     }

@@ -1,4 +1,5 @@
 // M of a diagonal metric, from the sums over rows; Λ and damping are in `added`.
+#import <consts>
 #import "stage/now.wgsl"
 #import "stage/status.wgsl"
 #import "lib/finite.wgsl"

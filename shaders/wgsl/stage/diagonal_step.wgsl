@@ -1,4 +1,5 @@
 // The step of a diagonal metric, and the squares that the norms need.
+#import <consts>
 #import "stage/now.wgsl"
 
 @group(0) @binding(1) var<storage, read> metric: array<vec4<f32>>; // metric[C,P], (M, ∂ᵢMᵢᵢ, curvature, V)

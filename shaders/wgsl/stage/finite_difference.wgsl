@@ -1,4 +1,5 @@
 // Random finite difference (theory.md): ω ± δu, then the correction from both metrics.
+#import <consts>
 #import "stage/now.wgsl"
 
 @group(0) @binding(1) var<storage, read> omega: array<f32>; // omega[C,P]

@@ -1,4 +1,5 @@
 // Σ Jᵀc over the rows of a pass: GRAD_D columns by 64/GRAD_D rows of threads, GRAD_M columns and GRAD_K outputs a thread.
+#import <consts>
 #import "stage/features.wgsl"
 
 @group(0) @binding(2) var<storage, read> row_index: array<u32>; // row_index[C,R]

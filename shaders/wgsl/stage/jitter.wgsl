@@ -1,4 +1,5 @@
 // Relative jitter of a level: 0, then JITTER_FIRST·10^(level−1).
+#import <consts>
 fn jitter_of(level: u32) -> f32 {
     if level == 0u {
         return 0.0;

@@ -1,4 +1,5 @@
 // A kept draw: the state before the step, then its statistics in the order of core::engine::STATS.
+#import <consts>
 const STATS = 9u;
 const NAN_BITS = 0x7fc00000u;
 

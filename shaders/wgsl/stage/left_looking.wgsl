@@ -1,5 +1,6 @@
 // One workgroup a chain: M scaled to unit diagonal, factored left-looking in columns of eight, and inverted. A row a
 // thread, eight columns in registers. The importing root says where the triangle lives.
+#import <consts>
 #import "stage/now.wgsl"
 #import "stage/status.wgsl"
 #import "stage/jitter.wgsl"
@@ -150,6 +151,16 @@ fn write_factor(chain: u32, lane: u32) {
     }
 }
 
+// TELL: 1 where this is the metric's own factor, 2 the volume's, 3 both.
+fn tell_level(at: u32, level: u32) {
+    if (TELL & 1u) != 0u {
+        status[at + LEVEL] = level;
+    }
+    if (TELL & 2u) != 0u {
+        status[at + VOLUME_LEVEL] = level;
+    }
+}
+
 // Factors from `first` jitter level on; leaves level or fault in the chain's status.
 fn factor_chain(chain: u32, lane: u32, first: u32) {
     prepare_scale(chain, lane);
@@ -188,9 +199,7 @@ fn factor_chain(chain: u32, lane: u32, first: u32) {
     if lane == 0u {
         let at = chain * STATUS;
         if INVERT == 1u {
-            if TELL == 1u {
-                status[at + LEVEL] = level;
-            }
+            tell_level(at, level);
             if pivot < P && status[at + PENDING] == 0u {
                 status[at + PENDING] = METRIC_NOT_POSITIVE;
                 status[at + PENDING_PIVOT] = pivot;

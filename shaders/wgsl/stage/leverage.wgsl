@@ -1,11 +1,9 @@
 // h_kl = J_k M⁻¹ J_lᵀ of every row and pair of outputs: 8×8 threads, LEVER_R rows by LEVER_A columns each. One output:
 // ‖L⁻¹x‖² from the lower triangle of L⁻¹. More: xᵀ(M⁻¹)_kl x, whose diagonal blocks need their lower half only.
+#import <consts>
 #import "stage/features.wgsl"
 #import "stage/outputs.wgsl"
-
-@group(0) @binding(2) var<storage, read> row_index: array<u32>; // row_index[C,R]
-@group(0) @binding(3) var<storage, read> matrix: array<f32>; // matrix[C,P,P], L⁻¹ where H = 1, else M⁻¹
-@group(0) @binding(4) var<storage, read_write> lever: array<f32>; // lever[LEVER_SPLITS,C,R,HH], packed lower; a split takes every LEVER_SPLITS-th tile of columns
+#import "stage/lever_aux.wgsl"
 
 const TR = 8u * LEVER_R;
 const TA = 8u * LEVER_A;
@@ -18,36 +16,15 @@ var<workgroup> parts: array<f32, 64u * LEVER_R>;
 fn leverage(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let chain = group.y;
     let r0 = group.x * TR;
-    // Pair (k, l), k >= l, of its packed number.
-    var k = 0u;
-    let pair = group.z % HH;
     let split = group.z / HH;
-    var l = pair;
-    while l > k {
-        l -= k + 1u;
-        k += 1u;
-    }
-    let out = split * C * R * HH + pair;
-    let base = chain * P * P + output_offset(k) * P + output_offset(l);
-    if k >= K {
-        for (var q = lane; q < TR; q += 64u) {
-            let at = chain * R + r0 + q;
-            if r0 + q < R {
-                var sum = 0.0;
-                if l >= K {
-                    sum = matrix[base];
-                } else {
-                    let row = row_index[at] * D;
-                    for (var d = 0u; d < D; d++) {
-                        sum += feature(row + d) * matrix[base + d];
-                    }
-                }
-                lever[out + at * HH] = select(0.0, sum, split == 0u);
-            }
-        }
+    let pair = pair_of(group.z % HH);
+    let out = split * C * R * HH + group.z % HH;
+    let base = chain * P * P + output_offset(pair.x) * P + output_offset(pair.y);
+    if pair.x >= K {
+        aux_levers(chain, r0, TR, lane, pair, split, out);
         return;
     }
-    let half = k == l;
+    let half = pair.x == pair.y;
     let ti = (lane / 8u) * LEVER_R;
     let tj = (lane % 8u) * LEVER_A;
     var h: array<f32, LEVER_R>;

@@ -1,4 +1,6 @@
 // Standard normals at their addresses: VECTORS vectors of LENGTH a chain and step; element j is block j/4, lane j%4.
+#import <consts>
+#import "stage/seed.wgsl"
 #import "stage/now.wgsl"
 #import "lib/normal.wgsl"
 

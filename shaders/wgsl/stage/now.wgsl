@@ -3,7 +3,6 @@ struct Now {
     step: u32,          // t
     keep: u32,          // 1 where this step's state is a kept draw
     slot: u32,          // kept draw of the block that t belongs to
-    pad: u32,
     epsilon: f32,       // ε
     heat: f32,          // εT
     budget: f32,        // (2ε − ε²)T or 2εT
@@ -12,5 +11,6 @@ struct Now {
     temperature: f32,   // as reported
     inverse_temperature: f32,
     first: u32,         // 1 on an engine's first step
+    ridge: f32,         // variance of the noise that damping adds before M⁻¹
 }
 @group(0) @binding(0) var<uniform> now: Now;

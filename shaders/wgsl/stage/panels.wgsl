@@ -1,5 +1,6 @@
 // Blocked right-looking Cholesky and inverse above P = 88, panels of 32. W starts as I and takes the same row operations
 // as the matrix, so that it ends as L⁻¹: diagonal block, panel (L below it and W's block row), update of everything below.
+#import <consts>
 #import "lib/finite.wgsl"
 
 struct Panel {

@@ -1,10 +1,14 @@
-// Nominal noise deducts from N·F alone: what Λ and the damping keep of it, √(law·Λ)z′ pulled back and √(law·N·damping)z″.
+// Independent noise before M⁻¹, with covariance law·Λ + ridge·I: what nominal noise must not deduct (its law covers N·F
+// alone), and what damping leaves of the budget. A residual takes it only where it fell back.
+#import <consts>
 #import "stage/now.wgsl"
+#import "stage/status.wgsl"
 
 @group(0) @binding(1) var<storage, read> z: array<f32>; // z[C,2P], z′ then z″
 @group(0) @binding(2) var<storage, read> information: array<f32>; // information[P], Λ on the natural scale
 @group(0) @binding(3) var<storage, read> affine: array<vec2<f32>>; // affine[D], (mean, σ_y/scale)
 @group(0) @binding(4) var<storage, read_write> share: array<f32>; // share[C,P]
+@group(0) @binding(5) var<storage, read> status: array<u32>; // status[C,STATUS]
 
 @compute @workgroup_size(64)
 fn prior_noise(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -13,9 +17,15 @@ fn prior_noise(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
     if p >= P {
         return;
     }
+    if NOISE == 2u && status[chain * STATUS + FELL_BACK] == 0u {
+        return;
+    }
     let at = chain * 2u * P;
-    var g = sqrt(now.law * information[p]) * z[at + p];
-    if p < K * D {
+    var g = 0.0;
+    if NOISE == 3u {
+        g = sqrt(now.law * information[p]) * z[at + p];
+    }
+    if NOISE == 3u && p < K * D {
         let d = p % D;
         if PIVOT < D {
             let pivot = p - d + PIVOT;
@@ -25,5 +35,5 @@ fn prior_noise(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
             g *= affine[d].y;
         }
     }
-    share[chain * P + p] = g + sqrt(now.law * RIDGE) * z[at + P + p];
+    share[chain * P + p] = g + sqrt(now.ridge) * z[at + P + p];
 }

@@ -1,4 +1,5 @@
 // Leverages by probes u ∼ N(0, M⁻¹): the mean of (J_k u)(J_l u).
+#import <consts>
 #import "stage/features.wgsl"
 
 @group(0) @binding(2) var<storage, read> row_index: array<u32>; // row_index[C,R]

@@ -1,4 +1,5 @@
 // MALA's proposal: ω′ = ω + step.
+#import <consts>
 @group(0) @binding(1) var<storage, read> omega: array<f32>; // omega[C,P]
 @group(0) @binding(2) var<storage, read> delta: array<f32>; // delta[C,P]
 @group(0) @binding(3) var<storage, read_write> proposal: array<f32>; // proposal[C,P]

@@ -1,4 +1,5 @@
 // total[i] = SHARE·Σ_s parts[s,i] + added[i mod P²], in the order of s.
+#import <consts>
 @group(0) @binding(1) var<storage, read> parts: array<f32>; // parts[S,L]
 @group(0) @binding(2) var<storage, read> added: array<f32>; // added[P,P]
 @group(0) @binding(3) var<storage, read_write> total: array<f32>; // total[L]

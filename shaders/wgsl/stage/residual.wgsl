@@ -1,4 +1,5 @@
-// Q = (2ε − ε²)·T·M − ε²V̂, V̂ = spread·Σ(g − ḡ)(g − ḡ)ᵀ from the sums over R rows; and the nominal policy's prior share.
+// Q = (2ε − ε²)·T·M − ε²V̂ + ridge·I, V̂ = spread·Σ(g − ḡ)(g − ḡ)ᵀ from the sums over R rows.
+#import <consts>
 #import "stage/now.wgsl"
 
 @group(0) @binding(1) var<storage, read> matrix: array<f32>; // matrix[C,P,P], M, lower
@@ -14,6 +15,6 @@ fn residual(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
     if j <= i {
         let at = (chain * P + i) * P + j;
         let spread = second[at] - first[chain * P + i] * (first[chain * P + j] / f32(R));
-        q[at] = now.budget * matrix[at] - now.spread * spread;
+        q[at] = now.budget * matrix[at] - now.spread * spread + select(0.0, now.ridge, i == j);
     }
 }

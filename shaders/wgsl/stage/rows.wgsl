@@ -1,4 +1,6 @@
 // Outputs, scores, Fisher weights and log-likelihood of the rows of a pass: one row a thread.
+#import <consts>
+#import "stage/seed.wgsl"
 #import "stage/now.wgsl"
 #import "stage/features.wgsl"
 #import "lib/batch.wgsl"
@@ -11,21 +13,15 @@
 @group(0) @binding(5) var<storage, read_write> eta: array<f32>; // eta[C,R,H]
 @group(0) @binding(6) var<storage, read_write> scores: array<f32>; // scores[C,R,H]
 @group(0) @binding(7) var<storage, read_write> weight: array<f32>; // weight[C,R,HH] packed lower, or [C,R,2H]: W_kk, then ∂W_kk/∂η_k
-@group(0) @binding(8) var<storage, read_write> log_lik: array<f32>; // log_lik[C,ceil(R/64)], sums of 64 rows
+@group(0) @binding(8) var<storage, read_write> lik_sums: array<f32>; // lik_sums[C,ceil(R/64)], sums of 64 rows
 
 var<workgroup> sums: array<f32, 64>;
 
 fn row_of(chain: u32, j: u32) -> u32 {
-    switch ROWS {
-        case 1u: { return uniform_row(N, j, chain, now.step); }
-        case 2u: { return permuted_row(N, j, STREAM_BATCH, chain, now.step); }
-        case 3u: {
-            let epochs = N / BATCH;
-            return permuted_row(N, (now.step % epochs) * BATCH + j, STREAM_BATCH, chain, now.step / epochs);
-        }
-        case 4u: { return permuted_row(N, j, STREAM_FISHER_ROWS, chain, now.step); }
-        default: { return j; }
+    if ROWS == 4u {
+        return batch_row(fisher_rule(N, chain, now.step, SEED), j);
     }
+    return batch_row(batch_rule(ROWS, N, BATCH, chain, now.step, SEED), j);
 }
 
 // Mean of s sᵀ over labels drawn from the model's own law, packed.
@@ -35,7 +31,7 @@ fn monte_carlo(e: array<f32, H>, trials: f32, j: u32, chain: u32) -> array<f32, 
         let at = j * LABELS + l;
         let bits = philox(vec4<u32>(at, now.step, chain, STREAM_LABEL), SEED);
         let z = normals(vec4<u32>(bits.z, bits.w, bits.z, bits.w)).x;
-        let y = draw_label(e, trials, unit_uniform(bits.x), z, vec4<u32>(at * 64u, now.step, chain ^ 0x80000000u, STREAM_LABEL), SEED);
+        let y = draw_label(e, trials, uniform01(bits.x), z, vec4<u32>(at * 64u, now.step, chain ^ 0x80000000u, STREAM_LABEL), SEED);
         var s = score(e, vec2<f32>(y, trials));
         for (var a = 0u; a < H; a++) {
             for (var b = 0u; b <= a; b++) {
@@ -68,7 +64,7 @@ fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             e[a] = omega[w0 + K * D + a - K];
         }
         let o = obs[i];
-        ll = log_lik_of(e, o);
+        ll = log_lik(e, o);
         var s = score(e, o);
         for (var a = 0u; a < H; a++) {
             eta[at * H + a] = e[a];
@@ -112,6 +108,6 @@ fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
     }
     if lane == 0u {
-        log_lik[chain * ((R + 63u) / 64u) + group.x] = sums[0];
+        lik_sums[chain * ((R + 63u) / 64u) + group.x] = sums[0];
     }
 }

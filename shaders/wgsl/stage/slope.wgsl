@@ -1,4 +1,5 @@
 // step += εT·(Γ + (κ/2)M⁻¹∇ln|M|) from the metrics at ω ± δu: [(M⁺)⁻¹ − (M⁻)⁻¹]Lz/(2δ) and u·Δln|M|/(2δ).
+#import <consts>
 #import "stage/now.wgsl"
 
 @group(0) @binding(1) var<storage, read> linv_up: array<f32>; // linv_up[C,P,P], L⁻¹ at ω + δu

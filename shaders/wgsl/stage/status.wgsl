@@ -1,5 +1,5 @@
 // What a chain's words say; STATUS words a chain.
-const STATUS = 8u;
+const STATUS = 12u;
 const FAULT = 0u;          // kind of the first fault (FaultKind), 0 while alive
 const FAULT_STEP = 1u;
 const FAULT_PIVOT = 2u;
@@ -8,6 +8,7 @@ const PENDING = 4u;        // fault of this step, 0 if none
 const PENDING_PIVOT = 5u;
 const LEVEL = 6u;          // jitter level of the metric's last factorisation
 const FELL_BACK = 7u;      // 1 while the residual's factor is not usable
+const VOLUME_LEVEL = 8u;   // jitter level of the target's volume |N·F + Λ|
 
 const METRIC_NOT_POSITIVE = 1u;
 const RESIDUAL_NOT_POSITIVE = 2u;

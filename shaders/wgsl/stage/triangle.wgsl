@@ -1,4 +1,5 @@
 // Products of a chain's matrix with vectors: eight rows a workgroup, eight lanes a row.
+#import <consts>
 @group(0) @binding(1) var<storage, read> matrix: array<f32>; // matrix[C,P,P], lower, row-major
 @group(0) @binding(2) var<storage, read> input: array<f32>; // input[C,VECTORS,P]
 @group(0) @binding(3) var<storage, read_write> output: array<f32>; // output[C,VECTORS,P]

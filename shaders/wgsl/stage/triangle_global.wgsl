@@ -1,4 +1,5 @@
 // The triangle in global memory, for retries above P = 88.
+#import <consts>
 @group(0) @binding(6) var<storage, read_write> triangle: array<f32>; // triangle[C,P,P], lower, row-major
 
 fn get_l(chain: u32, i: u32, j: u32) -> f32 {

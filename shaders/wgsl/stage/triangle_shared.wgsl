@@ -1,4 +1,5 @@
 // The packed triangle in shared memory, for P up to 88 (15.3 KiB).
+#import <consts>
 var<workgroup> triangle: array<f32, P * (P + 1u) / 2u>;
 
 fn get_l(chain: u32, i: u32, j: u32) -> f32 {

@@ -1,4 +1,5 @@
 // ω ← ω + step, kept draws, statistics and faults: one workgroup a chain.
+#import <consts>
 #import "stage/now.wgsl"
 #import "stage/status.wgsl"
 #import "stage/jitter.wgsl"

@@ -1,5 +1,6 @@
 // u = L⁻¹(−ε∇C + εTv) + white noise, and the squares that the norms of gradient and noise need: eight rows a workgroup,
 // eight lanes a row. The step is then L⁻ᵀu.
+#import <consts>
 #import "stage/now.wgsl"
 #import "stage/status.wgsl"
 
@@ -30,7 +31,7 @@ fn whiten(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
                 }
                 sum.y += l * v;
             }
-            if NOISE >= 2u {
+            if NOISE >= 2u || RIDGED == 1u {
                 sum.z += l * extra[chain * P + b];
             }
         }
@@ -47,8 +48,11 @@ fn whiten(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             let own = z[chain * P + row];
             let full = sqrt(now.budget) * own;
             n = full;
+            if RIDGED == 1u {
+                n += t.z;
+            }
             if NOISE == 2u {
-                n = select(t.z, full, status[chain * STATUS + FELL_BACK] != 0u);
+                n = select(t.z, n, status[chain * STATUS + FELL_BACK] != 0u);
             }
             if NOISE == 3u {
                 n = sqrt(max(now.budget - now.law, 0.0)) * own + t.z;

@@ -1,0 +1,91 @@
+//! Progress on standard error: a bar on a terminal, a plain line now and then elsewhere, nothing when quiet.
+
+use crate::output::note;
+use indicatif::{ProgressBar, ProgressStyle};
+use sngd::{Event, Progress};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Time between two plain lines.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Where events are shown.
+pub enum Shown {
+    /// Nowhere.
+    Quiet,
+    /// A bar.
+    Bar(ProgressBar),
+    /// Plain lines; when the last one was written.
+    Lines(Instant),
+}
+
+impl Shown {
+    /// What suits standard error.
+    pub fn new(quiet: bool) -> Shown {
+        if quiet {
+            Shown::Quiet
+        } else if std::io::stderr().is_terminal() {
+            Shown::Bar(ProgressBar::hidden())
+        } else {
+            Shown::Lines(Instant::now())
+        }
+    }
+
+    /// Shows an event.
+    pub fn tell(&mut self, event: &Event) {
+        match (self, event) {
+            (Shown::Quiet, _) => {}
+            (Shown::Bar(bar), Event::Started { note: line, steps, .. }) => {
+                note(&format!("sngd: {line}"));
+                *bar = ProgressBar::new(*steps);
+                // Without colours, so that NO_COLOR has nothing to take away.
+                let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}");
+                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            }
+            (Shown::Bar(bar), Event::Progress(p)) => {
+                bar.set_position(p.steps);
+                bar.set_message(words(p));
+            }
+            (Shown::Bar(bar), Event::Finished(_)) => bar.finish_and_clear(),
+            (Shown::Lines(_), Event::Started { note: line, .. }) => note(&format!("sngd: {line}")),
+            (Shown::Lines(last), Event::Progress(p)) => {
+                if last.elapsed() > EVERY {
+                    *last = Instant::now();
+                    note(&format!("sngd: step {} of {}, {}", p.steps, p.steps_total, words(p)));
+                }
+            }
+            (Shown::Lines(_), Event::Finished(o)) => note(&format!(
+                "sngd: {} after {} steps and {} draws in {:.1} s",
+                o.ending.name(),
+                o.steps,
+                o.draws,
+                o.seconds
+            )),
+        }
+    }
+}
+
+fn words(p: &Progress) -> String {
+    let mut text = format!(
+        "{}, {:.3e} steps/s, {} to go",
+        if p.warmup { "warm-up" } else { "draws" },
+        p.steps_per_second,
+        duration(p.eta_seconds)
+    );
+    if p.temperature.is_finite() {
+        text += &format!(", T̂ {:.2}", p.temperature);
+    }
+    text + &format!(", {} divergences", p.divergences)
+}
+
+fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() {
+        return "?".into();
+    }
+    let s = seconds.round() as u64;
+    match (s / 3600, s / 60 % 60, s % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} min {s:02} s"),
+        (h, m, _) => format!("{h} h {m:02} min"),
+    }
+}

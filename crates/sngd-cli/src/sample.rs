@@ -1,0 +1,163 @@
+//! `sngd sample`.
+
+use crate::output;
+use crate::progress::Shown;
+use serde::Serialize;
+use sngd::{Ending, Error, Outcome, Report, RunFile, Sampler, TraceSink};
+use sngd_store::StoreError;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Rows of the table after a run; `sngd summary` has them all.
+const ROWS: usize = 40;
+
+/// Sample what a run file describes into a trace.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The run file
+    run: PathBuf,
+    /// Override a value of the run file, e.g. sampler.step_size=0.05; may be given often
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// auto, cpu, gpu, software, or part of an adapter's name
+    #[arg(long)]
+    device: Option<String>,
+    /// Where the trace goes [default: output.path, else the run file's name with .zarr]
+    #[arg(long, value_name = "PATH")]
+    out: Option<PathBuf>,
+    /// Replace an old trace
+    #[arg(long)]
+    force: bool,
+    /// No progress and no table
+    #[arg(long)]
+    quiet: bool,
+    /// The outcome and the summary as JSON
+    #[arg(long)]
+    json: bool,
+    /// Threads of the CPU engine [default: all cores]
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+/// The JSON form.
+#[derive(Serialize)]
+struct Done<'a> {
+    trace: String,
+    engine: &'a str,
+    device: &'a str,
+    driver: &'a str,
+    outcome: Outcome,
+    summary: Report,
+}
+
+/// Runs it; the exit code.
+pub fn run(args: Args) -> anyhow::Result<u8> {
+    let mut file = RunFile::read(&args.run, &args.overrides)?;
+    if let Some(device) = &args.device {
+        file.config.run.device = device.clone();
+    }
+    if let Some(threads) = args.threads {
+        if threads == 0 {
+            let text = "--threads: found 0, expected 1 or more";
+            return Err(Error::Input(text.into()).into());
+        }
+        file.config.run.threads = Some(threads);
+    }
+    let out = args.out.clone().unwrap_or_else(|| file.output());
+    if !args.force && std::fs::symlink_metadata(&out).is_ok() {
+        let path = out.display().to_string();
+        return Err(Error::from(StoreError::Exists { path }).into());
+    }
+    let interrupt = Interrupt::listen()?;
+    let run = Sampler::from_config(file.config, &file.base)?.open()?;
+    warn(&run, args.quiet);
+    let engine = run.engine().clone();
+    let mut trace = TraceSink::create(&out, run.prepared(), &engine, args.force)?;
+    let mut shown = Shown::new(args.quiet);
+    interrupt.running();
+    let outcome = run
+        .run(&mut [&mut trace], &interrupt.stop, &mut |e| shown.tell(e))
+        .map_err(|e| kept(e, &out))?;
+    if outcome.ending == Ending::Interrupted {
+        output::error(&format!(
+            "interrupted after {} draws a chain; {} holds them",
+            outcome.draws,
+            out.display()
+        ));
+        return Ok(130);
+    }
+    // The run is over: from here on an interruption is one.
+    interrupt.idle();
+    if args.json {
+        output::json(&Done {
+            trace: out.display().to_string(),
+            engine: engine.kind,
+            device: &engine.device,
+            driver: &engine.driver,
+            outcome,
+            summary: sngd::summarize_trace(&out)?,
+        })?;
+    } else if !args.quiet {
+        let report = sngd::summarize_trace(&out)?;
+        output::with_stdout(|w| {
+            report.write(w, ROWS)?;
+            if report.rows.len() > ROWS {
+                writeln!(w, "all parameters: sngd summary {}", out.display())?;
+            }
+            writeln!(w, "trace: {}", out.display())
+        })?;
+    }
+    Ok(0)
+}
+
+/// What the user should know before the run.
+fn warn(run: &sngd::OpenRun, quiet: bool) {
+    let prepared = run.prepared();
+    if quiet {
+        return;
+    }
+    if let Some((_, text)) = prepared.plan.ledger().into_iter().find(|(k, _)| k == "metric_bias") {
+        output::error(&format!("warning: {text}; raise sampler.fisher_rows"));
+    }
+    if let Some(h) = &prepared.problem.held_out {
+        output::error(&format!("{} rows are held out of the fit", h.y.len()));
+    }
+}
+
+/// A failed run with its draws' whereabouts.
+fn kept(e: Error, out: &Path) -> anyhow::Error {
+    let Error::Run(_) = &e else { return e.into() };
+    let sentence = format!("{e}; the draws before that are in {}", out.display());
+    anyhow::Error::new(e).context(sentence)
+}
+
+/// The first Ctrl-C ends the run after the draws in flight, the second ends the program.
+struct Interrupt {
+    stop: Arc<AtomicBool>,
+    running: Arc<AtomicBool>,
+}
+
+impl Interrupt {
+    fn listen() -> Result<Interrupt, Error> {
+        let interrupt = Interrupt { stop: Arc::default(), running: Arc::default() };
+        let (stop, running) = (Arc::clone(&interrupt.stop), Arc::clone(&interrupt.running));
+        ctrlc::set_handler(move || {
+            let idle = !running.load(Ordering::SeqCst);
+            if stop.swap(true, Ordering::SeqCst) || idle {
+                std::process::exit(130);
+            }
+        })
+        .map_err(|e| Error::Input(format!("the handler of Ctrl-C cannot be set: {e}")))?;
+        Ok(interrupt)
+    }
+
+    fn running(&self) {
+        self.running.store(true, Ordering::SeqCst);
+    }
+
+    fn idle(&self) {
+        self.running.store(false, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,25 @@
+//! `sngd summary`.
+
+use crate::output;
+use std::path::PathBuf;
+
+/// Table of every parameter of a trace, and the thermometers.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The trace, finished or still growing
+    trace: PathBuf,
+    /// As JSON; numbers that do not exist are null
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it; the exit code.
+pub fn run(args: &Args) -> anyhow::Result<u8> {
+    let report = sngd::summarize_trace(&args.trace)?;
+    if args.json {
+        output::json(&report)?;
+    } else {
+        output::with_stdout(|out| report.write(out, usize::MAX))?;
+    }
+    Ok(0)
+}

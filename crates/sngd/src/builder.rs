@@ -1,0 +1,354 @@
+//! Runs from arrays at hand: a model, data, priors and a method.
+
+use crate::device::Device;
+use crate::error::Error;
+use crate::prepare::prepare_table;
+use crate::sampler::Sampler;
+use sngd_core::config::{
+    BatchSize, Blocks, Config, Correction, DataConfig, Family, FullName, LinkName, Method,
+    ModelConfig, Noise, OutputConfig, Precision, PriorConfig, RunConfig, SamplerConfig, Scale,
+    StepSize, Storage, Target,
+};
+use sngd_core::error::CheckError;
+use sngd_core::prior::{Prior, ScalePrior};
+use sngd_core::table::{Response, Table};
+
+/// Rows of features with a response.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Data {
+    names: Vec<String>,
+    features: Vec<f64>,
+    response: Vec<f64>,
+    trials: Option<Vec<f64>>,
+}
+
+impl Data {
+    /// `features` is `[N,D]`, row-major, with D names; `response` is `[N]`: numbers, counts, or the labels of a
+    /// Bernoulli or softmax response as numbers. Lengths are checked when the run is built.
+    pub fn new(
+        features: Vec<f64>,
+        names: impl IntoIterator<Item = impl Into<String>>,
+        response: Vec<f64>,
+    ) -> Data {
+        let names = names.into_iter().map(Into::into).collect();
+        Data { names, features, response, trials: None }
+    }
+
+    /// Trials of a binomial response, `[N]`.
+    pub fn trials(mut self, trials: Vec<f64>) -> Data {
+        self.trials = Some(trials);
+        self
+    }
+
+    fn table(&self, labels: bool) -> Result<Table, CheckError> {
+        let (n, d) = (self.response.len(), self.names.len());
+        if n == 0 || self.features.len() != n * d {
+            return Err(CheckError(format!(
+                "data: found {} feature values for {n} responses and {d} names, expected N times D of them and at least one row",
+                self.features.len()
+            )));
+        }
+        if let Some(t) = self.trials.as_ref().filter(|t| t.len() != n) {
+            return Err(CheckError(format!(
+                "data: found {} trials for {n} responses, expected one each",
+                t.len()
+            )));
+        }
+        let all = self.features.iter().chain(&self.response).chain(self.trials.iter().flatten());
+        if let Some(v) = all.into_iter().find(|v| !v.is_finite()) {
+            return Err(CheckError(format!(
+                "data: found {v}, expected finite numbers; leave such rows out"
+            )));
+        }
+        let response = if labels {
+            let mut levels = self.response.clone();
+            levels.sort_by(f64::total_cmp);
+            levels.dedup();
+            let index = self
+                .response
+                .iter()
+                .map(|y| levels.iter().position(|l| l == y).unwrap_or_default() as u32)
+                .collect();
+            Response::Labels { index, levels: levels.iter().map(f64::to_string).collect() }
+        } else {
+            Response::Numbers(self.response.clone())
+        };
+        Ok(Table {
+            source: "data".into(),
+            feature_names: self.names.clone(),
+            features: self.features.clone(),
+            response,
+            trials: self.trials.clone(),
+        })
+    }
+}
+
+/// Predictor and likelihood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    config: ModelConfig,
+    intercept: bool,
+}
+
+impl Model {
+    /// η = xᵀβ with an intercept, and a family with its canonical link; a Gaussian has an unknown scale.
+    pub fn linear(family: Family) -> Model {
+        Model {
+            config: ModelConfig {
+                predictor: Default::default(),
+                likelihood: family,
+                link: None,
+                scale: (family == Family::Gaussian).then(|| Scale::Named("unknown".into())),
+                trials: (family == Family::Binomial).then(|| "trials".into()),
+                baseline: Default::default(),
+            },
+            intercept: true,
+        }
+    }
+
+    /// Another link.
+    pub fn link(mut self, link: LinkName) -> Model {
+        self.config.link = Some(link);
+        self
+    }
+
+    /// A known σ of a Gaussian.
+    pub fn scale(mut self, sigma: f64) -> Model {
+        self.config.scale = Some(Scale::Known(sigma));
+        self
+    }
+
+    /// Which logits a softmax has.
+    pub fn baseline(mut self, baseline: sngd_core::config::Baseline) -> Model {
+        self.config.baseline = baseline;
+        self
+    }
+
+    /// Leaves the intercept out.
+    pub fn no_intercept(mut self) -> Model {
+        self.intercept = false;
+        self
+    }
+}
+
+/// A prior as a run file writes it.
+fn text(prior: Prior) -> String {
+    match prior {
+        Prior::Flat => "flat".into(),
+        Prior::Normal(m, s) => format!("normal({m}, {s})"),
+        Prior::StudentT(nu, m, s) => format!("student_t({nu}, {m}, {s})"),
+        Prior::Cauchy(m, s) => format!("cauchy({m}, {s})"),
+        Prior::Laplace(m, s) => format!("laplace({m}, {s})"),
+    }
+}
+
+fn scale_text(prior: ScalePrior) -> String {
+    match prior {
+        ScalePrior::Flat => "flat".into(),
+        ScalePrior::HalfNormal(m, s) => format!("half_normal({m}, {s})"),
+        ScalePrior::HalfCauchy(m, s) => format!("half_cauchy({m}, {s})"),
+        ScalePrior::Exponential(r) => format!("exponential({r})"),
+        ScalePrior::InvGamma(a, b) => format!("inv_gamma({a}, {b})"),
+    }
+}
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $name:ident),*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $name(SamplerConfig);
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name(SamplerConfig { method: Method::$name, ..SamplerConfig::default() })
+            }
+        }
+
+        impl $name {
+            /// ε in (0, 1].
+            pub fn step_size(mut self, epsilon: f64) -> Self {
+                self.0.step_size = StepSize::Constant(epsilon);
+                self
+            }
+            /// B.
+            pub fn batch_size(mut self, rows: usize) -> Self {
+                self.0.batch_size = Some(BatchSize::Rows(rows));
+                self
+            }
+            /// All rows in every step.
+            pub fn full_batch(mut self) -> Self {
+                self.0.batch_size = Some(BatchSize::Named(FullName::Full));
+                self
+            }
+            /// T.
+            pub fn temperature(mut self, temperature: f64) -> Self {
+                self.0.temperature = Some(temperature);
+                self
+            }
+            /// The measure of the target.
+            pub fn target(mut self, target: Target) -> Self {
+                self.0.target = target;
+                self
+            }
+            /// The noise policy.
+            pub fn noise(mut self, noise: Noise) -> Self {
+                self.0.noise = Some(noise);
+                self
+            }
+            /// How the correction terms are computed.
+            pub fn correction(mut self, correction: Correction) -> Self {
+                self.0.correction = correction;
+                self
+            }
+            /// Structure of the metric.
+            pub fn blocks(mut self, blocks: Blocks) -> Self {
+                self.0.blocks = blocks;
+                self
+            }
+            /// λ of the metric.
+            pub fn damping(mut self, damping: f64) -> Self {
+                self.0.damping = damping;
+                self
+            }
+        }
+
+        impl From<$name> for SamplerConfig {
+            fn from(m: $name) -> SamplerConfig {
+                m.0
+            }
+        }
+    )*};
+}
+
+methods! {
+    /// Stochastic natural gradient descent with corrections and residual noise.
+    Sngd,
+    /// Minibatch natural gradient descent, no added noise.
+    Ngd,
+    /// Langevin with a constant metric.
+    Sgld,
+    /// RMSProp-preconditioned Langevin.
+    Psgld,
+    /// Riemannian Langevin.
+    Sgrld,
+    /// Metropolis-adjusted Langevin on full batches.
+    Mala
+}
+
+/// Collects a run; `build` checks it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Builder {
+    config: Config,
+    data: Data,
+}
+
+impl Builder {
+    pub(crate) fn new(model: Model, data: &Data) -> Builder {
+        let config = Config {
+            seed: 1,
+            data: DataConfig {
+                path: Default::default(),
+                response: "response".into(),
+                features: None,
+                intercept: model.intercept,
+                standardize: false,
+                test_fraction: 0.0,
+                storage: Storage::F32,
+            },
+            model: model.config,
+            prior: PriorConfig::default(),
+            sampler: SamplerConfig::default(),
+            run: RunConfig::default(),
+            output: OutputConfig::default(),
+        };
+        Builder { config, data: data.clone() }
+    }
+
+    /// Of every weight.
+    pub fn prior(self, prior: Prior) -> Builder {
+        self.set_prior("weights".into(), text(prior))
+    }
+
+    /// Of one column's weight.
+    pub fn prior_of(self, column: &str, prior: Prior) -> Builder {
+        self.set_prior(format!("weights.{column}"), text(prior))
+    }
+
+    /// Of the intercept; flat when left out.
+    pub fn prior_intercept(self, prior: Prior) -> Builder {
+        self.set_prior("intercept".into(), text(prior))
+    }
+
+    /// Of an unknown Gaussian scale.
+    pub fn prior_scale(self, prior: ScalePrior) -> Builder {
+        self.set_prior("scale".into(), scale_text(prior))
+    }
+
+    fn set_prior(mut self, key: String, text: String) -> Builder {
+        self.config.prior.0.insert(key, text);
+        self
+    }
+
+    /// The step.
+    pub fn method(mut self, method: impl Into<SamplerConfig>) -> Builder {
+        self.config.sampler = method.into();
+        self
+    }
+
+    /// C.
+    pub fn chains(mut self, chains: usize) -> Builder {
+        self.config.run.chains = chains;
+        self
+    }
+
+    /// Steps a kept draw.
+    pub fn thin(mut self, steps: usize) -> Builder {
+        self.config.run.thin = steps;
+        self
+    }
+
+    /// Key of every random stream.
+    pub fn seed(mut self, seed: u64) -> Builder {
+        self.config.seed = seed;
+        self
+    }
+
+    /// Where the steps are computed.
+    pub fn device(mut self, device: Device) -> Builder {
+        self.config.run.device = device.name();
+        self
+    }
+
+    /// Number format of the CPU engine.
+    pub fn precision(mut self, precision: Precision) -> Builder {
+        self.config.run.precision = precision;
+        self
+    }
+
+    /// Threads of the CPU engine.
+    pub fn threads(mut self, threads: usize) -> Builder {
+        self.config.run.threads = Some(threads);
+        self
+    }
+
+    /// Features are standardised, and priors and draws are per standard deviation.
+    pub fn standardize(mut self) -> Builder {
+        self.config.data.standardize = true;
+        self
+    }
+
+    /// The config so far, for what has no method here.
+    pub fn config(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    /// Checks everything that needs no device.
+    ///
+    /// # Errors
+    /// [`Error::Check`].
+    pub fn build(self) -> Result<Sampler, Error> {
+        let labels = matches!(self.config.model.likelihood, Family::Bernoulli | Family::Softmax);
+        let table = self.data.table(labels)?;
+        Ok(Sampler::from_prepared(prepare_table(self.config, table)?))
+    }
+}

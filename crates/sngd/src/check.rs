@@ -1,0 +1,296 @@
+//! What a run would cost: sizes, work a step, memory on either engine, and the largest sizes that fit. Runs nothing.
+
+use crate::device;
+use crate::prepare::Prepared;
+use serde::Serialize;
+use sngd_core::config::{Noise, NoiseRows, Precision};
+use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
+use sngd_cpu::preflight;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// The plan in numbers; serialises to the stable form of `sngd check --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cost {
+    /// Version of this form.
+    pub version: u32,
+    /// Where the data came from.
+    pub data: String,
+    /// N.
+    pub rows: usize,
+    /// Rows held out.
+    pub held_out: usize,
+    /// D, the intercept included.
+    pub columns: usize,
+    /// K.
+    pub outputs: usize,
+    /// P.
+    pub parameters: usize,
+    /// C.
+    pub chains: usize,
+    /// B.
+    pub batch_size: usize,
+    /// Rows of the metric.
+    pub metric_rows: usize,
+    /// Steps a chain.
+    pub steps: usize,
+    /// Floating-point operations a step of one chain.
+    pub flops_per_chain_step: f64,
+    /// Bytes of features and matrices that a step of one chain touches.
+    pub bytes_per_chain_step: f64,
+    /// Floating-point operations of the whole run.
+    pub flops: f64,
+    /// Bytes of all kept draws in memory.
+    pub draws_bytes: u64,
+    /// Bytes of the CPU engine, about.
+    pub cpu_bytes: u64,
+    /// Most chains that fit the memory of this machine now, where that is known.
+    pub cpu_largest_chains: Option<u64>,
+    /// Bytes of each device buffer.
+    pub gpu_buffers: BTreeMap<String, u64>,
+    /// Bytes of all of them.
+    pub gpu_bytes: u64,
+    /// What the adapters of this machine make of it.
+    pub adapters: Vec<Fit>,
+    /// T of minibatch noise alone.
+    pub law_temperature: f64,
+    /// Smallest T at this batch and step for residual noise, at the mode.
+    pub smallest_temperature: Option<f64>,
+    /// Smallest B at this temperature and step for residual noise, at the mode.
+    pub smallest_batch: Option<usize>,
+    /// RMS of (eigenvalue − 1) of F⁻¹Σ_g at the mode.
+    pub fisher_mismatch: Option<f64>,
+    /// Factor by which the inverse of a metric of few rows is too large; `null` if infinite or negligible.
+    pub metric_bias: Option<f64>,
+    /// Which density the draws follow, and how.
+    pub ledger: BTreeMap<String, String>,
+}
+
+/// One adapter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fit {
+    /// Its name.
+    pub name: String,
+    /// Whether a CPU computes.
+    pub software: bool,
+    /// Whether every buffer is within its limits.
+    pub fits: bool,
+    /// Most chains for which that is so; 0 for none.
+    pub largest_chains: u64,
+}
+
+/// Adds up what a run would cost.
+pub fn check(prepared: &Prepared) -> Cost {
+    let (plan, problem) = (&prepared.plan, &prepared.problem);
+    let residual = plan.noise == Noise::Residual && plan.rho() > 0.0;
+    let reach = prepared
+        .mode
+        .as_deref()
+        .filter(|_| residual)
+        .map(|mode| preflight::reach(plan, mode));
+    let gpu_buffers: BTreeMap<String, u64> = sngd_gpu::memory(plan, problem).into_iter().collect();
+    let gpu_bytes = gpu_buffers.values().sum();
+    let one = Plan { chains: 1, ..plan.clone() };
+    let width = width(prepared.config.run.precision);
+    let fixed = fixed_bytes(plan, width);
+    let per_chain = chain_bytes(&one, width);
+    Cost {
+        version: 1,
+        data: problem.source.clone(),
+        rows: plan.n,
+        held_out: problem.held_out.as_ref().map_or(0, |h| h.y.len()),
+        columns: plan.d,
+        outputs: plan.k,
+        parameters: plan.p,
+        chains: plan.chains,
+        batch_size: plan.batch,
+        metric_rows: plan.metric_row_count(),
+        steps: plan.steps(),
+        flops_per_chain_step: plan.flops_per_chain_step(),
+        bytes_per_chain_step: touched(plan),
+        flops: plan.flops_per_chain_step() * plan.steps() as f64 * plan.chains as f64,
+        draws_bytes: 8 * (plan.draws * plan.chains * plan.p) as u64,
+        cpu_bytes: fixed + per_chain * plan.chains as u64,
+        cpu_largest_chains: available().map(|a| a.saturating_sub(fixed) / per_chain.max(1)),
+        gpu_bytes,
+        adapters: fits(prepared, &gpu_buffers),
+        gpu_buffers,
+        law_temperature: plan.law_temperature(),
+        smallest_temperature: reach.map(|r| r.temperature),
+        smallest_batch: reach.map(|r| r.batch),
+        fisher_mismatch: prepared.mismatch.as_ref().ok().map(|m| m.frobenius),
+        metric_bias: plan.metric_bias().filter(|b| b.is_finite()),
+        ledger: plan.ledger().into_iter().collect(),
+    }
+}
+
+/// Features read and matrices written or read, in four-byte words.
+fn touched(plan: &Plan) -> f64 {
+    let rows = match plan.metric_rows {
+        MetricRows::Batch => plan.batch,
+        _ => plan.batch + plan.metric_row_count() / plan.refresh as usize,
+    };
+    let square = if plan.metric == Metric::Fisher { (plan.p * plan.p) as f64 } else { 0.0 };
+    let matrices = if plan.noise == Noise::Residual { 6.0 } else { 3.0 };
+    4.0 * (rows as f64 * plan.d as f64 + matrices * square / f64::from(plan.refresh))
+}
+
+fn width(precision: Precision) -> u64 {
+    match precision {
+        Precision::F32 => 4,
+        Precision::F64 => 8,
+    }
+}
+
+/// The design, in f64 as read and in the engine's own format.
+fn fixed_bytes(plan: &Plan, width: u64) -> u64 {
+    (plan.n * plan.d) as u64 * (8 + width)
+}
+
+/// Matrices and outputs of one chain of the CPU engine.
+fn chain_bytes(plan: &Plan, width: u64) -> u64 {
+    let (p, h) = (plan.p as u64, plan.h as u64);
+    let residual = plan.noise == Noise::Residual;
+    let squares = if plan.metric != Metric::Fisher {
+        0
+    } else if plan.metropolis {
+        5
+    } else {
+        4 + 3 * u64::from(residual)
+            + 2 * u64::from(residual && plan.noise_rows == NoiseRows::Batch)
+            + 4 * u64::from(plan.correction == CorrectionPlan::FiniteDifference)
+            + u64::from(plan.correction == CorrectionPlan::ClosedForm && h > 1)
+            + u64::from(plan.split_volume())
+    };
+    let rows = (plan.batch + plan.metric_row_count()) as u64;
+    width * (squares * p * p + rows * h + 64 * p)
+}
+
+/// Memory that can be had now, in bytes, where the system says.
+fn available() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+/// Refuses what the CPU engine has no memory for, with the most chains that fit.
+pub(crate) fn cpu_fits(prepared: &Prepared) -> Result<(), String> {
+    let plan = &prepared.plan;
+    let width = width(prepared.config.run.precision);
+    let (fixed, per_chain) = (fixed_bytes(plan, width), chain_bytes(plan, width));
+    let need = fixed + per_chain * plan.chains as u64;
+    match available() {
+        Some(have) if need > have => Err(format!(
+            "run.chains: found {} chains of {} parameters, which need about {} of memory, expected at most the {} that are free; lower run.chains to {} or fewer",
+            plan.chains,
+            plan.p,
+            bytes(need as f64),
+            bytes(have as f64),
+            have.saturating_sub(fixed) / per_chain.max(1)
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn fits(prepared: &Prepared, buffers: &BTreeMap<String, u64>) -> Vec<Fit> {
+    let (plan, problem) = (&prepared.plan, &prepared.problem);
+    let largest = |buffers: &mut dyn Iterator<Item = u64>| buffers.max().unwrap_or(0);
+    let limited = |chains: u64| {
+        let plan = Plan { chains: chains as usize, ..plan.clone() };
+        let sizes = sngd_gpu::memory(&plan, problem);
+        // The staging ring is never bound to a shader.
+        largest(&mut sizes.into_iter().filter(|(n, _)| n != "staging").map(|(_, b)| b))
+    };
+    let now = largest(&mut buffers.iter().filter(|(n, _)| *n != "staging").map(|(_, b)| *b));
+    device::adapters()
+        .into_iter()
+        .map(|a| {
+            let limit = a.storage_binding_bytes.min(a.buffer_bytes);
+            // Sizes grow with the chains: the last power of two that fits, then bisection.
+            let (mut low, mut high) = (0u64, 1u64);
+            while high < 1 << 24 && limited(high) <= limit {
+                (low, high) = (high, 2 * high);
+            }
+            while high - low > 1 {
+                let middle = low + (high - low) / 2;
+                if limited(middle) <= limit { low = middle } else { high = middle }
+            }
+            Fit { name: a.name, software: a.software, fits: now <= limit, largest_chains: low }
+        })
+        .collect()
+}
+
+/// Bytes with a unit.
+fn bytes(b: f64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut b, mut i) = (b, 0);
+    while b >= 1024.0 && i + 1 < units.len() {
+        (b, i) = (b / 1024.0, i + 1);
+    }
+    if i == 0 { format!("{b:.0} B") } else { format!("{b:.1} {}", units[i]) }
+}
+
+impl Cost {
+    /// Writes it in words.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let held = match self.held_out {
+            0 => String::new(),
+            n => format!(" and {n} held out"),
+        };
+        writeln!(
+            out,
+            "{}: {} rows{held}, {} columns, {} outputs, {} parameters",
+            self.data, self.rows, self.columns, self.outputs, self.parameters
+        )?;
+        writeln!(
+            out,
+            "{} chains x {} steps, batches of {} rows, a metric over {} rows",
+            self.chains, self.steps, self.batch_size, self.metric_rows
+        )?;
+        writeln!(
+            out,
+            "work: {:.3e} flops and {} a step of a chain, {:.3e} flops in all",
+            self.flops_per_chain_step,
+            bytes(self.bytes_per_chain_step),
+            self.flops
+        )?;
+        let most = match self.cpu_largest_chains {
+            Some(c) => format!(" (at most {c} chains fit this machine now)"),
+            None => String::new(),
+        };
+        writeln!(
+            out,
+            "memory: about {} on the CPU engine{most}, {} on a GPU; all draws are {}",
+            bytes(self.cpu_bytes as f64),
+            bytes(self.gpu_bytes as f64),
+            bytes(self.draws_bytes as f64)
+        )?;
+        for a in &self.adapters {
+            writeln!(
+                out,
+                "  {}{}: {}, at most {} chains fit its buffers",
+                a.name,
+                if a.software { " (software)" } else { "" },
+                if a.fits { "fits" } else { "does not fit" },
+                a.largest_chains
+            )?;
+        }
+        writeln!(out, "temperature of minibatch noise alone: {:.4} (the law)", self.law_temperature)?;
+        if let (Some(t), Some(b)) = (self.smallest_temperature, self.smallest_batch) {
+            writeln!(
+                out,
+                "residual noise at the mode: temperature of at least {t:.4} at this batch, batch of at least {b} at this temperature"
+            )?;
+        }
+        if let Some(m) = self.fisher_mismatch {
+            writeln!(out, "fisher mismatch at the mode: {m:.3} (the law assumes 0)")?;
+        }
+        for (k, v) in &self.ledger {
+            writeln!(out, "{k}: {v}")?;
+        }
+        Ok(())
+    }
+}

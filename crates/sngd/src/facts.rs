@@ -1,0 +1,128 @@
+//! What a summary needs beside the draws. Stored in the trace as the attribute `sngd_facts` (JSON) and, for the metric,
+//! as `metric` of `constant_data`.
+
+use crate::prepare::{Prepared, THERMOMETER_PARAMETERS};
+use serde::{Deserialize, Serialize};
+use sngd_core::problem::Problem;
+
+/// Facts of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Key of every random stream.
+    pub seed: u64,
+    /// C.
+    pub chains: usize,
+    /// P.
+    pub parameters: usize,
+    /// N.
+    pub rows: usize,
+    /// B.
+    pub batch_size: usize,
+    /// The largest ε of the schedule.
+    pub step_size: f64,
+    /// T of the target.
+    pub temperature: f64,
+    /// κ.
+    pub kappa: f64,
+    /// T of minibatch noise alone, ρεN/(B(2−ε)).
+    pub law_temperature: f64,
+    /// Groups of chains that started together; 0 for none.
+    pub superchains: usize,
+    /// Whether `lp` is over all data.
+    pub full_log_density: bool,
+    /// `lp` at the mode.
+    pub log_density_at_mode: Option<f64>,
+    /// Root mean square of (eigenvalue of F⁻¹Σ_g − 1), its smallest and largest eigenvalue.
+    pub fisher_mismatch: Option<[f64; 3]>,
+    /// Why there is no `fisher_mismatch`.
+    pub fisher_mismatch_reason: Option<String>,
+    /// Which density the draws follow, and how.
+    pub ledger: Vec<(String, String)>,
+    /// Position in the natural parameter vector of each stored parameter, `[P]`.
+    pub order: Vec<usize>,
+    /// The stored parameter whose logarithm `metric` is about.
+    pub log_scale: Option<usize>,
+    /// M at the mode over the stored parameters (log σ for a scale), `[P,P]`; only up to 512 parameters.
+    #[serde(skip)]
+    pub metric: Option<Vec<f64>>,
+}
+
+impl Facts {
+    /// Of a run that is about to start.
+    pub fn of(prepared: &Prepared) -> Facts {
+        let (plan, problem) = (&prepared.plan, &prepared.problem);
+        let order = order(problem);
+        let mode = prepared.mode.as_deref();
+        let mismatch = prepared.mismatch.as_ref();
+        Facts {
+            seed: plan.seed,
+            chains: plan.chains,
+            parameters: plan.p,
+            rows: plan.n,
+            batch_size: plan.batch,
+            step_size: plan.step_size.initial(),
+            temperature: plan.temperature,
+            kappa: plan.kappa,
+            law_temperature: plan.law_temperature(),
+            superchains: prepared.config.run.superchains,
+            full_log_density: plan.full_log_density(),
+            log_density_at_mode: mode.map(|m| problem.log_norm - m.cost),
+            fisher_mismatch: mismatch.ok().map(|m| [m.frobenius, m.smallest, m.largest]),
+            fisher_mismatch_reason: mismatch.err().cloned(),
+            ledger: plan.ledger(),
+            log_scale: (problem.transform.aux == 1)
+                .then(|| order.iter().position(|&i| i == plan.p - 1))
+                .flatten(),
+            metric: mode
+                .filter(|_| plan.p <= THERMOMETER_PARAMETERS)
+                .map(|m| natural_metric(problem, &m.metric, &order)),
+            order,
+        }
+    }
+}
+
+/// Natural index of each stored parameter: variables in order, row-major.
+pub(crate) fn order(problem: &Problem) -> Vec<usize> {
+    problem.variables().into_iter().flat_map(|v| v.index).collect()
+}
+
+/// BᵀMB for ω = Bθ + c, rows and columns in stored order.
+fn natural_metric(problem: &Problem, metric: &[f64], order: &[usize]) -> Vec<f64> {
+    let p = problem.parameters();
+    let mut half = vec![0.0; p * p];
+    for (row, out) in metric.chunks(p).zip(half.chunks_mut(p)) {
+        out.copy_from_slice(row);
+        covector_to_natural(problem, out);
+    }
+    let mut column = vec![0.0; p];
+    let mut full = vec![0.0; p * p];
+    for j in 0..p {
+        for i in 0..p {
+            column[i] = half[i * p + j];
+        }
+        covector_to_natural(problem, &mut column);
+        for i in 0..p {
+            full[i * p + j] = column[i];
+        }
+    }
+    let mut out = Vec::with_capacity(p * p);
+    for &i in order {
+        out.extend(order.iter().map(|&j| 0.5 * (full[i * p + j] + full[j * p + i])));
+    }
+    out
+}
+
+/// Bᵀv in place: ω_j = s_j·θ_j/σ_y, and at the pivot (c·θ_pivot + Σ m_j·θ_j)/σ_y.
+fn covector_to_natural(problem: &Problem, v: &mut [f64]) {
+    let t = &problem.transform;
+    for v in v.chunks_mut(t.columns).take(t.outputs) {
+        let at_pivot = t.pivot.map_or(0.0, |p| v[p]);
+        for (j, v) in v.iter_mut().enumerate() {
+            *v = if Some(j) == t.pivot {
+                t.pivot_value * at_pivot / t.y_scale
+            } else {
+                (t.scale[j] * *v + t.mean[j] * at_pivot) / t.y_scale
+            };
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The run loop: a thread that owns the engine, keeps its spans in flight, and sends blocks of draws on the natural
+//! scale through a bounded channel. No block holds a draw that a fault has touched.
+
+use crate::error::Error;
+use crate::event::{Ending, Outcome, Progress};
+use crate::fault::{self, MAX_FALLBACK_SHARE, RunError};
+use crate::prepare::{Prepared, THERMOMETER_PARAMETERS};
+use crate::span::{Cursor, Sizer};
+use sngd_core::engine::{Engine, Fault, FaultKind, RawBlock, STATS, Span};
+use sngd_core::trace::DrawBlock;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Blocks that may wait for the receiver.
+const WAITING: usize = 4;
+/// Chain-steps before the share of fallbacks is judged in the middle of a run.
+const JUDGED_FROM: u64 = 20_000;
+
+/// Position of a statistic in a row of `STATS`.
+pub(crate) fn stat(name: &str) -> usize {
+    STATS.iter().position(|s| *s == name).unwrap_or_default()
+}
+
+/// What the thread sends.
+pub(crate) enum Message {
+    /// Draws, or nothing but news.
+    Block(Option<DrawBlock>, Progress),
+    /// The last message.
+    Done(Outcome, Option<Error>),
+}
+
+/// The receiving end of a run.
+pub(crate) struct Running {
+    pub messages: mpsc::Receiver<Message>,
+}
+
+/// Starts the thread. `stop` ends the run after the spans in flight.
+pub(crate) fn start(
+    engine: Box<dyn Engine>,
+    prepared: Prepared,
+    stop: Arc<AtomicBool>,
+) -> Result<Running, Error> {
+    let (send, messages) = mpsc::channel(WAITING);
+    std::thread::Builder::new()
+        .name("sngd-run".into())
+        .spawn(move || {
+            let mut worker = Worker::new(&prepared);
+            let (ending, error) = match worker.run(engine, &stop, &send) {
+                Ok(ending) => (ending, None),
+                Err(e) => (Ending::Failed, Some(e)),
+            };
+            // Nobody listens any more: then nobody misses it.
+            let _ = send.blocking_send(Message::Done(worker.outcome(ending), error));
+        })
+        .map_err(|e| Error::Input(format!("the run's thread could not be started: {e}")))?;
+    Ok(Running { messages })
+}
+
+struct Worker<'a> {
+    prepared: &'a Prepared,
+    began: Instant,
+    steps: u64,
+    draws: u64,
+    warmup_draws: u64,
+    divergences: u64,
+    fallbacks: u64,
+    chain_steps: u64,
+    rate: f64,
+    heat: Heat,
+}
+
+impl<'a> Worker<'a> {
+    fn new(prepared: &'a Prepared) -> Worker<'a> {
+        Worker {
+            prepared,
+            began: Instant::now(),
+            steps: 0,
+            draws: 0,
+            warmup_draws: 0,
+            divergences: 0,
+            fallbacks: 0,
+            chain_steps: 0,
+            rate: f64::NAN,
+            heat: Heat::default(),
+        }
+    }
+
+    fn run(
+        &mut self,
+        mut engine: Box<dyn Engine>,
+        stop: &AtomicBool,
+        send: &mpsc::Sender<Message>,
+    ) -> Result<Ending, Error> {
+        let plan = &self.prepared.plan;
+        let mut cursor = Cursor::new(plan, self.prepared.config.run.save_warmup);
+        let mut sizer = Sizer::new(plan);
+        let mut in_flight: VecDeque<Span> = VecDeque::new();
+        let mut stopped = false;
+        let mut last = Instant::now();
+        loop {
+            stopped |= stop.load(Ordering::Relaxed) || send.is_closed();
+            while !stopped
+                && in_flight.len() < engine.depth().max(1)
+                && let Some(span) = cursor.next(sizer.steps(), sizer.max_draws())
+            {
+                engine.enqueue(span)?;
+                in_flight.push_back(span);
+            }
+            if in_flight.pop_front().is_none() {
+                break;
+            }
+            let raw = engine.collect()?;
+            let span = raw.span;
+            let took = last.elapsed();
+            last = Instant::now();
+            sizer.measured(span, took);
+            let (block, error) = self.accept(raw, took);
+            if block.is_some() || error.is_none() {
+                let message = Message::Block(block, self.progress(span));
+                stopped |= send.blocking_send(message).is_err();
+            }
+            if let Some(e) = error {
+                return Err(e.into());
+            }
+        }
+        let whole = self.draws == plan.draws as u64;
+        if let Some(e) = self.judge(0) {
+            return Err(e.into());
+        }
+        Ok(if whole { Ending::Complete } else { Ending::Interrupted })
+    }
+
+    /// What of a block may be passed on, and why not all of it.
+    fn accept(&mut self, raw: RawBlock, took: Duration) -> (Option<DrawBlock>, Option<RunError>) {
+        let (plan, span) = (&self.prepared.plan, raw.span);
+        let (c, p, s) = (plan.chains, plan.p, STATS.len());
+        let steps = u64::from(span.draws * span.thin);
+        self.steps += steps;
+        let now = steps as f64 / took.as_secs_f64().max(1e-9);
+        self.rate = if self.rate.is_nan() { now } else { 0.7 * self.rate + 0.3 * now };
+        if !span.warmup {
+            self.fallbacks += raw.fallbacks;
+            self.chain_steps += steps * c as u64;
+        }
+
+        let mut fault = raw.faults.iter().min_by_key(|f| (f.step, f.chain)).copied();
+        // Draw i is the state before step first + i·thin: whole when every chain lived to that step.
+        let mut len = span.draws as usize;
+        if let Some(f) = fault {
+            len = len.min((f.step.saturating_sub(span.first_step)).div_ceil(span.thin) as usize);
+        }
+        let mut values = vec![0.0; len * c * p];
+        for (row, (w, theta)) in raw.omega.chunks(p).zip(values.chunks_mut(p)).enumerate() {
+            self.prepared.problem.report(w, theta);
+            let finite = w.iter().chain(theta.iter()).all(|v| v.is_finite())
+                && !raw.stats[row * s + stat("lp")].is_infinite();
+            if !finite {
+                len = row / c;
+                let step = span.first_step + len as u32 * span.thin;
+                let own = Fault { chain: (row % c) as u32, step, kind: FaultKind::Diverged };
+                fault = fault.filter(|f| f.step < step).or(Some(own));
+                break;
+            }
+        }
+        values.truncate(len * c * p);
+        let mut stats = raw.stats;
+        stats.truncate(len * c * s);
+        for row in stats.chunks_mut(s) {
+            row[stat("lp")] += self.prepared.problem.log_norm;
+            row[stat("lp_minibatch")] += self.prepared.problem.log_norm;
+        }
+        let mut error = fault.map(|f| fault::numbers(self.prepared, f));
+        if error.is_none() {
+            error = self.judge(JUDGED_FROM);
+        }
+        if span.warmup {
+            // A remainder shorter than a draw has another thinning, and is not kept.
+            let kept = self.prepared.config.run.save_warmup && span.thin == plan.thin as u32;
+            if !kept || len == 0 {
+                return (None, error);
+            }
+            let first = self.warmup_draws as usize;
+            self.warmup_draws += len as u64;
+            let block = DrawBlock { warmup: true, first_draw: first, len, values, stats };
+            return (Some(block), error);
+        }
+        if len == 0 {
+            return (None, error);
+        }
+        self.divergences +=
+            stats.chunks(s).filter(|row| row[stat("diverging")] != 0.0).count() as u64;
+        self.heat.measure(self.prepared, &raw.omega[(len - 1) * c * p..len * c * p], &stats);
+        let first_draw = self.draws as usize;
+        self.draws += len as u64;
+        (Some(DrawBlock { warmup: false, first_draw, len, values, stats }), error)
+    }
+
+    fn judge(&self, from: u64) -> Option<RunError> {
+        let share = self.fallback_share();
+        (self.chain_steps > from && share > MAX_FALLBACK_SHARE)
+            .then(|| fault::fallbacks(self.prepared, share))
+    }
+
+    fn fallback_share(&self) -> f64 {
+        if self.chain_steps == 0 { 0.0 } else { self.fallbacks as f64 / self.chain_steps as f64 }
+    }
+
+    fn progress(&self, span: Span) -> Progress {
+        let total = self.prepared.plan.steps() as u64;
+        Progress {
+            warmup: span.warmup,
+            steps: self.steps,
+            steps_total: total,
+            draws: self.draws,
+            steps_per_second: self.rate,
+            eta_seconds: total.saturating_sub(self.steps) as f64 / self.rate,
+            temperature: self.heat.mean(),
+            divergences: self.divergences,
+            fallbacks: self.fallbacks,
+        }
+    }
+
+    fn outcome(&self, ending: Ending) -> Outcome {
+        Outcome {
+            ending,
+            draws: self.draws,
+            steps: self.steps,
+            seconds: self.began.elapsed().as_secs_f64(),
+            divergences: self.divergences,
+            fallbacks: self.fallbacks,
+            fallback_share: self.fallback_share(),
+        }
+    }
+}
+
+/// T̂ for the progress line.
+#[derive(Default)]
+struct Heat {
+    sum: f64,
+    count: f64,
+}
+
+impl Heat {
+    fn mean(&self) -> f64 {
+        self.sum / self.count
+    }
+
+    /// From lp where it is known; from the last draw's distance to the mode otherwise.
+    fn measure(&mut self, prepared: &Prepared, last: &[f64], stats: &[f64]) {
+        let (Some(mode), plan) = (&prepared.mode, &prepared.plan) else {
+            return;
+        };
+        let p = plan.p;
+        if plan.full_log_density() {
+            let at_mode = prepared.problem.log_norm - mode.cost;
+            for row in stats.chunks(STATS.len()) {
+                self.sum += 2.0 * (at_mode - row[stat("lp")]) / p as f64;
+                self.count += 1.0;
+            }
+        } else if p <= THERMOMETER_PARAMETERS {
+            for omega in last.chunks(p) {
+                let away: Vec<f64> = omega.iter().zip(&mode.omega).map(|(w, m)| w - m).collect();
+                let energy: f64 = mode
+                    .metric
+                    .chunks(p)
+                    .zip(&away)
+                    .map(|(row, a)| a * row.iter().zip(&away).map(|(m, b)| m * b).sum::<f64>())
+                    .sum();
+                self.sum += energy / p as f64;
+                self.count += 1.0;
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Where blocks go: a trace on disk, memory, any `sngd_core::trace::Sink`, several at once.
+
+use crate::error::Error;
+use crate::event::Outcome;
+use crate::facts::Facts;
+use crate::prepare::Prepared;
+use crate::schema;
+use crate::summary::{Report, summarize};
+use sngd_core::engine::{EngineInfo, STATS};
+use sngd_core::trace::{DrawBlock, Sink};
+use sngd_store::TraceWriter;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Takes the blocks of a run, in order, and hears how it ended.
+pub trait RunSink {
+    /// Takes one block.
+    ///
+    /// # Errors
+    /// Whatever keeps it from taking more: the run then stops.
+    fn block(&mut self, block: &DrawBlock) -> Result<(), Error>;
+    /// Called once, also after an interruption or a fault; `why` is the fault's sentence.
+    ///
+    /// # Errors
+    /// As [`RunSink::block`].
+    fn finish(&mut self, outcome: &Outcome, why: Option<&str>) -> Result<(), Error>;
+}
+
+/// Any `Sink` in a run.
+#[derive(Debug)]
+pub struct Plain<S>(pub S);
+
+impl<S: Sink> RunSink for Plain<S> {
+    fn block(&mut self, block: &DrawBlock) -> Result<(), Error> {
+        self.0.block(block).map_err(|e| Error::Sink(Box::new(e)))
+    }
+
+    fn finish(&mut self, _: &Outcome, _: Option<&str>) -> Result<(), Error> {
+        self.0.finish().map_err(|e| Error::Sink(Box::new(e)))
+    }
+}
+
+/// The Zarr trace.
+#[derive(Debug)]
+pub struct TraceSink {
+    writer: TraceWriter,
+    flushed: Instant,
+}
+
+/// How often draws become visible to readers, at least.
+const FLUSH_EVERY: Duration = Duration::from_secs(5);
+
+impl TraceSink {
+    /// Creates the trace of a run; with `force` it replaces an old one.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn create(
+        path: &Path,
+        prepared: &Prepared,
+        engine: &EngineInfo,
+        force: bool,
+    ) -> Result<TraceSink, Error> {
+        let writer = TraceWriter::create(path, schema::trace(prepared, engine), force)?;
+        Ok(TraceSink { writer, flushed: Instant::now() })
+    }
+}
+
+impl RunSink for TraceSink {
+    fn block(&mut self, block: &DrawBlock) -> Result<(), Error> {
+        self.writer.block(block)?;
+        if self.flushed.elapsed() > FLUSH_EVERY {
+            self.writer.flush()?;
+            self.flushed = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, outcome: &Outcome, why: Option<&str>) -> Result<(), Error> {
+        self.writer.finish()?;
+        let mut last = vec![
+            ("status".to_string(), outcome.ending.name().to_string()),
+            ("outcome".to_string(), serde_json::to_string(outcome).unwrap_or_default()),
+            ("sampling_time".to_string(), format!("{:.6}", outcome.seconds)),
+        ];
+        last.extend(why.map(|w| ("fault".to_string(), w.to_string())));
+        Ok(self.writer.set_attributes(&last)?)
+    }
+}
+
+/// All draws in memory.
+#[derive(Debug, Clone)]
+pub struct Samples {
+    /// What is known of the run beside its draws.
+    pub facts: Facts,
+    /// Name of each parameter, `[P]`, e.g. `weights[glucose]`.
+    pub names: Vec<String>,
+    /// Draws a chain, n.
+    pub draws: usize,
+    /// Natural scale, `[n, C, P]`.
+    pub values: Vec<f64>,
+    /// `[n, C, STATS.len()]`.
+    pub stats: Vec<f64>,
+    /// How the run ended, once it has.
+    pub outcome: Option<Outcome>,
+}
+
+impl Samples {
+    /// An empty one for a run.
+    pub fn new(prepared: &Prepared) -> Samples {
+        Samples {
+            facts: Facts::of(prepared),
+            names: schema::names(&prepared.problem),
+            draws: 0,
+            values: Vec::new(),
+            stats: Vec::new(),
+            outcome: None,
+        }
+    }
+
+    /// Number of chains, C.
+    pub fn chains(&self) -> usize {
+        self.facts.chains
+    }
+
+    /// All draws of one parameter, chain after chain, `[C, n]`; `None` if there is no such name.
+    pub fn parameter(&self, name: &str) -> Option<Vec<f64>> {
+        let i = self.names.iter().position(|n| n == name)?;
+        let (c, p) = (self.facts.chains, self.facts.parameters);
+        let value = |chain, draw| self.values[(draw * c + chain) * p + i];
+        Some((0..c).flat_map(|k| (0..self.draws).map(move |d| value(k, d))).collect())
+    }
+
+    /// The table of every parameter and the thermometers.
+    pub fn summary(&self) -> Report {
+        summarize(self)
+    }
+}
+
+impl RunSink for Samples {
+    fn block(&mut self, block: &DrawBlock) -> Result<(), Error> {
+        if !block.warmup {
+            let order = &self.facts.order;
+            for row in block.values.chunks(order.len()) {
+                self.values.extend(order.iter().map(|&i| row[i]));
+            }
+            self.stats.extend_from_slice(&block.stats);
+            self.draws += block.len;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, outcome: &Outcome, _: Option<&str>) -> Result<(), Error> {
+        self.outcome = Some(*outcome);
+        debug_assert_eq!(self.stats.len(), self.draws * self.facts.chains * STATS.len());
+        Ok(())
+    }
+}

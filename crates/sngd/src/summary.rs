@@ -1,0 +1,460 @@
+//! The summary of a run, from memory or from a trace: one row a parameter, the thermometers, and why a number is missing.
+//! [`Report`] serialises to the stable JSON form of `sngd summary --json`: numbers that do not exist are `null`, and a
+//! `reason` then says why. Fields are only ever added.
+
+use crate::error::Error;
+use crate::facts::Facts;
+use crate::run::stat;
+use crate::sink::Samples;
+use serde::Serialize;
+use sngd_core::engine::STATS;
+use sngd_diag::{DEFAULT_HDI_PROB, Draws, Temperature, nested_rhat, summarize_block};
+use sngd_store::{Phase, TraceReader};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Most numbers of draws that the thermometer of the covariance looks at; longer runs are thinned for it.
+const COVARIANCE_VALUES: usize = 1 << 26;
+
+/// Everything a summary says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Version of this form.
+    pub version: u32,
+    /// `complete`, `interrupted`, `failed` or `running`.
+    pub status: String,
+    /// The fault's sentence, if there was one.
+    pub fault: Option<String>,
+    /// C.
+    pub chains: usize,
+    /// Draws a chain.
+    pub draws: usize,
+    /// P.
+    pub parameters: usize,
+    /// Probability in the intervals.
+    pub hdi_prob: f64,
+    /// One a parameter, in the order of the trace.
+    pub rows: Vec<Row>,
+    /// Largest R-hat; `null` if any is missing.
+    pub max_rhat: f64,
+    /// Smallest bulk ESS; `null` if any is missing.
+    pub min_ess_bulk: f64,
+    /// Smallest tail ESS; `null` if any is missing.
+    pub min_ess_tail: f64,
+    /// Draws marked as diverging.
+    pub divergences: u64,
+    /// Share of the steps whose residual noise fell back to full noise.
+    pub fallback_share: Option<f64>,
+    /// Measured and expected temperatures.
+    pub thermometers: Thermometers,
+    /// Which density the draws follow, and how.
+    pub ledger: BTreeMap<String, String>,
+}
+
+/// The diagnostics of one parameter.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// E.g. `weights[glucose]`.
+    pub name: String,
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation.
+    pub sd: f64,
+    /// Monte Carlo standard error of the mean.
+    pub mcse_mean: f64,
+    /// Monte Carlo standard error of the sd.
+    pub mcse_sd: f64,
+    /// Lower end of the interval.
+    pub hdi_low: f64,
+    /// Upper end of the interval.
+    pub hdi_high: f64,
+    /// Effective sample size of the bulk.
+    pub ess_bulk: f64,
+    /// Effective sample size of the tails.
+    pub ess_tail: f64,
+    /// Rank-normalised split R-hat.
+    pub rhat: f64,
+    /// Nested R-hat, with superchains only.
+    pub nested_rhat: Option<f64>,
+    /// Why a number is missing.
+    pub reason: Option<String>,
+}
+
+/// A measured temperature.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measured {
+    /// T̂.
+    pub value: f64,
+    /// Its Monte Carlo standard error.
+    pub mcse: f64,
+    /// Why one of them is missing.
+    pub reason: Option<String>,
+}
+
+/// Temperatures, and whether the law's assumption holds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Thermometers {
+    /// What the target asks for.
+    pub target: Option<f64>,
+    /// tr(Σ̂·M)/P with M at the mode.
+    pub covariance: Measured,
+    /// 2(E[C] − C(ω*))/P.
+    pub cost: Measured,
+    /// Of minibatch noise alone, ρεN/(B(2−ε)).
+    pub law: Option<f64>,
+    /// Root mean square of (eigenvalue − 1) of F⁻¹Σ_g at the mode.
+    pub fisher_mismatch: Option<f64>,
+    /// The smallest and the largest of those eigenvalues.
+    pub fisher_eigenvalues: Option<[f64; 2]>,
+    /// Why there is none.
+    pub fisher_mismatch_reason: Option<String>,
+}
+
+/// Draws and facts, wherever they came from.
+struct Input {
+    names: Vec<String>,
+    chains: usize,
+    draws: usize,
+    /// `[n, C, P]` in stored order.
+    values: Vec<f64>,
+    /// `[n, C]`.
+    lp: Vec<f64>,
+    divergences: u64,
+    status: String,
+    fault: Option<String>,
+    fallback_share: Option<f64>,
+    facts: Option<Facts>,
+}
+
+/// Summarises draws in memory.
+pub fn summarize(samples: &Samples) -> Report {
+    let column = |k: usize| samples.stats.iter().skip(k).step_by(STATS.len());
+    report(Input {
+        names: samples.names.clone(),
+        chains: samples.facts.chains,
+        draws: samples.draws,
+        values: samples.values.clone(),
+        lp: column(stat("lp")).copied().collect(),
+        divergences: column(stat("diverging")).filter(|d| **d != 0.0).count() as u64,
+        status: samples.outcome.map_or("running", |o| o.ending.name()).to_string(),
+        fault: None,
+        fallback_share: samples.outcome.map(|o| o.fallback_share),
+        facts: Some(samples.facts.clone()),
+    })
+}
+
+/// Summarises a trace, finished or still growing.
+///
+/// # Errors
+/// [`Error::Store`] when it cannot be read.
+pub fn summarize_trace(path: &Path) -> Result<Report, Error> {
+    let reader = TraceReader::open(path)?;
+    let (chains, draws) = (reader.chains(), reader.draws(Phase::Draws));
+    let mut facts: Option<Facts> =
+        reader.attribute("sngd_facts").and_then(|t| serde_json::from_str(t).ok());
+    let mut names = Vec::new();
+    let mut parts = Vec::new();
+    for v in reader.variables() {
+        let mut labels = vec![String::new()];
+        for dim in &v.dims {
+            labels = labels
+                .iter()
+                .flat_map(|l| dim.labels.iter().map(move |m| join(l, m)))
+                .collect();
+        }
+        names.extend(labels.iter().map(|l| {
+            if v.dims.is_empty() { v.name.clone() } else { format!("{}[{l}]", v.name) }
+        }));
+        parts.push(reader.samples(Phase::Draws, &v.name)?);
+    }
+    let mut values = Vec::with_capacity(draws * chains * names.len());
+    for row in 0..draws * chains {
+        for part in &parts {
+            values.extend_from_slice(&part.values[row * part.elements..][..part.elements]);
+        }
+    }
+    drop(parts);
+    let has = |name: &str| reader.stats().any(|s| s.name == name);
+    let read = |name: &str| -> Result<Vec<f64>, Error> {
+        if has(name) { Ok(reader.stat(Phase::Draws, name)?.values) } else { Ok(Vec::new()) }
+    };
+    if let Some(f) = &mut facts {
+        let square = f.parameters * f.parameters;
+        f.metric = reader
+            .constant()
+            .iter()
+            .find(|a| a.name == "metric" && a.values.len() == square)
+            .map(|a| a.values.clone());
+    }
+    let share = reader
+        .attribute("outcome")
+        .and_then(|t| serde_json::from_str::<serde_json::Value>(t).ok())
+        .and_then(|v| v.get("fallback_share")?.as_f64());
+    Ok(report(Input {
+        names,
+        chains,
+        draws,
+        values,
+        lp: read("lp")?,
+        divergences: read("diverging")?.iter().filter(|d| **d != 0.0).count() as u64,
+        status: reader.attribute("status").unwrap_or("unknown").to_string(),
+        fault: reader.attribute("fault").map(str::to_string),
+        fallback_share: share,
+        facts,
+    }))
+}
+
+fn join(left: &str, right: &str) -> String {
+    if left.is_empty() { right.to_string() } else { format!("{left}, {right}") }
+}
+
+fn report(input: Input) -> Report {
+    let (n, c, p) = (input.draws, input.chains, input.names.len());
+    let superchains = input.facts.as_ref().map_or(0, |f| f.superchains);
+    let rows: Vec<Row> =
+        summarize_block(&input.values, n, c, p, DEFAULT_HDI_PROB)
+            .unwrap_or_default()
+            .iter()
+            .zip(&input.names)
+            .enumerate()
+            .map(|(i, (s, name))| {
+                let nested = (superchains > 0).then(|| {
+                    Draws::from_block(&input.values, n, c, p, i)
+                        .and_then(|d| nested_rhat(&d, superchains))
+                });
+                let why = nested.as_ref().and_then(|r| r.as_ref().err()).map(|e| e.to_string());
+                Row {
+                    name: name.clone(),
+                    mean: s.mean,
+                    sd: s.sd,
+                    mcse_mean: s.mcse_mean,
+                    mcse_sd: s.mcse_sd,
+                    hdi_low: s.hdi_low,
+                    hdi_high: s.hdi_high,
+                    ess_bulk: s.ess_bulk,
+                    ess_tail: s.ess_tail,
+                    rhat: s.rhat,
+                    nested_rhat: nested.map(|r| r.unwrap_or(f64::NAN)),
+                    reason: s.reason.map(|r| r.to_string()).or(why),
+                }
+            })
+            .collect();
+    // A missing number is not passed over: the extreme is then missing too.
+    let extreme = |of: fn(&Row) -> f64, take: fn(f64, f64) -> f64| {
+        rows.iter().map(of).reduce(|a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { take(a, b) })
+            .unwrap_or(f64::NAN)
+    };
+    Report {
+        version: 1,
+        status: input.status.clone(),
+        fault: input.fault.clone(),
+        chains: c,
+        draws: n,
+        parameters: p,
+        hdi_prob: DEFAULT_HDI_PROB,
+        max_rhat: extreme(|r| r.rhat, f64::max),
+        min_ess_bulk: extreme(|r| r.ess_bulk, f64::min),
+        min_ess_tail: extreme(|r| r.ess_tail, f64::min),
+        divergences: input.divergences,
+        fallback_share: input.fallback_share,
+        thermometers: thermometers(&input),
+        ledger: input.facts.iter().flat_map(|f| f.ledger.iter().cloned()).collect(),
+        rows,
+    }
+}
+
+fn missing(reason: impl Into<String>) -> Measured {
+    Measured { value: f64::NAN, mcse: f64::NAN, reason: Some(reason.into()) }
+}
+
+fn measured(t: Result<Temperature, sngd_diag::DiagError>) -> Measured {
+    match t {
+        Ok(t) => {
+            Measured { value: t.value, mcse: t.mcse, reason: t.reason.map(|r| r.to_string()) }
+        }
+        Err(e) => missing(e.to_string()),
+    }
+}
+
+fn thermometers(input: &Input) -> Thermometers {
+    let Some(facts) = &input.facts else {
+        let why = "the trace does not say how the run was made";
+        return Thermometers {
+            target: None,
+            covariance: missing(why),
+            cost: missing(why),
+            law: None,
+            fisher_mismatch: None,
+            fisher_eigenvalues: None,
+            fisher_mismatch_reason: Some(why.into()),
+        };
+    };
+    let mismatch = facts.fisher_mismatch;
+    Thermometers {
+        target: Some(facts.temperature),
+        covariance: covariance(input, facts),
+        cost: cost(input, facts),
+        law: Some(facts.law_temperature),
+        fisher_mismatch: mismatch.map(|m| m[0]),
+        fisher_eigenvalues: mismatch.map(|m| [m[1], m[2]]),
+        fisher_mismatch_reason: facts.fisher_mismatch_reason.clone(),
+    }
+}
+
+fn covariance(input: &Input, facts: &Facts) -> Measured {
+    let (n, c, p) = (input.draws, input.chains, input.names.len());
+    let Some(metric) = &facts.metric else {
+        return missing(format!("the metric is kept only up to {} parameters", crate::THERMOMETER_PARAMETERS));
+    };
+    let stride = (n * c * p).div_ceil(COVARIANCE_VALUES).max(1);
+    let mut values: Vec<f64> =
+        input.values.chunks((c * p).max(1)).step_by(stride).flatten().copied().collect();
+    if let Some(k) = facts.log_scale {
+        values.chunks_mut(p).for_each(|row| row[k] = row[k].ln());
+    }
+    measured(sngd_diag::temperature_covariance(&values, n.div_ceil(stride), c, p, metric))
+}
+
+fn cost(input: &Input, facts: &Facts) -> Measured {
+    let Some(at_mode) = facts.log_density_at_mode else {
+        return missing("the mode was not needed, so that the cost there is not known");
+    };
+    if !facts.full_log_density {
+        return missing("the log density over all data was not computed in each step");
+    }
+    let costs: Vec<f64> = input.lp.iter().map(|lp| -lp).collect();
+    measured(
+        Draws::from_block(&costs, input.draws, input.chains, 1, 0)
+            .and_then(|d| sngd_diag::temperature_cost(&d, -at_mode, input.names.len())),
+    )
+}
+
+impl Report {
+    /// Writes the table, at most `limit` rows of it, and the thermometers.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn write(&self, out: &mut dyn Write, limit: usize) -> io::Result<()> {
+        let nested = self.rows.iter().any(|r| r.nested_rhat.is_some());
+        let width =
+            self.rows.iter().take(limit).map(|r| r.name.chars().count()).max().unwrap_or(0).max(9);
+        write!(
+            out,
+            "{:width$} {:>10} {:>9} {:>9} {:>10} {:>10} {:>8} {:>8} {:>6}",
+            "parameter", "mean", "sd", "mcse", "hdi 3%", "hdi 97%", "ess bulk", "ess tail", "r-hat"
+        )?;
+        writeln!(out, "{}", if nested { " nested" } else { "" })?;
+        for r in self.rows.iter().take(limit) {
+            write!(
+                out,
+                "{:width$} {:>10} {:>9} {:>9} {:>10} {:>10} {:>8} {:>8} {:>6}",
+                r.name,
+                scaled(r.mean, r.sd),
+                scaled(r.sd, r.sd),
+                scaled(r.mcse_mean, 0.1 * r.sd),
+                scaled(r.hdi_low, r.sd),
+                scaled(r.hdi_high, r.sd),
+                fixed(r.ess_bulk, 0),
+                fixed(r.ess_tail, 0),
+                fixed(r.rhat, 3)
+            )?;
+            match r.nested_rhat {
+                Some(v) => writeln!(out, " {:>6}", fixed(v, 3))?,
+                None => writeln!(out)?,
+            }
+        }
+        if self.rows.len() > limit {
+            writeln!(out, "... and {} more parameters", self.rows.len() - limit)?;
+        }
+        self.write_reasons(out)?;
+        self.write_thermometers(out)
+    }
+
+    /// Reasons, each once with the first parameter it is about.
+    fn write_reasons(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut said: Vec<(&str, &str, usize)> = Vec::new();
+        for r in &self.rows {
+            let Some(reason) = &r.reason else { continue };
+            match said.iter_mut().find(|(known, ..)| known == reason) {
+                Some((_, _, count)) => *count += 1,
+                None => said.push((reason, &r.name, 1)),
+            }
+        }
+        for (reason, name, count) in said {
+            let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            writeln!(out, "no number for {name}{more}: {reason}")?;
+        }
+        Ok(())
+    }
+
+    fn write_thermometers(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "{} chains x {} draws, {}; max r-hat {}, min ess {} bulk, {} tail; {} divergences",
+            self.chains,
+            self.draws,
+            self.status,
+            fixed(self.max_rhat, 3),
+            fixed(self.min_ess_bulk, 0),
+            fixed(self.min_ess_tail, 0),
+            self.divergences
+        )?;
+        if let Some(share) = self.fallback_share.filter(|s| *s > 0.0) {
+            writeln!(
+                out,
+                "in {:.3}% of the steps the minibatch noise was hotter than the target; those had full noise",
+                100.0 * share
+            )?;
+        }
+        if let Some(fault) = &self.fault {
+            writeln!(out, "the run failed: {fault}")?;
+        }
+        let t = &self.thermometers;
+        let line = |m: &Measured| match &m.reason {
+            None => format!("{} +- {}", fixed(m.value, 4), fixed(m.mcse, 4)),
+            Some(r) if m.value.is_finite() => format!("{} (no error: {r})", fixed(m.value, 4)),
+            Some(r) => format!("not known ({r})"),
+        };
+        if let Some(target) = t.target {
+            writeln!(out, "temperature: target {target}")?;
+            writeln!(out, "  from the spread, tr(S M)/P      {}", line(&t.covariance))?;
+            writeln!(out, "  from the cost, 2(E[C] - C*)/P   {}", line(&t.cost))?;
+        }
+        if let Some(law) = t.law {
+            writeln!(out, "  of minibatch noise alone        {} (the law)", fixed(law, 4))?;
+        }
+        match (t.fisher_mismatch, t.fisher_eigenvalues, &t.fisher_mismatch_reason) {
+            (Some(m), Some([low, high]), _) => writeln!(
+                out,
+                "fisher mismatch at the mode: {}, eigenvalues of F^-1 S_g from {} to {} (the law assumes 1)",
+                fixed(m, 3),
+                fixed(low, 3),
+                fixed(high, 3)
+            ),
+            (.., Some(why)) => writeln!(out, "fisher mismatch: not known ({why})"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Prints the whole table; a closed standard output is no error.
+    pub fn print(&self) {
+        let _ = self.write(&mut io::stdout().lock(), usize::MAX);
+    }
+}
+
+fn fixed(x: f64, decimals: usize) -> String {
+    if x.is_nan() { "-".into() } else { format!("{x:.decimals$}") }
+}
+
+/// Three digits of the scale.
+fn scaled(x: f64, scale: f64) -> String {
+    if x.is_nan() {
+        return "-".into();
+    }
+    let digits = 2.0 - scale.abs().log10().floor();
+    if x.abs() >= 1e8 || !(-6.0..=7.0).contains(&digits) {
+        return format!("{x:.2e}");
+    }
+    format!("{x:.*}", digits.max(0.0) as usize)
+}

@@ -1,0 +1,105 @@
+//! What can be wrong with a shader, each as one sentence that says where.
+
+use thiserror::Error;
+
+/// Why a shader was not linked.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LinkError {
+    /// A file that is not there.
+    #[error("{file}:{line}: \"{path}\" is imported but there is no such file")]
+    Missing {
+        /// The importing file.
+        file: String,
+        /// Its line.
+        line: u32,
+        /// What it asks for.
+        path: String,
+    },
+    /// The root is not among the embedded files.
+    #[error("\"{0}\" is not one of the shader files")]
+    NoRoot(String),
+    /// Files that import each other.
+    #[error("{file}:{line}: imports run in a circle: {cycle}")]
+    Cycle {
+        /// The file whose import closes the circle.
+        file: String,
+        /// Its line.
+        line: u32,
+        /// `a.wgsl -> b.wgsl -> a.wgsl`.
+        cycle: String,
+    },
+    /// An `#import` that is neither a path nor a slot, or any other `#` line.
+    #[error("{file}:{line}: found `{text}`, expected #import \"path.wgsl\", #import <model> or #import <consts>")]
+    Directive {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u32,
+        /// What stands there.
+        text: String,
+    },
+    /// The slot is imported, but no model was given.
+    #[error("{file}:{line}: <model> is imported, but this kernel was linked without a model")]
+    NoModel {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u32,
+    },
+    /// A user's model without its size.
+    #[error("model {model}: const {name} is not given as a u32 of 1 or more")]
+    NoSize {
+        /// The model.
+        model: String,
+        /// `H` or `K`.
+        name: String,
+    },
+    /// A name twice.
+    #[error("const {name} is given twice: as {one} and as {other}")]
+    ConstTwice {
+        /// The name.
+        name: String,
+        /// First value.
+        one: String,
+        /// Second value.
+        other: String,
+    },
+    /// NaN or infinity cannot be spelt in WGSL.
+    #[error("const {name} is not finite: {value}")]
+    ConstNotFinite {
+        /// The name.
+        name: String,
+        /// The value.
+        value: String,
+    },
+    /// WGSL that does not parse or is not valid.
+    #[error("{file}:{line}: {message}")]
+    Wgsl {
+        /// The file as its author wrote it.
+        file: String,
+        /// The line in that file.
+        line: u32,
+        /// What is wrong.
+        message: String,
+    },
+    /// A model file lacks a function of the contract.
+    #[error("model {model}: `fn {function}` is missing, expected {signature}")]
+    Contract {
+        /// The model's file.
+        model: String,
+        /// The function.
+        function: String,
+        /// Its declaration.
+        signature: String,
+    },
+    /// An entry point, struct or override that is not there.
+    #[error("{root} has no {what} \"{name}\"")]
+    NoSuch {
+        /// The root file.
+        root: String,
+        /// `entry point` or `struct`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+}

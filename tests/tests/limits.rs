@@ -1,0 +1,116 @@
+//! Algebraic limits: no noise, all rows, zero temperature; the same seed and another one.
+
+use sngd_core::plan::Plan;
+use sngd_cpu::{CpuEngine, map};
+use sngd_tests::drive::{self, Kind, kinds};
+use sngd_tests::small::{logistic, problem};
+
+const MODEL: &str = "[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 1)\"\n";
+
+/// T = 0, no noise, all rows: plain natural gradient descent, whatever the seed; and it is Newton's method here, written
+/// out again in the plainest form.
+#[test]
+fn zero_temperature_is_deterministic_descent() {
+    let sampler = "[sampler]\nmethod = \"sngd\"\ntemperature = 0.0\nnoise = \"none\"\nbatch_size = \"full\"\nstep_size = 0.7\n[run]\nchains = 3\nwarmup = 0\ndraws = 6\n";
+    for kind in [Kind::Cpu64, Kind::Cpu32].into_iter().chain(kinds()) {
+        let mut runs = Vec::new();
+        for seed in [1, 99] {
+            let (mut config, problem) = problem(&format!("{MODEL}{sampler}"), logistic(90, 3));
+            config.seed = seed;
+            let plan = Plan::check(&config, &problem).unwrap();
+            let init: Vec<f64> = [0.3, -0.2, 0.1, 0.4].repeat(3);
+            let mut engine = drive::engine(kind, &problem, &plan, &init).unwrap().unwrap();
+            runs.push(drive::run(engine.as_mut(), &problem, &plan).unwrap().internal);
+            if kind == Kind::Cpu64 {
+                let by_hand = newton(&problem, &[0.3, -0.2, 0.1, 0.4], 0.7, 6);
+                for (draw, expected) in by_hand.iter().enumerate() {
+                    for c in 0..3 {
+                        for (i, e) in expected.iter().enumerate() {
+                            let got = runs[0][(draw * 3 + c) * 4 + i];
+                            assert!((got - e).abs() < 1e-11, "draw {draw}: {got} {e}");
+                        }
+                    }
+                }
+            }
+        }
+        assert!(runs[0] == runs[1], "{kind:?}: the seed leaks into a deterministic run");
+    }
+}
+
+/// Damped Newton for logistic regression on internal coordinates, Gaussian elimination and nothing else.
+fn newton(problem: &sngd_core::problem::Problem, start: &[f64], epsilon: f64, n: usize) -> Vec<Vec<f64>> {
+    let p = start.len();
+    let mut w = start.to_vec();
+    let mut out = Vec::new();
+    for _ in 0..n {
+        out.push(w.clone());
+        let mut g = vec![0.0; p];
+        problem.prior_cost(&w, true, &mut g);
+        let mut m: Vec<Vec<f64>> =
+            problem.prior_information().chunks(p).map(<[f64]>::to_vec).collect();
+        for (row, y) in problem.x.chunks(p).zip(&problem.y) {
+            let eta: f64 = row.iter().zip(&w).map(|(a, b)| a * b).sum();
+            let mu = 1.0 / (1.0 + (-eta).exp());
+            for i in 0..p {
+                g[i] -= (y - mu) * row[i];
+                for j in 0..p {
+                    m[i][j] += mu * (1.0 - mu) * row[i] * row[j];
+                }
+            }
+        }
+        for i in 0..p {
+            for j in i + 1..p {
+                let f = m[j][i] / m[i][i];
+                for k in i..p {
+                    let v = m[i][k];
+                    m[j][k] -= f * v;
+                }
+                g[j] -= f * g[i];
+            }
+        }
+        for i in (0..p).rev() {
+            g[i] = (g[i] - (i + 1..p).map(|k| m[i][k] * g[k]).sum::<f64>()) / m[i][i];
+        }
+        w.iter_mut().zip(&g).for_each(|(w, d)| *w -= epsilon * d);
+    }
+    out
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_another_does_not() {
+    for kind in kinds() {
+        for method in ["sngd", "mala", "psgld", "sgld", "sgrld"] {
+            let batch = if method == "mala" { "\"full\"" } else { "30" };
+            let damping = "damping = 0.01";
+            let text = format!(
+                "{MODEL}[sampler]\nmethod = \"{method}\"\nbatch_size = {batch}\n{damping}\nfisher = \"monte_carlo\"\n[run]\nchains = 5\nwarmup = 7\ndraws = 20\n"
+            );
+            let run = |seed: u64| {
+                let (mut config, problem) = problem(&text, logistic(120, 4));
+                config.seed = seed;
+                drive::sample(kind, &config, &problem).unwrap().internal
+            };
+            assert!(run(5) == run(5), "{kind:?} {method}: two runs differ");
+            assert!(run(5) != run(6), "{kind:?} {method}: the seed does nothing");
+        }
+    }
+}
+
+/// A chain does not notice how many others run beside it, nor how many threads there are.
+#[test]
+fn a_chain_is_the_same_alone_and_among_others() {
+    let text = |c: usize| {
+        format!("{MODEL}[sampler]\nbatch_size = 30\nstep_size = 0.2\nfisher_rows = \"batch\"\nnoise = \"full\"\n[run]\nchains = {c}\nwarmup = 0\ndraws = 15\n")
+    };
+    let run = |c: usize, threads: usize| {
+        let (config, problem) = problem(&text(c), logistic(120, 4));
+        let plan = Plan::check(&config, &problem).unwrap();
+        let mode = map::find(&problem, &plan).unwrap();
+        let init = drive::dispersed(&plan, &mode, 1.0);
+        let mut e = CpuEngine::<f32>::new(&problem, &plan, &init, Some(threads)).unwrap();
+        drive::run(&mut e, &problem, &plan).unwrap()
+    };
+    let (one, many, threaded) = (run(1, 1), run(6, 1), run(6, 2));
+    assert!(one.chains_of(2) == many.chains_of(2)[..1].to_vec());
+    assert!(many.internal == threaded.internal);
+}
