@@ -12,3 +12,4 @@ pub mod real;
 pub mod table;
 pub mod trace;
 pub mod transform;
+pub mod workload;

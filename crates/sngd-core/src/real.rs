@@ -23,6 +23,12 @@ pub trait Real:
     fn of(x: f64) -> Self;
     /// Widens to f64.
     fn to64(self) -> f64;
+    /// The slice as f32, if that is what it is: where an f32-only kernel may take over.
+    fn as_f32(slice: &[Self]) -> Option<&[f32]>;
+    /// The same, to write to.
+    fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]>;
+    /// e^x for x ≤ 0 in a form that loops over lanes can use; 0 below −87 in f32.
+    fn exp_lane(x: Self) -> Self;
     /// The scaled complementary error function e^{z²}·erfc(z) for z ≥ 0.
     fn erfcx(z: Self) -> Self;
     /// Four standard normals from four u32 by Box–Muller (`crate::philox`).
@@ -35,6 +41,29 @@ impl Real for f32 {
     }
     fn to64(self) -> f64 {
         f64::from(self)
+    }
+    fn as_f32(slice: &[f32]) -> Option<&[f32]> {
+        Some(slice)
+    }
+    fn as_f32_mut(slice: &mut [f32]) -> Option<&mut [f32]> {
+        Some(slice)
+    }
+    #[inline(always)]
+    fn exp_lane(x: f32) -> f32 {
+        // x = n·ln2 + r with n by the rounding constant 1.5·2²³; e^r by Cephes' expf polynomial (2 ulp).
+        const ROUND: f32 = 12_582_912.0;
+        let x = if x < -87.0 { -87.0 } else { x };
+        let shifted = x * std::f32::consts::LOG2_E + ROUND;
+        let n = shifted - ROUND;
+        let r = (x - n * 0.693_359_375) + n * 2.121_944_4e-4;
+        let p = 1.987_569_1e-4_f32;
+        let p = p * r + 1.398_199_9e-3;
+        let p = p * r + 8.333_452e-3;
+        let p = p * r + 4.166_579_6e-2;
+        let p = p * r + 1.666_666_5e-1;
+        let p = p * r + 5.000_000_1e-1;
+        let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
+        (p * r * r + r + 1.0) * scale
     }
     fn erfcx(z: f32) -> f32 {
         // Chebyshev fit of ln(erfc(z)/t) + z², relative error 1.2e-7 (Numerical Recipes, erfcc); the
@@ -66,6 +95,16 @@ impl Real for f64 {
     fn to64(self) -> f64 {
         self
     }
+    fn as_f32(_: &[f64]) -> Option<&[f32]> {
+        None
+    }
+    fn as_f32_mut(_: &mut [f64]) -> Option<&mut [f32]> {
+        None
+    }
+    #[inline(always)]
+    fn exp_lane(x: f64) -> f64 {
+        x.exp()
+    }
     fn erfcx(z: f64) -> f64 {
         if z < 5.0 {
             return (z * z).exp() * libm::erfc(z);
@@ -85,6 +124,15 @@ impl Real for f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exp_lane_is_exp() {
+        for i in 0..8700 {
+            let x = -0.01 * i as f32;
+            let e = (f64::from(f32::exp_lane(x)) / f64::from(x).exp() - 1.0).abs();
+            assert!(e < 4e-7, "{x}: {e}");
+        }
+    }
 
     #[test]
     fn erfcx_agrees_across_types_and_branches() {

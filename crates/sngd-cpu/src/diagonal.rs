@@ -32,8 +32,8 @@ impl<T: Scalar> Diagonal<T> {
     pub fn new(data: &Resident<T>, plan: &Plan) -> Diagonal<T> {
         let zeros = || vec![T::zero(); data.p];
         Diagonal {
-            metric_pass: Pass::new(data, plan.metric_row_count().max(plan.batch), false),
-            batch_pass: (!rows_coincide(plan)).then(|| Pass::new(data, plan.batch, false)),
+            metric_pass: Pass::new(data, plan.metric_row_count().max(plan.batch), false, false),
+            batch_pass: (!rows_coincide(plan)).then(|| Pass::new(data, plan.batch, false, false)),
             second_moment: zeros(),
             metric: zeros(),
             inverse: zeros(),
@@ -71,7 +71,7 @@ impl<T: Scalar> Diagonal<T> {
         let (full, mini) = if let Some(batch) = &mut self.batch_pass {
             if fresh {
                 self.metric_pass
-                    .select(metric_rule(plan, chain, t), plan.metric_row_count());
+                    .select(data, metric_rule(plan, chain, t), plan.metric_row_count());
                 let wanted = Wanted {
                     fisher,
                     diagonal_only: true,
@@ -79,7 +79,7 @@ impl<T: Scalar> Diagonal<T> {
                 };
                 self.metric_pass.run(data, omega, wanted, address, par);
             }
-            batch.select(batch_rule(plan, chain, t), plan.batch);
+            batch.select(data, batch_rule(plan, chain, t), plan.batch);
             let wanted = Wanted {
                 gradient: true,
                 ..Wanted::default()
@@ -93,8 +93,9 @@ impl<T: Scalar> Diagonal<T> {
             (full, batch.log_lik)
         } else {
             self.metric_pass
-                .select(batch_rule(plan, chain, t), plan.batch);
+                .select(data, batch_rule(plan, chain, t), plan.batch);
             let wanted = Wanted {
+                log_lik: true,
                 gradient: true,
                 fisher,
                 second: false,

@@ -156,6 +156,7 @@ fn advance<T: Scalar>(
                 plan,
                 chain: chain.index,
                 t,
+                keep: j == 0,
                 par,
             };
             match chain.step(&cx) {

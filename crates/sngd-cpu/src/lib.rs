@@ -4,6 +4,7 @@
 //! `engine` schedules chains over threads; `step` is one step of one chain; `pass` goes over rows; `dense` is the
 //! linear algebra; `map` finds the mode and `preflight` asks there whether a noise budget can be met.
 
+mod columns;
 pub mod dense;
 mod diagonal;
 pub mod engine;

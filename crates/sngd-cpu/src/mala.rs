@@ -1,6 +1,7 @@
 //! Position-dependent simplified-manifold MALA (Girolami & Calderhead 2011, without the curvature drift) on all rows.
 //! With the budget 2ε − ε² the proposal is reversible for a Gaussian, so that its acceptance there is one at any ε.
 
+use crate::columns;
 use crate::dense::Factor;
 use crate::pass::{Pass, Wanted};
 use crate::resident::{Resident, Scalar};
@@ -37,7 +38,7 @@ pub struct Mala<T> {
 
 impl<T: Scalar> Mala<T> {
     /// Buffers; the first step evaluates the starting point.
-    pub fn new(data: &Resident<T>) -> Mala<T> {
+    pub fn new(data: &Resident<T>, plan: &Plan) -> Mala<T> {
         let p = data.p;
         let point = || Point {
             omega: vec![T::zero(); p],
@@ -50,7 +51,7 @@ impl<T: Scalar> Mala<T> {
         Mala {
             current: point(),
             proposal: point(),
-            pass: Pass::new(data, data.n, true),
+            pass: Pass::new(data, data.n, true, columns::serves(plan)),
             metric: vec![T::zero(); p * p],
             z: vec![T::zero(); p],
             work: vec![T::zero(); p],
@@ -141,8 +142,9 @@ fn evaluate<T: Scalar>(
         par,
         ..
     } = *cx;
-    pass.select(BatchRows::All, data.n);
+    pass.select(data, BatchRows::All, data.n);
     let wanted = Wanted {
+        log_lik: true,
         gradient: true,
         fisher: Some(plan.fisher),
         ..Wanted::default()

@@ -50,7 +50,7 @@ pub fn find(problem: &Problem, plan: &Plan) -> Result<Mode, ModeError> {
         Par::Seq
     };
     let mut search = Search {
-        pass: Pass::new(&data, data.n, true),
+        pass: Pass::new(&data, data.n, true, false),
         factor: Factor::new(data.p),
         inverse: vec![0.0; data.p * data.p],
         data,
@@ -155,8 +155,9 @@ impl Search<'_> {
     fn evaluate(&mut self, omega: &[f64], searching: bool) -> Option<Point> {
         let (data, plan) = (&self.data, self.plan);
         let p = data.p;
-        self.pass.select(BatchRows::All, data.n);
+        self.pass.select(data, BatchRows::All, data.n);
         let wanted = Wanted {
+            log_lik: true,
             gradient: true,
             fisher: Some(FisherKind::Exact),
             second: !searching,

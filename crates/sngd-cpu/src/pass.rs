@@ -1,5 +1,6 @@
 //! One pass over rows: outputs, log-likelihood, gradient, Fisher and second-moment sums, in blocks that stay in cache.
 
+use crate::columns::Columns;
 use crate::dense::{Block, Factor, add_gram};
 use crate::resident::{Resident, Scalar};
 use faer::Par;
@@ -14,6 +15,8 @@ const BLOCK: usize = 256;
 /// Which sums a pass makes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted {
+    /// Σ ln p into `log_lik`.
+    pub log_lik: bool,
     /// Σ Jᵀs into `gradient`.
     pub gradient: bool,
     /// Σ JᵀWJ into `fisher`, with this W.
@@ -55,6 +58,7 @@ pub struct Pass<T> {
     /// Diagonal of Σ JᵀWJ, `[P]`.
     pub diagonal: Vec<T>,
     block: BlockBuffers<T>,
+    columns: Option<Columns>,
 }
 
 /// Scratch of one block of rows.
@@ -69,8 +73,8 @@ struct BlockBuffers<T> {
 }
 
 impl<T: Scalar> Pass<T> {
-    /// Buffers for up to `rows` rows; matrices only where `dense`.
-    pub fn new(data: &Resident<T>, rows: usize, dense: bool) -> Pass<T> {
+    /// Buffers for up to `rows` rows; matrices only where `dense`; column-wise where the plan's passes allow it.
+    pub fn new(data: &Resident<T>, rows: usize, dense: bool, columns: bool) -> Pass<T> {
         let (p, h, d) = (data.p, data.h, data.d);
         let square = if dense { p * p } else { 0 };
         let zeros = |n| vec![T::zero(); n];
@@ -79,6 +83,7 @@ impl<T: Scalar> Pass<T> {
             eta: zeros(rows * h),
             log_lik: 0.0,
             gradient: zeros(p),
+            columns: (columns && data.columns.is_some()).then(Columns::default),
             fisher: zeros(square),
             second: zeros(square),
             diagonal: zeros(p),
@@ -94,7 +99,17 @@ impl<T: Scalar> Pass<T> {
     }
 
     /// Chooses the rows of the next pass: all, or `count` by rule.
-    pub fn select(&mut self, rule: BatchRows, count: usize) {
+    pub fn select(&mut self, data: &Resident<T>, rule: BatchRows, count: usize) {
+        if let (Some(columns), Some(source), Some(x)) =
+            (&mut self.columns, &data.columns, T::as_f32(&data.x))
+        {
+            self.rows.clear();
+            if !matches!(rule, BatchRows::All) {
+                self.rows.resize(count, 0);
+            }
+            columns.select(source, x, rule, count);
+            return;
+        }
         if matches!(rule, BatchRows::All) {
             self.rows.clear();
         } else {
@@ -121,6 +136,21 @@ impl<T: Scalar> Pass<T> {
         };
         self.log_lik = 0.0;
         self.gradient.fill(T::zero());
+        if let (Some(columns), Some(source), Some(omega)) =
+            (&mut self.columns, &data.columns, T::as_f32(omega))
+        {
+            self.log_lik = columns.evaluate(source, omega, wanted.log_lik);
+            if let (true, Some(out)) = (wanted.gradient, T::as_f32_mut(&mut self.gradient)) {
+                columns.add_gradient(source, out);
+            }
+            if let (true, Some(out)) = (wanted.fisher.is_some(), T::as_f32_mut(&mut self.fisher)) {
+                columns.gram(source, false, out);
+            }
+            if let (true, Some(out)) = (wanted.second, T::as_f32_mut(&mut self.second)) {
+                columns.gram(source, true, out);
+            }
+            return;
+        }
         self.diagonal.fill(T::zero());
         let dense = !wanted.diagonal_only;
         if wanted.fisher.is_some() && dense {
@@ -216,6 +246,16 @@ impl<T: Scalar> Pass<T> {
         par: Par,
     ) {
         let (d, h, k, p) = (data.d, data.h, data.k, data.p);
+        if let (Some(columns), Some(source), Some(l), Some(out)) = (
+            &mut self.columns,
+            &data.columns,
+            T::as_f32(&factor.l),
+            T::as_f32_mut(out),
+        ) {
+            let share = 0.5 * how.kappa - f64::from(u8::from(how.divergence));
+            columns.correction(source, l, share, out);
+            return;
+        }
         // One output: ‖L⁻¹x‖² is a triangular solve; more: xᵀ(M⁻¹)_{kl}x shares the inverse among all pairs.
         let by_solve = h == 1;
         if !by_solve {

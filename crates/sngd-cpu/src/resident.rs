@@ -1,5 +1,6 @@
 //! Data as the engine keeps it: the problem's design in the engine's number format.
 
+use crate::columns::{self, Source};
 use half::{bf16, f16};
 use sngd_core::config::Storage;
 use sngd_core::likelihood::{Likelihood, Observed};
@@ -18,6 +19,8 @@ pub struct Resident<T> {
     pub x: Vec<T>,
     /// `[N]`.
     pub observed: Vec<Observed<T>>,
+    /// The same by columns, where an f32 engine uses that layout.
+    pub columns: Option<Source>,
     /// N.
     pub n: usize,
     /// D.
@@ -36,7 +39,7 @@ pub struct Resident<T> {
     pub problem: Problem,
 }
 
-impl<T: Real> Resident<T> {
+impl<T: Scalar> Resident<T> {
     /// Converts once. Half-precision storage rounds each feature as the GPU's resident copy does.
     pub fn new(problem: &Problem, storage: Storage) -> Resident<T> {
         let round = |v: f64| match storage {
@@ -45,21 +48,35 @@ impl<T: Real> Resident<T> {
             Storage::Bf16 => bf16::from_f64(v).to_f64(),
         };
         let n = problem.rows();
+        let (d, h) = (problem.design_columns(), problem.likelihood.outputs());
+        let x: Vec<T> = problem.x.iter().map(|&v| T::of(round(v))).collect();
+        let observed: Vec<Observed<T>> = (0..n)
+            .map(|i| {
+                let o = problem.observed(i);
+                Observed {
+                    y: T::of(o.y),
+                    trials: T::of(o.trials),
+                }
+            })
+            .collect();
+        let columns = match T::as_f32(&x) {
+            Some(x) if columns::fits(h, d) => {
+                let column = |f: fn(&Observed<T>) -> T| -> Vec<f32> {
+                    observed.iter().map(|o| f(o).to64() as f32).collect()
+                };
+                let (y, trials) = (column(|o| o.y), column(|o| o.trials));
+                Some(Source::new(problem.likelihood, x, &y, &trials))
+            }
+            _ => None,
+        };
         Resident {
-            x: problem.x.iter().map(|&v| T::of(round(v))).collect(),
-            observed: (0..n)
-                .map(|i| {
-                    let o = problem.observed(i);
-                    Observed {
-                        y: T::of(o.y),
-                        trials: T::of(o.trials),
-                    }
-                })
-                .collect(),
+            x,
+            observed,
+            columns,
             n,
-            d: problem.design_columns(),
+            d,
             k: problem.transform.outputs,
-            h: problem.likelihood.outputs(),
+            h,
             p: problem.parameters(),
             likelihood: problem.likelihood,
             lambda: problem.prior_information(),

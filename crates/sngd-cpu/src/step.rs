@@ -1,5 +1,6 @@
 //! One step of one chain with a dense Fisher metric; `sngd_core::engine` states what it computes.
 
+use crate::columns;
 use crate::dense::Factor;
 use crate::diagonal::Diagonal;
 use crate::mala::Mala;
@@ -36,6 +37,8 @@ pub struct Context<'a, T> {
     pub chain: u32,
     /// Step.
     pub t: u32,
+    /// Whether this step's statistics are kept.
+    pub keep: bool,
     /// Threads inside the algebra.
     pub par: Par,
 }
@@ -66,7 +69,7 @@ impl<T: Scalar> Chain<T> {
     /// A chain at ω with all its buffers.
     pub fn new(data: &Resident<T>, plan: &Plan, index: u32, omega: &[f64]) -> Chain<T> {
         let kind = if plan.metropolis {
-            ChainKind::Mala(Box::new(Mala::new(data)))
+            ChainKind::Mala(Box::new(Mala::new(data, plan)))
         } else if plan.metric == Metric::Fisher {
             ChainKind::Dense(Box::new(Dense::new(data, plan)))
         } else {
@@ -162,11 +165,12 @@ impl<T: Scalar> Dense<T> {
         let square = |on: bool| zeros(if on { p * p } else { 0 });
         let residual = plan.noise == Noise::Residual;
         let metric_rows = plan.metric_row_count();
+        let columns = columns::serves(plan);
         Dense {
-            metric_pass: Pass::new(data, metric_rows, true),
+            metric_pass: Pass::new(data, metric_rows, true, columns),
             batch_pass: (!rows_coincide(plan)).then(|| {
                 let dense = residual && plan.noise_rows == NoiseRows::Batch;
-                Pass::new(data, plan.batch, dense)
+                Pass::new(data, plan.batch, dense, columns)
             }),
             metric: zeros(p * p),
             noise_covariance: square(residual),
@@ -176,7 +180,7 @@ impl<T: Scalar> Dense<T> {
             volume: plan.split_volume().then(|| Box::new(Factor::new(p))),
             shifted: (plan.correction == CorrectionPlan::FiniteDifference).then(|| {
                 Box::new(Shifted {
-                    pass: Pass::new(data, metric_rows, true),
+                    pass: Pass::new(data, metric_rows, true, columns),
                     metric: zeros(p * p),
                     factor: Factor::new(p),
                     omega: zeros(p),
@@ -275,9 +279,10 @@ impl<T: Scalar> Dense<T> {
         if let Some(batch) = &mut self.batch_pass {
             if fresh {
                 self.metric_pass
-                    .select(metric_rule(plan, chain, t), plan.metric_row_count());
+                    .select(data, metric_rule(plan, chain, t), plan.metric_row_count());
                 let second = residual && !own;
                 let wanted = Wanted {
+                    log_lik: cx.keep,
                     gradient: second,
                     fisher: Some(plan.fisher),
                     second,
@@ -285,8 +290,9 @@ impl<T: Scalar> Dense<T> {
                 };
                 self.metric_pass.run(data, omega, wanted, address, par);
             }
-            batch.select(batch_rule(plan, chain, t), plan.batch);
+            batch.select(data, batch_rule(plan, chain, t), plan.batch);
             let wanted = Wanted {
+                log_lik: cx.keep,
                 gradient: true,
                 second: own,
                 ..Wanted::default()
@@ -300,8 +306,9 @@ impl<T: Scalar> Dense<T> {
             (full, batch.log_lik)
         } else {
             self.metric_pass
-                .select(batch_rule(plan, chain, t), plan.batch);
+                .select(data, batch_rule(plan, chain, t), plan.batch);
             let wanted = Wanted {
+                log_lik: cx.keep,
                 gradient: true,
                 fisher: fresh.then_some(plan.fisher),
                 second: residual && (fresh || own),

@@ -63,7 +63,7 @@ fn main() {
         let mut engine = GpuEngine::new(gpu.clone(), &problem, &plan, &init).expect("engine");
         let ready = start.elapsed();
         if std::env::args().any(|a| a == "--stages") {
-            for (stage, ms) in engine.time_stages(8).expect("stages") {
+            for (stage, ms) in engine.time_stages(20).expect("stages") {
                 println!("    {ms:9.3} ms  {stage}");
             }
         }

@@ -200,6 +200,18 @@ impl Recipe<'_> {
         let s = self.shape;
         let invert_u = usize::from(invert);
         let retries = if invert { JITTER_RETRIES as usize } else { 0 };
+        if !s.panelled() && s.software {
+            let one = spec("stage/cholesky_lane.wgsl", "cholesky", [s.c.div_ceil(8), 1, 1])
+                .u("INVERT", invert_u)
+                .u("RETRIES", retries)
+                .u("TELL", tell)
+                .b("matrix", matrix)
+                .b("result", result)
+                .b("triangle", "panel_l")
+                .at(when);
+            self.push(one);
+            return;
+        }
         if !s.panelled() {
             let width = s.p.div_ceil(32) * 32;
             let one = spec("stage/cholesky.wgsl", "cholesky", [s.c, 1, 1])
@@ -290,7 +302,8 @@ impl Recipe<'_> {
             Some(m) if self.plan.full_log_density() && !self.plan.full_batch => m,
             _ => batch,
         };
-        let one = spec("stage/cost.wgsl", "cost_and_gradient", [s.c, 1, 1])
+        let one = spec("stage/cost.wgsl", "cost_and_gradient", [s.teams(), 1, 1])
+            .u("LANES", s.lanes)
             .u("GRAD_SPLITS", batch.grad_splits)
             .u("BATCH_SUMS", batch.rows.div_ceil(64))
             .u("FULL_SUMS", full.rows.div_ceil(64))
@@ -422,7 +435,8 @@ impl Recipe<'_> {
     }
 
     fn update(&mut self) {
-        let one = spec("stage/update.wgsl", "update", [self.shape.c, 1, 1])
+        let one = spec("stage/update.wgsl", "update", [self.shape.teams(), 1, 1])
+            .u("LANES", self.shape.lanes)
             .u("NOISE", noise_code(self.plan.noise))
             .u("FULL_DENSITY", usize::from(self.plan.full_log_density()));
         self.push(one);
@@ -608,7 +622,9 @@ impl Recipe<'_> {
         let half_kappa = 0.5 * self.plan.kappa;
         let propose = || spec("stage/propose.wgsl", "propose", over_p(s));
         let accept =
-            |entry| spec("stage/accept.wgsl", entry, [s.c, 1, 1]).f("HALF_KAPPA", half_kappa);
+            |entry| {
+            spec("stage/accept.wgsl", entry, [s.c, 1, 1]).f("HALF_KAPPA", half_kappa).u("LANES", 64)
+        };
         self.push(propose().at(When::Once));
         self.evaluate(When::Once);
         self.push(accept("begin").at(When::Once));

@@ -79,7 +79,9 @@ pub struct Shape {
     pub lever_splits: usize,
     /// Kept draws between two copies.
     pub slots: usize,
-    /// Bytes of a feature.
+    /// Threads a chain of kernels that go over P a few times.
+    pub lanes: usize,
+    /// Bits of a feature.
     pub feature_bits: usize,
 }
 
@@ -164,6 +166,7 @@ impl Shape {
                 .div_ceil(lever_groups)
                 .min(d.div_ceil(8 * tile_m))
                 .clamp(1, 8),
+            lanes: if p <= 64 { 8 } else { 64 },
             slots: (BLOCK_BYTES / draw_bytes).clamp(1, 1024),
             feature_bits: if plan.storage == Storage::F32 { 32 } else { 16 },
         }
@@ -177,6 +180,11 @@ impl Shape {
     /// Whether the factorisation goes by panels.
     pub fn panelled(&self) -> bool {
         self.p > SHARED_TRIANGLE
+    }
+
+    /// Workgroups of `lanes` threads a chain.
+    pub fn teams(&self) -> usize {
+        self.c.div_ceil(64 / self.lanes)
     }
 
     /// Panels of the factorisation.

@@ -93,7 +93,7 @@ impl Sizes {
             };
             words("parts", if splits > 1 { splits * square } else { 0 });
             let panelled = shape.panelled();
-            words("panel_l", if panelled { square } else { 0 });
+            words("panel_l", if panelled || shape.software { square } else { 0 });
             words("panel_block", if panelled { c * PANEL * PANEL } else { 0 });
             words("panel_failed", c);
             if plan.correction == CorrectionPlan::ClosedForm && h > 1 {

@@ -1,4 +1,5 @@
-// The cost and its gradient from a batch's sums: −(N/B)·Σ Jᵀs − ∇ln prior, one workgroup a chain. Priors are densities
+// The cost and its gradient from a batch's sums: −(N/B)·Σ Jᵀs − ∇ln prior. LANES threads a chain, 64/LANES chains a
+// workgroup. Priors are densities
 // on the natural scale: θ = Aω + b, gradients come back by Aᵀ (core::transform).
 #import <consts>
 #import "lib/prior.wgsl"
@@ -13,19 +14,21 @@
 @group(0) @binding(8) var<storage, read_write> cost: array<vec4<f32>>; // cost[C], (−ln prior, Σ ln p of the batch, of all rows, 0)
 
 var<workgroup> sums: array<f32, 64>;
-var<workgroup> pivot_share: f32;
+var<workgroup> pivot_share: array<f32, 64>;
 
-fn sum_of(lane: u32, v: f32) -> f32 {
+// The sum over a chain's lanes, known to its first.
+fn sum_of(thread: u32, v: f32) -> f32 {
+    let lane = thread % LANES;
     workgroupBarrier();
-    sums[lane] = v;
+    sums[thread] = v;
     workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
+    for (var half = LANES / 2u; half > 0u; half /= 2u) {
         if lane < half {
-            sums[lane] += sums[lane + half];
+            sums[thread] += sums[thread + half];
         }
         workgroupBarrier();
     }
-    return sums[0];
+    return sums[thread];
 }
 
 // Cost and derivative of parameter p's prior.
@@ -42,58 +45,63 @@ fn likelihood_gradient(chain: u32, p: u32) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn cost_and_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.x;
+fn cost_and_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let own = group.x * (64u / LANES) + thread / LANES;
+    // Threads past the last chain repeat it and write nothing.
+    let writes = own < C;
+    let chain = min(own, C - 1u);
+    let lane = thread % LANES;
+    let team = thread / LANES;
     let w = chain * P;
     var prior_sum = 0.0;
     for (var k = 0u; k < K; k++) {
         let at = k * D;
         if PIVOT < D {
             var shift = 0.0;
-            for (var d = lane; d < D; d += 64u) {
+            for (var d = lane; d < D; d += LANES) {
                 shift += affine[d].x * affine[d].y * omega[w + at + d];
             }
-            let total = sum_of(lane, shift);
-            if lane == 0u {
+            let total = sum_of(thread, shift);
+            if lane == 0u && writes {
                 let theta = (Y_SCALE * omega[w + at + PIVOT] + Y_MEAN - total) / PIVOT_VALUE;
                 let c = prior_of(at + PIVOT, theta);
                 prior_sum += c.x;
-                pivot_share = c.y / PIVOT_VALUE;
-                gradient[w + at + PIVOT] = Y_SCALE * pivot_share + likelihood_gradient(chain, at + PIVOT);
+                pivot_share[team] = c.y / PIVOT_VALUE;
+                gradient[w + at + PIVOT] = Y_SCALE * pivot_share[team] + likelihood_gradient(chain, at + PIVOT);
             }
             workgroupBarrier();
         }
-        for (var d = lane; d < D; d += 64u) {
-            if d != PIVOT {
+        for (var d = lane; d < D; d += LANES) {
+            if d != PIVOT && writes {
                 let c = prior_of(at + d, affine[d].y * omega[w + at + d]);
                 prior_sum += c.x;
                 var g = c.y;
                 if PIVOT < D {
-                    g -= affine[d].x * pivot_share;
+                    g -= affine[d].x * pivot_share[team];
                 }
                 gradient[w + at + d] = affine[d].y * g + likelihood_gradient(chain, at + d);
             }
         }
     }
-    if H > K && lane == 0u {
+    if H > K && lane == 0u && writes {
         let at = K * D;
         let u = omega[w + at] + LOG_Y_SCALE;
         let c = prior_of(at, u);
         prior_sum += c.x - JACOBIAN * u;
         gradient[w + at] = c.y - JACOBIAN + likelihood_gradient(chain, at);
     }
-    let prior_total = sum_of(lane, prior_sum);
+    let prior_total = sum_of(thread, prior_sum);
     var batch = 0.0;
-    for (var i = lane; i < BATCH_SUMS; i += 64u) {
+    for (var i = lane; i < BATCH_SUMS; i += LANES) {
         batch += batch_lik[chain * BATCH_SUMS + i];
     }
-    let batch_total = sum_of(lane, batch);
+    let batch_total = sum_of(thread, batch);
     var full = 0.0;
-    for (var i = lane; i < FULL_SUMS; i += 64u) {
+    for (var i = lane; i < FULL_SUMS; i += LANES) {
         full += full_lik[chain * FULL_SUMS + i];
     }
-    let full_total = sum_of(lane, full);
-    if lane == 0u {
+    let full_total = sum_of(thread, full);
+    if lane == 0u && writes {
         cost[chain] = vec4<f32>(prior_total, batch_total, full_total, 0.0);
     }
 }

@@ -5,7 +5,7 @@ const NAN_BITS = 0x7fc00000u;
 
 fn keep_state(chain: u32, lane: u32) {
     let at = (now.slot * C + chain) * (P + STATS);
-    for (var p = lane; p < P; p += 64u) {
+    for (var p = lane; p < P; p += LANES) {
         kept[at + p] = bitcast<u32>(omega[chain * P + p]);
     }
 }

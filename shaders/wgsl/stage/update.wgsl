@@ -1,4 +1,4 @@
-// ω ← ω + step, kept draws, statistics and faults: one workgroup a chain.
+// ω ← ω + step, kept draws, statistics and faults: LANES threads a chain, 64/LANES chains a workgroup.
 #import <consts>
 #import "stage/now.wgsl"
 #import "stage/status.wgsl"
@@ -14,39 +14,44 @@
 @group(0) @binding(6) var<storage, read_write> kept: array<u32>; // kept[slots,C,P+STATS], f32 bits
 
 var<workgroup> sums: array<vec2<f32>, 64>;
-var<workgroup> wrong: atomic<u32>;
-var<workgroup> fault: u32;
+var<workgroup> wrong: array<atomic<u32>, 64>;
+var<workgroup> fault: array<u32, 64>;
 
 @compute @workgroup_size(64)
-fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.x;
+fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let own = group.x * (64u / LANES) + thread / LANES;
+    // Threads past the last chain repeat it and write nothing.
+    let writes = own < C;
+    let chain = min(own, C - 1u);
+    let lane = thread % LANES;
+    let team = thread / LANES;
     let at = chain * STATUS;
-    if now.keep == 1u {
+    if now.keep == 1u && writes {
         keep_state(chain, lane);
     }
     if lane == 0u {
-        atomicStore(&wrong, 0u);
+        atomicStore(&wrong[team], 0u);
     }
     var s = vec2<f32>();
-    for (var p = lane; p < P; p += 64u) {
+    for (var p = lane; p < P; p += LANES) {
         s += squares[chain * P + p];
     }
-    sums[lane] = s;
+    sums[thread] = s;
     workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
+    for (var half = LANES / 2u; half > 0u; half /= 2u) {
         if lane < half {
-            sums[lane] += sums[lane + half];
+            sums[thread] += sums[thread + half];
         }
         workgroupBarrier();
     }
-    for (var p = lane; p < P; p += 64u) {
+    for (var p = lane; p < P; p += LANES) {
         let next = omega[chain * P + p] + delta[chain * P + p];
         if !is_finite(next) || abs(next) >= LARGEST {
-            atomicStore(&wrong, 1u);
+            atomicStore(&wrong[team], 1u);
         }
     }
     workgroupBarrier();
-    if lane == 0u {
+    if lane == 0u && writes {
         let gone = status[at + FAULT] != 0u;
         var kind = status[at + PENDING];
         var pivot = status[at + PENDING_PIVOT];
@@ -55,7 +60,7 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             kind = RESIDUAL_NOT_POSITIVE;
             pivot = 0u;
         }
-        if kind == 0u && atomicLoad(&wrong) == 1u {
+        if kind == 0u && atomicLoad(&wrong[team]) == 1u {
             kind = DIVERGED;
         }
         if !gone {
@@ -69,10 +74,11 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         }
         status[at + PENDING] = 0u;
         let diverged = status[at + FAULT] == DIVERGED;
-        fault = select(0u, 1u, gone || kind != 0u);
+        let faulty = select(0u, 1u, gone || kind != 0u);
+        fault[team] = faulty;
         let stats = (now.slot * C + chain) * (P + STATS) + P;
         if now.keep == 1u {
-            if fault == 1u {
+            if faulty == 1u {
                 keep_nothing(chain, diverged);
             } else {
                 let c = cost[chain];
@@ -81,8 +87,8 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
                     kept[stats] = NAN_BITS;
                 }
                 kept[stats + 1u] = bitcast<u32>(c.y * f32(N) / f32(BATCH) - c.x);
-                kept[stats + 2u] = bitcast<u32>(sqrt(sums[0].x));
-                kept[stats + 3u] = bitcast<u32>(sqrt(sums[0].y));
+                kept[stats + 2u] = bitcast<u32>(sqrt(sums[thread].x));
+                kept[stats + 3u] = bitcast<u32>(sqrt(sums[thread].y));
                 kept[stats + 4u] = bitcast<u32>(jitter_of(status[at + LEVEL]));
                 kept[stats + 5u] = 0u;
                 kept[stats + 6u] = bitcast<u32>(now.epsilon);
@@ -93,8 +99,9 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             kept[stats + 5u] = bitcast<u32>(1.0);
         }
     }
-    if workgroupUniformLoad(&fault) == 0u {
-        for (var p = lane; p < P; p += 64u) {
+    workgroupBarrier();
+    if writes && fault[team] == 0u {
+        for (var p = lane; p < P; p += LANES) {
             omega[chain * P + p] += delta[chain * P + p];
         }
     }
