@@ -7,6 +7,8 @@ use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_cpu::map::{self, Mode};
 use sngd_cpu::{CpuEngine, Scalar};
+use sngd_gpu::{DeviceSelector, Gpu, GpuEngine};
+use std::sync::OnceLock;
 
 /// The engines of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +42,36 @@ pub struct Draws {
     pub fallbacks: u64,
 }
 
-/// The engines that suites run over: the f32 CPU engine always, the Vulkan device where one answers.
+/// The device in force, software allowed: opened once. `None` with one loud line where no Vulkan device answers; a failure
+/// where `SNGD_TEST_DRIVER` promises one.
+pub fn gpu() -> Option<Gpu> {
+    static DEVICE: OnceLock<Option<Gpu>> = OnceLock::new();
+    DEVICE
+        .get_or_init(|| {
+            let driver = std::env::var("SNGD_TEST_DRIVER").unwrap_or_default();
+            if driver == "none" {
+                eprintln!("SKIPPED: the GPU half of this suite, as SNGD_TEST_DRIVER = none asks");
+                return None;
+            }
+            match Gpu::open(&DeviceSelector::Auto).or_else(|_| Gpu::open(&DeviceSelector::Software)) {
+                Ok(gpu) => Some(gpu),
+                Err(e) => {
+                    assert!(driver.is_empty(), "SNGD_TEST_DRIVER = {driver}, but {e}");
+                    eprintln!("SKIPPED: the GPU half of this suite, no Vulkan device answers ({e})");
+                    None
+                }
+            }
+        })
+        .clone()
+}
+
+/// The engines that suites run over: the f32 CPU engine always, the Vulkan device where one answers. On a second Vulkan
+/// driver (`SNGD_TEST_DRIVER` other than the first) the CPU half would only repeat itself.
 pub fn kinds() -> Vec<Kind> {
-    vec![Kind::Cpu32]
+    let second = std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader");
+    let mut kinds = if second { vec![] } else { vec![Kind::Cpu32] };
+    kinds.extend(gpu().map(|_| Kind::Gpu));
+    kinds
 }
 
 impl Draws {
@@ -94,7 +123,10 @@ pub fn engine(
     match kind {
         Kind::Cpu64 => cpu::<f64>(problem, plan, init),
         Kind::Cpu32 => cpu::<f32>(problem, plan, init),
-        Kind::Gpu => Ok(None),
+        Kind::Gpu => match gpu() {
+            Some(gpu) => Ok(Some(Box::new(GpuEngine::new(gpu, problem, plan, init)?))),
+            None => Ok(None),
+        },
     }
 }
 
@@ -150,8 +182,22 @@ pub fn run(engine: &mut dyn Engine, problem: &Problem, plan: &Plan) -> Result<Dr
     Ok(out)
 }
 
+/// A fifth of the draws: the suites' bounds scale with their Monte Carlo error, and software devices are slow.
+pub fn shortened(kind: Kind, config: &Config) -> Config {
+    let mut config = config.clone();
+    if kind == Kind::Gpu {
+        config.run.draws = (config.run.draws / 5).max(config.run.draws.min(20));
+    }
+    config
+}
+
 /// From a run file to draws; `None` where the engine is not here.
 pub fn sample(kind: Kind, config: &Config, problem: &Problem) -> Option<Draws> {
+    sample_as_asked(kind, &shortened(kind, config), problem)
+}
+
+/// The same with all the draws asked for, on any engine.
+pub fn sample_as_asked(kind: Kind, config: &Config, problem: &Problem) -> Option<Draws> {
     let plan = Plan::check(config, problem).expect("the plan is sound");
     let mode = map::find(problem, &plan).expect("the mode exists");
     let init = dispersed(&plan, &mode, config.run.init_scale);

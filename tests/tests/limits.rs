@@ -22,7 +22,7 @@ fn zero_temperature_is_deterministic_descent() {
             let mut engine = drive::engine(kind, &problem, &plan, &init).unwrap().unwrap();
             runs.push(drive::run(engine.as_mut(), &problem, &plan).unwrap().internal);
             if kind == Kind::Cpu64 {
-                let by_hand = newton(&problem, &[0.3, -0.2, 0.1, 0.4], 0.7, 6);
+                let by_hand = newton(&problem, &[0.3, -0.2, 0.1, 0.4], 0.7, 6, 1);
                 for (draw, expected) in by_hand.iter().enumerate() {
                     for c in 0..3 {
                         for (i, e) in expected.iter().enumerate() {
@@ -37,12 +37,36 @@ fn zero_temperature_is_deterministic_descent() {
     }
 }
 
+/// `fisher_refresh = 3` freezes the metric for three steps and nothing else.
+#[test]
+fn a_frozen_metric_is_refreshed_on_time() {
+    let sampler = "[sampler]\ntemperature = 0.0\nnoise = \"none\"\nbatch_size = \"full\"\nfisher_refresh = 3\nstep_size = 0.5\n[run]\nchains = 1\nwarmup = 0\ndraws = 8\n";
+    let (config, problem) = problem(&format!("{MODEL}{sampler}"), logistic(90, 3));
+    let plan = Plan::check(&config, &problem).unwrap();
+    let init = [0.3, -0.2, 0.1, 0.4];
+    for kind in [Kind::Cpu64].into_iter().chain(kinds()) {
+        let mut engine = drive::engine(kind, &problem, &plan, &init).unwrap().unwrap();
+        let got = drive::run(engine.as_mut(), &problem, &plan).unwrap().internal;
+        let expected = newton(&problem, &init, 0.5, 8, 3).concat();
+        for (g, e) in got.iter().zip(&expected) {
+            assert!((g - e).abs() < if kind == Kind::Cpu64 { 1e-11 } else { 1e-4 }, "{kind:?}: {g} {e}");
+        }
+    }
+}
+
 /// Damped Newton for logistic regression on internal coordinates, Gaussian elimination and nothing else.
-fn newton(problem: &sngd_core::problem::Problem, start: &[f64], epsilon: f64, n: usize) -> Vec<Vec<f64>> {
+fn newton(
+    problem: &sngd_core::problem::Problem,
+    start: &[f64],
+    epsilon: f64,
+    n: usize,
+    refresh: usize,
+) -> Vec<Vec<f64>> {
     let p = start.len();
     let mut w = start.to_vec();
     let mut out = Vec::new();
-    for _ in 0..n {
+    let mut frozen = Vec::new();
+    for t in 0..n {
         out.push(w.clone());
         let mut g = vec![0.0; p];
         problem.prior_cost(&w, true, &mut g);
@@ -58,6 +82,10 @@ fn newton(problem: &sngd_core::problem::Problem, start: &[f64], epsilon: f64, n:
                 }
             }
         }
+        if t % refresh == 0 {
+            frozen.clone_from(&m);
+        }
+        let mut m = frozen.clone();
         for i in 0..p {
             for j in i + 1..p {
                 let f = m[j][i] / m[i][i];

@@ -5,7 +5,7 @@
 
 use sngd_core::batch::Batches;
 use sngd_core::config::{BatchSize, Config, FullName, Method, StepSize};
-use sngd_tests::drive::{Kind, kinds};
+use sngd_tests::drive::kinds;
 use sngd_tests::{cases, compare, drive};
 
 struct Run {
@@ -33,10 +33,10 @@ const SHORT: &[Run] = &[
     run("mesquite", 0.9, 0.0, 0.7),
 ];
 
-fn settings(config: &mut Config, kind: Kind) {
+fn settings(config: &mut Config) {
     config.run.chains = 32;
     config.run.warmup = 100;
-    config.run.draws = if kind == Kind::Gpu { 500 } else { 2000 };
+    config.run.draws = 2000;
     config.run.init_scale = 1.0;
 }
 
@@ -46,7 +46,7 @@ fn residual_noise_reaches_the_references() {
         for run in SHORT {
             let Some(case) = cases::load(run.name) else { continue };
             let mut config = case.config.clone();
-            settings(&mut config, kind);
+            settings(&mut config);
             let b = (run.share * case.problem.rows() as f64).ceil() as usize;
             config.sampler.batch_size = Some(BatchSize::Rows(b));
             config.sampler.batches = Batches::WithoutReplacement;
@@ -81,7 +81,7 @@ fn mala_is_exact() {
         for run in SHORT {
             let Some(case) = cases::load(run.name) else { continue };
             let mut config = case.config.clone();
-            settings(&mut config, kind);
+            settings(&mut config);
             config.sampler.method = Method::Mala;
             config.sampler.batch_size = Some(BatchSize::Named(FullName::Full));
             config.sampler.step_size = StepSize::Constant(run.mala_step);

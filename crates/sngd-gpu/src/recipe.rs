@@ -1,6 +1,6 @@
 //! The dispatches of one step, in order, from the plan: one list, three kinds of step.
 
-use crate::shape::{RowSet, Shape, constant_step, residual, ridged, second_rows};
+use crate::shape::{PANEL, RowSet, Shape, constant_step, residual, ridged, second_rows};
 use crate::spec::{Spec, When, spec};
 use sngd_core::config::{FisherKind, Noise, NoiseRows};
 use sngd_core::philox::Stream;
@@ -133,6 +133,46 @@ impl Recipe<'_> {
         self.factor((matrix, linv), true, usize::from(own), when);
     }
 
+    /// Rows, gradient and Fisher sums by one thread a chain and split.
+    fn small_pass(&mut self, set: &RowSet) {
+        let s = self.shape;
+        let one = spec(
+            "stage/small_pass.wgsl",
+            "small_pass",
+            [(s.c * set.grad_splits).div_ceil(64), 1, 1],
+        )
+        .u("R", set.rows)
+        .u("ROWS", set.rule as usize)
+        .u("WEIGHTS", set.weights as usize)
+        .u("SMALL_SPLITS", set.grad_splits)
+        .b("row_index", "batch_index")
+        .b("eta", "batch_eta")
+        .b("lik_sums", "batch_lik")
+        .b("partial_sum", "batch_sum")
+        .b("matrix", "parts");
+        self.push(one);
+    }
+
+    /// Leverages, contraction and Σ Jᵀc the same way.
+    fn small_lever(&mut self, (half_kappa, divergence): (f64, f64)) {
+        let s = self.shape;
+        let set = s.metric();
+        let one = spec(
+            "stage/small_lever.wgsl",
+            "small_lever",
+            [(s.c * set.grad_splits).div_ceil(64), 1, 1],
+        )
+        .u("R", set.rows)
+        .u("EMPIRICAL", self.empirical())
+        .u("SMALL_SPLITS", set.grad_splits)
+        .f("HALF_KAPPA", half_kappa)
+        .f("DIVERGENCE", divergence)
+        .b("row_index", "batch_index")
+        .b("eta", "batch_eta")
+        .b("partial_sum", "drift");
+        self.push(one);
+    }
+
     /// Σ JᵀWJ over a pass into `to`: with Λ as a metric, or bare.
     fn fisher(
         &mut self,
@@ -145,9 +185,20 @@ impl Recipe<'_> {
         let n = names(set);
         let share = self.plan.n as f64 / set.rows as f64;
         let lambda = usize::from(added.is_some());
+        if s.small {
+            let length = s.c * s.p * s.p;
+            self.reduce("parts", to, (splits, length), added.map(|a| (a, share)), when);
+            return;
+        }
         let split = splits > 1;
-        let root = if s.software { "stage/fisher_direct.wgsl" } else { "stage/fisher.wgsl" };
-        let tiles = spec(root, "fisher_tiles", [s.tiles.len(), s.c, splits])
+        let count = s.tiles.len();
+        let tiles = if s.software {
+            let grid = [count.div_ceil(64), s.c, splits];
+            spec("stage/fisher_direct.wgsl", "fisher_tiles", grid).u("TILES", count)
+        } else {
+            spec("stage/fisher.wgsl", "fisher_tiles", [count, s.c, splits])
+        };
+        let tiles = tiles
             .u("R", set.rows)
             .u("TILE_M", s.tile_m)
             .u("SPLITS", splits)
@@ -242,6 +293,24 @@ impl Recipe<'_> {
         for j in 0..n {
             let below = n - 1 - j;
             self.push(panels("panel_diagonal", [s.c, 1, 1]).panel(j));
+            if s.software {
+                let start = (j + 1) * PANEL;
+                let direct = |entry, grid| {
+                    let mut one = panels(entry, grid).panel(j);
+                    one.root = "stage/panels_direct.wgsl";
+                    one.b("strip", "panel_strip")
+                };
+                self.push(direct("panel_copy", [1, s.p, s.c]));
+                let strips = 4 * s.p.div_ceil(8);
+                self.push(direct("panel_below", [strips.div_ceil(64), 1, s.c]));
+                if start < s.p {
+                    let rows = (s.p - start).div_ceil(8);
+                    let beside = if invert { rows * (start / 8) } else { 0 };
+                    let blocks = rows * (rows + 1) / 2 + beside;
+                    self.push(direct("panel_update", [blocks.div_ceil(64), 1, s.c]));
+                }
+                continue;
+            }
             let across = if invert { n } else { below };
             if across > 0 {
                 self.push(panels("panel_below", [across, s.c, 1]).panel(j));
@@ -305,8 +374,8 @@ impl Recipe<'_> {
         let one = spec("stage/cost.wgsl", "cost_and_gradient", [s.teams(), 1, 1])
             .u("LANES", s.lanes)
             .u("GRAD_SPLITS", batch.grad_splits)
-            .u("BATCH_SUMS", batch.rows.div_ceil(64))
-            .u("FULL_SUMS", full.rows.div_ceil(64))
+            .u("BATCH_SUMS", batch.lik_sums)
+            .u("FULL_SUMS", full.lik_sums)
             .f("SHARE", self.plan.n as f64 / self.plan.batch as f64)
             .b("partial_sum", "batch_sum")
             .b("batch_lik", "batch_lik")
@@ -337,13 +406,14 @@ impl Recipe<'_> {
     fn leverage(&mut self, linv: &'static str) {
         let s = self.shape;
         let set = s.metric();
-        let groups = set.rows.div_ceil(8 * s.lever_r);
-        let root = if s.software { "stage/leverage_direct.wgsl" } else { "stage/leverage.wgsl" };
-        let one = spec(
-            root,
-            "leverage",
-            [groups, s.c, s.hh * s.lever_splits],
-        )
+        let z = s.hh * s.lever_splits;
+        let (root, grid) = if s.software {
+            let threads = set.rows.div_ceil(s.lever_r);
+            ("stage/leverage_direct.wgsl", [threads.div_ceil(64), s.c, z])
+        } else {
+            ("stage/leverage.wgsl", [set.rows.div_ceil(8 * s.lever_r), s.c, z])
+        };
+        let one = spec(root, "leverage", grid)
         .u("R", set.rows)
         .u("LEVER_R", s.lever_r)
         .u("LEVER_A", s.tile_m)
@@ -356,11 +426,15 @@ impl Recipe<'_> {
     fn dense(&mut self) {
         let (plan, s) = (self.plan, self.shape);
         let set = s.metric();
-        if let Some(metric) = &s.metric_rows {
-            self.rows(metric, "omega", When::Fresh);
+        if s.small {
+            self.small_pass(&set);
+        } else {
+            if let Some(metric) = &s.metric_rows {
+                self.rows(metric, "omega", When::Fresh);
+            }
+            self.rows(&s.batch_rows, "omega", When::Always);
+            self.gradient(&s.batch_rows, "batch_scores", "batch_sum", When::Always);
         }
-        self.rows(&s.batch_rows, "omega", When::Always);
-        self.gradient(&s.batch_rows, "batch_scores", "batch_sum", When::Always);
         self.metric(&set, ("fisher", "linv"), ("volume", "linv_volume"), When::Fresh);
         self.cost("gradient", "cost", When::Always);
         let corrected = usize::from(self.corrections());
@@ -388,6 +462,10 @@ impl Recipe<'_> {
             vec![("linv", (half_kappa, 1.0))]
         };
         match plan.correction {
+            CorrectionPlan::ClosedForm if s.small && terms.len() == 1 => {
+                self.small_lever((half_kappa, 1.0));
+                return true;
+            }
             CorrectionPlan::ClosedForm => {
                 for (i, (linv, how)) in terms.into_iter().enumerate() {
                     if s.h > 1 {

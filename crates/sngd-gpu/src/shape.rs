@@ -10,6 +10,10 @@ pub const STATS: usize = sngd_core::engine::STATS.len();
 pub const STATUS: usize = 12;
 /// Largest P whose packed triangle fits 16 KiB of shared memory; above it the factorisation goes by panels.
 pub const SHARED_TRIANGLE: usize = 88;
+/// Largest P whose sums a single thread holds.
+pub const SMALL: usize = 12;
+/// Threads that fill a large device.
+const ENOUGH_THREADS: usize = 1 << 15;
 /// Columns of a panel.
 pub const PANEL: usize = 32;
 /// Workgroups that fill a large device.
@@ -30,6 +34,8 @@ pub struct RowSet {
     pub weights: u32,
     /// Splits of a gradient sum.
     pub grad_splits: usize,
+    /// Parts of the log-likelihood sum.
+    pub lik_sums: usize,
 }
 
 /// All derived sizes and choices.
@@ -69,6 +75,8 @@ pub struct Shape {
     pub tile_m: usize,
     /// Tiles of the Fisher matrix, (k, l, row, column).
     pub tiles: Vec<[u32; 4]>,
+    /// Whether a thread holds all sums of its rows.
+    pub small: bool,
     /// Splits of the metric's rows.
     pub fisher_splits: usize,
     /// Splits of the second-moment sum's rows.
@@ -102,6 +110,17 @@ impl Shape {
                 .clamp(1, 64)
         };
         let weights = weights(plan);
+        // One thread a chain and share of rows, all sums in registers.
+        let small = dense
+            && coincide
+            && h == 1
+            && p <= SMALL
+            && plan.fisher != FisherKind::MonteCarlo
+            && plan.noise != Noise::Residual
+            && !plan.metropolis
+            && plan.correction != CorrectionPlan::FiniteDifference;
+        let threads = if software { 64 } else { ENOUGH_THREADS };
+        let small_splits = threads.div_ceil(c).min(plan.batch.div_ceil(8)).max(1);
         let batch_rows = RowSet {
             name: "batch",
             rows: plan.batch,
@@ -112,7 +131,8 @@ impl Shape {
                 (_, Batches::Epochs) => 3,
             },
             weights: if coincide { weights } else { 0 },
-            grad_splits: splits(plan.batch),
+            grad_splits: if small { small_splits } else { splits(plan.batch) },
+            lik_sums: if small { small_splits } else { plan.batch.div_ceil(64) },
         };
         let metric_count = plan.metric_row_count();
         let metric_rows = (!coincide).then(|| RowSet {
@@ -121,9 +141,10 @@ impl Shape {
             rule: if matches!(plan.metric_rows, MetricRows::Sample(_)) { 4 } else { 0 },
             weights,
             grad_splits: splits(metric_count),
+            lik_sums: metric_count.div_ceil(64),
         });
-        let tile_m = tile(d);
-        let tiles = fisher_tiles(d, k, h, tile_m);
+        let tile_m = tile(d, software);
+        let tiles = fisher_tiles((d, k, h), tile_m, if software { 1 } else { 8 });
         let fisher = |rows: usize| {
             let room = ((96 << 20) / (4 * c * p * p)).max(1);
             enough
@@ -139,7 +160,9 @@ impl Shape {
         };
         let lever_r = if metric_count >= 64 { 8 } else { metric_count.div_ceil(8) };
         let pairs = h * (h + 1) / 2;
-        let lever_groups = metric_count.div_ceil(8 * lever_r) * c * pairs;
+        // On software a thread, else a workgroup of eight by eight takes a tile.
+        let lever_rows = if software { lever_r } else { 8 * lever_r };
+        let lever_groups = metric_count.div_ceil(lever_rows) * c * pairs;
         let draw_bytes = 4 * c * (p + STATS);
         Shape {
             software,
@@ -158,7 +181,8 @@ impl Shape {
             grad_m,
             grad_k,
             tile_m,
-            fisher_splits: fisher(metric_count),
+            small,
+            fisher_splits: if small { small_splits } else { fisher(metric_count) },
             second_splits: fisher(second_rows),
             tiles,
             lever_r,
@@ -218,18 +242,19 @@ fn gradient_tile(d: usize, k: usize) -> (usize, usize, usize) {
 }
 
 /// Side of a thread's square of outputs: the least of (padded area) × (one multiply-add and its share of loads).
-pub fn tile(d: usize) -> usize {
+pub fn tile(d: usize, software: bool) -> usize {
     let cost = |m: usize| {
-        let padded = (d.div_ceil(8 * m) * 8 * m) as f64;
-        padded * padded * (1.0 + 8.0 / m as f64)
+        let side = if software { m } else { 8 * m };
+        let n = d.div_ceil(side);
+        (n * (n + 1) * side * side) as f64 * (1.0 + 8.0 / m as f64)
     };
     (1..=8).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(8)
 }
 
-fn fisher_tiles(d: usize, k: usize, h: usize, m: usize) -> Vec<[u32; 4]> {
-    let side = 8 * m;
+fn fisher_tiles((d, k, h): (usize, usize, usize), m: usize, threads: usize) -> Vec<[u32; 4]> {
+    let side = threads * m;
     let width = |a: usize| if a < k { d } else { 1 };
-    let mut out = Vec::new();
+    let mut out: Vec<[u32; 4]> = Vec::new();
     for a in 0..h {
         for b in 0..=a {
             for i in (0..width(a)).step_by(side) {
@@ -241,6 +266,9 @@ fn fisher_tiles(d: usize, k: usize, h: usize, m: usize) -> Vec<[u32; 4]> {
             }
         }
     }
+    // Eight by eight neighbours together, full squares first: they share cache lines.
+    let far = 8 * side as u32;
+    out.sort_by_key(|t| (t[0], t[1], t[0] == t[1] && t[2] / far == t[3] / far, t[2] / far, t[3] / far));
     out
 }
 

@@ -53,7 +53,7 @@ impl Sizes {
                 _ => 2 * h,
             };
             words(names[3], c * set.rows * width);
-            words(names[4], c * set.rows.div_ceil(64));
+            words(names[4], c * set.lik_sums);
         }
         let metric = shape.metric();
         words("batch_sum", shape.batch_rows.grad_splits * c * p);
@@ -91,10 +91,12 @@ impl Sizes {
             } else {
                 shape.fisher_splits
             };
-            words("parts", if splits > 1 { splits * square } else { 0 });
+            words("parts", if splits > 1 || shape.small { splits * square } else { 0 });
             let panelled = shape.panelled();
             words("panel_l", if panelled || shape.software { square } else { 0 });
             words("panel_block", if panelled { c * PANEL * PANEL } else { 0 });
+            let strip = panelled && shape.software;
+            words("panel_strip", if strip { c * p * PANEL } else { 0 });
             words("panel_failed", c);
             if plan.correction == CorrectionPlan::ClosedForm && h > 1 {
                 words("inverse", square);

@@ -1,14 +1,35 @@
-// Σ JᵀWJ over the rows of a pass, straight from memory: for software drivers, where shared memory costs more than it
-// saves. The same sums in the same order as fisher.wgsl.
+// Σ JᵀWJ over the rows of a pass, one TILE_M×TILE_M block a thread, straight from memory: for software drivers, where
+// shared memory costs more than it saves. The order of sums is fisher.wgsl's.
 #import <consts>
-#import "stage/fisher_tile.wgsl"
+#import "stage/features.wgsl"
+#import "stage/outputs.wgsl"
+
+@group(0) @binding(2) var<storage, read> row_index: array<u32>; // row_index[C,R]
+@group(0) @binding(3) var<storage, read> weight: array<f32>; // weight[C,R,HH] packed lower, or scores[C,R,H]
+@group(0) @binding(4) var<storage, read> tiles: array<vec4<u32>>; // tiles[TILES], (k, l, first row, first column) in the block of outputs k >= l
+@group(0) @binding(5) var<storage, read> added: array<f32>; // added[P,P], Λ + N·damping·I
+@group(0) @binding(6) var<storage, read_write> matrix: array<f32>; // matrix[S,C,P,P], lower, row-major
+
+const ROWS_A_SPLIT = (R + SPLITS - 1u) / SPLITS;
+
+fn weight_of(at: u32, k: u32, l: u32) -> f32 {
+    // Told apart so that one output's weight is the same for all lanes.
+    if H == 1u {
+        let v = weight[at];
+        return select(v, v * v, FROM_SCORE == 1u);
+    }
+    if FROM_SCORE == 1u {
+        return weight[at * H + k] * weight[at * H + l];
+    }
+    return weight[at * HH + k * (k + 1u) / 2u + l];
+}
 
 // Columns past the last are read at the last and never written.
 fn design(k: u32, base: u32, d: u32) -> f32 {
-    if k >= K {
+    if K < H && k >= K {
         return 1.0;
     }
-    if D % T == 0u {
+    if D % TILE_M == 0u {
         return feature(base + d);
     }
     return feature(base + min(d, D - 1u));
@@ -16,14 +37,15 @@ fn design(k: u32, base: u32, d: u32) -> f32 {
 
 @compute @workgroup_size(64)
 fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let tile = tiles[group.x];
+    // Chain and split from the group: drivers know those to be the same for all lanes.
+    let number = group.x * 64u + lane;
+    if number >= TILES {
+        return;
+    }
+    let tile = tiles[number];
     let chain = group.y;
     let first = group.z * ROWS_A_SPLIT;
     let last = min(R, first + ROWS_A_SPLIT);
-    let corner = corner_of(tile, lane);
-    if corner.z == 0u {
-        return;
-    }
     var sum: array<f32, TILE_M * TILE_M>;
     for (var j = first; j < last; j++) {
         let at = chain * R + j;
@@ -32,8 +54,8 @@ fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
         var a: array<f32, TILE_M>;
         var b: array<f32, TILE_M>;
         for (var m = 0u; m < TILE_M; m++) {
-            a[m] = w * design(tile.x, base, tile.z + corner.x + m);
-            b[m] = design(tile.y, base, tile.w + corner.y + m);
+            a[m] = w * design(tile.x, base, tile.z + m);
+            b[m] = design(tile.y, base, tile.w + m);
         }
         for (var r = 0u; r < TILE_M; r++) {
             for (var c = 0u; c < TILE_M; c++) {
@@ -41,5 +63,21 @@ fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
             }
         }
     }
-    write_corner(tile, corner, (group.z * C + chain) * P * P, sum);
+    let out = (group.z * C + chain) * P * P;
+    let p0 = output_offset(tile.x);
+    let q0 = output_offset(tile.y);
+    for (var r = 0u; r < TILE_M; r++) {
+        for (var c = 0u; c < TILE_M; c++) {
+            let i = tile.z + r;
+            let j = tile.w + c;
+            if i < output_width(tile.x) && j < output_width(tile.y) && q0 + j <= p0 + i {
+                let at = (p0 + i) * P + q0 + j;
+                if WITH_LAMBDA == 1u {
+                    matrix[out + at] = SHARE * sum[r * TILE_M + c] + added[at];
+                } else {
+                    matrix[out + at] = sum[r * TILE_M + c];
+                }
+            }
+        }
+    }
 }

@@ -72,7 +72,7 @@ fn main() {
                 auto_batch(&mut config, &case.problem);
             }
             let start = Instant::now();
-            let Some(d) = drive::sample(kind, &config, &case.problem) else { continue };
+            let Some(d) = drive::sample_as_asked(kind, &config, &case.problem) else { continue };
             let seconds = start.elapsed().as_secs_f64();
             let e = config.sampler.step_size.initial();
             let b = match config.sampler.batch_size {
