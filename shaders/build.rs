@@ -27,8 +27,5 @@ fn main() -> io::Result<()> {
         .map(|(name, file)| format!("    ({name:?}, include_str!({file:?})),\n"))
         .collect();
     let out = env::var("OUT_DIR").map_err(io::Error::other)?;
-    fs::write(
-        Path::new(&out).join("files.rs"),
-        format!("&[\n{rows}]\n"),
-    )
+    fs::write(Path::new(&out).join("files.rs"), format!("&[\n{rows}]\n"))
 }

@@ -29,7 +29,9 @@ pub enum LinkError {
         cycle: String,
     },
     /// An `#import` that is neither a path nor a slot, or any other `#` line.
-    #[error("{file}:{line}: found `{text}`, expected #import \"path.wgsl\", #import <model> or #import <consts>")]
+    #[error(
+        "{file}:{line}: found `{text}`, expected #import \"path.wgsl\", #import <model> or #import <consts>"
+    )]
     Directive {
         /// The file.
         file: String,

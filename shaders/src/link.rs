@@ -48,11 +48,7 @@ impl Linked {
 }
 
 /// Links an embedded file, e.g. `stage/rows.wgsl`, with constants and a model.
-pub fn link(
-    root: &str,
-    consts: &Consts,
-    model: Option<&ModelSource>,
-) -> Result<Linked, LinkError> {
+pub fn link(root: &str, consts: &Consts, model: Option<&ModelSource>) -> Result<Linked, LinkError> {
     let text = embedded(root).ok_or_else(|| LinkError::NoRoot(root.to_string()))?;
     link_text(root, text, consts, model)
 }
@@ -91,7 +87,10 @@ pub fn link_text(
 }
 
 fn embedded(path: &str) -> Option<&'static str> {
-    FILES.iter().find(|(p, _)| *p == path).map(|&(_, text)| text)
+    FILES
+        .iter()
+        .find(|(p, _)| *p == path)
+        .map(|&(_, text)| text)
 }
 
 struct Linker<'a> {
@@ -133,7 +132,10 @@ impl Linker<'_> {
             (Some("<model>"), _) => match self.model {
                 None => return Err(LinkError::NoModel { file: file(), line }),
                 Some(ModelSource::User { name, wgsl }) => (name.clone(), wgsl.clone()),
-                Some(builtin) => (builtin.name().to_string(), self.read(&file(), line, builtin.name())?),
+                Some(builtin) => (
+                    builtin.name().to_string(),
+                    self.read(&file(), line, builtin.name())?,
+                ),
             },
             (_, Some(path)) => (path.to_string(), self.read(&file(), line, path)?),
             _ => {

@@ -31,7 +31,14 @@ const fn case(
     batch: usize,
     step_size: f64,
 ) -> CaseInfo {
-    CaseInfo { name, folder, model, batch, step_size, jeffreys: false }
+    CaseInfo {
+        name,
+        folder,
+        model,
+        batch,
+        step_size,
+        jeffreys: false,
+    }
 }
 
 const LOGIT_10: &str = "[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 10)\"\nintercept = \"normal(0, 10)\"\n";
@@ -49,14 +56,50 @@ pub const CASES: &[CaseInfo] = &[
     case("gc_heart", "glm/gc_heart", LOGIT_10, 135, 0.3),
     case("gc_ripley", "glm/gc_ripley", LOGIT_10, 125, 0.3),
     case("wells_dist", "glm/wells_dist", LOGIT_FLAT, 755, 0.3),
-    case("wells_dist100ars", "glm/wells_dist100ars", LOGIT_FLAT, 755, 0.3),
-    case("wells_interaction", "glm/wells_interaction", LOGIT_FLAT, 755, 0.3),
-    case("wells_interaction_c", "glm/wells_interaction_c", LOGIT_FLAT, 755, 0.3),
-    case("wells_dae_inter", "glm/wells_dae_inter", LOGIT_FLAT, 755, 0.3),
+    case(
+        "wells_dist100ars",
+        "glm/wells_dist100ars",
+        LOGIT_FLAT,
+        755,
+        0.3,
+    ),
+    case(
+        "wells_interaction",
+        "glm/wells_interaction",
+        LOGIT_FLAT,
+        755,
+        0.3,
+    ),
+    case(
+        "wells_interaction_c",
+        "glm/wells_interaction_c",
+        LOGIT_FLAT,
+        755,
+        0.3,
+    ),
+    case(
+        "wells_dae_inter",
+        "glm/wells_dae_inter",
+        LOGIT_FLAT,
+        755,
+        0.3,
+    ),
     case("nes_logit", "glm/nes_logit", LOGIT_FLAT, 295, 0.3),
     case("dogs", "glm/dogs", LOGIT_100, 250, 0.3),
-    case("tfp_german_logistic", "glm/tfp_german_logistic", LOGIT_1, 250, 0.3),
-    case("GLM_Poisson", "glm/GLM_Poisson", "[model]\nlikelihood = \"poisson\"\n[prior]\nweights = \"flat\"\n", 20, 0.3),
+    case(
+        "tfp_german_logistic",
+        "glm/tfp_german_logistic",
+        LOGIT_1,
+        250,
+        0.3,
+    ),
+    case(
+        "GLM_Poisson",
+        "glm/GLM_Poisson",
+        "[model]\nlikelihood = \"poisson\"\n[prior]\nweights = \"flat\"\n",
+        20,
+        0.3,
+    ),
     case(
         "GLM_Binomial",
         "glm/GLM_Binomial",
@@ -79,11 +122,41 @@ pub const CASES: &[CaseInfo] = &[
         0.3,
     ),
     case("nes1980", "posteriordb/nes1980-nes", LINEAR_FLAT, 350, 0.3),
-    case("kidiq_momhsiq", "posteriordb/kidiq-kidscore_momhsiq", LINEAR_CAUCHY, 217, 0.3),
-    case("earn_height", "posteriordb/earnings-earn_height", LINEAR_FLAT, 596, 0.3),
-    case("logearn_interaction", "posteriordb/earnings-logearn_interaction", LINEAR_FLAT, 596, 0.3),
-    case("mesquite", "posteriordb/mesquite-mesquite", LINEAR_FLAT, 36, 0.3),
-    case("logmesquite_logvas", "posteriordb/mesquite-logmesquite_logvas", LINEAR_FLAT, 36, 0.3),
+    case(
+        "kidiq_momhsiq",
+        "posteriordb/kidiq-kidscore_momhsiq",
+        LINEAR_CAUCHY,
+        217,
+        0.3,
+    ),
+    case(
+        "earn_height",
+        "posteriordb/earnings-earn_height",
+        LINEAR_FLAT,
+        596,
+        0.3,
+    ),
+    case(
+        "logearn_interaction",
+        "posteriordb/earnings-logearn_interaction",
+        LINEAR_FLAT,
+        596,
+        0.3,
+    ),
+    case(
+        "mesquite",
+        "posteriordb/mesquite-mesquite",
+        LINEAR_FLAT,
+        36,
+        0.3,
+    ),
+    case(
+        "logmesquite_logvas",
+        "posteriordb/mesquite-logmesquite_logvas",
+        LINEAR_FLAT,
+        36,
+        0.3,
+    ),
     case(
         "kilpisjarvi",
         "posteriordb/kilpisjarvi_mod-kilpisjarvi",
@@ -140,7 +213,10 @@ pub const CASES: &[CaseInfo] = &[
 
 /// The case of that name.
 pub fn info(name: &str) -> &'static CaseInfo {
-    CASES.iter().find(|c| c.name == name).unwrap_or_else(|| panic!("no case '{name}'"))
+    CASES
+        .iter()
+        .find(|c| c.name == name)
+        .unwrap_or_else(|| panic!("no case '{name}'"))
 }
 
 /// A loaded case: the problem, and for each parameter of the reference its index in our natural vector.
@@ -190,13 +266,29 @@ pub fn load(name: &str) -> Option<Case> {
     };
     let linear = problem.transform.outputs * d;
     let index = (0..reference.mean.len())
-        .map(|i| if i < linear { i / d * d + order(i % d) } else { i })
+        .map(|i| {
+            if i < linear {
+                i / d * d + order(i % d)
+            } else {
+                i
+            }
+        })
         .collect();
-    Some(Case { info, config, problem, reference, index })
+    Some(Case {
+        info,
+        config,
+        problem,
+        reference,
+        index,
+    })
 }
 
 fn config(info: &CaseInfo, intercept: bool, trials: bool) -> Config {
-    let target = if info.jeffreys { "jeffreys" } else { "posterior" };
+    let target = if info.jeffreys {
+        "jeffreys"
+    } else {
+        "posterior"
+    };
     let _ = trials;
     let text = format!(
         "[data]\npath = \"-\"\nresponse = \"y\"\nintercept = {intercept}\n{}\n[sampler]\ntarget = \"{target}\"\nbatch_size = {}\nstep_size = {}\n",
@@ -208,7 +300,9 @@ fn config(info: &CaseInfo, intercept: bool, trials: bool) -> Config {
 fn inflate(path: &Path) -> Vec<u8> {
     let mut out = Vec::new();
     let file = std::fs::File::open(path).expect("a data file opens");
-    flate2::read::GzDecoder::new(file).read_to_end(&mut out).expect("a data file inflates");
+    flate2::read::GzDecoder::new(file)
+        .read_to_end(&mut out)
+        .expect("a data file inflates");
     out
 }
 
@@ -240,7 +334,10 @@ fn digits() -> Option<Table> {
     };
     let read = |f: &str| -> Vec<u8> {
         let bytes = std::fs::read(folder.join(f)).expect("digits read");
-        npyz::NpyFile::new(&bytes[..]).expect("npy").into_vec().expect("u8")
+        npyz::NpyFile::new(&bytes[..])
+            .expect("npy")
+            .into_vec()
+            .expect("u8")
     };
     let (x, y) = (read("X_u8.npy"), read("y_u8.npy"));
     let n = 1500;

@@ -26,19 +26,29 @@ pub struct Comparison {
 impl Comparison {
     /// Largest |error of a mean| in sds.
     pub fn worst_mean(&self) -> f64 {
-        self.rows.iter().map(|r| r.mean_error.abs()).fold(0.0, f64::max)
+        self.rows
+            .iter()
+            .map(|r| r.mean_error.abs())
+            .fold(0.0, f64::max)
     }
 
     /// Largest |error of an sd|, relative.
     pub fn worst_sd(&self) -> f64 {
-        self.rows.iter().map(|r| r.sd_error.abs()).fold(0.0, f64::max)
+        self.rows
+            .iter()
+            .map(|r| r.sd_error.abs())
+            .fold(0.0, f64::max)
     }
 
     /// Largest |z| of means and sds against their Monte Carlo errors.
     pub fn worst_z(&self) -> f64 {
         self.rows
             .iter()
-            .map(|r| (r.mean_error / r.mean_mcse).abs().max((r.sd_error / r.sd_mcse).abs()))
+            .map(|r| {
+                (r.mean_error / r.mean_mcse)
+                    .abs()
+                    .max((r.sd_error / r.sd_mcse).abs())
+            })
             .fold(0.0, f64::max)
     }
 }
@@ -48,17 +58,25 @@ impl Comparison {
 pub fn moments(chains: &[Vec<f64>]) -> (f64, f64, f64, f64) {
     let total: usize = chains.iter().map(Vec::len).sum();
     let mean = chains.iter().flatten().sum::<f64>() / total as f64;
-    let var_of = |c: &[f64]| c.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / c.len() as f64;
+    let var_of =
+        |c: &[f64]| c.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / c.len() as f64;
     let variances: Vec<f64> = chains.iter().map(|c| var_of(c)).collect();
-    let means: Vec<f64> =
-        chains.iter().map(|c| c.iter().sum::<f64>() / c.len() as f64).collect();
+    let means: Vec<f64> = chains
+        .iter()
+        .map(|c| c.iter().sum::<f64>() / c.len() as f64)
+        .collect();
     let var = variances.iter().sum::<f64>() / chains.len() as f64;
     let sd = var.sqrt();
     let error = |v: &[f64], centre: f64| {
         let n = v.len() as f64;
         (v.iter().map(|x| (x - centre) * (x - centre)).sum::<f64>() / (n * (n - 1.0))).sqrt()
     };
-    (mean, sd, error(&means, mean), error(&variances, var) / (2.0 * sd))
+    (
+        mean,
+        sd,
+        error(&means, mean),
+        error(&variances, var) / (2.0 * sd),
+    )
 }
 
 /// Compares draws with a case's reference.

@@ -53,11 +53,14 @@ pub fn gpu() -> Option<Gpu> {
                 eprintln!("SKIPPED: the GPU half of this suite, as SNGD_TEST_DRIVER = none asks");
                 return None;
             }
-            match Gpu::open(&DeviceSelector::Auto).or_else(|_| Gpu::open(&DeviceSelector::Software)) {
+            match Gpu::open(&DeviceSelector::Auto).or_else(|_| Gpu::open(&DeviceSelector::Software))
+            {
                 Ok(gpu) => Some(gpu),
                 Err(e) => {
                     assert!(driver.is_empty(), "SNGD_TEST_DRIVER = {driver}, but {e}");
-                    eprintln!("SKIPPED: the GPU half of this suite, no Vulkan device answers ({e})");
+                    eprintln!(
+                        "SKIPPED: the GPU half of this suite, no Vulkan device answers ({e})"
+                    );
                     None
                 }
             }
@@ -78,14 +81,26 @@ impl Draws {
     /// Values of parameter i, chain by chain: `[C][n]`.
     pub fn chains_of(&self, i: usize) -> Vec<Vec<f64>> {
         (0..self.chains)
-            .map(|c| (0..self.n).map(|d| self.values[(d * self.chains + c) * self.p + i]).collect())
+            .map(|c| {
+                (0..self.n)
+                    .map(|d| self.values[(d * self.chains + c) * self.p + i])
+                    .collect()
+            })
             .collect()
     }
 
     /// A statistic by name, all chains and draws.
     pub fn stat(&self, name: &str) -> Vec<f64> {
-        let k = STATS.iter().position(|s| *s == name).expect("a known statistic");
-        self.stats.iter().skip(k).step_by(STATS.len()).copied().collect()
+        let k = STATS
+            .iter()
+            .position(|s| *s == name)
+            .expect("a known statistic");
+        self.stats
+            .iter()
+            .skip(k)
+            .step_by(STATS.len())
+            .copied()
+            .collect()
     }
 }
 
@@ -118,7 +133,9 @@ pub fn engine(
         plan: &Plan,
         init: &[f64],
     ) -> Result<Option<Box<dyn Engine>>, EngineError> {
-        Ok(Some(Box::new(CpuEngine::<T>::new(problem, plan, init, None)?)))
+        Ok(Some(Box::new(CpuEngine::<T>::new(
+            problem, plan, init, None,
+        )?)))
     }
     match kind {
         Kind::Cpu64 => cpu::<f64>(problem, plan, init),
@@ -149,13 +166,23 @@ pub fn run(engine: &mut dyn Engine, problem: &Problem, plan: &Plan) -> Result<Dr
     let warm = plan.warmup as u32;
     while step < warm {
         let thin = chunk.min(warm - step);
-        spans.push(Span { first_step: step, draws: 1, thin, warmup: true });
+        spans.push(Span {
+            first_step: step,
+            draws: 1,
+            thin,
+            warmup: true,
+        });
         step += thin;
     }
     let mut left = plan.draws as u32;
     while left > 0 {
         let draws = chunk.min(left);
-        spans.push(Span { first_step: step, draws, thin: plan.thin as u32, warmup: false });
+        spans.push(Span {
+            first_step: step,
+            draws,
+            thin: plan.thin as u32,
+            warmup: false,
+        });
         step += draws * plan.thin as u32;
         left -= draws;
     }

@@ -23,19 +23,29 @@ pub fn folder(name: &str) -> Option<PathBuf> {
     let shipped = here.join("data").join(name);
     let named = std::env::var_os("SNGD_REFS").map(|d| PathBuf::from(d).join(name));
     let beside = here.join("../../shared/refs").join(name);
-    [Some(shipped), named, Some(beside)].into_iter().flatten().find(|p| p.is_dir())
+    [Some(shipped), named, Some(beside)]
+        .into_iter()
+        .flatten()
+        .find(|p| p.is_dir())
 }
 
 /// A data set's folder, by environment or beside the checkout.
 pub fn dataset(name: &str) -> Option<PathBuf> {
     let named = std::env::var_os("SNGD_DATASETS").map(|d| PathBuf::from(d).join(name));
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/datasets").join(name);
-    [named, Some(beside)].into_iter().flatten().find(|p| p.is_dir())
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/datasets")
+        .join(name);
+    [named, Some(beside)]
+        .into_iter()
+        .flatten()
+        .find(|p| p.is_dir())
 }
 
 /// Says loudly that a reference is not here; a test then returns without passing judgement.
 pub fn skip(name: &str) {
-    eprintln!("SKIPPED: reference '{name}' is neither in tests/data nor under SNGD_REFS; set SNGD_REFS to run it");
+    eprintln!(
+        "SKIPPED: reference '{name}' is neither in tests/data nor under SNGD_REFS; set SNGD_REFS to run it"
+    );
 }
 
 /// Reads `reference_exact*.json` or `reference_hmc.json`.
@@ -50,13 +60,22 @@ pub fn reference(path: &Path) -> Reference {
     };
     let names = json["names"]
         .as_array()
-        .map(|a| a.iter().filter_map(|s| s.as_str().map(String::from)).collect())
+        .map(|a| {
+            a.iter()
+                .filter_map(|s| s.as_str().map(String::from))
+                .collect()
+        })
         .unwrap_or_default();
     let mut mean_error = numbers("mcse");
     if mean_error.is_empty() {
         mean_error = numbers("se_mean");
     }
-    Reference { names, mean: numbers("mean"), sd: numbers("sd"), mean_error }
+    Reference {
+        names,
+        mean: numbers("mean"),
+        sd: numbers("sd"),
+        mean_error,
+    }
 }
 
 /// A numeric `design.csv` as a table: `y` (and `trials`) and the columns of X but the constant `1`, whose place in the
@@ -69,9 +88,15 @@ pub fn design(path: &Path, labels: bool) -> (Table, Option<usize>) {
         .filter(|l| !l.is_empty())
         .map(|l| l.split(',').map(|c| c.parse().expect("a number")).collect())
         .collect();
-    let first = if header.get(1) == Some(&"trials") { 2 } else { 1 };
+    let first = if header.get(1) == Some(&"trials") {
+        2
+    } else {
+        1
+    };
     let constant = (first..header.len()).find(|&j| rows.iter().all(|r| r[j] == 1.0));
-    let kept: Vec<usize> = (first..header.len()).filter(|&j| Some(j) != constant).collect();
+    let kept: Vec<usize> = (first..header.len())
+        .filter(|&j| Some(j) != constant)
+        .collect();
     let y: Vec<f64> = rows.iter().map(|r| r[0]).collect();
     let response = if labels {
         let top = y.iter().copied().fold(0.0, f64::max) as u32;
@@ -85,7 +110,10 @@ pub fn design(path: &Path, labels: bool) -> (Table, Option<usize>) {
     let table = Table {
         source: path.display().to_string(),
         feature_names: kept.iter().map(|&j| header[j].to_string()).collect(),
-        features: rows.iter().flat_map(|r| kept.iter().map(|&j| r[j])).collect(),
+        features: rows
+            .iter()
+            .flat_map(|r| kept.iter().map(|&j| r[j]))
+            .collect(),
         response,
         trials: (first == 2).then(|| rows.iter().map(|r| r[1]).collect()),
     };

@@ -12,8 +12,13 @@ pub fn table(features: &[(&str, &[f64])], response: Response) -> Table {
     };
     Table {
         source: "test".into(),
-        feature_names: features.iter().map(|(name, _)| (*name).to_string()).collect(),
-        features: (0..n).flat_map(|i| features.iter().map(move |(_, v)| v[i])).collect(),
+        feature_names: features
+            .iter()
+            .map(|(name, _)| (*name).to_string())
+            .collect(),
+        features: (0..n)
+            .flat_map(|i| features.iter().map(move |(_, v)| v[i]))
+            .collect(),
         response,
         trials: None,
     }
@@ -63,7 +68,10 @@ pub fn logistic(n: usize, d: usize) -> Table {
         })
         .collect();
     let names: Vec<String> = (0..d).map(|j| format!("x{j}")).collect();
-    let columns: Vec<(&str, &[f64])> =
-        names.iter().zip(&x).map(|(n, v)| (n.as_str(), v.as_slice())).collect();
+    let columns: Vec<(&str, &[f64])> = names
+        .iter()
+        .zip(&x)
+        .map(|(n, v)| (n.as_str(), v.as_slice()))
+        .collect();
     table(&columns, labels(&y, 2))
 }

@@ -12,7 +12,11 @@ fn run(kind: Kind, model: &str, data: Table, sampler: &str) -> drive::Draws {
     let (config, problem) = problem(
         &format!(
             "[model]\n{model}\n[prior]\nintercept = \"flat\"\n{}[sampler]\n{sampler}\n[run]\nchains = 64\nwarmup = 400\ndraws = 2500\ninit_scale = 1.0\n",
-            if model.contains("gaussian") { "scale = \"flat\"\n" } else { "" }
+            if model.contains("gaussian") {
+                "scale = \"flat\"\n"
+            } else {
+                ""
+            }
         ),
         data,
     );
@@ -24,22 +28,33 @@ fn run(kind: Kind, model: &str, data: Table, sampler: &str) -> drive::Draws {
 const MALA: &str = "method = \"mala\"\ntarget = \"jeffreys\"\nstep_size = 0.6";
 /// Full-batch SNGD: its own bias is of order ε²; `bias` bounds it in the assertions.
 /// The damping bounds the metric where the Fisher information vanishes; neither target nor Gaussian exactness notice.
-const SNGD: &str =
-    "target = \"jeffreys\"\nstep_size = 0.1\nbatch_size = \"full\"\ndamping = 0.01";
+const SNGD: &str = "target = \"jeffreys\"\nstep_size = 0.1\nbatch_size = \"full\"\ndamping = 0.01";
 
 /// Checks mean and sd of a function of the draws: 4.5 Monte Carlo errors, plus `bias` sds for an unadjusted step.
 fn check(what: &str, chains: &[Vec<f64>], mean: f64, sd: f64, bias: f64) {
     let (m, s, m_se, s_se) = moments(chains);
-    assert!((m - mean).abs() < 4.5 * m_se + bias * sd, "{what}: mean {m} ± {m_se}, truth {mean}");
-    assert!((s - sd).abs() < 4.5 * s_se + bias * sd, "{what}: sd {s} ± {s_se}, truth {sd}");
+    assert!(
+        (m - mean).abs() < 4.5 * m_se + bias * sd,
+        "{what}: mean {m} ± {m_se}, truth {mean}"
+    );
+    assert!(
+        (s - sd).abs() < 4.5 * s_se + bias * sd,
+        "{what}: sd {s} ± {s_se}, truth {sd}"
+    );
 }
 
 fn mapped(d: &drive::Draws, i: usize, f: impl Fn(f64) -> f64) -> Vec<Vec<f64>> {
-    d.chains_of(i).iter().map(|c| c.iter().map(|&x| f(x)).collect()).collect()
+    d.chains_of(i)
+        .iter()
+        .map(|c| c.iter().map(|&x| f(x)).collect())
+        .collect()
 }
 
 fn bernoulli(k: u32, n: u32) -> Table {
-    table(&[], labels(&(0..n).map(|i| u32::from(i < k)).collect::<Vec<_>>(), 2))
+    table(
+        &[],
+        labels(&(0..n).map(|i| u32::from(i < k)).collect::<Vec<_>>(), 2),
+    )
 }
 
 fn inverse_link(link: &str) -> fn(f64) -> f64 {
@@ -54,7 +69,10 @@ fn inverse_link(link: &str) -> fn(f64) -> f64 {
 fn bernoulli_is_beta_in_every_link() {
     let (k, n): (f64, f64) = (7.0, 30.0);
     let (a, b) = (k + 0.5, n - k + 0.5);
-    let (mean, sd) = (a / (a + b), (a * b / ((a + b) * (a + b) * (a + b + 1.0))).sqrt());
+    let (mean, sd) = (
+        a / (a + b),
+        (a * b / ((a + b) * (a + b) * (a + b + 1.0))).sqrt(),
+    );
     for kind in kinds() {
         for link in ["logit", "probit", "cloglog"] {
             for (sampler, bias) in [(MALA, 0.0), (SNGD, 0.02)] {
@@ -88,10 +106,14 @@ fn other_measures_differ_between_parameterisations() {
         (a.0 - b.0).abs() / (a.2 * a.2 + b.2 * b.2).sqrt()
     };
     let posterior = "target = \"posterior\"\nstep_size = 0.1\nbatch_size = \"full\"";
-    let bare = "target = \"jeffreys\"\nstep_size = 0.1\nbatch_size = \"full\"\ncorrection = \"off\"";
+    let bare =
+        "target = \"jeffreys\"\nstep_size = 0.1\nbatch_size = \"full\"\ncorrection = \"off\"";
     let (a, b) = (law("logit", SNGD), law("cloglog", SNGD));
     // What is left between them is the bias of the step, 2% of an sd at this ε.
-    assert!((a.0 - b.0).abs() < 4.5 * (a.2 * a.2 + b.2 * b.2).sqrt() + 0.04 * a.1, "{a:?} {b:?}");
+    assert!(
+        (a.0 - b.0).abs() < 4.5 * (a.2 * a.2 + b.2 * b.2).sqrt() + 0.04 * a.1,
+        "{a:?} {b:?}"
+    );
     let flat = apart(law("logit", posterior), law("cloglog", posterior));
     assert!(flat > 8.0, "{flat}");
     let bare = apart(law("logit", bare), law("cloglog", bare));
@@ -125,8 +147,11 @@ fn poisson_is_gamma() {
 #[test]
 fn softmax_is_dirichlet() {
     let counts = [5u32, 9, 3];
-    let index: Vec<u32> =
-        counts.iter().enumerate().flat_map(|(c, &m)| vec![c as u32; m as usize]).collect();
+    let index: Vec<u32> = counts
+        .iter()
+        .enumerate()
+        .flat_map(|(c, &m)| vec![c as u32; m as usize])
+        .collect();
     let total = 17.0 + 1.5;
     for kind in kinds() {
         for (sampler, bias) in [(MALA, 0.0), (SNGD, 0.025)] {
@@ -153,7 +178,13 @@ fn softmax_is_dirichlet() {
                     .collect();
                 let a = f64::from(counts[class]) + 0.5;
                 let sd = (a * (total - a) / (total * total * (total + 1.0))).sqrt();
-                check(&format!("{kind:?} class {class} {sampler}"), &p, a / total, sd, bias);
+                check(
+                    &format!("{kind:?} class {class} {sampler}"),
+                    &p,
+                    a / total,
+                    sd,
+                    bias,
+                );
             }
         }
     }
@@ -162,13 +193,19 @@ fn softmax_is_dirichlet() {
 /// Mean and scale unknown: μ is Student-t and n·s²/σ² is χ², both with n degrees of freedom.
 #[test]
 fn normal_with_unknown_scale_has_n_degrees_of_freedom() {
-    let y: Vec<f64> = (0..24).map(|i| 10.0 + 3.0 * ((i * 29 % 24) as f64 / 24.0 - 0.3)).collect();
+    let y: Vec<f64> = (0..24)
+        .map(|i| 10.0 + 3.0 * ((i * 29 % 24) as f64 / 24.0 - 0.3))
+        .collect();
     let n = y.len() as f64;
     let mean = y.iter().sum::<f64>() / n;
     let ss: f64 = y.iter().map(|v| (v - mean) * (v - mean)).sum();
     // ln σ² = ln SS − ln χ²_n; its mean and variance are ψ(n/2) and ψ₁(n/2).
     let log_sigma = 0.5 * (ss.ln() - digamma(n / 2.0) - 2f64.ln());
-    let trigamma = |x: f64| (0..200_000).map(|k| 1.0 / (x + f64::from(k)).powi(2)).sum::<f64>();
+    let trigamma = |x: f64| {
+        (0..200_000)
+            .map(|k| 1.0 / (x + f64::from(k)).powi(2))
+            .sum::<f64>()
+    };
     for kind in kinds() {
         for (sampler, bias) in [(MALA, 0.0), (SNGD, 0.03)] {
             let d = run(
@@ -178,10 +215,22 @@ fn normal_with_unknown_scale_has_n_degrees_of_freedom() {
                 sampler,
             );
             let sd = (ss / n / (n - 2.0)).sqrt();
-            check(&format!("{kind:?} mean {sampler}"), &d.chains_of(0), mean, sd, bias);
+            check(
+                &format!("{kind:?} mean {sampler}"),
+                &d.chains_of(0),
+                mean,
+                sd,
+                bias,
+            );
             let ls = mapped(&d, 1, f64::ln);
             let sd = 0.5 * trigamma(n / 2.0).sqrt();
-            check(&format!("{kind:?} log σ {sampler}"), &ls, log_sigma, sd, bias);
+            check(
+                &format!("{kind:?} log σ {sampler}"),
+                &ls,
+                log_sigma,
+                sd,
+                bias,
+            );
         }
     }
 }

@@ -11,10 +11,17 @@ use sngd_tests::small::{labels, logistic, problem, table};
 
 /// M(ω) = Σ JᵀWJ + N·damping·I + Λ by loops, full or diagonal.
 fn metric(problem: &Problem, omega: &[f64], damping: f64, diagonal: bool) -> Vec<Vec<f64>> {
-    let (p, d, k) = (problem.parameters(), problem.design_columns(), problem.transform.outputs);
+    let (p, d, k) = (
+        problem.parameters(),
+        problem.design_columns(),
+        problem.transform.outputs,
+    );
     let h = problem.likelihood.outputs();
-    let mut m: Vec<Vec<f64>> =
-        problem.prior_information().chunks(p).map(<[f64]>::to_vec).collect();
+    let mut m: Vec<Vec<f64>> = problem
+        .prior_information()
+        .chunks(p)
+        .map(<[f64]>::to_vec)
+        .collect();
     for i in 0..problem.rows() {
         let x = &problem.x[i * d..(i + 1) * d];
         let jacobian: Vec<Vec<f64>> = (0..h)
@@ -28,10 +35,14 @@ fn metric(problem: &Problem, omega: &[f64], damping: f64, diagonal: bool) -> Vec
                 j
             })
             .collect();
-        let eta: Vec<f64> =
-            jacobian.iter().map(|j| j.iter().zip(omega).map(|(a, b)| a * b).sum()).collect();
+        let eta: Vec<f64> = jacobian
+            .iter()
+            .map(|j| j.iter().zip(omega).map(|(a, b)| a * b).sum())
+            .collect();
         let mut w = vec![0.0; h * (h + 1) / 2];
-        problem.likelihood.fisher(&eta, problem.observed(i).trials, &mut w);
+        problem
+            .likelihood
+            .fisher(&eta, problem.observed(i).trials, &mut w);
         for a in 0..h {
             for b in 0..h {
                 for r in 0..p {
@@ -59,8 +70,9 @@ fn metric(problem: &Problem, omega: &[f64], damping: f64, diagonal: bool) -> Vec
 fn invert(m: &[Vec<f64>]) -> (Vec<Vec<f64>>, f64) {
     let p = m.len();
     let mut a: Vec<Vec<f64>> = m.to_vec();
-    let mut inv: Vec<Vec<f64>> =
-        (0..p).map(|i| (0..p).map(|j| f64::from(u8::from(i == j))).collect()).collect();
+    let mut inv: Vec<Vec<f64>> = (0..p)
+        .map(|i| (0..p).map(|j| f64::from(u8::from(i == j))).collect())
+        .collect();
     let mut log_det = 0.0;
     for i in 0..p {
         log_det += a[i][i].ln();
@@ -107,15 +119,18 @@ fn by_differences(problem: &Problem, plan: &Plan, omega: &[f64], diagonal: bool)
         slope[j] = (a - b) / (2.0 * step);
     }
     (0..p)
-        .map(|i| {
-            gamma[i]
-                + 0.5 * plan.kappa * (0..p).map(|j| here[i][j] * slope[j]).sum::<f64>()
-        })
+        .map(|i| gamma[i] + 0.5 * plan.kappa * (0..p).map(|j| here[i][j] * slope[j]).sum::<f64>())
         .collect()
 }
 
 /// The correction a step applies: the difference between two noiseless steps, with and without. One per chain.
-fn applied(kind: Kind, config: &Config, problem: &Problem, omega: &[f64], how: &str) -> Vec<Vec<f64>> {
+fn applied(
+    kind: Kind,
+    config: &Config,
+    problem: &Problem,
+    omega: &[f64],
+    how: &str,
+) -> Vec<Vec<f64>> {
     let after = |correction: &str| {
         let mut config = config.clone();
         config.sampler.correction =
@@ -126,7 +141,10 @@ fn applied(kind: Kind, config: &Config, problem: &Problem, omega: &[f64], how: &
         let d = drive::run(e.as_mut(), problem, &plan).unwrap();
         assert!(d.faults.is_empty(), "{:?}", d.faults);
         let p = omega.len();
-        d.internal[plan.chains * p..].chunks(p).map(<[f64]>::to_vec).collect::<Vec<_>>()
+        d.internal[plan.chains * p..]
+            .chunks(p)
+            .map(<[f64]>::to_vec)
+            .collect::<Vec<_>>()
     };
     let epsilon = config.sampler.step_size.initial();
     let (with, without) = (after(how), after("off"));
@@ -139,8 +157,12 @@ fn applied(kind: Kind, config: &Config, problem: &Problem, omega: &[f64], how: &
 /// Models of every shape: canonical and not, two outputs, an auxiliary parameter.
 fn models() -> Vec<(&'static str, Config, Problem)> {
     let mut out = Vec::new();
-    let y: Vec<f64> = (0..60).map(|i| ((i * 37 % 11) as f64 - 4.0) * 0.8).collect();
-    let x: Vec<f64> = (0..60).map(|i| ((i * 17 % 60) as f64 / 60.0).powi(2) * 4.0).collect();
+    let y: Vec<f64> = (0..60)
+        .map(|i| ((i * 37 % 11) as f64 - 4.0) * 0.8)
+        .collect();
+    let x: Vec<f64> = (0..60)
+        .map(|i| ((i * 17 % 60) as f64 / 60.0).powi(2) * 4.0)
+        .collect();
     let counts: Vec<f64> = (0..60).map(|i| (i * 7 % 5) as f64).collect();
     let classes: Vec<u32> = (0..60).map(|i| (i * 7 % 3) as u32).collect();
     let prior = "[prior]\nweights = \"normal(0, 2)\"\nintercept = \"normal(0, 3)\"\n";
@@ -151,13 +173,33 @@ fn models() -> Vec<(&'static str, Config, Problem)> {
         out.push((name, c, p));
     };
     add("logit", "likelihood = \"bernoulli\"", logistic(60, 3));
-    add("probit", "likelihood = \"bernoulli\"\nlink = \"probit\"", logistic(60, 3));
-    add("cloglog", "likelihood = \"bernoulli\"\nlink = \"cloglog\"", logistic(60, 3));
-    add("poisson", "likelihood = \"poisson\"", table(&[("x", &x)], Response::Numbers(counts)));
-    add("gaussian", "likelihood = \"gaussian\"", table(&[("x", &x)], Response::Numbers(y)));
+    add(
+        "probit",
+        "likelihood = \"bernoulli\"\nlink = \"probit\"",
+        logistic(60, 3),
+    );
+    add(
+        "cloglog",
+        "likelihood = \"bernoulli\"\nlink = \"cloglog\"",
+        logistic(60, 3),
+    );
+    add(
+        "poisson",
+        "likelihood = \"poisson\"",
+        table(&[("x", &x)], Response::Numbers(counts)),
+    );
+    add(
+        "gaussian",
+        "likelihood = \"gaussian\"",
+        table(&[("x", &x)], Response::Numbers(y)),
+    );
     let t = || table(&[("x", &x)], labels(&classes, 3));
     add("softmax", "likelihood = \"softmax\"", t());
-    add("softmax baseline", "likelihood = \"softmax\"\nbaseline = \"first\"", t());
+    add(
+        "softmax baseline",
+        "likelihood = \"softmax\"\nbaseline = \"first\"",
+        t(),
+    );
     out
 }
 

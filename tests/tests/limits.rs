@@ -19,8 +19,14 @@ fn zero_temperature_is_deterministic_descent() {
             config.seed = seed;
             let plan = Plan::check(&config, &problem).unwrap();
             let init: Vec<f64> = [0.3, -0.2, 0.1, 0.4].repeat(3);
-            let mut engine = drive::engine(kind, &problem, &plan, &init).unwrap().unwrap();
-            runs.push(drive::run(engine.as_mut(), &problem, &plan).unwrap().internal);
+            let mut engine = drive::engine(kind, &problem, &plan, &init)
+                .unwrap()
+                .unwrap();
+            runs.push(
+                drive::run(engine.as_mut(), &problem, &plan)
+                    .unwrap()
+                    .internal,
+            );
             if kind == Kind::Cpu64 {
                 let by_hand = newton(&problem, &[0.3, -0.2, 0.1, 0.4], 0.7, 6, 1);
                 for (draw, expected) in by_hand.iter().enumerate() {
@@ -33,7 +39,10 @@ fn zero_temperature_is_deterministic_descent() {
                 }
             }
         }
-        assert!(runs[0] == runs[1], "{kind:?}: the seed leaks into a deterministic run");
+        assert!(
+            runs[0] == runs[1],
+            "{kind:?}: the seed leaks into a deterministic run"
+        );
     }
 }
 
@@ -45,11 +54,18 @@ fn a_frozen_metric_is_refreshed_on_time() {
     let plan = Plan::check(&config, &problem).unwrap();
     let init = [0.3, -0.2, 0.1, 0.4];
     for kind in [Kind::Cpu64].into_iter().chain(kinds()) {
-        let mut engine = drive::engine(kind, &problem, &plan, &init).unwrap().unwrap();
-        let got = drive::run(engine.as_mut(), &problem, &plan).unwrap().internal;
+        let mut engine = drive::engine(kind, &problem, &plan, &init)
+            .unwrap()
+            .unwrap();
+        let got = drive::run(engine.as_mut(), &problem, &plan)
+            .unwrap()
+            .internal;
         let expected = newton(&problem, &init, 0.5, 8, 3).concat();
         for (g, e) in got.iter().zip(&expected) {
-            assert!((g - e).abs() < if kind == Kind::Cpu64 { 1e-11 } else { 1e-4 }, "{kind:?}: {g} {e}");
+            assert!(
+                (g - e).abs() < if kind == Kind::Cpu64 { 1e-11 } else { 1e-4 },
+                "{kind:?}: {g} {e}"
+            );
         }
     }
 }
@@ -70,8 +86,11 @@ fn newton(
         out.push(w.clone());
         let mut g = vec![0.0; p];
         problem.prior_cost(&w, true, &mut g);
-        let mut m: Vec<Vec<f64>> =
-            problem.prior_information().chunks(p).map(<[f64]>::to_vec).collect();
+        let mut m: Vec<Vec<f64>> = problem
+            .prior_information()
+            .chunks(p)
+            .map(<[f64]>::to_vec)
+            .collect();
         for (row, y) in problem.x.chunks(p).zip(&problem.y) {
             let eta: f64 = row.iter().zip(&w).map(|(a, b)| a * b).sum();
             let mu = 1.0 / (1.0 + (-eta).exp());
@@ -128,7 +147,9 @@ fn the_same_seed_gives_the_same_bits_and_another_does_not() {
 #[test]
 fn a_chain_is_the_same_alone_and_among_others() {
     let text = |c: usize| {
-        format!("{MODEL}[sampler]\nbatch_size = 30\nstep_size = 0.2\nfisher_rows = \"batch\"\nnoise = \"full\"\n[run]\nchains = {c}\nwarmup = 0\ndraws = 15\n")
+        format!(
+            "{MODEL}[sampler]\nbatch_size = 30\nstep_size = 0.2\nfisher_rows = \"batch\"\nnoise = \"full\"\n[run]\nchains = {c}\nwarmup = 0\ndraws = 15\n"
+        )
     };
     let run = |c: usize, threads: usize| {
         let (config, problem) = problem(&text(c), logistic(120, 4));

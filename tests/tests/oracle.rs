@@ -47,14 +47,26 @@ fn natural_fisher(case: &Case, internal: &[f64]) -> Vec<f64> {
 #[test]
 fn modes_and_fisher_matrices_match_the_check_files() {
     let mut seen = 0;
-    for info in cases::CASES.iter().filter(|c| !c.name.contains("a9a") && !c.name.contains("digits")) {
-        let Some(case) = cases::load(info.name) else { continue };
+    for info in cases::CASES
+        .iter()
+        .filter(|c| !c.name.contains("a9a") && !c.name.contains("digits"))
+    {
+        let Some(case) = cases::load(info.name) else {
+            continue;
+        };
         let suffix = if info.jeffreys { "_jeffreys" } else { "" };
         let gaussian = info.model.contains("gaussian");
         let tail = if gaussian { "_logsigma" } else { "" };
-        let Some(truth) = numbers(&case, &format!("check_map{tail}{suffix}.csv")) else { continue };
-        let Some(fisher) = numbers(&case, &format!("check_fisher{}{suffix}.csv", if gaussian { "_logsigma" } else { "_map" }))
-        else {
+        let Some(truth) = numbers(&case, &format!("check_map{tail}{suffix}.csv")) else {
+            continue;
+        };
+        let Some(fisher) = numbers(
+            &case,
+            &format!(
+                "check_fisher{}{suffix}.csv",
+                if gaussian { "_logsigma" } else { "_map" }
+            ),
+        ) else {
             continue;
         };
         let plan = Plan::check(&case.config, &case.problem).unwrap();
@@ -67,7 +79,13 @@ fn modes_and_fisher_matrices_match_the_check_files() {
         for (r, &i) in case.index.iter().enumerate() {
             // The files give the mode to their optimiser's own accuracy.
             let error = (theta[i] - truth[r]).abs() / case.reference.sd[r].min(1.0);
-            assert!(error < 2e-4, "{} mode [{r}]: {} {}", info.name, theta[i], truth[r]);
+            assert!(
+                error < 2e-4,
+                "{} mode [{r}]: {} {}",
+                info.name,
+                theta[i],
+                truth[r]
+            );
         }
         let n = plan.n as f64;
         let scaled: Vec<f64> = mode.fisher.iter().map(|f| f * n).collect();
@@ -76,10 +94,17 @@ fn modes_and_fisher_matrices_match_the_check_files() {
             for (c, &j) in case.index.iter().enumerate() {
                 let (got, want) = (natural[i * p + j], fisher[r * p + c]);
                 let size = (fisher[r * p + r] * fisher[c * p + c]).sqrt();
-                assert!((got - want).abs() < 1e-3 * size, "{} F[{r},{c}]: {got} {want}", info.name);
+                assert!(
+                    (got - want).abs() < 1e-3 * size,
+                    "{} F[{r},{c}]: {got} {want}",
+                    info.name
+                );
             }
         }
         seen += 1;
     }
-    assert!(seen >= 3, "only {seen} references with check files were found");
+    assert!(
+        seen >= 3,
+        "only {seen} references with check files were found"
+    );
 }

@@ -18,7 +18,13 @@ struct Run {
 }
 
 const fn run(name: &'static str, share: f64, damping: f64, mala_step: f64) -> Run {
-    Run { name, share, epsilon: 0.3, damping, mala_step }
+    Run {
+        name,
+        share,
+        epsilon: 0.3,
+        damping,
+        mala_step,
+    }
 }
 
 /// The short list, shipped with the tests, and what each posterior allows at ε = 0.3.
@@ -44,7 +50,9 @@ fn settings(config: &mut Config) {
 fn residual_noise_reaches_the_references() {
     for kind in kinds() {
         for run in SHORT {
-            let Some(case) = cases::load(run.name) else { continue };
+            let Some(case) = cases::load(run.name) else {
+                continue;
+            };
             let mut config = case.config.clone();
             settings(&mut config);
             let b = (run.share * case.problem.rows() as f64).ceil() as usize;
@@ -52,7 +60,9 @@ fn residual_noise_reaches_the_references() {
             config.sampler.batches = Batches::WithoutReplacement;
             config.sampler.step_size = StepSize::Constant(run.epsilon);
             config.sampler.damping = run.damping;
-            let Some(d) = drive::sample(kind, &config, &case.problem) else { continue };
+            let Some(d) = drive::sample(kind, &config, &case.problem) else {
+                continue;
+            };
             assert!(d.faults.is_empty(), "{kind:?} {}: {:?}", run.name, d.faults);
             for (r, row) in compare::against(&case, &d).rows.iter().enumerate() {
                 // Short runs: their Monte Carlo error comes on top of the promise.
@@ -79,13 +89,17 @@ fn residual_noise_reaches_the_references() {
 fn mala_is_exact() {
     for kind in kinds() {
         for run in SHORT {
-            let Some(case) = cases::load(run.name) else { continue };
+            let Some(case) = cases::load(run.name) else {
+                continue;
+            };
             let mut config = case.config.clone();
             settings(&mut config);
             config.sampler.method = Method::Mala;
             config.sampler.batch_size = Some(BatchSize::Named(FullName::Full));
             config.sampler.step_size = StepSize::Constant(run.mala_step);
-            let Some(d) = drive::sample(kind, &config, &case.problem) else { continue };
+            let Some(d) = drive::sample(kind, &config, &case.problem) else {
+                continue;
+            };
             assert!(d.faults.is_empty(), "{kind:?} {}: {:?}", run.name, d.faults);
             let c = compare::against(&case, &d);
             assert!(c.worst_z() < 4.0, "{kind:?} {}: {:?}", run.name, c.rows);

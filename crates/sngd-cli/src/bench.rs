@@ -1,6 +1,12 @@
-//! `sngd bench`: the arguments; the harness is still to come.
+//! `sngd bench`: the workloads on each engine, beside a GEMM ceiling and a peer measured in the same run.
 
+use crate::output;
 use clap::ValueEnum;
+use serde::Serialize;
+use sngd::bench::{self, Rate};
+use sngd_core::workload::{WORKLOADS, Workload};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Time this machine, side by side with peers where they are installed.
 #[derive(Debug, clap::Args)]
@@ -8,18 +14,21 @@ pub struct Args {
     /// Which engines
     #[arg(long, value_enum, default_value_t = Engines::All)]
     pub engine: Engines,
-    /// Workloads, e.g. W1; may be given often [default: all]
-    #[arg(long, value_name = "W1..W8")]
+    /// Workloads, e.g. W1; may be given often [default: W1 to W5]
+    #[arg(long, value_name = "W1..W7")]
     pub workload: Vec<String>,
-    /// Seconds for each
+    /// Seconds for each measurement
     #[arg(long, default_value_t = 3.0)]
     pub seconds: f64,
-    /// Run the peers that are installed too
+    /// Run JAX beside, in turns (A B A B); see benches/peers/README.md
     #[arg(long)]
     pub peers: bool,
     /// As JSON
     #[arg(long)]
     pub json: bool,
+    /// Adapter for the GPU engine: part of its name [default: the first real GPU, else a software one]
+    #[arg(long)]
+    pub device: Option<String>,
 }
 
 /// Which engines to time.
@@ -33,7 +42,154 @@ pub enum Engines {
     All,
 }
 
+/// One line of the table.
+#[derive(Debug, Serialize)]
+struct Line {
+    workload: &'static str,
+    engine: String,
+    steps_per_second: f64,
+    chain_steps_per_second: f64,
+    gflops: f64,
+    /// Share of the CPU's f32 GEMM rate measured in this run.
+    gemm_share: f64,
+    /// This rate over the peer's, both the best of their turns.
+    over_peer: Option<f64>,
+}
+
+const TURNS: usize = 2;
+
 /// Runs it; the exit code.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
-    anyhow::bail!("bench: the harness is not part of this build (asked for {args:?})")
+    let chosen = chosen(&args.workload)?;
+    let peer = if args.peers { Some(peer()?) } else { None };
+    let ceiling = bench::gemm_ceiling();
+    let mut lines = Vec::new();
+    for w in chosen {
+        let mut best: Vec<(String, Rate)> = Vec::new();
+        let mut peer_best = 0.0f64;
+        for _ in 0..if args.peers { TURNS } else { 1 } {
+            if args.engine != Engines::Gpu {
+                keep(&mut best, "cpu f32".into(), bench::cpu(w, args.seconds)?);
+            }
+            if args.engine != Engines::Cpu {
+                let (name, rate) = bench::gpu(w, args.seconds, args.device.as_deref())?;
+                keep(&mut best, name, rate);
+            }
+            if let Some(python) = &peer {
+                peer_best = peer_best.max(jax(python, w, args.seconds)?);
+            }
+        }
+        for (engine, rate) in best {
+            lines.push(line(w, engine, rate, ceiling, peer_best));
+        }
+        if peer.is_some() {
+            let rate = Rate {
+                chain_steps_per_second: peer_best,
+            };
+            lines.push(line(w, "JAX".into(), rate, ceiling, 0.0));
+        }
+    }
+    if args.json {
+        let all = serde_json::json!({ "gemm_gflops": ceiling, "lines": lines });
+        output::with_stdout(|out| writeln!(out, "{all}"))?;
+    } else {
+        output::with_stdout(|out| write!(out, "{}", table(&lines, ceiling)))?;
+    }
+    Ok(0)
+}
+
+fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Workload>> {
+    if names.is_empty() {
+        return Ok(WORKLOADS[..5].iter().collect());
+    }
+    names
+        .iter()
+        .map(|n| {
+            WORKLOADS
+                .iter()
+                .find(|w| w.name.eq_ignore_ascii_case(n))
+                .ok_or_else(|| anyhow::anyhow!("--workload: found {n}, expected one of W1 to W7"))
+        })
+        .collect()
+}
+
+fn keep(best: &mut Vec<(String, Rate)>, name: String, rate: Rate) {
+    match best.iter_mut().find(|(n, _)| *n == name) {
+        Some((_, old)) if rate.chain_steps_per_second > old.chain_steps_per_second => *old = rate,
+        Some(_) => {}
+        None => best.push((name, rate)),
+    }
+}
+
+fn line(w: &Workload, engine: String, rate: Rate, ceiling: f64, peer: f64) -> Line {
+    let gflops = rate.chain_steps_per_second * w.flops() / 1e9;
+    Line {
+        workload: w.name,
+        engine,
+        steps_per_second: rate.chain_steps_per_second / w.c as f64,
+        chain_steps_per_second: rate.chain_steps_per_second,
+        gflops,
+        gemm_share: gflops / ceiling,
+        over_peer: (peer > 0.0).then(|| rate.chain_steps_per_second / peer),
+    }
+}
+
+fn table(lines: &[Line], ceiling: f64) -> String {
+    let mut out = format!(
+        "f32 GEMM on this CPU: {ceiling:.0} GFLOP/s\n{:<4} {:<34} {:>10} {:>15} {:>9} {:>9} {:>9}\n",
+        "", "engine", "steps/s", "chain-steps/s", "GFLOP/s", "of GEMM", "over JAX"
+    );
+    for l in lines {
+        let over = l.over_peer.map_or(String::new(), |r| format!("{r:.2}x"));
+        out += &format!(
+            "{:<4} {:<34} {:>10.1} {:>15.0} {:>9.1} {:>8.0}% {over:>9}\n",
+            l.workload,
+            l.engine,
+            l.steps_per_second,
+            l.chain_steps_per_second,
+            l.gflops,
+            100.0 * l.gemm_share
+        );
+    }
+    out
+}
+
+/// The peers' Python, where it is installed.
+fn peer() -> anyhow::Result<PathBuf> {
+    let python = PathBuf::from("target/peers/bin/python");
+    if python.is_file() && Path::new("benches/peers/jax_sngd.py").is_file() {
+        return Ok(python);
+    }
+    anyhow::bail!(
+        "--peers: found no target/peers/bin/python, expected JAX there; run from the top of a checkout after: python3 -m venv target/peers && target/peers/bin/pip install -r benches/peers/requirements.txt"
+    )
+}
+
+/// The peer's best block, in chain-steps a second, by whichever way to the leverages is faster.
+fn jax(python: &Path, w: &Workload, seconds: f64) -> anyhow::Result<f64> {
+    let mut best = 0.0f64;
+    for leverages in ["solve", "inverse"] {
+        let out = Command::new(python)
+            .args(["benches/peers/jax_sngd.py", "--workload", w.name])
+            .args(["--seconds", &format!("{seconds}"), "--leverages", leverages])
+            .output()?;
+        let text = String::from_utf8_lossy(&out.stdout);
+        for line in text.lines() {
+            let json: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+            for key in ["best_block", "chain_steps_per_second"] {
+                best = best.max(json[key].as_f64().unwrap_or(0.0));
+            }
+        }
+        if !out.status.success() {
+            anyhow::bail!(
+                "the JAX peer failed on {}: {}",
+                w.name,
+                String::from_utf8_lossy(&out.stderr)
+                    .lines()
+                    .last()
+                    .unwrap_or_default()
+            );
+        }
+    }
+    Ok(best)
 }

@@ -88,9 +88,11 @@ impl Listed {
             )?;
         }
         let t = &self.self_test;
-        for (name, part) in
-            [("known answers", &t.known_answers), ("steps", &t.steps), ("posterior", &t.posterior)]
-        {
+        for (name, part) in [
+            ("known answers", &t.known_answers),
+            ("steps", &t.steps),
+            ("posterior", &t.posterior),
+        ] {
             let TestResult { passed, detail } = part;
             let word = if *passed { "ok" } else { "FAILED" };
             writeln!(out, "  self-test, {name}: {word}, {detail}")?;
@@ -116,5 +118,9 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
             Ok(())
         })?;
     }
-    Ok(if all.iter().all(|d| d.self_test.passed()) { 0 } else { 3 })
+    Ok(if all.iter().all(|d| d.self_test.passed()) {
+        0
+    } else {
+        3
+    })
 }

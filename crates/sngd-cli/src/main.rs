@@ -34,12 +34,11 @@ enum Command {
     /// Adapters and the CPU engine, each with a self-test
     Devices(devices::Args),
     /// Time this machine, side by side with peers where they are installed
-    // Hidden until the harness is there.
-    #[command(hide = true)]
     Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
+    quiet_device_layer();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
@@ -62,8 +61,21 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(e) => {
             output::error(&e.to_string());
-            let code = e.downcast_ref::<sngd::Error>().map_or(2, sngd::Error::exit_code);
+            let code = e
+                .downcast_ref::<sngd::Error>()
+                .map_or(2, sngd::Error::exit_code);
             ExitCode::from(u8::try_from(code).unwrap_or(2))
+        }
+    }
+}
+
+/// Mesa's device-select layer asks Wayland for the screen's GPU and complains on stderr on a machine without a screen.
+fn quiet_device_layer() {
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: the first statement of main; no other thread exists that could read the environment.
+        #[allow(unsafe_code, reason = "set before any thread starts")]
+        unsafe {
+            std::env::set_var("NODEVICE_SELECT", "1");
         }
     }
 }
@@ -71,7 +83,8 @@ fn main() -> ExitCode {
 /// Clap's message in one sentence.
 fn usage(e: &clap::Error) -> String {
     if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "found no command, expected sample, check, summary or devices; see sngd --help".into();
+        return "found no command, expected sample, check, summary or devices; see sngd --help"
+            .into();
     }
     let text = e.render().to_string();
     let lines: Vec<&str> = text
@@ -81,5 +94,8 @@ fn usage(e: &clap::Error) -> String {
         .filter(|l| !l.is_empty())
         .collect();
     let said = lines.join(" ");
-    format!("{}; see sngd --help", said.strip_prefix("error: ").unwrap_or(&said))
+    format!(
+        "{}; see sngd --help",
+        said.strip_prefix("error: ").unwrap_or(&said)
+    )
 }

@@ -6,9 +6,9 @@ use std::io::{self, ErrorKind, Write};
 pub fn with_stdout(f: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     match f(&mut out).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-            Err(anyhow::anyhow!("standard output cannot be written ({e}); check the space there"))
-        }
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(anyhow::anyhow!(
+            "standard output cannot be written ({e}); check the space there"
+        )),
         // What is left in the buffer has no reader.
         Err(_) => {
             let _ = out.into_parts();

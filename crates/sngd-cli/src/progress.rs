@@ -35,7 +35,12 @@ impl Shown {
     pub fn tell(&mut self, event: &Event) {
         match (self, event) {
             (Shown::Quiet, _) => {}
-            (Shown::Bar(bar), Event::Started { note: line, steps, .. }) => {
+            (
+                Shown::Bar(bar),
+                Event::Started {
+                    note: line, steps, ..
+                },
+            ) => {
                 note(&format!("sngd: {line}"));
                 *bar = ProgressBar::new(*steps);
                 // Without colours, so that NO_COLOR has nothing to take away.
@@ -51,7 +56,12 @@ impl Shown {
             (Shown::Lines(last), Event::Progress(p)) => {
                 if last.elapsed() > EVERY {
                     *last = Instant::now();
-                    note(&format!("sngd: step {} of {}, {}", p.steps, p.steps_total, words(p)));
+                    note(&format!(
+                        "sngd: step {} of {}, {}",
+                        p.steps,
+                        p.steps_total,
+                        words(p)
+                    ));
                 }
             }
             (Shown::Lines(_), Event::Finished(o)) => note(&format!(

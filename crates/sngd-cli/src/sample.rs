@@ -5,7 +5,6 @@ use crate::progress::Shown;
 use serde::Serialize;
 use sngd::{Ending, Error, Outcome, Report, RunFile, Sampler, TraceSink};
 use sngd_store::StoreError;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -118,7 +117,12 @@ fn warn(run: &sngd::OpenRun, quiet: bool) {
     if quiet {
         return;
     }
-    if let Some((_, text)) = prepared.plan.ledger().into_iter().find(|(k, _)| k == "metric_bias") {
+    if let Some((_, text)) = prepared
+        .plan
+        .ledger()
+        .into_iter()
+        .find(|(k, _)| k == "metric_bias")
+    {
         output::error(&format!("warning: {text}; raise sampler.fisher_rows"));
     }
     if let Some(h) = &prepared.problem.held_out {
@@ -141,7 +145,10 @@ struct Interrupt {
 
 impl Interrupt {
     fn listen() -> Result<Interrupt, Error> {
-        let interrupt = Interrupt { stop: Arc::default(), running: Arc::default() };
+        let interrupt = Interrupt {
+            stop: Arc::default(),
+            running: Arc::default(),
+        };
         let (stop, running) = (Arc::clone(&interrupt.stop), Arc::clone(&interrupt.running));
         ctrlc::set_handler(move || {
             let idle = !running.load(Ordering::SeqCst);

@@ -55,8 +55,11 @@ impl Workload {
             .chunks(p)
             .enumerate()
             .map(|(i, row)| {
-                let eta: f64 =
-                    row.iter().enumerate().map(|(j, x)| x * if j % 2 == 0 { 1.0 } else { -1.0 }).sum();
+                let eta: f64 = row
+                    .iter()
+                    .enumerate()
+                    .map(|(j, x)| x * if j % 2 == 0 { 1.0 } else { -1.0 })
+                    .sum();
                 let mu = 1.0 / (1.0 + (-eta / (p as f64).sqrt()).exp());
                 u32::from(uniform(at(17, Stream::Label, i as u32, 0, 0)[0]) < mu)
             })
@@ -65,7 +68,10 @@ impl Workload {
             source: self.name.into(),
             feature_names: (0..p).map(|j| format!("x{j}")).collect(),
             features,
-            response: Response::Labels { index, levels: vec!["0".into(), "1".into()] },
+            response: Response::Labels {
+                index,
+                levels: vec!["0".into(), "1".into()],
+            },
             trials: None,
         };
         let text = format!(

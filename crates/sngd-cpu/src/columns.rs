@@ -162,7 +162,7 @@ impl Columns {
             (score[j], weight[j], slope[j]) = (0.0, 0.0, 0.0);
         }
         let total = if log_lik {
-            let sum = match total {
+            match total {
                 Some(t) => t,
                 None => (0..self.count)
                     .map(|j| {
@@ -176,8 +176,7 @@ impl Columns {
                         f64::from(ll)
                     })
                     .sum(),
-            };
-            sum
+            }
         } else {
             0.0
         };

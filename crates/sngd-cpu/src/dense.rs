@@ -242,6 +242,19 @@ impl<T: Scalar> Factor<T> {
     }
 }
 
+/// GFLOP/s of an f32 product of order n on all threads, the best of `tries`: the ceiling of the benches.
+pub fn gemm_rate(n: usize, tries: usize) -> f64 {
+    let a = faer::Mat::<f32>::from_fn(n, n, |i, j| ((i * 7 + j * 3) % 11) as f32 - 5.0);
+    let mut c = faer::Mat::<f32>::zeros(n, n);
+    let mut best = f64::INFINITY;
+    for _ in 0..tries {
+        let lap = std::time::Instant::now();
+        faer::linalg::matmul::matmul(&mut c, Accum::Replace, &a, &a, 1.0f32, Par::rayon(0));
+        best = best.min(lap.elapsed().as_secs_f64());
+    }
+    2.0 * (n as f64).powi(3) / best / 1e9
+}
+
 /// Left-looking Cholesky for orders where a library call costs more than the work.
 fn small_cholesky<T: Scalar>(a: &mut [T], p: usize) -> Result<(), NotPositive> {
     for j in 0..p {

@@ -33,7 +33,10 @@ fn problem(n: usize, p: usize, chains: usize, batch: usize) -> (Problem, Plan) {
         source: "workload".into(),
         feature_names: (0..p).map(|j| format!("x{j}")).collect(),
         features,
-        response: Response::Labels { index, levels: vec!["0".into(), "1".into()] },
+        response: Response::Labels {
+            index,
+            levels: vec!["0".into(), "1".into()],
+        },
         trials: None,
     };
     let problem = Problem::build(&config, table).expect("problem");
@@ -46,7 +49,10 @@ fn main() {
         .or_else(|_| Gpu::open(&DeviceSelector::Software))
         .expect("a device");
     println!("{} ({})", gpu.info.name, gpu.info.driver);
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| a.starts_with('W')).collect();
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a.starts_with('W'))
+        .collect();
     for (name, n, p, c, b, steps) in [
         ("W1", 10_000, 8, 1024, 64, 200),
         ("W2", 10_000, 32, 256, 128, 100),
@@ -67,7 +73,12 @@ fn main() {
                 println!("    {ms:9.3} ms  {stage}");
             }
         }
-        let span = |first| Span { first_step: first, draws: 1, thin: steps, warmup: true };
+        let span = |first| Span {
+            first_step: first,
+            draws: 1,
+            thin: steps,
+            warmup: true,
+        };
         engine.enqueue(span(0)).expect("enqueue");
         engine.collect().expect("collect");
         let start = Instant::now();

@@ -21,7 +21,11 @@ impl Buffers {
             let uniform = matches!(name, "now" | "panel");
             let usage = wgpu::BufferUsages::COPY_DST
                 | wgpu::BufferUsages::COPY_SRC
-                | if uniform { wgpu::BufferUsages::UNIFORM } else { wgpu::BufferUsages::STORAGE };
+                | if uniform {
+                    wgpu::BufferUsages::UNIFORM
+                } else {
+                    wgpu::BufferUsages::STORAGE
+                };
             let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(name),
                 size: bytes.next_multiple_of(16),
@@ -35,9 +39,11 @@ impl Buffers {
 
     /// A buffer of that name.
     pub fn get(&self, name: &str) -> Result<&wgpu::Buffer, EngineError> {
-        self.0
-            .get(name)
-            .ok_or_else(|| EngineError::Device(format!("a kernel asks for buffer \"{name}\", which this plan has not")))
+        self.0.get(name).ok_or_else(|| {
+            EngineError::Device(format!(
+                "a kernel asks for buffer \"{name}\", which this plan has not"
+            ))
+        })
     }
 
     fn write<T: bytemuck::NoUninit>(
@@ -47,7 +53,8 @@ impl Buffers {
         data: &[T],
     ) -> Result<(), EngineError> {
         if !data.is_empty() {
-            gpu.queue.write_buffer(self.get(name)?, 0, bytemuck::cast_slice(data));
+            gpu.queue
+                .write_buffer(self.get(name)?, 0, bytemuck::cast_slice(data));
         }
         Ok(())
     }

@@ -96,7 +96,9 @@ fn describe(
     ];
     AdapterInfo {
         name: info.name.clone(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+        driver: format!("{} {}", info.driver, info.driver_info)
+            .trim()
+            .to_string(),
         backend: info.backend.to_string(),
         device_type: match info.device_type {
             wgpu::DeviceType::DiscreteGpu => "discrete",
@@ -149,11 +151,12 @@ impl Gpu {
         let wanted = |info: &AdapterInfo| match selector {
             DeviceSelector::Auto => !info.software,
             DeviceSelector::Software => info.software,
-            DeviceSelector::Named(part) => {
-                info.name.to_lowercase().contains(&part.to_lowercase())
-            }
+            DeviceSelector::Named(part) => info.name.to_lowercase().contains(&part.to_lowercase()),
         };
-        let names: Vec<String> = found.iter().map(|(i, _)| format!("\"{}\"", i.name)).collect();
+        let names: Vec<String> = found
+            .iter()
+            .map(|(i, _)| format!("\"{}\"", i.name))
+            .collect();
         let Some((_, adapter)) = found.into_iter().find(|(info, _)| wanted(info)) else {
             return Err(EngineError::NoDevice(no_device(selector, &names)));
         };
@@ -170,7 +173,11 @@ impl Gpu {
             ))
         })?;
         let mut gpu = Gpu::from_device(device, queue);
-        gpu.info = describe(&adapter.get_info(), adapter.features(), &gpu.device.limits());
+        gpu.info = describe(
+            &adapter.get_info(),
+            adapter.features(),
+            &gpu.device.limits(),
+        );
         Ok(gpu)
     }
 
@@ -192,7 +199,12 @@ impl Gpu {
             }
         });
         let info = describe(&device.adapter_info(), device.features(), &device.limits());
-        Gpu { device, queue, info, trouble }
+        Gpu {
+            device,
+            queue,
+            info,
+            trouble,
+        }
     }
 
     /// The first thing that went wrong with the device, as an error.
@@ -205,9 +217,10 @@ impl Gpu {
 
     /// Waits for a submission, or for everything.
     pub(crate) fn wait(&self, until: Option<wgpu::SubmissionIndex>) -> Result<(), EngineError> {
-        let polled = self
-            .device
-            .poll(wgpu::PollType::Wait { submission_index: until, timeout: None });
+        let polled = self.device.poll(wgpu::PollType::Wait {
+            submission_index: until,
+            timeout: None,
+        });
         self.check()?;
         polled
             .map(|_| ())
@@ -226,7 +239,9 @@ fn no_device(selector: &DeviceSelector, names: &[String]) -> String {
             "no GPU: {there}; install a driver, or use run.device = \"cpu\" (or \"software\" for a software driver)"
         ),
         DeviceSelector::Software => {
-            format!("no software driver: {there}; install mesa-vulkan-drivers, or use run.device = \"cpu\"")
+            format!(
+                "no software driver: {there}; install mesa-vulkan-drivers, or use run.device = \"cpu\""
+            )
         }
         DeviceSelector::Named(n) => format!(
             "no adapter's name contains \"{n}\": {there}; use part of one of these names, or run.device = \"cpu\""

@@ -95,7 +95,10 @@ impl GpuEngine {
         if let Some(e) = &self.error {
             return Err(e.clone());
         }
-        let sent = self.commands.as_ref().is_some_and(|c| c.send(command).is_ok());
+        let sent = self
+            .commands
+            .as_ref()
+            .is_some_and(|c| c.send(command).is_ok());
         if sent { Ok(()) } else { Err(self.gone()) }
     }
 

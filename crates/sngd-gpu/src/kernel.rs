@@ -88,7 +88,11 @@ impl Kernels {
                 k
             }
         };
-        let names: Vec<&str> = kernel.bindings.iter().map(|b| spec.buffer(&b.name)).collect();
+        let names: Vec<&str> = kernel
+            .bindings
+            .iter()
+            .map(|b| spec.buffer(&b.name))
+            .collect();
         let group_id = format!("{id} {names:?}");
         let group = match self.groups.get(&group_id) {
             Some(g) => Arc::clone(g),
@@ -132,23 +136,35 @@ impl Kernels {
                 }),
             });
         }
-        let scope = self.gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(spec.entry),
-            layout: &kernel.layout,
-            entries: &entries,
-        });
+        let scope = self
+            .gpu
+            .device
+            .push_error_scope(wgpu::ErrorFilter::Validation);
+        let group = self
+            .gpu
+            .device
+            .create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(spec.entry),
+                layout: &kernel.layout,
+                entries: &entries,
+            });
         match pollster::block_on(scope.pop()) {
             None => Ok(group),
-            Some(e) => Err(EngineError::Device(format!("{} cannot be bound: {e}", spec.entry))),
+            Some(e) => Err(EngineError::Device(format!(
+                "{} cannot be bound: {e}",
+                spec.entry
+            ))),
         }
     }
 
     fn compile(&self, spec: &Spec) -> Result<Kernel, EngineError> {
-        let consts = spec.consts.iter().fold(self.consts.clone(), |c, &(name, v)| match v {
-            Value::U(v) => c.u32(name, v),
-            Value::F(v) => c.f32(name, v),
-        });
+        let consts = spec
+            .consts
+            .iter()
+            .fold(self.consts.clone(), |c, &(name, v)| match v {
+                Value::U(v) => c.u32(name, v),
+                Value::F(v) => c.f32(name, v),
+            });
         let told = |e: sngd_shaders::LinkError| EngineError::Device(e.to_string());
         let linked = link(spec.root, &consts, Some(&self.model)).map_err(told)?;
         let bindings = linked.bindings(spec.entry).map_err(told)?;
@@ -199,7 +215,11 @@ impl Kernels {
                 spec.entry, spec.root
             )));
         }
-        Ok(Kernel { pipeline: Arc::new(pipeline), layout, bindings })
+        Ok(Kernel {
+            pipeline: Arc::new(pipeline),
+            layout,
+            bindings,
+        })
     }
 
     /// Our own kernels keep their indices in bounds, and tests run them checked: `SNGD_CHECKED=1` keeps naga's checks in

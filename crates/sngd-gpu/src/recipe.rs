@@ -47,7 +47,11 @@ pub struct Recipe<'a> {
 
 /// The dispatches of a step of this plan.
 pub fn recipe(plan: &Plan, shape: &Shape) -> Vec<Spec> {
-    let mut r = Recipe { plan, shape, out: Vec::new() };
+    let mut r = Recipe {
+        plan,
+        shape,
+        out: Vec::new(),
+    };
     if plan.metropolis {
         r.mala();
     } else if shape.dense {
@@ -74,19 +78,23 @@ impl Recipe<'_> {
 
     fn rows(&mut self, set: &RowSet, omega: &'static str, when: When) {
         let n = names(set);
-        let s = spec("stage/rows.wgsl", "rows", [set.rows.div_ceil(64), self.shape.c, 1])
-            .u("R", set.rows)
-            .u("ROWS", set.rule as usize)
-            .u("WEIGHTS", set.weights as usize)
-            .u("LABELS", self.plan.fisher_labels as usize)
-            .u("EMPIRICAL", self.empirical())
-            .b("omega", omega)
-            .b("row_index", n.index)
-            .b("eta", n.eta)
-            .b("scores", n.scores)
-            .b("weight", n.weight)
-            .b("lik_sums", n.lik)
-            .at(when);
+        let s = spec(
+            "stage/rows.wgsl",
+            "rows",
+            [set.rows.div_ceil(64), self.shape.c, 1],
+        )
+        .u("R", set.rows)
+        .u("ROWS", set.rule as usize)
+        .u("WEIGHTS", set.weights as usize)
+        .u("LABELS", self.plan.fisher_labels as usize)
+        .u("EMPIRICAL", self.empirical())
+        .b("omega", omega)
+        .b("row_index", n.index)
+        .b("eta", n.eta)
+        .b("scores", n.scores)
+        .b("weight", n.weight)
+        .b("lik_sums", n.lik)
+        .at(when);
         self.push(s);
     }
 
@@ -127,9 +135,20 @@ impl Recipe<'_> {
             self.factor((matrix, linv), true, if own { 3 } else { 0 }, when);
             return;
         }
-        self.fisher(set, volume.0, (Some("added_bare"), from_score, splits), when);
+        self.fisher(
+            set,
+            volume.0,
+            (Some("added_bare"), from_score, splits),
+            when,
+        );
         self.factor(volume, true, if own { 2 } else { 0 }, when);
-        self.reduce(volume.0, matrix, (1, s.c * s.p * s.p), Some(("ridge", 1.0)), when);
+        self.reduce(
+            volume.0,
+            matrix,
+            (1, s.c * s.p * s.p),
+            Some(("ridge", 1.0)),
+            when,
+        );
         self.factor((matrix, linv), true, usize::from(own), when);
     }
 
@@ -187,7 +206,13 @@ impl Recipe<'_> {
         let lambda = usize::from(added.is_some());
         if s.small {
             let length = s.c * s.p * s.p;
-            self.reduce("parts", to, (splits, length), added.map(|a| (a, share)), when);
+            self.reduce(
+                "parts",
+                to,
+                (splits, length),
+                added.map(|a| (a, share)),
+                when,
+            );
             return;
         }
         let split = splits > 1;
@@ -227,16 +252,20 @@ impl Recipe<'_> {
     ) {
         let groups = length.div_ceil(64);
         let row = groups.min(32_768);
-        let s = spec("stage/reduce.wgsl", "reduce", [row, groups.div_ceil(row), 1])
-            .u("SPLITS", splits)
-            .u("LENGTH", length)
-            .u("REDUCE_ROW", row)
-            .u("WITH_LAMBDA", usize::from(lambda.is_some()))
-            .f("SHARE", lambda.map_or(1.0, |(_, share)| share))
-            .b("added", lambda.map_or("added", |(a, _)| a))
-            .b("parts", from)
-            .b("total", to)
-            .at(when);
+        let s = spec(
+            "stage/reduce.wgsl",
+            "reduce",
+            [row, groups.div_ceil(row), 1],
+        )
+        .u("SPLITS", splits)
+        .u("LENGTH", length)
+        .u("REDUCE_ROW", row)
+        .u("WITH_LAMBDA", usize::from(lambda.is_some()))
+        .f("SHARE", lambda.map_or(1.0, |(_, share)| share))
+        .b("added", lambda.map_or("added", |(a, _)| a))
+        .b("parts", from)
+        .b("total", to)
+        .at(when);
         self.push(s);
     }
 
@@ -252,14 +281,18 @@ impl Recipe<'_> {
         let invert_u = usize::from(invert);
         let retries = if invert { JITTER_RETRIES as usize } else { 0 };
         if !s.panelled() && s.software {
-            let one = spec("stage/cholesky_lane.wgsl", "cholesky", [s.c.div_ceil(8), 1, 1])
-                .u("INVERT", invert_u)
-                .u("RETRIES", retries)
-                .u("TELL", tell)
-                .b("matrix", matrix)
-                .b("result", result)
-                .b("triangle", "panel_l")
-                .at(when);
+            let one = spec(
+                "stage/cholesky_lane.wgsl",
+                "cholesky",
+                [s.c.div_ceil(8), 1, 1],
+            )
+            .u("INVERT", invert_u)
+            .u("RETRIES", retries)
+            .u("TELL", tell)
+            .b("matrix", matrix)
+            .b("result", result)
+            .b("triangle", "panel_l")
+            .at(when);
             self.push(one);
             return;
         }
@@ -336,12 +369,16 @@ impl Recipe<'_> {
     fn normals(&mut self, stream: Stream, to: &'static str, (vectors, length): (usize, usize)) {
         let groups = (self.shape.c * vectors * length.div_ceil(4)).div_ceil(64);
         let wide = groups.min(32_768);
-        let s = spec("stage/normals.wgsl", "draw_normals", [wide, groups.div_ceil(wide), 1])
-            .u("VECTORS", vectors)
-            .u("LENGTH", length)
-            .u("WIDE", wide)
-            .u("STREAM", stream as usize)
-            .b("z", to);
+        let s = spec(
+            "stage/normals.wgsl",
+            "draw_normals",
+            [wide, groups.div_ceil(wide), 1],
+        )
+        .u("VECTORS", vectors)
+        .u("LENGTH", length)
+        .u("WIDE", wide)
+        .u("STREAM", stream as usize)
+        .b("z", to);
         self.push(s);
     }
 
@@ -391,15 +428,19 @@ impl Recipe<'_> {
         let s = self.shape;
         let set = s.metric();
         let n = names(&set);
-        let one = spec("stage/contraction.wgsl", "contraction", [set.rows.div_ceil(64), s.c, 1])
-            .u("R", set.rows)
-            .u("EMPIRICAL", self.empirical())
-            .u("LEVER_SPLITS", splits)
-            .u("ADDS", adds)
-            .f("HALF_KAPPA", half_kappa)
-            .f("DIVERGENCE", divergence)
-            .b("eta", n.eta)
-            .b("row_index", n.index);
+        let one = spec(
+            "stage/contraction.wgsl",
+            "contraction",
+            [set.rows.div_ceil(64), s.c, 1],
+        )
+        .u("R", set.rows)
+        .u("EMPIRICAL", self.empirical())
+        .u("LEVER_SPLITS", splits)
+        .u("ADDS", adds)
+        .f("HALF_KAPPA", half_kappa)
+        .f("DIVERGENCE", divergence)
+        .b("eta", n.eta)
+        .b("row_index", n.index);
         self.push(one);
     }
 
@@ -411,15 +452,18 @@ impl Recipe<'_> {
             let threads = set.rows.div_ceil(s.lever_r);
             ("stage/leverage_direct.wgsl", [threads.div_ceil(64), s.c, z])
         } else {
-            ("stage/leverage.wgsl", [set.rows.div_ceil(8 * s.lever_r), s.c, z])
+            (
+                "stage/leverage.wgsl",
+                [set.rows.div_ceil(8 * s.lever_r), s.c, z],
+            )
         };
         let one = spec(root, "leverage", grid)
-        .u("R", set.rows)
-        .u("LEVER_R", s.lever_r)
-        .u("LEVER_A", s.tile_m)
-        .u("LEVER_SPLITS", s.lever_splits)
-        .b("row_index", names(&set).index)
-        .b("matrix", if s.h == 1 { linv } else { "inverse" });
+            .u("R", set.rows)
+            .u("LEVER_R", s.lever_r)
+            .u("LEVER_A", s.tile_m)
+            .u("LEVER_SPLITS", s.lever_splits)
+            .b("row_index", names(&set).index)
+            .b("matrix", if s.h == 1 { linv } else { "inverse" });
         self.push(one);
     }
 
@@ -435,7 +479,12 @@ impl Recipe<'_> {
             self.rows(&s.batch_rows, "omega", When::Always);
             self.gradient(&s.batch_rows, "batch_scores", "batch_sum", When::Always);
         }
-        self.metric(&set, ("fisher", "linv"), ("volume", "linv_volume"), When::Fresh);
+        self.metric(
+            &set,
+            ("fisher", "linv"),
+            ("volume", "linv_volume"),
+            When::Fresh,
+        );
         self.cost("gradient", "cost", When::Always);
         let corrected = usize::from(self.corrections());
         if plan.noise != Noise::None {
@@ -505,7 +554,10 @@ impl Recipe<'_> {
             .u("CORRECTED", corrected)
             .u("GRAD_SPLITS", set.grad_splits)
             .u("NOISE", noise_code(self.plan.noise))
-            .u("RIDGED", usize::from(ridged(self.plan) && !self.plan.metropolis))
+            .u(
+                "RIDGED",
+                usize::from(ridged(self.plan) && !self.plan.metropolis),
+            )
             .f("SHARE", self.plan.n as f64 / set.rows as f64)
             .b("linv", linv)
             .b("gradient", gradient);
@@ -525,7 +577,11 @@ impl Recipe<'_> {
         let (plan, s) = (self.plan, self.shape);
         if residual(plan) {
             let rows = second_rows(plan, s);
-            let when = if plan.noise_rows == NoiseRows::Batch { When::Always } else { When::Fresh };
+            let when = if plan.noise_rows == NoiseRows::Batch {
+                When::Always
+            } else {
+                When::Fresh
+            };
             let stale = if plan.noise_rows == NoiseRows::Batch {
                 When::Always
             } else if constant_step(plan) {
@@ -539,13 +595,23 @@ impl Recipe<'_> {
                 self.gradient(&rows, names(&rows).scores, "second_sum", when);
                 "second_sum"
             };
-            self.reduce(parts, "second_mean", (rows.grad_splits, s.c * s.p), None, when);
+            self.reduce(
+                parts,
+                "second_mean",
+                (rows.grad_splits, s.c * s.p),
+                None,
+                when,
+            );
             self.fisher(&rows, "second", (None, true, s.second_splits), when);
-            let one = spec("stage/residual.wgsl", "residual", [s.p.div_ceil(64), s.p, s.c])
-                .u("R", rows.rows)
-                .b("matrix", "fisher")
-                .b("first", "second_mean")
-                .at(stale);
+            let one = spec(
+                "stage/residual.wgsl",
+                "residual",
+                [s.p.div_ceil(64), s.p, s.c],
+            )
+            .u("R", rows.rows)
+            .b("matrix", "fisher")
+            .b("first", "second_mean")
+            .at(stale);
             self.push(one);
             self.factor(("q", "q_factor"), false, 0, stale);
             self.product("lower", "q_factor", ("z", "extra"), 1);
@@ -699,9 +765,10 @@ impl Recipe<'_> {
         let s = self.shape;
         let half_kappa = 0.5 * self.plan.kappa;
         let propose = || spec("stage/propose.wgsl", "propose", over_p(s));
-        let accept =
-            |entry| {
-            spec("stage/accept.wgsl", entry, [s.c, 1, 1]).f("HALF_KAPPA", half_kappa).u("LANES", 64)
+        let accept = |entry| {
+            spec("stage/accept.wgsl", entry, [s.c, 1, 1])
+                .f("HALF_KAPPA", half_kappa)
+                .u("LANES", 64)
         };
         self.push(propose().at(When::Once));
         self.evaluate(When::Once);
@@ -721,7 +788,14 @@ impl Recipe<'_> {
         let terms = spec("stage/accept_terms.wgsl", "accept_terms", [s.c, 1, 1])
             .f("HALF_KAPPA", half_kappa)
             .b("volume", if split { "linv_volume" } else { "linv" })
-            .b("volume_next", if split { "linv_volume_next" } else { "linv_next" });
+            .b(
+                "volume_next",
+                if split {
+                    "linv_volume_next"
+                } else {
+                    "linv_next"
+                },
+            );
         self.push(terms);
         self.push(accept("accept"));
         self.adopt(When::Always);

@@ -12,9 +12,9 @@ use sngd_core::config::Noise;
 use sngd_core::engine::{ChainState, EngineError, Fault, FaultKind, RawBlock, Span};
 use sngd_core::plan::{Metric, Plan};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A submission aims at this much device time.
@@ -225,7 +225,11 @@ impl Loop {
         let plan = &self.plan;
         let e = plan.step_size.at(t);
         let temperature = plan.temperature;
-        let spread = if residual(plan) { e * e * covariance_share(plan, &self.shape) } else { 0.0 };
+        let spread = if residual(plan) {
+            e * e * covariance_share(plan, &self.shape)
+        } else {
+            0.0
+        };
         let law = plan.rho() * e * e * plan.n as f64 / plan.batch as f64;
         let mut ridge = plan.ridge_variance(e);
         if plan.noise == Noise::Nominal {
@@ -298,7 +302,9 @@ impl Loop {
                 self.residual_epsilon = epsilon;
             }
         }
-        self.gpu.queue.write_buffer(self.buffers.get("now")?, 0, &self.ring[..steps * SLICE]);
+        self.gpu
+            .queue
+            .write_buffer(self.buffers.get("now")?, 0, &self.ring[..steps * SLICE]);
         let staging = match copy {
             Some((slots, _)) => Some(self.record_copy(&mut encoder, slots)?),
             None => None,
@@ -307,7 +313,12 @@ impl Loop {
         let submission = self.gpu.queue.submit([encoder.finish()]);
         self.gpu.check()?;
         if let (Some(staging), Some((slots, last))) = (staging, copy) {
-            self.copies.push_back(Copy { staging, slots, last, submission: submission.clone() });
+            self.copies.push_back(Copy {
+                staging,
+                slots,
+                last,
+                submission: submission.clone(),
+            });
         }
         self.in_flight.push_back((submission, started, steps));
         Ok(())
@@ -344,7 +355,10 @@ impl Loop {
 
     fn copy_bytes(&self, slots: usize) -> (u64, u64) {
         let s = &self.shape;
-        (4 * (slots * s.c * (s.p + STATS)) as u64, 4 * (s.c * STATUS) as u64)
+        (
+            4 * (slots * s.c * (s.p + STATS)) as u64,
+            4 * (s.c * STATUS) as u64,
+        )
     }
 
     /// Waits for the oldest submission and learns how long a step takes.
@@ -372,7 +386,9 @@ impl Loop {
 
     /// Takes in the oldest copy, if it has arrived or if `wait` says to wait for it.
     fn harvest(&mut self, wait: bool) -> Result<(), EngineError> {
-        let Some(copy) = self.copies.front() else { return Ok(()) };
+        let Some(copy) = self.copies.front() else {
+            return Ok(());
+        };
         let staging = &self.staging[copy.staging];
         if !staging.mapped.load(Ordering::Acquire) {
             if !wait {
@@ -380,14 +396,18 @@ impl Loop {
             }
             self.gpu.wait(Some(copy.submission.clone()))?;
             if !staging.mapped.load(Ordering::Acquire) {
-                return Err(EngineError::Device("a block of draws could not be read back".into()));
+                return Err(EngineError::Device(
+                    "a block of draws could not be read back".into(),
+                ));
             }
         }
         let (draws, status) = self.copy_bytes(copy.slots);
         let view = staging
             .buffer
             .get_mapped_range(..draws + status)
-            .map_err(|e| EngineError::Device(format!("a block of draws could not be read back: {e}")))?;
+            .map_err(|e| {
+                EngineError::Device(format!("a block of draws could not be read back: {e}"))
+            })?;
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(&view);
         drop(view);
         staging.buffer.unmap();
@@ -403,7 +423,9 @@ impl Loop {
     }
 
     fn take(&mut self, kept: &[u32]) {
-        let Some(block) = self.open.front_mut() else { return };
+        let Some(block) = self.open.front_mut() else {
+            return;
+        };
         let p = self.shape.p;
         let wide = |w: &u32| f64::from(f32::from_bits(*w));
         for chain in kept.chunks_exact(p + STATS) {
@@ -417,7 +439,9 @@ impl Loop {
     }
 
     fn close(&mut self, status: &[u32]) -> Result<(), EngineError> {
-        let Some(mut block) = self.open.pop_front() else { return Ok(()) };
+        let Some(mut block) = self.open.pop_front() else {
+            return Ok(());
+        };
         let mut fallbacks = 0;
         for (chain, words) in status.chunks_exact(STATUS).enumerate() {
             fallbacks += u64::from(words[3]);
@@ -428,7 +452,11 @@ impl Loop {
                 2 => FaultKind::ResidualNotPositive { pivot },
                 _ => FaultKind::Diverged,
             };
-            block.faults.push(Fault { chain: chain as u32, step: words[1], kind });
+            block.faults.push(Fault {
+                chain: chain as u32,
+                step: words[1],
+                kind,
+            });
         }
         block.fallbacks = fallbacks - self.fallbacks;
         self.fallbacks = fallbacks;
@@ -442,7 +470,9 @@ impl Loop {
         now.first = 0;
         let omega = self.buffers.read(&self.gpu, "omega")?;
         let status = self.buffers.read(&self.gpu, "status")?;
-        self.gpu.queue.write_buffer(self.buffers.get("now")?, 0, bytemuck::bytes_of(&now));
+        self.gpu
+            .queue
+            .write_buffer(self.buffers.get("now")?, 0, bytemuck::bytes_of(&now));
         let mut out: Vec<(String, f64)> = Vec::new();
         for i in 0..self.passes.len() {
             if self.passes[i].when == When::Once {
@@ -459,8 +489,14 @@ impl Loop {
                 None => out.push((name.into(), ms)),
             }
         }
-        self.gpu.queue.write_buffer(self.buffers.get("omega")?, 0, bytemuck::cast_slice(&omega));
-        self.gpu.queue.write_buffer(self.buffers.get("status")?, 0, bytemuck::cast_slice(&status));
+        self.gpu
+            .queue
+            .write_buffer(self.buffers.get("omega")?, 0, bytemuck::cast_slice(&omega));
+        self.gpu.queue.write_buffer(
+            self.buffers.get("status")?,
+            0,
+            bytemuck::cast_slice(&status),
+        );
         Ok(out)
     }
 
@@ -485,8 +521,11 @@ impl Loop {
         let mut second_moment = Vec::new();
         if self.plan.metric == Metric::RmsProp {
             let metric = self.buffers.read(&self.gpu, "metric")?;
-            second_moment =
-                metric.chunks_exact(4).take(count).map(|m| f64::from(m[3])).collect();
+            second_moment = metric
+                .chunks_exact(4)
+                .take(count)
+                .map(|m| f64::from(m[3]))
+                .collect();
         }
         Ok(ChainState {
             step: self.next_step,
@@ -495,7 +534,6 @@ impl Loop {
         })
     }
 }
-
 
 fn cpu() -> f64 {
     let s = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();

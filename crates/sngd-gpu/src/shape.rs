@@ -131,14 +131,26 @@ impl Shape {
                 (_, Batches::Epochs) => 3,
             },
             weights: if coincide { weights } else { 0 },
-            grad_splits: if small { small_splits } else { splits(plan.batch) },
-            lik_sums: if small { small_splits } else { plan.batch.div_ceil(64) },
+            grad_splits: if small {
+                small_splits
+            } else {
+                splits(plan.batch)
+            },
+            lik_sums: if small {
+                small_splits
+            } else {
+                plan.batch.div_ceil(64)
+            },
         };
         let metric_count = plan.metric_row_count();
         let metric_rows = (!coincide).then(|| RowSet {
             name: "metric",
             rows: metric_count,
-            rule: if matches!(plan.metric_rows, MetricRows::Sample(_)) { 4 } else { 0 },
+            rule: if matches!(plan.metric_rows, MetricRows::Sample(_)) {
+                4
+            } else {
+                0
+            },
             weights,
             grad_splits: splits(metric_count),
             lik_sums: metric_count.div_ceil(64),
@@ -158,7 +170,11 @@ impl Shape {
         } else {
             metric_count
         };
-        let lever_r = if metric_count >= 64 { 8 } else { metric_count.div_ceil(8) };
+        let lever_r = if metric_count >= 64 {
+            8
+        } else {
+            metric_count.div_ceil(8)
+        };
         let pairs = h * (h + 1) / 2;
         // On software a thread, else a workgroup of eight by eight takes a tile.
         let lever_rows = if software { lever_r } else { 8 * lever_r };
@@ -182,7 +198,11 @@ impl Shape {
             grad_k,
             tile_m,
             small,
-            fisher_splits: if small { small_splits } else { fisher(metric_count) },
+            fisher_splits: if small {
+                small_splits
+            } else {
+                fisher(metric_count)
+            },
             second_splits: fisher(second_rows),
             tiles,
             lever_r,
@@ -218,7 +238,8 @@ impl Shape {
 
     /// Workgroups of a gradient sum along x.
     pub fn gradient_groups(&self) -> usize {
-        self.d.div_ceil(self.grad_d * self.grad_m) * self.k.div_ceil(self.grad_k) + (self.h - self.k)
+        self.d.div_ceil(self.grad_d * self.grad_m) * self.k.div_ceil(self.grad_k)
+            + (self.h - self.k)
     }
 }
 
@@ -248,7 +269,9 @@ pub fn tile(d: usize, software: bool) -> usize {
         let n = d.div_ceil(side);
         (n * (n + 1) * side * side) as f64 * (1.0 + 8.0 / m as f64)
     };
-    (1..=8).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(8)
+    (1..=8)
+        .min_by(|&a, &b| cost(a).total_cmp(&cost(b)))
+        .unwrap_or(8)
 }
 
 fn fisher_tiles((d, k, h): (usize, usize, usize), m: usize, threads: usize) -> Vec<[u32; 4]> {
@@ -268,7 +291,15 @@ fn fisher_tiles((d, k, h): (usize, usize, usize), m: usize, threads: usize) -> V
     }
     // Eight by eight neighbours together, full squares first: they share cache lines.
     let far = 8 * side as u32;
-    out.sort_by_key(|t| (t[0], t[1], t[0] == t[1] && t[2] / far == t[3] / far, t[2] / far, t[3] / far));
+    out.sort_by_key(|t| {
+        (
+            t[0],
+            t[1],
+            t[0] == t[1] && t[2] / far == t[3] / far,
+            t[2] / far,
+            t[3] / far,
+        )
+    });
     out
 }
 

@@ -38,11 +38,26 @@ impl Sizes {
         words("omega", c * p);
         words("status", c * STATUS);
         words("kept", shape.slots * c * (p + STATS));
-        for set in [Some(shape.batch_rows), shape.metric_rows].into_iter().flatten() {
+        for set in [Some(shape.batch_rows), shape.metric_rows]
+            .into_iter()
+            .flatten()
+        {
             let names = if set.name == "batch" {
-                ["batch_index", "batch_eta", "batch_scores", "batch_weight", "batch_lik"]
+                [
+                    "batch_index",
+                    "batch_eta",
+                    "batch_scores",
+                    "batch_weight",
+                    "batch_lik",
+                ]
             } else {
-                ["metric_index", "metric_eta", "metric_scores", "metric_weight", "metric_lik"]
+                [
+                    "metric_index",
+                    "metric_eta",
+                    "metric_scores",
+                    "metric_weight",
+                    "metric_lik",
+                ]
             };
             words(names[0], c * set.rows);
             words(names[1], c * set.rows * h);
@@ -69,7 +84,14 @@ impl Sizes {
             words("lever", shape.lever_splits * c * metric.rows * hh);
             words("coefficient", c * metric.rows * h);
         }
-        words("drift", if corrected { metric.grad_splits * c * p } else { 0 });
+        words(
+            "drift",
+            if corrected {
+                metric.grad_splits * c * p
+            } else {
+                0
+            },
+        );
         if !shape.dense {
             words("diagonal_sum", 2 * metric.grad_splits * c * p);
             words("metric", 4 * c * p);
@@ -91,9 +113,23 @@ impl Sizes {
             } else {
                 shape.fisher_splits
             };
-            words("parts", if splits > 1 || shape.small { splits * square } else { 0 });
+            words(
+                "parts",
+                if splits > 1 || shape.small {
+                    splits * square
+                } else {
+                    0
+                },
+            );
             let panelled = shape.panelled();
-            words("panel_l", if panelled || shape.software { square } else { 0 });
+            words(
+                "panel_l",
+                if panelled || shape.software {
+                    square
+                } else {
+                    0
+                },
+            );
             words("panel_block", if panelled { c * PANEL * PANEL } else { 0 });
             let strip = panelled && shape.software;
             words("panel_strip", if strip { c * p * PANEL } else { 0 });
@@ -107,7 +143,10 @@ impl Sizes {
             }
             if res {
                 words("second", square);
-                words("second_sum", shape.metric().grad_splits.max(shape.batch_rows.grad_splits) * c * p);
+                words(
+                    "second_sum",
+                    shape.metric().grad_splits.max(shape.batch_rows.grad_splits) * c * p,
+                );
                 words("second_mean", c * p);
                 words("q", square);
                 words("q_factor", square);
@@ -116,7 +155,14 @@ impl Sizes {
                 words("prior_z", 2 * c * p);
             }
             if plan.correction == CorrectionPlan::FiniteDifference {
-                for name in ["rfd_z", "rfd_u", "rfd_lz", "rfd_white", "rfd_up", "rfd_down"] {
+                for name in [
+                    "rfd_z",
+                    "rfd_u",
+                    "rfd_lz",
+                    "rfd_white",
+                    "rfd_up",
+                    "rfd_down",
+                ] {
                     words(name, c * p);
                 }
                 words("moved", c * p);
@@ -130,7 +176,14 @@ impl Sizes {
                 }
             }
             if plan.metropolis {
-                for name in ["proposal", "gradient_next", "natural", "natural_white", "back", "product"] {
+                for name in [
+                    "proposal",
+                    "gradient_next",
+                    "natural",
+                    "natural_white",
+                    "back",
+                    "product",
+                ] {
                     words(name, c * p);
                 }
                 words("linv_next", square);
@@ -169,7 +222,9 @@ pub fn check_fit(
         let shape = Shape::new(plan, shape.software);
         plan.chains <= groups as usize
             && shape.p <= groups as usize
-            && Sizes::new(plan, &shape).too_large(binding, buffer).is_none()
+            && Sizes::new(plan, &shape)
+                .too_large(binding, buffer)
+                .is_none()
     };
     if fits(plan) {
         return Ok(());
@@ -178,11 +233,21 @@ pub fn check_fit(
         let (mut lo, mut hi) = (0, limit);
         while lo < hi {
             let mid = (lo + hi).div_ceil(2);
-            if fits(&set(mid)) { lo = mid } else { hi = mid - 1 }
+            if fits(&set(mid)) {
+                lo = mid
+            } else {
+                hi = mid - 1
+            }
         }
         lo
     };
-    let chains = most(&|c| Plan { chains: c.max(1), ..plan.clone() }, plan.chains);
+    let chains = most(
+        &|c| Plan {
+            chains: c.max(1),
+            ..plan.clone()
+        },
+        plan.chains,
+    );
     let what = match sizes.too_large(binding, buffer) {
         Some((name, bytes)) => format!(
             "buffer \"{name}\" needs {} MiB where the device binds at most {} MiB",
@@ -194,7 +259,12 @@ pub fn check_fit(
             plan.chains, shape.p
         ),
     };
-    if chains > 0 && fits(&Plan { chains, ..plan.clone() }) {
+    if chains > 0
+        && fits(&Plan {
+            chains,
+            ..plan.clone()
+        })
+    {
         return Err(EngineError::DoesNotFit(format!(
             "{what}; the most chains that fit are {chains}"
         )));
@@ -202,7 +272,11 @@ pub fn check_fit(
     let rows = most(
         &|n| {
             let n = n.max(1);
-            let mut less = Plan { chains: 1, n, ..plan.clone() };
+            let mut less = Plan {
+                chains: 1,
+                n,
+                ..plan.clone()
+            };
             less.batch = less.batch.min(n);
             less
         },
@@ -211,7 +285,10 @@ pub fn check_fit(
     Err(EngineError::DoesNotFit(if rows > 1 {
         format!("{what}; with one chain the most rows of data that fit are {rows}")
     } else {
-        format!("{what}; {} parameters are too many for a dense metric on this device", shape.p)
+        format!(
+            "{what}; {} parameters are too many for a dense metric on this device",
+            shape.p
+        )
     }))
 }
 
@@ -219,8 +296,11 @@ pub fn check_fit(
 pub fn memory(plan: &Plan, problem: &Problem) -> Vec<(String, u64)> {
     debug_assert_eq!(plan.p, problem.parameters());
     let sizes = Sizes::new(plan, &Shape::new(plan, false));
-    let mut out: Vec<(String, u64)> =
-        sizes.buffers.iter().map(|(n, b)| (n.to_string(), *b)).collect();
+    let mut out: Vec<(String, u64)> = sizes
+        .buffers
+        .iter()
+        .map(|(n, b)| (n.to_string(), *b))
+        .collect();
     out.push(("staging".into(), 3 * sizes.staging));
     out
 }

@@ -87,6 +87,9 @@ impl Spec {
 
     /// The buffer of a variable: the one named, or the one of the same name.
     pub fn buffer<'a>(&'a self, variable: &'a str) -> &'a str {
-        self.bind.iter().find(|(v, _)| *v == variable).map_or(variable, |(_, b)| b)
+        self.bind
+            .iter()
+            .find(|(v, _)| *v == variable)
+            .map_or(variable, |(_, b)| b)
     }
 }

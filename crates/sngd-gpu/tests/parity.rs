@@ -10,7 +10,12 @@ use sngd_cpu::CpuEngine;
 use sngd_gpu::{Gpu, GpuEngine};
 
 fn span(draws: u32) -> Span {
-    Span { first_step: 0, draws, thin: 1, warmup: false }
+    Span {
+        first_step: 0,
+        draws,
+        thin: 1,
+        warmup: false,
+    }
 }
 
 fn run(engine: &mut dyn Engine, draws: u32) -> RawBlock {
@@ -27,8 +32,21 @@ fn compare(gpu: &Gpu, problem: &Problem, plan: &Plan, init: &[f64], steps: u32) 
         let mut f = CpuEngine::<f32>::new(problem, plan, init, Some(1)).unwrap();
         let f = run(&mut f, steps);
         let p = plan.p;
-        let sd = |x: &RawBlock| x.omega.iter().zip(&b.omega).map(|(u, v)| (u - v).powi(2)).sum::<f64>().sqrt() / b.omega.iter().map(|v| v * v).sum::<f64>().sqrt();
-        println!("   P {p} relative: device {:.1e}, CPU f32 {:.1e}; lp {:?}", sd(&a), sd(&f), &b.stats.iter().step_by(9).collect::<Vec<_>>()[..3]);
+        let sd = |x: &RawBlock| {
+            x.omega
+                .iter()
+                .zip(&b.omega)
+                .map(|(u, v)| (u - v).powi(2))
+                .sum::<f64>()
+                .sqrt()
+                / b.omega.iter().map(|v| v * v).sum::<f64>().sqrt()
+        };
+        println!(
+            "   P {p} relative: device {:.1e}, CPU f32 {:.1e}; lp {:?}",
+            sd(&a),
+            sd(&f),
+            &b.stats.iter().step_by(9).collect::<Vec<_>>()[..3]
+        );
     }
     assert_eq!(a.faults, b.faults);
     assert_eq!(a.fallbacks, b.fallbacks);
@@ -37,7 +55,8 @@ fn compare(gpu: &Gpu, problem: &Problem, plan: &Plan, init: &[f64], steps: u32) 
     for j in 0..p {
         let column: Vec<f64> = b.omega.iter().skip(j).step_by(p).copied().collect();
         let mean = column.iter().sum::<f64>() / column.len() as f64;
-        let sd = (column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / column.len() as f64).sqrt();
+        let sd =
+            (column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / column.len() as f64).sqrt();
         for (x, y) in a.omega.iter().skip(j).step_by(p).zip(&column) {
             let e = (x - y).abs() / sd;
             worst = if e > worst || e.is_nan() { e } else { worst };
@@ -46,23 +65,41 @@ fn compare(gpu: &Gpu, problem: &Problem, plan: &Plan, init: &[f64], steps: u32) 
     let s = STATS.len();
     let stats = (0..s)
         .map(|k| {
-            a.stats.iter().zip(&b.stats).skip(k).step_by(s).fold(0.0f64, |w, (x, y)| {
-                if x.is_nan() && y.is_nan() {
-                    return w;
-                }
-                let e = (x - y).abs() / (1.0 + y.abs());
-                if e > w || e.is_nan() { e } else { w }
-            })
+            a.stats
+                .iter()
+                .zip(&b.stats)
+                .skip(k)
+                .step_by(s)
+                .fold(0.0f64, |w, (x, y)| {
+                    if x.is_nan() && y.is_nan() {
+                        return w;
+                    }
+                    let e = (x - y).abs() / (1.0 + y.abs());
+                    if e > w || e.is_nan() { e } else { w }
+                })
         })
         .collect();
     (worst, stats)
 }
 
-fn check(what: &str, (family, model, sampler): (&str, &str, &str), shape: (usize, usize, usize), steps: u32, tolerance: f64) {
+fn check(
+    what: &str,
+    (family, model, sampler): (&str, &str, &str),
+    shape: (usize, usize, usize),
+    steps: u32,
+    tolerance: f64,
+) {
     let Some(gpu) = gpu() else { return };
     let (problem, plan, init) = setup(family, model, sampler, shape);
     let (worst, stats) = compare(&gpu, &problem, &plan, &init, steps);
-    println!("{what}: {worst:.1e} sd, stats {}", stats.iter().map(|s| format!("{s:.0e}")).collect::<Vec<_>>().join(" "));
+    println!(
+        "{what}: {worst:.1e} sd, stats {}",
+        stats
+            .iter()
+            .map(|s| format!("{s:.0e}"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    );
     assert!(worst < tolerance, "{what}: {worst}");
     assert!(stats.iter().all(|&s| s < 0.02), "{what}: {stats:?}");
 }
@@ -72,7 +109,11 @@ fn sngd_full_noise_closed_form() {
     for (n, d, c) in [(200, 1, 5), (300, 7, 5), (500, 32, 1), (600, 64, 2)] {
         check(
             &format!("logit, full, closed form, P = {}", d + 1),
-            ("bernoulli", "", r#""noise": "full", "step_size": 0.3, "batch_size": 96"#),
+            (
+                "bernoulli",
+                "",
+                r#""noise": "full", "step_size": 0.3, "batch_size": 96"#,
+            ),
             (n, d, c),
             20,
             1e-3,
@@ -80,7 +121,13 @@ fn sngd_full_noise_closed_form() {
     }
 }
 
-fn cases(likelihood: (&str, &str), samplers: &[(&str, &str)], shape: (usize, usize, usize), steps: u32, tolerance: f64) {
+fn cases(
+    likelihood: (&str, &str),
+    samplers: &[(&str, &str)],
+    shape: (usize, usize, usize),
+    steps: u32,
+    tolerance: f64,
+) {
     for (what, sampler) in samplers {
         let mut sampler = (*sampler).to_string();
         for (key, default) in [("step_size", "0.3"), ("batch_size", "96")] {
@@ -89,7 +136,10 @@ fn cases(likelihood: (&str, &str), samplers: &[(&str, &str)], shape: (usize, usi
             }
         }
         check(
-            &format!("{} {} {what}, (N, D, C) = {shape:?}", likelihood.0, likelihood.1),
+            &format!(
+                "{} {} {what}, (N, D, C) = {shape:?}",
+                likelihood.0, likelihood.1
+            ),
             (likelihood.0, likelihood.1, &sampler),
             shape,
             steps,
@@ -101,7 +151,13 @@ fn cases(likelihood: (&str, &str), samplers: &[(&str, &str)], shape: (usize, usi
 #[test]
 fn panels_above_88_parameters() {
     for d in [87, 88, 99, 129, 299] {
-        cases(("bernoulli", ""), &[("full", r#""noise": "full""#)], (900, d, 2), 6, 1e-3);
+        cases(
+            ("bernoulli", ""),
+            &[("full", r#""noise": "full""#)],
+            (900, d, 2),
+            6,
+            1e-3,
+        );
     }
 }
 
@@ -113,8 +169,14 @@ fn noise_policies() {
             ("none", r#""noise": "none""#),
             ("nominal", r#""noise": "nominal", "damping": 0.001"#),
             ("residual over all rows", r#""noise": "residual""#),
-            ("residual from the batch", r#""noise": "residual", "noise_rows": "batch""#),
-            ("residual, one batch for both", r#""noise": "residual", "fisher_rows": "batch""#),
+            (
+                "residual from the batch",
+                r#""noise": "residual", "noise_rows": "batch""#,
+            ),
+            (
+                "residual, one batch for both",
+                r#""noise": "residual", "fisher_rows": "batch""#,
+            ),
             ("ngd", r#""method": "ngd""#),
         ],
         (400, 5, 3),
@@ -129,11 +191,23 @@ fn corrections() {
         ("bernoulli", ""),
         &[
             ("off", r#""noise": "full", "correction": "off""#),
-            ("closed, jeffreys", r#""noise": "full", "target": "jeffreys""#),
-            ("3 probes", r#""noise": "full", "correction": "probe", "probes": 3, "target": "jeffreys""#),
+            (
+                "closed, jeffreys",
+                r#""noise": "full", "target": "jeffreys""#,
+            ),
+            (
+                "3 probes",
+                r#""noise": "full", "correction": "probe", "probes": 3, "target": "jeffreys""#,
+            ),
             ("refresh 4", r#""noise": "full", "fisher_refresh": 4"#),
-            ("empirical", r#""noise": "full", "fisher": "empirical", "target": "jeffreys""#),
-            ("sgrld, batch metric", r#""method": "sgrld", "fisher_rows": "batch", "damping": 0.01"#),
+            (
+                "empirical",
+                r#""noise": "full", "fisher": "empirical", "target": "jeffreys""#,
+            ),
+            (
+                "sgrld, batch metric",
+                r#""method": "sgrld", "fisher_rows": "batch", "damping": 0.01"#,
+            ),
         ],
         (400, 5, 3),
         25,
@@ -146,8 +220,14 @@ fn random_finite_difference() {
     cases(
         ("bernoulli", ""),
         &[
-            ("posterior", r#""noise": "full", "correction": "finite_difference""#),
-            ("jeffreys", r#""noise": "full", "correction": "finite_difference", "target": "jeffreys""#),
+            (
+                "posterior",
+                r#""noise": "full", "correction": "finite_difference""#,
+            ),
+            (
+                "jeffreys",
+                r#""noise": "full", "correction": "finite_difference", "target": "jeffreys""#,
+            ),
         ],
         (400, 5, 3),
         25,
@@ -162,8 +242,14 @@ fn diagonal_metrics() {
         &[
             ("sgld", r#""method": "sgld""#),
             ("psgld", r#""method": "psgld""#),
-            ("fisher diagonal", r#""blocks": "diagonal", "target": "jeffreys""#),
-            ("fisher diagonal, empirical", r#""blocks": "diagonal", "fisher": "empirical""#),
+            (
+                "fisher diagonal",
+                r#""blocks": "diagonal", "target": "jeffreys""#,
+            ),
+            (
+                "fisher diagonal, empirical",
+                r#""blocks": "diagonal", "fisher": "empirical""#,
+            ),
         ],
         (400, 5, 3),
         40,
@@ -176,7 +262,11 @@ fn mala() {
     for (d, target) in [(5, "posterior"), (5, "jeffreys"), (99, "posterior")] {
         check(
             &format!("mala, {target}, D = {d}"),
-            ("bernoulli", "", &format!(r#""method": "mala", "step_size": 0.5, "target": "{target}""#)),
+            (
+                "bernoulli",
+                "",
+                &format!(r#""method": "mala", "step_size": 0.5, "target": "{target}""#),
+            ),
             (600, d, 3),
             20,
             1e-3,
@@ -190,12 +280,30 @@ fn damping_and_its_volume() {
         ("bernoulli", ""),
         &[
             ("full, damped", r#""noise": "full", "damping": 0.02"#),
-            ("full, damped, jeffreys", r#""noise": "full", "damping": 0.02, "target": "jeffreys""#),
-            ("probe, damped, jeffreys", r#""noise": "full", "damping": 0.02, "target": "jeffreys", "correction": "probe""#),
-            ("residual, damped", r#""noise": "residual", "damping": 0.02"#),
-            ("residual that falls back, damped", r#""noise": "residual", "damping": 0.02, "temperature": 0.1, "batch_size": 20"#),
-            ("residual that falls back", r#""noise": "residual", "temperature": 0.1, "batch_size": 20"#),
-            ("diagonal, damped, jeffreys", r#""blocks": "diagonal", "damping": 0.02, "target": "jeffreys""#),
+            (
+                "full, damped, jeffreys",
+                r#""noise": "full", "damping": 0.02, "target": "jeffreys""#,
+            ),
+            (
+                "probe, damped, jeffreys",
+                r#""noise": "full", "damping": 0.02, "target": "jeffreys", "correction": "probe""#,
+            ),
+            (
+                "residual, damped",
+                r#""noise": "residual", "damping": 0.02"#,
+            ),
+            (
+                "residual that falls back, damped",
+                r#""noise": "residual", "damping": 0.02, "temperature": 0.1, "batch_size": 20"#,
+            ),
+            (
+                "residual that falls back",
+                r#""noise": "residual", "temperature": 0.1, "batch_size": 20"#,
+            ),
+            (
+                "diagonal, damped, jeffreys",
+                r#""blocks": "diagonal", "damping": 0.02, "target": "jeffreys""#,
+            ),
         ],
         (400, 5, 3),
         25,
@@ -203,14 +311,21 @@ fn damping_and_its_volume() {
     );
     cases(
         ("bernoulli", ""),
-        &[("differences, damped, jeffreys", r#""noise": "full", "damping": 0.02, "correction": "finite_difference", "target": "jeffreys""#)],
+        &[(
+            "differences, damped, jeffreys",
+            r#""noise": "full", "damping": 0.02, "correction": "finite_difference", "target": "jeffreys""#,
+        )],
         (400, 5, 3),
         25,
         2e-2,
     );
     check(
         "mala, damped, jeffreys",
-        ("bernoulli", "", r#""method": "mala", "step_size": 0.5, "target": "jeffreys", "damping": 0.02"#),
+        (
+            "bernoulli",
+            "",
+            r#""method": "mala", "step_size": 0.5, "target": "jeffreys", "damping": 0.02"#,
+        ),
         (600, 5, 3),
         20,
         1e-3,
@@ -238,8 +353,14 @@ fn likelihoods_dense() {
                 ("residual", r#""noise": "residual""#),
                 ("full, jeffreys", r#""noise": "full", "target": "jeffreys""#),
                 ("empirical", r#""noise": "full", "fisher": "empirical""#),
-                ("probe", r#""noise": "full", "correction": "probe", "target": "jeffreys""#),
-                ("batch metric", r#""noise": "full", "fisher_rows": "batch", "damping": 0.01"#),
+                (
+                    "probe",
+                    r#""noise": "full", "correction": "probe", "target": "jeffreys""#,
+                ),
+                (
+                    "batch metric",
+                    r#""noise": "full", "fisher_rows": "batch", "damping": 0.01"#,
+                ),
             ],
             (400, 4, 3),
             20,
@@ -255,8 +376,14 @@ fn likelihoods_diagonal_and_mala() {
             l,
             &[
                 ("psgld", r#""method": "psgld", "step_size": 0.1"#),
-                ("fisher diagonal", r#""blocks": "diagonal", "target": "jeffreys""#),
-                ("differences", r#""noise": "full", "correction": "finite_difference""#),
+                (
+                    "fisher diagonal",
+                    r#""blocks": "diagonal", "target": "jeffreys""#,
+                ),
+                (
+                    "differences",
+                    r#""noise": "full", "correction": "finite_difference""#,
+                ),
             ],
             (400, 4, 3),
             20,
@@ -277,7 +404,10 @@ fn monte_carlo_fisher() {
     for l in LIKELIHOODS {
         cases(
             l,
-            &[("monte carlo", r#""noise": "full", "fisher": "monte_carlo", "fisher_labels": 3, "damping": 0.01"#)],
+            &[(
+                "monte carlo",
+                r#""noise": "full", "fisher": "monte_carlo", "fisher_labels": 3, "damping": 0.01"#,
+            )],
             (400, 4, 3),
             12,
             5e-3,
@@ -290,13 +420,28 @@ fn rows_and_schedules() {
     cases(
         ("bernoulli", ""),
         &[
-            ("without replacement", r#""noise": "residual", "batches": "without_replacement""#),
+            (
+                "without replacement",
+                r#""noise": "residual", "batches": "without_replacement""#,
+            ),
             ("epochs", r#""noise": "full", "batches": "epochs""#),
             ("full batch", r#""noise": "full", "batch_size": "full""#),
-            ("sampled metric", r#""noise": "residual", "fisher_rows": 150, "batches": "without_replacement""#),
-            ("refresh 4, residual", r#""noise": "residual", "fisher_refresh": 4"#),
-            ("polynomial", r#""noise": "full", "step_size": {"kind": "polynomial", "initial": 0.4, "offset": 5, "power": 0.5}"#),
-            ("cyclical", r#""noise": "residual", "step_size": {"kind": "cyclical", "initial": 0.3, "cycle": 7}"#),
+            (
+                "sampled metric",
+                r#""noise": "residual", "fisher_rows": 150, "batches": "without_replacement""#,
+            ),
+            (
+                "refresh 4, residual",
+                r#""noise": "residual", "fisher_refresh": 4"#,
+            ),
+            (
+                "polynomial",
+                r#""noise": "full", "step_size": {"kind": "polynomial", "initial": 0.4, "offset": 5, "power": 0.5}"#,
+            ),
+            (
+                "cyclical",
+                r#""noise": "residual", "step_size": {"kind": "cyclical", "initial": 0.3, "cycle": 7}"#,
+            ),
             ("cold", r#""noise": "full", "temperature": 0.0"#),
         ],
         (400, 5, 3),
@@ -309,7 +454,12 @@ fn rows_and_schedules() {
 fn narrow_features() {
     for storage in ["f16", "bf16"] {
         let Some(gpu) = gpu() else { return };
-        let mut config = common::config("poisson", "", r#""noise": "full", "step_size": 0.3, "batch_size": 96"#, 3);
+        let mut config = common::config(
+            "poisson",
+            "",
+            r#""noise": "full", "step_size": 0.3, "batch_size": 96"#,
+            3,
+        );
         config.data.storage = serde_json::from_value(storage.into()).unwrap();
         let (problem, plan, init) = common::setup_config(&config, "poisson", 301, 5);
         let (worst, _) = compare(&gpu, &problem, &plan, &init, 20);

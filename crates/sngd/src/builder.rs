@@ -31,7 +31,12 @@ impl Data {
         response: Vec<f64>,
     ) -> Data {
         let names = names.into_iter().map(Into::into).collect();
-        Data { names, features, response, trials: None }
+        Data {
+            names,
+            features,
+            response,
+            trials: None,
+        }
     }
 
     /// Trials of a binomial response, `[N]`.
@@ -54,7 +59,11 @@ impl Data {
                 t.len()
             )));
         }
-        let all = self.features.iter().chain(&self.response).chain(self.trials.iter().flatten());
+        let all = self
+            .features
+            .iter()
+            .chain(&self.response)
+            .chain(self.trials.iter().flatten());
         if let Some(v) = all.into_iter().find(|v| !v.is_finite()) {
             return Err(CheckError(format!(
                 "data: found {v}, expected finite numbers; leave such rows out"
@@ -69,7 +78,10 @@ impl Data {
                 .iter()
                 .map(|y| levels.iter().position(|l| l == y).unwrap_or_default() as u32)
                 .collect();
-            Response::Labels { index, levels: levels.iter().map(f64::to_string).collect() }
+            Response::Labels {
+                index,
+                levels: levels.iter().map(f64::to_string).collect(),
+            }
         } else {
             Response::Numbers(self.response.clone())
         };
@@ -261,7 +273,10 @@ impl Builder {
             run: RunConfig::default(),
             output: OutputConfig::default(),
         };
-        Builder { config, data: data.clone() }
+        Builder {
+            config,
+            data: data.clone(),
+        }
     }
 
     /// Of every weight.
@@ -347,7 +362,10 @@ impl Builder {
     /// # Errors
     /// [`Error::Check`].
     pub fn build(self) -> Result<Sampler, Error> {
-        let labels = matches!(self.config.model.likelihood, Family::Bernoulli | Family::Softmax);
+        let labels = matches!(
+            self.config.model.likelihood,
+            Family::Bernoulli | Family::Softmax
+        );
         let table = self.data.table(labels)?;
         Ok(Sampler::from_prepared(prepare_table(self.config, table)?))
     }

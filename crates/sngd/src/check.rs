@@ -90,7 +90,10 @@ pub fn check(prepared: &Prepared) -> Cost {
         .map(|mode| preflight::reach(plan, mode));
     let gpu_buffers: BTreeMap<String, u64> = sngd_gpu::memory(plan, problem).into_iter().collect();
     let gpu_bytes = gpu_buffers.values().sum();
-    let one = Plan { chains: 1, ..plan.clone() };
+    let one = Plan {
+        chains: 1,
+        ..plan.clone()
+    };
     let width = width(prepared.config.run.precision);
     let fixed = fixed_bytes(plan, width);
     let per_chain = chain_bytes(&one, width);
@@ -130,8 +133,16 @@ fn touched(plan: &Plan) -> f64 {
         MetricRows::Batch => plan.batch,
         _ => plan.batch + plan.metric_row_count() / plan.refresh as usize,
     };
-    let square = if plan.metric == Metric::Fisher { (plan.p * plan.p) as f64 } else { 0.0 };
-    let matrices = if plan.noise == Noise::Residual { 6.0 } else { 3.0 };
+    let square = if plan.metric == Metric::Fisher {
+        (plan.p * plan.p) as f64
+    } else {
+        0.0
+    };
+    let matrices = if plan.noise == Noise::Residual {
+        6.0
+    } else {
+        3.0
+    };
     4.0 * (rows as f64 * plan.d as f64 + matrices * square / f64::from(plan.refresh))
 }
 
@@ -170,7 +181,11 @@ fn chain_bytes(plan: &Plan, width: u64) -> u64 {
 fn available() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
+    line.split_whitespace()
+        .nth(1)?
+        .parse::<u64>()
+        .ok()
+        .map(|kib| kib << 10)
 }
 
 /// Refuses what the CPU engine has no memory for, with the most chains that fit.
@@ -196,12 +211,25 @@ fn fits(prepared: &Prepared, buffers: &BTreeMap<String, u64>) -> Vec<Fit> {
     let (plan, problem) = (&prepared.plan, &prepared.problem);
     let largest = |buffers: &mut dyn Iterator<Item = u64>| buffers.max().unwrap_or(0);
     let limited = |chains: u64| {
-        let plan = Plan { chains: chains as usize, ..plan.clone() };
+        let plan = Plan {
+            chains: chains as usize,
+            ..plan.clone()
+        };
         let sizes = sngd_gpu::memory(&plan, problem);
         // The staging ring is never bound to a shader.
-        largest(&mut sizes.into_iter().filter(|(n, _)| n != "staging").map(|(_, b)| b))
+        largest(
+            &mut sizes
+                .into_iter()
+                .filter(|(n, _)| n != "staging")
+                .map(|(_, b)| b),
+        )
     };
-    let now = largest(&mut buffers.iter().filter(|(n, _)| *n != "staging").map(|(_, b)| *b));
+    let now = largest(
+        &mut buffers
+            .iter()
+            .filter(|(n, _)| *n != "staging")
+            .map(|(_, b)| *b),
+    );
     device::adapters()
         .into_iter()
         .map(|a| {
@@ -213,9 +241,18 @@ fn fits(prepared: &Prepared, buffers: &BTreeMap<String, u64>) -> Vec<Fit> {
             }
             while high - low > 1 {
                 let middle = low + (high - low) / 2;
-                if limited(middle) <= limit { low = middle } else { high = middle }
+                if limited(middle) <= limit {
+                    low = middle
+                } else {
+                    high = middle
+                }
             }
-            Fit { name: a.name, software: a.software, fits: now <= limit, largest_chains: low }
+            Fit {
+                name: a.name,
+                software: a.software,
+                fits: now <= limit,
+                largest_chains: low,
+            }
         })
         .collect()
 }
@@ -227,7 +264,11 @@ fn bytes(b: f64) -> String {
     while b >= 1024.0 && i + 1 < units.len() {
         (b, i) = (b / 1024.0, i + 1);
     }
-    if i == 0 { format!("{b:.0} B") } else { format!("{b:.1} {}", units[i]) }
+    if i == 0 {
+        format!("{b:.0} B")
+    } else {
+        format!("{b:.1} {}", units[i])
+    }
 }
 
 impl Cost {
@@ -278,7 +319,11 @@ impl Cost {
                 a.largest_chains
             )?;
         }
-        writeln!(out, "temperature of minibatch noise alone: {:.4} (the law)", self.law_temperature)?;
+        writeln!(
+            out,
+            "temperature of minibatch noise alone: {:.4} (the law)",
+            self.law_temperature
+        )?;
         if let (Some(t), Some(b)) = (self.smallest_temperature, self.smallest_batch) {
             writeln!(
                 out,
@@ -286,7 +331,10 @@ impl Cost {
             )?;
         }
         if let Some(m) = self.fisher_mismatch {
-            writeln!(out, "fisher mismatch at the mode: {m:.3} (the law assumes 0)")?;
+            writeln!(
+                out,
+                "fisher mismatch at the mode: {m:.3} (the law assumes 0)"
+            )?;
         }
         for (k, v) in &self.ledger {
             writeln!(out, "{k}: {v}")?;

@@ -90,7 +90,10 @@ pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
     let gpu = Gpu::open(&selector)?;
     let engine = GpuEngine::new(gpu, &prepared.problem, &prepared.plan, &init)?;
     let note = format!("{} ({})", engine.info().device, engine.info().driver);
-    Ok(Opened { engine: Box::new(engine), note })
+    Ok(Opened {
+        engine: Box::new(engine),
+        note,
+    })
 }
 
 fn cpu(prepared: &Prepared, init: &[f64], why: &str) -> Result<Opened, Error> {

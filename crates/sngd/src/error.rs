@@ -32,7 +32,9 @@ pub enum Error {
     #[error("a sink failed: {0}")]
     Sink(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The thread that runs the steps ended without a word.
-    #[error("the run's thread stopped without an answer; this is a defect of sngd, please report it")]
+    #[error(
+        "the run's thread stopped without an answer; this is a defect of sngd, please report it"
+    )]
     Lost,
 }
 
@@ -46,7 +48,9 @@ impl Error {
             Error::Run(_) | Error::Lost => 4,
             // Options that name a path which cannot be used.
             Error::Store(
-                StoreError::Exists { .. } | StoreError::NotOurs { .. } | StoreError::NotATrace { .. },
+                StoreError::Exists { .. }
+                | StoreError::NotOurs { .. }
+                | StoreError::NotATrace { .. },
             ) => 2,
             Error::Store(_) | Error::Sink(_) => 5,
         }

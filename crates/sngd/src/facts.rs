@@ -83,7 +83,11 @@ impl Facts {
 
 /// Natural index of each stored parameter: variables in order, row-major.
 pub(crate) fn order(problem: &Problem) -> Vec<usize> {
-    problem.variables().into_iter().flat_map(|v| v.index).collect()
+    problem
+        .variables()
+        .into_iter()
+        .flat_map(|v| v.index)
+        .collect()
 }
 
 /// BᵀMB for ω = Bθ + c, rows and columns in stored order.
@@ -107,7 +111,11 @@ fn natural_metric(problem: &Problem, metric: &[f64], order: &[usize]) -> Vec<f64
     }
     let mut out = Vec::with_capacity(p * p);
     for &i in order {
-        out.extend(order.iter().map(|&j| 0.5 * (full[i * p + j] + full[j * p + i])));
+        out.extend(
+            order
+                .iter()
+                .map(|&j| 0.5 * (full[i * p + j] + full[j * p + i])),
+        );
     }
     out
 }

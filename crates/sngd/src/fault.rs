@@ -60,13 +60,21 @@ pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
             if prepared.config.run.init == Init::Map && prepared.config.run.init_scale <= 1.0 {
                 " or sampler.batch_size".to_string()
             } else if prepared.config.run.init == Init::Map {
-                format!(" or lower run.init_scale (now {})", prepared.config.run.init_scale)
+                format!(
+                    " or lower run.init_scale (now {})",
+                    prepared.config.run.init_scale
+                )
             } else {
                 " or set run.init = \"map\"".to_string()
             }
         ),
     };
-    RunError::Numbers { chain, step, kind, sentence: format!("chain {chain}, step {step}: {what}") }
+    RunError::Numbers {
+        chain,
+        step,
+        kind,
+        sentence: format!("chain {chain}, step {step}: {what}"),
+    }
 }
 
 /// Too many fallbacks, told.

@@ -16,6 +16,7 @@
 //! # Ok::<(), sngd::Error>(())
 //! ```
 
+pub mod bench;
 mod builder;
 mod check;
 mod device;

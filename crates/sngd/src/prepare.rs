@@ -86,7 +86,7 @@ impl Prepared {
 
 fn check_run(config: &Config) -> Result<(), CheckError> {
     let run = &config.run;
-    if run.superchains > 0 && (run.superchains < 2 || run.chains % run.superchains != 0) {
+    if run.superchains > 0 && (run.superchains < 2 || !run.chains.is_multiple_of(run.superchains)) {
         return Err(CheckError(format!(
             "run.superchains: found {} for {} chains, expected 2 or more that divide the chains, or 0 for none",
             run.superchains, run.chains
@@ -108,7 +108,10 @@ fn check_run(config: &Config) -> Result<(), CheckError> {
 }
 
 fn check_length(plan: &Plan) -> Result<(), CheckError> {
-    let steps = plan.draws.checked_mul(plan.thin).and_then(|s| s.checked_add(plan.warmup));
+    let steps = plan
+        .draws
+        .checked_mul(plan.thin)
+        .and_then(|s| s.checked_add(plan.warmup));
     match steps {
         Some(s) if u32::try_from(s).is_ok() => Ok(()),
         _ => Err(CheckError(format!(

@@ -130,7 +130,11 @@ impl<'a> Worker<'a> {
         if let Some(e) = self.judge(0) {
             return Err(e.into());
         }
-        Ok(if whole { Ending::Complete } else { Ending::Interrupted })
+        Ok(if whole {
+            Ending::Complete
+        } else {
+            Ending::Interrupted
+        })
     }
 
     /// What of a block may be passed on, and why not all of it.
@@ -140,7 +144,11 @@ impl<'a> Worker<'a> {
         let steps = u64::from(span.draws * span.thin);
         self.steps += steps;
         let now = steps as f64 / took.as_secs_f64().max(1e-9);
-        self.rate = if self.rate.is_nan() { now } else { 0.7 * self.rate + 0.3 * now };
+        self.rate = if self.rate.is_nan() {
+            now
+        } else {
+            0.7 * self.rate + 0.3 * now
+        };
         if !span.warmup {
             self.fallbacks += raw.fallbacks;
             self.chain_steps += steps * c as u64;
@@ -160,7 +168,11 @@ impl<'a> Worker<'a> {
             if !finite {
                 len = row / c;
                 let step = span.first_step + len as u32 * span.thin;
-                let own = Fault { chain: (row % c) as u32, step, kind: FaultKind::Diverged };
+                let own = Fault {
+                    chain: (row % c) as u32,
+                    step,
+                    kind: FaultKind::Diverged,
+                };
                 fault = fault.filter(|f| f.step < step).or(Some(own));
                 break;
             }
@@ -184,18 +196,39 @@ impl<'a> Worker<'a> {
             }
             let first = self.warmup_draws as usize;
             self.warmup_draws += len as u64;
-            let block = DrawBlock { warmup: true, first_draw: first, len, values, stats };
+            let block = DrawBlock {
+                warmup: true,
+                first_draw: first,
+                len,
+                values,
+                stats,
+            };
             return (Some(block), error);
         }
         if len == 0 {
             return (None, error);
         }
-        self.divergences +=
-            stats.chunks(s).filter(|row| row[stat("diverging")] != 0.0).count() as u64;
-        self.heat.measure(self.prepared, &raw.omega[(len - 1) * c * p..len * c * p], &stats);
+        self.divergences += stats
+            .chunks(s)
+            .filter(|row| row[stat("diverging")] != 0.0)
+            .count() as u64;
+        self.heat.measure(
+            self.prepared,
+            &raw.omega[(len - 1) * c * p..len * c * p],
+            &stats,
+        );
         let first_draw = self.draws as usize;
         self.draws += len as u64;
-        (Some(DrawBlock { warmup: false, first_draw, len, values, stats }), error)
+        (
+            Some(DrawBlock {
+                warmup: false,
+                first_draw,
+                len,
+                values,
+                stats,
+            }),
+            error,
+        )
     }
 
     fn judge(&self, from: u64) -> Option<RunError> {
@@ -205,7 +238,11 @@ impl<'a> Worker<'a> {
     }
 
     fn fallback_share(&self) -> f64 {
-        if self.chain_steps == 0 { 0.0 } else { self.fallbacks as f64 / self.chain_steps as f64 }
+        if self.chain_steps == 0 {
+            0.0
+        } else {
+            self.fallbacks as f64 / self.chain_steps as f64
+        }
     }
 
     fn progress(&self, span: Span) -> Progress {

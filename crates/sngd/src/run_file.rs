@@ -39,7 +39,11 @@ impl RunFile {
         })?;
         let config = parse(&text, &path.display().to_string(), overrides)?;
         let base = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-        Ok(RunFile { config, path: path.to_path_buf(), base })
+        Ok(RunFile {
+            config,
+            path: path.to_path_buf(),
+            base,
+        })
     }
 
     /// Where the trace goes when the command line does not say: `output.path` beside the run file, or the run file's
@@ -47,8 +51,9 @@ impl RunFile {
     pub fn output(&self) -> PathBuf {
         match &self.config.output.path {
             Some(p) => self.base.join(p),
-            None => Path::new(self.path.file_stem().unwrap_or("run".as_ref()))
-                .with_extension("zarr"),
+            None => {
+                Path::new(self.path.file_stem().unwrap_or("run".as_ref())).with_extension("zarr")
+            }
         }
     }
 }
@@ -80,7 +85,9 @@ fn line_of(text: &str, offset: usize) -> usize {
 }
 
 fn syntax(text: &str, name: &str, e: &toml::de::Error) -> Error {
-    let at = e.span().map_or(name.to_string(), |s| format!("{name}:{}", line_of(text, s.start)));
+    let at = e.span().map_or(name.to_string(), |s| {
+        format!("{name}:{}", line_of(text, s.start))
+    });
     let message = e.message().lines().collect::<Vec<_>>().join(" ");
     Error::Input(format!(
         "{at}: found text that is not TOML ({message}), expected key = value; correct the line"
@@ -105,7 +112,10 @@ impl Entries {
                     let keys = entries.0.entry(section).or_default();
                     for (k, _) in inner {
                         if let Some(v) = inner_values.get(k.get_ref().as_ref()) {
-                            let entry = Entry { value: v.clone(), at: at(k.span().start) };
+                            let entry = Entry {
+                                value: v.clone(),
+                                at: at(k.span().start),
+                            };
                             keys.insert(k.get_ref().to_string(), entry);
                         }
                     }
@@ -113,8 +123,15 @@ impl Entries {
                 _ => {
                     let at = at(key.span().start);
                     entries.check("", &section, value, &at)?;
-                    let entry = Entry { value: value.clone(), at };
-                    entries.0.entry(String::new()).or_default().insert(section, entry);
+                    let entry = Entry {
+                        value: value.clone(),
+                        at,
+                    };
+                    entries
+                        .0
+                        .entry(String::new())
+                        .or_default()
+                        .insert(section, entry);
                 }
             }
         }
@@ -131,11 +148,13 @@ impl Entries {
         match kind_of(section, key) {
             Ok(kind) => {
                 let full = full_name(section, key);
-                kind.check(value).map_err(|e| Error::Input(format!("{at}: {full}: {e}")))
+                kind.check(value)
+                    .map_err(|e| Error::Input(format!("{at}: {full}: {e}")))
             }
-            Err(e) if section.is_empty() && value.is_table() => {
-                Err(Error::Input(format!("{at}: {}", e.replace("unknown key", "unknown section"))))
-            }
+            Err(e) if section.is_empty() && value.is_table() => Err(Error::Input(format!(
+                "{at}: {}",
+                e.replace("unknown key", "unknown section")
+            ))),
             Err(e) => Err(Error::Input(format!("{at}: {e}"))),
         }
     }
@@ -161,14 +180,21 @@ impl Entries {
             _ => as_text(),
         };
         self.check(section, key, &value, &at)?;
-        self.0.entry(section.into()).or_default().insert(key.into(), Entry { value, at });
+        self.0
+            .entry(section.into())
+            .or_default()
+            .insert(key.into(), Entry { value, at });
         Ok(())
     }
 
     fn config(self, name: &str) -> Result<Config, Error> {
         for (section, keys) in SECTIONS {
             for key in keys.iter().filter(|k| k.required) {
-                if !self.0.get(*section).is_some_and(|s| s.contains_key(key.name)) {
+                if !self
+                    .0
+                    .get(*section)
+                    .is_some_and(|s| s.contains_key(key.name))
+                {
                     return Err(Error::Input(format!(
                         "{name}: found no {section}.{}, expected {}; add it under [{section}]",
                         key.name,
@@ -188,7 +214,9 @@ impl Entries {
         }
         Config::deserialize(Value::Table(root)).map_err(|e| {
             let message = e.message().lines().collect::<Vec<_>>().join(" ");
-            Error::Input(format!("{name}: found a value that cannot be used: {message}"))
+            Error::Input(format!(
+                "{name}: found a value that cannot be used: {message}"
+            ))
         })
     }
 }
@@ -202,7 +230,11 @@ fn purpose(key: &str) -> &'static str {
 }
 
 fn full_name(section: &str, key: &str) -> String {
-    if section.is_empty() { key.to_string() } else { format!("{section}.{key}") }
+    if section.is_empty() {
+        key.to_string()
+    } else {
+        format!("{section}.{key}")
+    }
 }
 
 /// What the value of a key may be, or why there is no such key.
@@ -237,8 +269,16 @@ fn kind_of(section: &str, key: &str) -> Result<Kind, String> {
         .iter()
         .find(|(_, keys)| keys.iter().any(|k| k.name == key))
         .map_or(String::new(), |(s, _)| format!("; it belongs under [{s}]"));
-    let hint = if elsewhere.is_empty() { hint(key, known.iter().copied()) } else { elsewhere };
-    let place = if section.is_empty() { String::new() } else { format!(" in [{section}]") };
+    let hint = if elsewhere.is_empty() {
+        hint(key, known.iter().copied())
+    } else {
+        elsewhere
+    };
+    let place = if section.is_empty() {
+        String::new()
+    } else {
+        format!(" in [{section}]")
+    };
     Err(format!(
         "found unknown key \"{key}\"{place}, expected one of {}{hint}",
         known.join(", ")
@@ -249,7 +289,8 @@ fn kind_of(section: &str, key: &str) -> Result<Kind, String> {
 mod tests {
     use super::*;
 
-    const SMALL: &str = "[data]\npath = \"a.csv\"\nresponse = \"y\"\n[model]\nlikelihood = \"bernoulli\"\n";
+    const SMALL: &str =
+        "[data]\npath = \"a.csv\"\nresponse = \"y\"\n[model]\nlikelihood = \"bernoulli\"\n";
 
     fn message(text: &str, overrides: &[&str]) -> String {
         let overrides: Vec<String> = overrides.iter().map(|s| s.to_string()).collect();
@@ -264,23 +305,35 @@ mod tests {
     #[test]
     fn messages_name_line_found_and_expected() {
         let m = message(&format!("{SMALL}[sampler]\nstep_sise = 0.1\n"), &[]);
-        assert!(m.starts_with("r.toml:7: found unknown key \"step_sise\" in [sampler]"), "{m}");
+        assert!(
+            m.starts_with("r.toml:7: found unknown key \"step_sise\" in [sampler]"),
+            "{m}"
+        );
         assert!(m.ends_with("did you mean \"step_size\"?"), "{m}");
         let m = message(&format!("{SMALL}[samplr]\nstep_size = 0.1\n"), &[]);
-        assert!(m.contains("r.toml:6") && m.contains("did you mean \"sampler\"?"), "{m}");
+        assert!(
+            m.contains("r.toml:6") && m.contains("did you mean \"sampler\"?"),
+            "{m}"
+        );
         let m = message(&format!("{SMALL}[run]\nchains = \"many\"\n"), &[]);
         assert_eq!(
             m,
             "r.toml:7: run.chains: found the text \"many\", expected a whole number from 1 to 4294967295"
         );
         let m = message(&format!("{SMALL}[sampler]\nmethod = \"sgnd\"\n"), &[]);
-        assert!(m.contains("r.toml:7") && m.contains("did you mean \"sngd\"?"), "{m}");
+        assert!(
+            m.contains("r.toml:7") && m.contains("did you mean \"sngd\"?"),
+            "{m}"
+        );
         let m = message("x = [1\n", &[]);
         assert!(m.starts_with("r.toml:") && m.contains("not TOML"), "{m}");
         let m = message("seed = 1\n", &[]);
         assert!(m.contains("found no data.path"), "{m}");
         let m = message(&format!("chains = 3\n{SMALL}"), &[]);
-        assert!(m.contains("r.toml:1") && m.contains("it belongs under [run]"), "{m}");
+        assert!(
+            m.contains("r.toml:1") && m.contains("it belongs under [run]"),
+            "{m}"
+        );
     }
 
     #[test]
@@ -298,7 +351,10 @@ mod tests {
         assert_eq!(c.sampler.step_size.initial(), 0.05);
         assert_eq!((c.seed, c.run.device.as_str()), (7, "llvmpipe"));
         assert_eq!(c.data.response, "2020");
-        assert_eq!(c.data.features.as_deref(), Some(&["a".to_string(), "b".into()][..]));
+        assert_eq!(
+            c.data.features.as_deref(),
+            Some(&["a".to_string(), "b".into()][..])
+        );
         assert_eq!(c.prior.0["weights.b"], "flat");
         assert!(message(SMALL, &["sampler.stepsize=1"]).contains("did you mean \"step_size\"?"));
         assert!(message(SMALL, &["seed"]).contains("expected section.key=value"));
@@ -332,7 +388,9 @@ mod tests {
         c.sampler.integrator = Some(sngd_core::config::Integrator::Ou);
         c.run.threads = Some(1);
         c.output.path = Some("p".into());
-        let Value::Table(all) = Value::try_from(&c).unwrap() else { panic!("a table") };
+        let Value::Table(all) = Value::try_from(&c).unwrap() else {
+            panic!("a table")
+        };
         let mut count = 0;
         for (section, keys) in all.iter().filter_map(|(s, v)| Some((s, v.as_table()?))) {
             for key in keys.keys() {

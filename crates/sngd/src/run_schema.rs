@@ -35,11 +35,19 @@ pub(crate) struct Key {
 }
 
 const fn key(name: &'static str, kind: Kind) -> Key {
-    Key { name, kind, required: false }
+    Key {
+        name,
+        kind,
+        required: false,
+    }
 }
 
 const fn required(name: &'static str, kind: Kind) -> Key {
-    Key { name, kind, required: true }
+    Key {
+        name,
+        kind,
+        required: true,
+    }
 }
 
 const ANY: Kind = Kind::Count(0, u32::MAX as u64);
@@ -80,7 +88,10 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
     (
         "sampler",
         &[
-            key("method", Kind::Words(&["sngd", "ngd", "sgld", "psgld", "sgrld", "mala"])),
+            key(
+                "method",
+                Kind::Words(&["sngd", "ngd", "sgld", "psgld", "sgrld", "mala"]),
+            ),
             key("target", Kind::Words(&["posterior", "jeffreys"])),
             key("temperature", Kind::Number),
             key("step_size", Kind::StepSize),
@@ -89,12 +100,18 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
                 "batches",
                 Kind::Words(&["with_replacement", "without_replacement", "epochs"]),
             ),
-            key("fisher", Kind::Words(&["exact", "monte_carlo", "empirical"])),
+            key(
+                "fisher",
+                Kind::Words(&["exact", "monte_carlo", "empirical"]),
+            ),
             key("fisher_rows", Kind::CountOr(&["full", "batch"])),
             key("fisher_labels", ONE),
             key("fisher_refresh", ONE),
             key("blocks", Kind::Words(&["full", "diagonal"])),
-            key("noise", Kind::Words(&["residual", "nominal", "full", "none"])),
+            key(
+                "noise",
+                Kind::Words(&["residual", "nominal", "full", "none"]),
+            ),
             key("noise_rows", Kind::Words(&["fisher", "batch"])),
             key("integrator", Kind::Words(&["ou", "euler"])),
             key(
@@ -246,21 +263,32 @@ fn step_size(value: &Value) -> Result<(), String> {
         }
         let ok = match name.as_str() {
             "kind" => true,
-            "cycle" => {
-                value.as_integer().is_some_and(|i| (1..=i64::from(u32::MAX)).contains(&i))
-            }
+            "cycle" => value
+                .as_integer()
+                .is_some_and(|i| (1..=i64::from(u32::MAX)).contains(&i)),
             _ => number(value),
         };
         if !ok {
-            let expected =
-                if name == "cycle" { "a whole number of steps of 1 or more" } else { "a number" };
-            return Err(format!("found {name} = {}, expected {expected}", shown(value)));
+            let expected = if name == "cycle" {
+                "a whole number of steps of 1 or more"
+            } else {
+                "a number"
+            };
+            return Err(format!(
+                "found {name} = {}, expected {expected}",
+                shown(value)
+            ));
         }
     }
-    let needed: &[&str] =
-        if known == CYCLICAL { &["initial", "cycle"] } else { &["initial"] };
+    let needed: &[&str] = if known == CYCLICAL {
+        &["initial", "cycle"]
+    } else {
+        &["initial"]
+    };
     match needed.iter().find(|n| !table.contains_key(**n)) {
-        Some(n) => Err(format!("found a table without {n}, expected {n} beside kind")),
+        Some(n) => Err(format!(
+            "found a table without {n}, expected {n} beside kind"
+        )),
         None => Ok(()),
     }
 }

@@ -57,7 +57,9 @@ impl Sampler {
     /// # Errors
     /// [`Error::Data`] or [`Error::Check`].
     pub fn from_config(config: Config, base: &Path) -> Result<Sampler, Error> {
-        Ok(Sampler { prepared: prepare(config, base)? })
+        Ok(Sampler {
+            prepared: prepare(config, base)?,
+        })
     }
 
     /// A run that is already checked.
@@ -97,7 +99,12 @@ impl Sampler {
         let Opened { engine, .. } = device::open(&prepared)?;
         let stop = Arc::new(AtomicBool::new(false));
         let running = run::start(engine, prepared, Arc::clone(&stop))?;
-        Ok(BlockStream { running, stop, outcome: None, done: false })
+        Ok(BlockStream {
+            running,
+            stop,
+            outcome: None,
+            done: false,
+        })
     }
 
     /// Opens the engine for the lengths of the config.
@@ -106,7 +113,10 @@ impl Sampler {
     /// [`Error::Engine`].
     pub fn open(self) -> Result<OpenRun, Error> {
         let opened = device::open(&self.prepared)?;
-        Ok(OpenRun { prepared: self.prepared, opened })
+        Ok(OpenRun {
+            prepared: self.prepared,
+            opened,
+        })
     }
 }
 

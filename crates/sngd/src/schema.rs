@@ -9,17 +9,26 @@ use sngd_core::trace::{Dim, NamedArray, StatInfo, TraceSchema};
 /// Names of the parameters in stored order.
 pub(crate) fn names(problem: &Problem) -> Vec<String> {
     let natural = problem.parameter_names();
-    facts::order(problem).into_iter().map(|i| natural[i].clone()).collect()
+    facts::order(problem)
+        .into_iter()
+        .map(|i| natural[i].clone())
+        .collect()
 }
 
 /// Schema and attributes.
 pub(crate) fn trace(prepared: &Prepared, engine: &EngineInfo) -> TraceSchema {
     let (plan, problem) = (&prepared.plan, &prepared.problem);
     let mut facts = Facts::of(prepared);
-    let constant = facts.metric.take().map(|values| metric(&names(problem), &facts, values));
+    let constant = facts
+        .metric
+        .take()
+        .map(|values| metric(&names(problem), &facts, values));
     let json = |v: serde_json::Result<String>| v.unwrap_or_default();
-    let ledger: serde_json::Map<String, serde_json::Value> =
-        facts.ledger.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
+    let ledger: serde_json::Map<String, serde_json::Value> = facts
+        .ledger
+        .iter()
+        .map(|(k, v)| (k.clone(), v.clone().into()))
+        .collect();
     let mut attributes = vec![
         ("run_file", json(serde_json::to_string(&prepared.config))),
         ("target_ledger", json(serde_json::to_string(&ledger))),
@@ -39,12 +48,18 @@ pub(crate) fn trace(prepared: &Prepared, engine: &EngineInfo) -> TraceSchema {
         variables: problem.variables(),
         stats: STATS
             .iter()
-            .map(|name| StatInfo { name: name.to_string(), boolean: *name == "diverging" })
+            .map(|name| StatInfo {
+                name: name.to_string(),
+                boolean: *name == "diverging",
+            })
             .collect(),
         save_warmup: prepared.config.run.save_warmup,
         observed: problem.observed_data(),
         constant: constant.into_iter().collect(),
-        attributes: attributes.into_iter().map(|(k, v)| (k.to_string(), v)).collect(),
+        attributes: attributes
+            .into_iter()
+            .map(|(k, v)| (k.to_string(), v))
+            .collect(),
     }
 }
 
@@ -53,6 +68,13 @@ fn metric(names: &[String], facts: &Facts, values: Vec<f64>) -> NamedArray {
     if let Some(label) = facts.log_scale.and_then(|i| labels.get_mut(i)) {
         *label = format!("log_{label}");
     }
-    let dim = |name: &str| Dim { name: name.into(), labels: labels.clone() };
-    NamedArray { name: "metric".into(), dims: vec![dim("parameter"), dim("parameter_column")], values }
+    let dim = |name: &str| Dim {
+        name: name.into(),
+        labels: labels.clone(),
+    };
+    NamedArray {
+        name: "metric".into(),
+        dims: vec![dim("parameter"), dim("parameter_column")],
+        values,
+    }
 }

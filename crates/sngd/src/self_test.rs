@@ -50,20 +50,31 @@ const SIGMA: f64 = 0.7;
 fn told(outcome: Result<(bool, String), Error>) -> TestResult {
     match outcome {
         Ok((passed, detail)) => TestResult { passed, detail },
-        Err(e) => TestResult { passed: false, detail: e.to_string() },
+        Err(e) => TestResult {
+            passed: false,
+            detail: e.to_string(),
+        },
     }
 }
 
 /// Runs the three parts; a failure is a result, not an error.
 pub fn self_test(device: &Device) -> SelfTest {
     let began = Instant::now();
-    let answers = philox::philox([0; 4], [0; 2]) == [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]
+    let answers = philox::philox([0; 4], [0; 2])
+        == [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]
         && philox::philox([u32::MAX; 4], [u32::MAX; 2])
             == [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd];
-    let detail = if answers { "Philox4x32-10 as published" } else { "Philox4x32-10 is wrong" };
+    let detail = if answers {
+        "Philox4x32-10 as published"
+    } else {
+        "Philox4x32-10 is wrong"
+    };
     SelfTest {
         device: device.name(),
-        known_answers: TestResult { passed: answers, detail: detail.into() },
+        known_answers: TestResult {
+            passed: answers,
+            detail: detail.into(),
+        },
         steps: told(steps(device)),
         posterior: told(posterior(device)),
         seconds: began.elapsed().as_secs_f64(),
@@ -80,7 +91,12 @@ fn rows() -> (Vec<f64>, Vec<f64>) {
 
 fn advance(prepared: &Prepared, steps: u32) -> Result<Vec<f64>, Error> {
     let mut engine = device::open(prepared)?.engine;
-    engine.enqueue(Span { first_step: 0, draws: steps + 1, thin: 1, warmup: false })?;
+    engine.enqueue(Span {
+        first_step: 0,
+        draws: steps + 1,
+        thin: 1,
+        warmup: false,
+    })?;
     let block = engine.collect()?;
     let size = prepared.plan.chains * prepared.plan.p;
     Ok(block.omega[steps as usize * size..].to_vec())
@@ -88,7 +104,9 @@ fn advance(prepared: &Prepared, steps: u32) -> Result<Vec<f64>, Error> {
 
 fn steps(device: &Device) -> Result<(bool, String), Error> {
     let (x, z) = rows();
-    let y = (0..ROWS).map(|i| f64::from(u8::from(z[i] + x[2 * i] > 0.0))).collect();
+    let y = (0..ROWS)
+        .map(|i| f64::from(u8::from(z[i] + x[2 * i] > 0.0)))
+        .collect();
     let data = Data::new(x, ["a", "b"], y);
     let build = |device: Device, precision| {
         Sampler::builder(Model::linear(Family::Bernoulli), &data)
@@ -106,14 +124,24 @@ fn steps(device: &Device) -> Result<(bool, String), Error> {
         .iter()
         .zip(&truth)
         .map(|(a, b)| (a - b).abs() / (1.0 + b.abs()))
-        .fold(0.0, |w, d| if d.is_nan() { f64::INFINITY } else { f64::max(w, d) });
-    Ok((worst < 1e-3, format!("{count} steps within {worst:.1e} of the f64 engine")))
+        .fold(0.0, |w, d| {
+            if d.is_nan() {
+                f64::INFINITY
+            } else {
+                f64::max(w, d)
+            }
+        });
+    Ok((
+        worst < 1e-3,
+        format!("{count} steps within {worst:.1e} of the f64 engine"),
+    ))
 }
 
 fn posterior(device: &Device) -> Result<(bool, String), Error> {
     let (x, z) = rows();
-    let y: Vec<f64> =
-        (0..ROWS).map(|i| 1.0 + 0.5 * x[2 * i] - x[2 * i + 1] + SIGMA * z[i]).collect();
+    let y: Vec<f64> = (0..ROWS)
+        .map(|i| 1.0 + 0.5 * x[2 * i] - x[2 * i + 1] + SIGMA * z[i])
+        .collect();
     let data = Data::new(x.clone(), ["a", "b"], y.clone());
     let run = Sampler::builder(Model::linear(Family::Gaussian).scale(SIGMA), &data)
         .prior(Prior::Flat)
@@ -125,13 +153,23 @@ fn posterior(device: &Device) -> Result<(bool, String), Error> {
     let (mean, sd) = least_squares(&x, &y);
     let mut worst = 0.0f64;
     for (i, row) in summary.rows.iter().enumerate() {
-        let (m, s) = ((row.mean - mean[i]) / row.mcse_mean, (row.sd - sd[i]) / row.mcse_sd);
+        let (m, s) = (
+            (row.mean - mean[i]) / row.mcse_mean,
+            (row.sd - sd[i]) / row.mcse_sd,
+        );
         for d in [m, s] {
-            worst = if d.is_nan() { f64::INFINITY } else { worst.max(d.abs()) };
+            worst = if d.is_nan() {
+                f64::INFINITY
+            } else {
+                worst.max(d.abs())
+            };
         }
     }
     // Six numbers at five standard errors: a false alarm in 300,000 runs.
-    Ok((worst < 5.0, format!("means and sds within {worst:.1} standard errors")))
+    Ok((
+        worst < 5.0,
+        format!("means and sds within {worst:.1} standard errors"),
+    ))
 }
 
 /// β̂ and its sds σ√diag((XᵀX)⁻¹) with an intercept, by the cofactors of a 3×3 matrix.
@@ -171,6 +209,9 @@ mod tests {
     fn a_device_that_is_not_there_fails_in_words() {
         let test = self_test(&Device::parse("no such device at all"));
         assert!(!test.passed());
-        assert!(test.steps.detail.contains("no such device at all"), "{test:?}");
+        assert!(
+            test.steps.detail.contains("no such device at all"),
+            "{test:?}"
+        );
     }
 }

@@ -62,7 +62,10 @@ impl TraceSink {
         force: bool,
     ) -> Result<TraceSink, Error> {
         let writer = TraceWriter::create(path, schema::trace(prepared, engine), force)?;
-        Ok(TraceSink { writer, flushed: Instant::now() })
+        Ok(TraceSink {
+            writer,
+            flushed: Instant::now(),
+        })
     }
 }
 
@@ -80,8 +83,14 @@ impl RunSink for TraceSink {
         self.writer.finish()?;
         let mut last = vec![
             ("status".to_string(), outcome.ending.name().to_string()),
-            ("outcome".to_string(), serde_json::to_string(outcome).unwrap_or_default()),
-            ("sampling_time".to_string(), format!("{:.6}", outcome.seconds)),
+            (
+                "outcome".to_string(),
+                serde_json::to_string(outcome).unwrap_or_default(),
+            ),
+            (
+                "sampling_time".to_string(),
+                format!("{:.6}", outcome.seconds),
+            ),
         ];
         last.extend(why.map(|w| ("fault".to_string(), w.to_string())));
         Ok(self.writer.set_attributes(&last)?)
@@ -128,7 +137,11 @@ impl Samples {
         let i = self.names.iter().position(|n| n == name)?;
         let (c, p) = (self.facts.chains, self.facts.parameters);
         let value = |chain, draw| self.values[(draw * c + chain) * p + i];
-        Some((0..c).flat_map(|k| (0..self.draws).map(move |d| value(k, d))).collect())
+        Some(
+            (0..c)
+                .flat_map(|k| (0..self.draws).map(move |d| value(k, d)))
+                .collect(),
+        )
     }
 
     /// The table of every parameter and the thermometers.
@@ -152,7 +165,10 @@ impl RunSink for Samples {
 
     fn finish(&mut self, outcome: &Outcome, _: Option<&str>) -> Result<(), Error> {
         self.outcome = Some(*outcome);
-        debug_assert_eq!(self.stats.len(), self.draws * self.facts.chains * STATS.len());
+        debug_assert_eq!(
+            self.stats.len(),
+            self.draws * self.facts.chains * STATS.len()
+        );
         Ok(())
     }
 }

@@ -38,15 +38,30 @@ impl Cursor {
         let span = if warmup {
             let left = self.warmup_end - self.step;
             if self.save_warmup && left >= thin {
-                Span { first_step, draws: wanted.min(left / thin), thin, warmup }
+                Span {
+                    first_step,
+                    draws: wanted.min(left / thin),
+                    thin,
+                    warmup,
+                }
             } else {
                 // Nothing is kept: one state a span is all that is read back.
-                Span { first_step, draws: 1, thin: steps.clamp(1, left), warmup }
+                Span {
+                    first_step,
+                    draws: 1,
+                    thin: steps.clamp(1, left),
+                    warmup,
+                }
             }
         } else if self.draws_left > 0 {
             let draws = wanted.min(self.draws_left);
             self.draws_left -= draws;
-            Span { first_step, draws, thin, warmup }
+            Span {
+                first_step,
+                draws,
+                thin,
+                warmup,
+            }
         } else {
             return None;
         };
@@ -97,7 +112,13 @@ mod tests {
     use super::*;
 
     fn cursor(warmup: u32, draws: u32, thin: u32, save_warmup: bool) -> Cursor {
-        Cursor { step: 0, warmup_end: warmup, draws_left: draws, thin, save_warmup }
+        Cursor {
+            step: 0,
+            warmup_end: warmup,
+            draws_left: draws,
+            thin,
+            save_warmup,
+        }
     }
 
     #[test]
@@ -127,14 +148,28 @@ mod tests {
 
     #[test]
     fn blocks_grow_to_the_goal_and_no_further() {
-        let mut s = Sizer { steps: 1.0, per_step: None, max_draws: 100 };
+        let mut s = Sizer {
+            steps: 1.0,
+            per_step: None,
+            max_draws: 100,
+        };
         for _ in 0..20 {
             let n = s.steps();
-            let span = Span { first_step: 0, draws: n, thin: 1, warmup: false };
+            let span = Span {
+                first_step: 0,
+                draws: n,
+                thin: 1,
+                warmup: false,
+            };
             s.measured(span, Duration::from_micros(50) * n);
         }
         assert_eq!(s.steps(), 2000);
-        let span = Span { first_step: 0, draws: 1, thin: 1, warmup: false };
+        let span = Span {
+            first_step: 0,
+            draws: 1,
+            thin: 1,
+            warmup: false,
+        };
         s.measured(span, Duration::from_secs(3));
         assert_eq!(s.steps(), 1);
     }

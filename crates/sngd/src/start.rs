@@ -33,7 +33,11 @@ fn near_mode(mode: &Mode, scale: f64, seed: u64, chain: u32) -> Vec<f64> {
         let known: f64 = (j + 1..p).map(|i| column[i] * u[i]).sum();
         u[j] = (u[j] - known) / column[j];
     }
-    mode.omega.iter().zip(&u).map(|(w, u)| w + scale * u).collect()
+    mode.omega
+        .iter()
+        .zip(&u)
+        .map(|(w, u)| w + scale * u)
+        .collect()
 }
 
 /// A prior draw; what has a flat prior starts at the mode.
@@ -57,7 +61,10 @@ fn from_prior(prepared: &Prepared, chain: u32) -> Vec<f64> {
             theta[i] = v;
         }
     }
-    if let Some(v) = problem.scale_prior.and_then(|s| s.draw_log(first(p - 1), z[p - 1])) {
+    if let Some(v) = problem
+        .scale_prior
+        .and_then(|s| s.draw_log(first(p - 1), z[p - 1]))
+    {
         theta[p - 1] = v;
     }
     let mut omega = vec![0.0; p];

@@ -137,7 +137,10 @@ pub fn summarize(samples: &Samples) -> Report {
         values: samples.values.clone(),
         lp: column(stat("lp")).copied().collect(),
         divergences: column(stat("diverging")).filter(|d| **d != 0.0).count() as u64,
-        status: samples.outcome.map_or("running", |o| o.ending.name()).to_string(),
+        status: samples
+            .outcome
+            .map_or("running", |o| o.ending.name())
+            .to_string(),
         fault: None,
         fallback_share: samples.outcome.map(|o| o.fallback_share),
         facts: Some(samples.facts.clone()),
@@ -151,8 +154,9 @@ pub fn summarize(samples: &Samples) -> Report {
 pub fn summarize_trace(path: &Path) -> Result<Report, Error> {
     let reader = TraceReader::open(path)?;
     let (chains, draws) = (reader.chains(), reader.draws(Phase::Draws));
-    let mut facts: Option<Facts> =
-        reader.attribute("sngd_facts").and_then(|t| serde_json::from_str(t).ok());
+    let mut facts: Option<Facts> = reader
+        .attribute("sngd_facts")
+        .and_then(|t| serde_json::from_str(t).ok());
     let mut names = Vec::new();
     let mut parts = Vec::new();
     for v in reader.variables() {
@@ -164,7 +168,11 @@ pub fn summarize_trace(path: &Path) -> Result<Report, Error> {
                 .collect();
         }
         names.extend(labels.iter().map(|l| {
-            if v.dims.is_empty() { v.name.clone() } else { format!("{}[{l}]", v.name) }
+            if v.dims.is_empty() {
+                v.name.clone()
+            } else {
+                format!("{}[{l}]", v.name)
+            }
         }));
         parts.push(reader.samples(Phase::Draws, &v.name)?);
     }
@@ -177,7 +185,11 @@ pub fn summarize_trace(path: &Path) -> Result<Report, Error> {
     drop(parts);
     let has = |name: &str| reader.stats().any(|s| s.name == name);
     let read = |name: &str| -> Result<Vec<f64>, Error> {
-        if has(name) { Ok(reader.stat(Phase::Draws, name)?.values) } else { Ok(Vec::new()) }
+        if has(name) {
+            Ok(reader.stat(Phase::Draws, name)?.values)
+        } else {
+            Ok(Vec::new())
+        }
     };
     if let Some(f) = &mut facts {
         let square = f.parameters * f.parameters;
@@ -206,43 +218,57 @@ pub fn summarize_trace(path: &Path) -> Result<Report, Error> {
 }
 
 fn join(left: &str, right: &str) -> String {
-    if left.is_empty() { right.to_string() } else { format!("{left}, {right}") }
+    if left.is_empty() {
+        right.to_string()
+    } else {
+        format!("{left}, {right}")
+    }
 }
 
 fn report(input: Input) -> Report {
     let (n, c, p) = (input.draws, input.chains, input.names.len());
     let superchains = input.facts.as_ref().map_or(0, |f| f.superchains);
-    let rows: Vec<Row> =
-        summarize_block(&input.values, n, c, p, DEFAULT_HDI_PROB)
-            .unwrap_or_default()
-            .iter()
-            .zip(&input.names)
-            .enumerate()
-            .map(|(i, (s, name))| {
-                let nested = (superchains > 0).then(|| {
-                    Draws::from_block(&input.values, n, c, p, i)
-                        .and_then(|d| nested_rhat(&d, superchains))
-                });
-                let why = nested.as_ref().and_then(|r| r.as_ref().err()).map(|e| e.to_string());
-                Row {
-                    name: name.clone(),
-                    mean: s.mean,
-                    sd: s.sd,
-                    mcse_mean: s.mcse_mean,
-                    mcse_sd: s.mcse_sd,
-                    hdi_low: s.hdi_low,
-                    hdi_high: s.hdi_high,
-                    ess_bulk: s.ess_bulk,
-                    ess_tail: s.ess_tail,
-                    rhat: s.rhat,
-                    nested_rhat: nested.map(|r| r.unwrap_or(f64::NAN)),
-                    reason: s.reason.map(|r| r.to_string()).or(why),
-                }
-            })
-            .collect();
+    let rows: Vec<Row> = summarize_block(&input.values, n, c, p, DEFAULT_HDI_PROB)
+        .unwrap_or_default()
+        .iter()
+        .zip(&input.names)
+        .enumerate()
+        .map(|(i, (s, name))| {
+            let nested = (superchains > 0).then(|| {
+                Draws::from_block(&input.values, n, c, p, i)
+                    .and_then(|d| nested_rhat(&d, superchains))
+            });
+            let why = nested
+                .as_ref()
+                .and_then(|r| r.as_ref().err())
+                .map(|e| e.to_string());
+            Row {
+                name: name.clone(),
+                mean: s.mean,
+                sd: s.sd,
+                mcse_mean: s.mcse_mean,
+                mcse_sd: s.mcse_sd,
+                hdi_low: s.hdi_low,
+                hdi_high: s.hdi_high,
+                ess_bulk: s.ess_bulk,
+                ess_tail: s.ess_tail,
+                rhat: s.rhat,
+                nested_rhat: nested.map(|r| r.unwrap_or(f64::NAN)),
+                reason: s.reason.map(|r| r.to_string()).or(why),
+            }
+        })
+        .collect();
     // A missing number is not passed over: the extreme is then missing too.
     let extreme = |of: fn(&Row) -> f64, take: fn(f64, f64) -> f64| {
-        rows.iter().map(of).reduce(|a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { take(a, b) })
+        rows.iter()
+            .map(of)
+            .reduce(|a, b| {
+                if a.is_nan() || b.is_nan() {
+                    f64::NAN
+                } else {
+                    take(a, b)
+                }
+            })
             .unwrap_or(f64::NAN)
     };
     Report {
@@ -259,20 +285,30 @@ fn report(input: Input) -> Report {
         divergences: input.divergences,
         fallback_share: input.fallback_share,
         thermometers: thermometers(&input),
-        ledger: input.facts.iter().flat_map(|f| f.ledger.iter().cloned()).collect(),
+        ledger: input
+            .facts
+            .iter()
+            .flat_map(|f| f.ledger.iter().cloned())
+            .collect(),
         rows,
     }
 }
 
 fn missing(reason: impl Into<String>) -> Measured {
-    Measured { value: f64::NAN, mcse: f64::NAN, reason: Some(reason.into()) }
+    Measured {
+        value: f64::NAN,
+        mcse: f64::NAN,
+        reason: Some(reason.into()),
+    }
 }
 
 fn measured(t: Result<Temperature, sngd_diag::DiagError>) -> Measured {
     match t {
-        Ok(t) => {
-            Measured { value: t.value, mcse: t.mcse, reason: t.reason.map(|r| r.to_string()) }
-        }
+        Ok(t) => Measured {
+            value: t.value,
+            mcse: t.mcse,
+            reason: t.reason.map(|r| r.to_string()),
+        },
         Err(e) => missing(e.to_string()),
     }
 }
@@ -305,15 +341,29 @@ fn thermometers(input: &Input) -> Thermometers {
 fn covariance(input: &Input, facts: &Facts) -> Measured {
     let (n, c, p) = (input.draws, input.chains, input.names.len());
     let Some(metric) = &facts.metric else {
-        return missing(format!("the metric is kept only up to {} parameters", crate::THERMOMETER_PARAMETERS));
+        return missing(format!(
+            "the metric is kept only up to {} parameters",
+            crate::THERMOMETER_PARAMETERS
+        ));
     };
     let stride = (n * c * p).div_ceil(COVARIANCE_VALUES).max(1);
-    let mut values: Vec<f64> =
-        input.values.chunks((c * p).max(1)).step_by(stride).flatten().copied().collect();
+    let mut values: Vec<f64> = input
+        .values
+        .chunks((c * p).max(1))
+        .step_by(stride)
+        .flatten()
+        .copied()
+        .collect();
     if let Some(k) = facts.log_scale {
         values.chunks_mut(p).for_each(|row| row[k] = row[k].ln());
     }
-    measured(sngd_diag::temperature_covariance(&values, n.div_ceil(stride), c, p, metric))
+    measured(sngd_diag::temperature_covariance(
+        &values,
+        n.div_ceil(stride),
+        c,
+        p,
+        metric,
+    ))
 }
 
 fn cost(input: &Input, facts: &Facts) -> Measured {
@@ -337,8 +387,14 @@ impl Report {
     /// Those of the writer.
     pub fn write(&self, out: &mut dyn Write, limit: usize) -> io::Result<()> {
         let nested = self.rows.iter().any(|r| r.nested_rhat.is_some());
-        let width =
-            self.rows.iter().take(limit).map(|r| r.name.chars().count()).max().unwrap_or(0).max(9);
+        let width = self
+            .rows
+            .iter()
+            .take(limit)
+            .map(|r| r.name.chars().count())
+            .max()
+            .unwrap_or(0)
+            .max(9);
         write!(
             out,
             "{:width$} {:>10} {:>9} {:>9} {:>10} {:>10} {:>8} {:>8} {:>6}",
@@ -382,7 +438,11 @@ impl Report {
             }
         }
         for (reason, name, count) in said {
-            let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            let more = if count > 1 {
+                format!(" and {} more", count - 1)
+            } else {
+                String::new()
+            };
             writeln!(out, "no number for {name}{more}: {reason}")?;
         }
         Ok(())
@@ -418,13 +478,25 @@ impl Report {
         };
         if let Some(target) = t.target {
             writeln!(out, "temperature: target {target}")?;
-            writeln!(out, "  from the spread, tr(S M)/P      {}", line(&t.covariance))?;
+            writeln!(
+                out,
+                "  from the spread, tr(S M)/P      {}",
+                line(&t.covariance)
+            )?;
             writeln!(out, "  from the cost, 2(E[C] - C*)/P   {}", line(&t.cost))?;
         }
         if let Some(law) = t.law {
-            writeln!(out, "  of minibatch noise alone        {} (the law)", fixed(law, 4))?;
+            writeln!(
+                out,
+                "  of minibatch noise alone        {} (the law)",
+                fixed(law, 4)
+            )?;
         }
-        match (t.fisher_mismatch, t.fisher_eigenvalues, &t.fisher_mismatch_reason) {
+        match (
+            t.fisher_mismatch,
+            t.fisher_eigenvalues,
+            &t.fisher_mismatch_reason,
+        ) {
             (Some(m), Some([low, high]), _) => writeln!(
                 out,
                 "fisher mismatch at the mode: {}, eigenvalues of F^-1 S_g from {} to {} (the law assumes 1)",
@@ -444,7 +516,11 @@ impl Report {
 }
 
 fn fixed(x: f64, decimals: usize) -> String {
-    if x.is_nan() { "-".into() } else { format!("{x:.decimals$}") }
+    if x.is_nan() {
+        "-".into()
+    } else {
+        format!("{x:.decimals$}")
+    }
 }
 
 /// Three digits of the scale.

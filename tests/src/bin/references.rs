@@ -3,10 +3,10 @@
 
 use sngd_core::batch::Batches;
 use sngd_core::config::Config;
+use sngd_core::config::{BatchSize, FullName, Integrator, Method, StepSize};
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_cpu::{map, preflight};
-use sngd_core::config::{BatchSize, FullName, Integrator, Method, StepSize};
 use sngd_tests::drive::Kind;
 use sngd_tests::{cases, compare, drive};
 use std::time::Instant;
@@ -40,10 +40,14 @@ fn main() {
     if names.is_empty() {
         names = cases::CASES.iter().map(|c| c.name.to_string()).collect();
     }
-    println!("| posterior | N | P | method | ε | B | worst mean (sd) | worst sd (%) | worst z | accept | fallbacks | seconds |");
+    println!(
+        "| posterior | N | P | method | ε | B | worst mean (sd) | worst sd (%) | worst z | accept | fallbacks | seconds |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for name in names {
-        let Some(case) = cases::load(&name) else { continue };
+        let Some(case) = cases::load(&name) else {
+            continue;
+        };
         for method in &methods {
             let mut config = case.config.clone();
             config.run.chains = chains;
@@ -72,7 +76,9 @@ fn main() {
                 auto_batch(&mut config, &case.problem);
             }
             let start = Instant::now();
-            let Some(d) = drive::sample_as_asked(kind, &config, &case.problem) else { continue };
+            let Some(d) = drive::sample_as_asked(kind, &config, &case.problem) else {
+                continue;
+            };
             let seconds = start.elapsed().as_secs_f64();
             let e = config.sampler.step_size.initial();
             let b = match config.sampler.batch_size {

@@ -1,5 +1,6 @@
 //! Problems, plans and a device for the tests.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::print_stdout, reason = "a skipped suite must be heard")]
 
 use sngd_core::config::Config;
 use sngd_core::philox::{Stream, at, normals_f64, uniform};
@@ -17,7 +18,10 @@ pub fn gpu() -> Option<Gpu> {
     match Gpu::open(&DeviceSelector::Auto).or_else(|_| Gpu::open(&DeviceSelector::Software)) {
         Ok(g) => Some(g),
         Err(e) => {
-            assert!(std::env::var_os("SNGD_TEST_DRIVER").is_none(), "SNGD_TEST_DRIVER is set, but {e}");
+            assert!(
+                std::env::var_os("SNGD_TEST_DRIVER").is_none(),
+                "SNGD_TEST_DRIVER is set, but {e}"
+            );
             println!("SKIPPED, NO VULKAN DEVICE: {e}");
             None
         }
@@ -46,7 +50,12 @@ pub fn table(family: &str, n: usize, d: usize) -> Table {
     let mut signal = vec![0.0; n];
     for i in 0..n {
         for j in 0..d {
-            let z = noise(11, i * d + j) + if j > 0 { 0.3 * features[i * d + j - 1] } else { 0.0 };
+            let z = noise(11, i * d + j)
+                + if j > 0 {
+                    0.3 * features[i * d + j - 1]
+                } else {
+                    0.0
+                };
             features.push(z);
             signal[i] += z * (if j % 2 == 0 { 0.6 } else { -0.4 }) / (d as f64).sqrt();
         }
@@ -56,20 +65,34 @@ pub fn table(family: &str, n: usize, d: usize) -> Table {
     let logistic = |x: f64| 1.0 / (1.0 + (-x).exp());
     let mut trials = None;
     let response = match family {
-        "gaussian" => Response::Numbers((0..n).map(|i| 2.0 + 3.0 * signal[i] + noise(17, i)).collect()),
+        "gaussian" => Response::Numbers(
+            (0..n)
+                .map(|i| 2.0 + 3.0 * signal[i] + noise(17, i))
+                .collect(),
+        ),
         "bernoulli" => Response::Labels {
-            index: (0..n).map(|i| u32::from(u(i) < logistic(signal[i]))).collect(),
+            index: (0..n)
+                .map(|i| u32::from(u(i) < logistic(signal[i])))
+                .collect(),
             levels: vec!["no".into(), "yes".into()],
         },
         "binomial" => {
             let t: Vec<f64> = (0..n).map(|i| 1.0 + (i % 7) as f64).collect();
-            let y = (0..n).map(|i| (t[i] * logistic(signal[i] + 0.3 * noise(19, i))).round()).collect();
+            let y = (0..n)
+                .map(|i| (t[i] * logistic(signal[i] + 0.3 * noise(19, i))).round())
+                .collect();
             trials = Some(t);
             Response::Numbers(y)
         }
-        "poisson" => Response::Numbers((0..n).map(|i| (signal[i] + 0.3 * noise(19, i)).exp().round()).collect()),
+        "poisson" => Response::Numbers(
+            (0..n)
+                .map(|i| (signal[i] + 0.3 * noise(19, i)).exp().round())
+                .collect(),
+        ),
         "softmax" => Response::Labels {
-            index: (0..n).map(|i| ((u(i) * 2.0 + signal[i].tanh() + 1.0) as u32).min(2)).collect(),
+            index: (0..n)
+                .map(|i| ((u(i) * 2.0 + signal[i].tanh() + 1.0) as u32).min(2))
+                .collect(),
             levels: vec!["a".into(), "b".into(), "c".into()],
         },
         other => panic!("no family {other}"),
@@ -84,7 +107,12 @@ pub fn table(family: &str, n: usize, d: usize) -> Table {
 }
 
 /// Problem, plan and starting points.
-pub fn setup(family: &str, model: &str, sampler: &str, (n, d, c): (usize, usize, usize)) -> (Problem, Plan, Vec<f64>) {
+pub fn setup(
+    family: &str,
+    model: &str,
+    sampler: &str,
+    (n, d, c): (usize, usize, usize),
+) -> (Problem, Plan, Vec<f64>) {
     let mut config = config(family, model, sampler, c);
     if family == "binomial" {
         config.model.trials = Some("t".into());
@@ -93,9 +121,16 @@ pub fn setup(family: &str, model: &str, sampler: &str, (n, d, c): (usize, usize,
 }
 
 /// The same from a whole config.
-pub fn setup_config(config: &Config, family: &str, n: usize, d: usize) -> (Problem, Plan, Vec<f64>) {
+pub fn setup_config(
+    config: &Config,
+    family: &str,
+    n: usize,
+    d: usize,
+) -> (Problem, Plan, Vec<f64>) {
     let problem = Problem::build(config, table(family, n, d)).unwrap();
     let plan = Plan::check(config, &problem).unwrap();
-    let init = (0..plan.chains * plan.p).map(|i| 0.1 * noise(23, i)).collect();
+    let init = (0..plan.chains * plan.p)
+        .map(|i| 0.1 * noise(23, i))
+        .collect();
     (problem, plan, init)
 }

@@ -1,4 +1,4 @@
-//! Chain-steps a second of the CPU engine on the bench workloads: `cargo run --release -p sngd-cpu --example workloads`.
+//! Chain-steps a second of the CPU engine on the bench workloads: `cargo run --release -p sngd-cpu --example cpu_workloads`.
 #![allow(clippy::print_stdout, reason = "an example")]
 
 use sngd_core::engine::{Engine, Span};

@@ -1,0 +1,213 @@
+//! Each unusable input gets one sentence on stderr (what, where, what was expected, the remedy) and its exit code.
+
+mod common;
+
+use common::{Scene, csv, run};
+
+/// stderr must be one line that begins with `sngd: ` and contains every part.
+fn refused(scene: &Scene, args: &[&str], code: i32, parts: &[&str]) {
+    let out = run(scene, args);
+    let err = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(code), "{err}");
+    let lines: Vec<&str> = err.lines().filter(|l| l.starts_with("sngd: ")).collect();
+    let last = lines.last().copied().unwrap_or_default();
+    for part in parts {
+        assert!(last.contains(part), "expected '{part}' in: {err}");
+    }
+}
+
+fn sample(scene: &Scene, code: i32, parts: &[&str]) {
+    refused(
+        scene,
+        &["sample", "run.toml", "--device", "cpu", "--quiet"],
+        code,
+        parts,
+    );
+}
+
+const LOGIT: &str = "[model]\nlikelihood = \"bernoulli\"\n";
+
+#[test]
+fn an_unknown_key_names_the_nearest() {
+    let s = Scene::new(
+        &csv(60),
+        "[model]\nlikelihood = \"bernoulli\"\n[sampler]\nstepsize = 0.1\n",
+    );
+    sample(&s, 2, &["run.toml", "stepsize", "step_size"]);
+}
+
+#[test]
+fn a_wrong_type_is_told_with_its_line() {
+    let s = Scene::new(
+        &csv(60),
+        "[model]\nlikelihood = \"bernoulli\"\n[sampler]\nstep_size = \"fast\"\n",
+    );
+    sample(&s, 2, &["run.toml:7", "sampler.step_size", "fast"]);
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let s = Scene::new(&csv(60), LOGIT);
+    std::fs::remove_file(s.path("data.csv")).unwrap();
+    sample(&s, 2, &["data.csv"]);
+    refused(&s, &["sample", "nowhere.toml"], 2, &["nowhere.toml"]);
+}
+
+#[test]
+fn an_empty_table_is_refused() {
+    let s = Scene::new("y,a,b\n", LOGIT);
+    sample(&s, 2, &["data.csv", "no data rows"]);
+}
+
+#[test]
+fn a_constant_column_beside_an_intercept_is_refused_and_welcome_without() {
+    let text: String = csv(60)
+        .lines()
+        .enumerate()
+        .map(|(i, l)| format!("{l},{}\n", if i == 0 { "one" } else { "2.5" }))
+        .collect();
+    let s = Scene::new(&text, LOGIT);
+    sample(&s, 2, &["data.csv", "'one'", "intercept = false"]);
+    let s = Scene::new(
+        &text,
+        &format!("{LOGIT}[run]\nchains = 2\ndraws = 20\nwarmup = 20\n"),
+    );
+    let out = run(
+        &s,
+        &[
+            "sample",
+            "run.toml",
+            "--device",
+            "cpu",
+            "--quiet",
+            "--set",
+            "data.intercept=false",
+            "--set",
+            "sampler.batch_size=60",
+        ],
+    );
+    assert_eq!(
+        out.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+}
+
+#[test]
+fn fewer_rows_than_parameters_under_a_flat_prior_is_improper() {
+    let s = Scene::new(
+        "y,a,b,c\n0,1,2,3\n1,2,1,5\n1,0,4,1\n",
+        &format!("{LOGIT}[prior]\nweights = \"flat\"\n"),
+    );
+    sample(&s, 2, &["3 rows", "improper", "prior.weights"]);
+}
+
+#[test]
+fn separated_data_under_a_flat_prior_are_improper() {
+    let rows: String = (0..40)
+        .map(|i| format!("{},{},{}\n", u8::from(i >= 20), i, i * 7 % 11))
+        .collect();
+    let s = Scene::new(
+        &format!("y,a,b\n{rows}"),
+        &format!("{LOGIT}[prior]\nweights = \"flat\"\n"),
+    );
+    sample(&s, 2, &["improper", "separated", "prior.weights"]);
+}
+
+#[test]
+fn a_batch_larger_than_the_data_is_refused() {
+    let s = Scene::new(&csv(60), &format!("{LOGIT}[sampler]\nbatch_size = 61\n"));
+    sample(
+        &s,
+        2,
+        &["sampler.batch_size", "61", "60 rows", "at most 60"],
+    );
+}
+
+#[test]
+fn a_temperature_out_of_reach_names_the_smallest_temperature_and_batch() {
+    let s = Scene::new(
+        &csv(400),
+        &format!("{LOGIT}[sampler]\nbatch_size = 10\nstep_size = 0.5\n"),
+    );
+    sample(
+        &s,
+        2,
+        &[
+            "sampler.temperature",
+            "at least",
+            "batch_size to",
+            "step_size",
+        ],
+    );
+}
+
+#[test]
+fn a_diverging_run_stops_with_chain_step_and_remedy() {
+    // SGLD's step is in units of 1/N, and these counts curve the cost by far more than N.
+    let rows: String = (0..50)
+        .map(|i| format!("{},{}\n", 30 + i * i % 71, (i * 13 % 50) as f64 / 10.0))
+        .collect();
+    let s = Scene::new(
+        &format!("y,a\n{rows}"),
+        "[model]\nlikelihood = \"poisson\"\n[prior]\nweights = \"flat\"\n[sampler]\nmethod = \"sgld\"\nstep_size = 1.0\n[run]\nchains = 8\nwarmup = 10\ndraws = 200\n",
+    );
+    sample(&s, 4, &["chain", "step", "step_size"]);
+}
+
+#[test]
+fn an_output_that_exists_is_refused_without_force() {
+    let s = Scene::new(
+        &csv(60),
+        &format!("{LOGIT}[sampler]\nbatch_size = 60\n[run]\nchains = 2\ndraws = 20\nwarmup = 20\n"),
+    );
+    let go = |extra: &[&str]| {
+        let mut args = vec![
+            "sample", "run.toml", "--device", "cpu", "--quiet", "--out", "t.zarr",
+        ];
+        args.extend_from_slice(extra);
+        run(&s, &args)
+    };
+    assert_eq!(go(&[]).status.code(), Some(0));
+    refused(
+        &s,
+        &[
+            "sample", "run.toml", "--device", "cpu", "--quiet", "--out", "t.zarr",
+        ],
+        2,
+        &["t.zarr", "--force"],
+    );
+    assert_eq!(go(&["--force"]).status.code(), Some(0));
+}
+
+#[test]
+fn no_such_device_is_exit_code_3() {
+    let s = Scene::new(&csv(60), LOGIT);
+    refused(
+        &s,
+        &["sample", "run.toml", "--device", "quantum9000"],
+        3,
+        &["quantum9000", "run.device"],
+    );
+}
+
+#[test]
+fn text_and_missing_values_are_told_with_row_and_column() {
+    let s = Scene::new("y,a,b\n0,1,2\n1,x7,3\n", LOGIT);
+    sample(&s, 2, &["data.csv", "row 2", "`a`", "x7"]);
+    let s = Scene::new("y,a,b\n0,1,2\n1,4,\n", LOGIT);
+    sample(&s, 2, &["data.csv", "row 2", "`b`"]);
+}
+
+#[test]
+fn a_softmax_with_a_flat_direction_is_improper() {
+    let rows: String = (0..60)
+        .map(|i| format!("{},{}\n", i % 3, i * 7 % 13))
+        .collect();
+    let s = Scene::new(
+        &format!("y,a\n{rows}"),
+        "[model]\nlikelihood = \"softmax\"\n",
+    );
+    sample(&s, 2, &["model.baseline", "improper", "first"]);
+}

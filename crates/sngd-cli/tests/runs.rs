@@ -1,0 +1,97 @@
+//! Whole runs: bits, summaries, interruption.
+
+mod common;
+
+use common::{Scene, command, csv, run};
+use sngd_store::{Phase, TraceReader};
+use std::time::{Duration, Instant};
+
+const RUN: &str = "[model]\nlikelihood = \"bernoulli\"\n[sampler]\nbatch_size = 40\nbatches = \"without_replacement\"\nstep_size = 0.2\n[run]\nchains = 3\nwarmup = 30\ndraws = 120\n";
+
+fn values(scene: &Scene, out: &str, extra: &[&str]) -> Vec<f64> {
+    let mut args = vec![
+        "sample", "run.toml", "--device", "cpu", "--quiet", "--out", out,
+    ];
+    args.extend_from_slice(extra);
+    let done = run(scene, &args);
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    let trace = TraceReader::open(&scene.path(out)).unwrap();
+    let mut all = trace.samples(Phase::Draws, "weights").unwrap().values;
+    all.extend(trace.samples(Phase::Draws, "intercept").unwrap().values);
+    all
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_another_does_not() {
+    let s = Scene::new(&csv(80), RUN);
+    let first = values(&s, "a.zarr", &[]);
+    assert_eq!(first.len(), 3 * 120 * 3);
+    assert!(first == values(&s, "b.zarr", &[]));
+    assert!(first == values(&s, "c.zarr", &["--threads", "1"]));
+    assert!(first != values(&s, "d.zarr", &["--set", "seed=2"]));
+}
+
+#[test]
+fn summary_speaks_json_and_check_runs_nothing() {
+    let s = Scene::new(&csv(80), RUN);
+    values(&s, "a.zarr", &[]);
+    let out = run(&s, &["summary", "a.zarr", "--json"]);
+    assert!(out.status.success());
+    let json: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert!(json.to_string().contains("weights[a]"));
+    let out = run(&s, &["check", "run.toml", "--json"]);
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    serde_json::from_slice::<serde_json::Value>(&out.stdout).unwrap();
+    assert!(!s.path("run.zarr").exists());
+}
+
+/// Ctrl-C finishes the draw, closes the trace and exits with 130; what is there is whole and finite.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_whole_draws() {
+    let s = Scene::new(&csv(80), RUN);
+    let mut child = command(
+        &s,
+        &[
+            "sample",
+            "run.toml",
+            "--device",
+            "cpu",
+            "--quiet",
+            "--out",
+            "i.zarr",
+            "--set",
+            "run.draws=50000000",
+        ],
+    )
+    .spawn()
+    .unwrap();
+    let begun = Instant::now();
+    let kept = || TraceReader::open(&s.path("i.zarr")).map_or(0, |t| t.draws(Phase::Draws));
+    while kept() < 100 && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let pid = child.id().to_string();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let trace = TraceReader::open(&s.path("i.zarr")).unwrap();
+    let n = trace.draws(Phase::Draws);
+    assert!(n >= 100);
+    let samples = trace.samples(Phase::Draws, "weights").unwrap();
+    assert_eq!(samples.values.len(), n * 3 * 2);
+    assert!(samples.values.iter().all(|v| v.is_finite()));
+}

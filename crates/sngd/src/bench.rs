@@ -1,0 +1,80 @@
+//! Timing of the bench workloads: an engine's steady rate, and the ceiling that a dense product sets.
+
+use crate::error::Error;
+use sngd_core::engine::{Engine, Span};
+use sngd_core::plan::Plan;
+use sngd_core::workload::Workload;
+use sngd_cpu::CpuEngine;
+use sngd_gpu::{DeviceSelector, Gpu, GpuEngine};
+use std::time::Instant;
+
+/// How fast an engine went.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    /// Steps of one chain a second, over all chains; the best of about ten blocks.
+    pub chain_steps_per_second: f64,
+}
+
+/// GFLOP/s of the f32 matrix product that the CPU engine is built on, n = 1024, all threads; the best of ten.
+pub fn gemm_ceiling() -> f64 {
+    sngd_cpu::dense::gemm_rate(1024, 10)
+}
+
+/// The CPU engine in f32 on all threads.
+///
+/// # Errors
+/// Where the workload or the engine cannot be built.
+pub fn cpu(w: &Workload, seconds: f64) -> Result<Rate, Error> {
+    let (config, problem) = w.build()?;
+    let plan = Plan::check(&config, &problem)?;
+    let init = vec![0.0; w.c * w.p];
+    let mut engine = CpuEngine::<f32>::new(&problem, &plan, &init, None)?;
+    time(&mut engine, w, seconds)
+}
+
+/// The GPU engine on a named adapter, else the first real one, else a software one; with the adapter's name.
+///
+/// # Errors
+/// Where no device answers, or the workload does not fit it.
+pub fn gpu(w: &Workload, seconds: f64, device: Option<&str>) -> Result<(String, Rate), Error> {
+    let gpu = match device {
+        Some(name) => Gpu::open(&DeviceSelector::parse(name))?,
+        None => {
+            Gpu::open(&DeviceSelector::Auto).or_else(|_| Gpu::open(&DeviceSelector::Software))?
+        }
+    };
+    let (config, problem) = w.build()?;
+    let plan = Plan::check(&config, &problem)?;
+    let init = vec![0.0; w.c * w.p];
+    let mut engine = GpuEngine::new(gpu, &problem, &plan, &init)?;
+    let name = engine.info().device.clone();
+    Ok((name, time(&mut engine, w, seconds)?))
+}
+
+/// Blocks of a tenth of the time each; the first two find the block's length and warm the caches.
+fn time(engine: &mut dyn Engine, w: &Workload, seconds: f64) -> Result<Rate, Error> {
+    let mut step = 0;
+    let mut block = |engine: &mut dyn Engine, steps: u32| -> Result<f64, Error> {
+        let lap = Instant::now();
+        engine.enqueue(Span {
+            first_step: step,
+            draws: 1,
+            thin: steps,
+            warmup: false,
+        })?;
+        engine.collect()?;
+        step += steps;
+        Ok(f64::from(steps) / lap.elapsed().as_secs_f64())
+    };
+    let first = block(engine, 2)?;
+    let second = block(engine, ((first * 0.1 * seconds) as u32).max(2))?;
+    let steps = ((second * 0.1 * seconds) as u32).max(1);
+    let begun = Instant::now();
+    let mut best = 0.0f64;
+    while begun.elapsed().as_secs_f64() < seconds {
+        best = best.max(block(engine, steps)?);
+    }
+    Ok(Rate {
+        chain_steps_per_second: best * w.c as f64,
+    })
+}
