@@ -20,6 +20,8 @@ pub struct CaseInfo {
     pub batch: usize,
     /// The step size that the posterior allows.
     pub step_size: f64,
+    /// Damping of the metric; it changes no target.
+    pub damping: f64,
     /// Target κ = 1.
     pub jeffreys: bool,
 }
@@ -30,6 +32,7 @@ const fn case(
     model: &'static str,
     batch: usize,
     step_size: f64,
+    damping: f64,
 ) -> CaseInfo {
     CaseInfo {
         name,
@@ -37,6 +40,7 @@ const fn case(
         model,
         batch,
         step_size,
+        damping,
         jeffreys: false,
     }
 }
@@ -50,48 +54,60 @@ const LINEAR_CAUCHY: &str = "[model]\nlikelihood = \"gaussian\"\nscale = \"unkno
 
 /// All cases that the models cover.
 pub const CASES: &[CaseInfo] = &[
-    case("gc_pima", "glm/gc_pima", LOGIT_10, 133, 0.3),
-    case("gc_german", "glm/gc_german", LOGIT_10, 250, 0.3),
-    case("gc_australian", "glm/gc_australian", LOGIT_10, 300, 0.3),
-    case("gc_heart", "glm/gc_heart", LOGIT_10, 135, 0.3),
-    case("gc_ripley", "glm/gc_ripley", LOGIT_10, 125, 0.3),
-    case("wells_dist", "glm/wells_dist", LOGIT_FLAT, 755, 0.3),
+    case("gc_pima", "glm/gc_pima", LOGIT_10, 266, 0.3, 0.001),
+    case("gc_german", "glm/gc_german", LOGIT_10, 500, 0.3, 0.01),
+    case(
+        "gc_australian",
+        "glm/gc_australian",
+        LOGIT_10,
+        518,
+        0.3,
+        0.003,
+    ),
+    case("gc_heart", "glm/gc_heart", LOGIT_10, 203, 0.3, 0.003),
+    case("gc_ripley", "glm/gc_ripley", LOGIT_10, 188, 0.3, 0.01),
+    case("wells_dist", "glm/wells_dist", LOGIT_FLAT, 1510, 0.3, 0.0),
     case(
         "wells_dist100ars",
         "glm/wells_dist100ars",
         LOGIT_FLAT,
-        755,
+        1510,
         0.3,
+        0.0,
     ),
     case(
         "wells_interaction",
         "glm/wells_interaction",
         LOGIT_FLAT,
-        755,
+        1510,
         0.3,
+        0.0,
     ),
     case(
         "wells_interaction_c",
         "glm/wells_interaction_c",
         LOGIT_FLAT,
-        755,
+        1510,
         0.3,
+        0.0,
     ),
     case(
         "wells_dae_inter",
         "glm/wells_dae_inter",
         LOGIT_FLAT,
-        755,
+        1510,
         0.3,
+        0.0,
     ),
-    case("nes_logit", "glm/nes_logit", LOGIT_FLAT, 295, 0.3),
-    case("dogs", "glm/dogs", LOGIT_100, 250, 0.3),
+    case("nes_logit", "glm/nes_logit", LOGIT_FLAT, 590, 0.3, 0.0),
+    case("dogs", "glm/dogs", LOGIT_100, 375, 0.3, 0.0),
     case(
         "tfp_german_logistic",
         "glm/tfp_german_logistic",
         LOGIT_1,
-        250,
+        500,
         0.3,
+        0.01,
     ),
     case(
         "GLM_Poisson",
@@ -99,6 +115,7 @@ pub const CASES: &[CaseInfo] = &[
         "[model]\nlikelihood = \"poisson\"\n[prior]\nweights = \"flat\"\n",
         20,
         0.3,
+        0.0,
     ),
     case(
         "GLM_Binomial",
@@ -106,6 +123,7 @@ pub const CASES: &[CaseInfo] = &[
         "[model]\nlikelihood = \"binomial\"\ntrials = \"trials\"\n[prior]\nweights = \"normal(0, 100)\"\nintercept = \"normal(0, 100)\"\n",
         20,
         0.3,
+        0.0,
     ),
     case(
         "softmax_iris",
@@ -113,6 +131,7 @@ pub const CASES: &[CaseInfo] = &[
         "[model]\nlikelihood = \"softmax\"\nbaseline = \"first\"\n[prior]\nweights = \"normal(0, 1)\"\nintercept = \"normal(0, 1)\"\n",
         75,
         0.3,
+        0.0,
     ),
     case(
         "softmax_iris_full",
@@ -120,49 +139,63 @@ pub const CASES: &[CaseInfo] = &[
         "[model]\nlikelihood = \"softmax\"\n[prior]\nweights = \"normal(0, 1)\"\nintercept = \"normal(0, 1)\"\n",
         75,
         0.3,
+        0.0,
     ),
-    case("nes1980", "posteriordb/nes1980-nes", LINEAR_FLAT, 350, 0.3),
+    case(
+        "nes1980",
+        "posteriordb/nes1980-nes",
+        LINEAR_FLAT,
+        351,
+        0.3,
+        0.0,
+    ),
     case(
         "kidiq_momhsiq",
         "posteriordb/kidiq-kidscore_momhsiq",
         LINEAR_CAUCHY,
         217,
         0.3,
+        0.0,
     ),
     case(
         "earn_height",
         "posteriordb/earnings-earn_height",
         LINEAR_FLAT,
-        596,
+        1073,
         0.3,
+        0.0,
     ),
     case(
         "logearn_interaction",
         "posteriordb/earnings-logearn_interaction",
         LINEAR_FLAT,
-        596,
+        894,
         0.3,
+        0.0,
     ),
     case(
         "mesquite",
         "posteriordb/mesquite-mesquite",
         LINEAR_FLAT,
-        36,
+        42,
         0.3,
+        0.0,
     ),
     case(
         "logmesquite_logvas",
         "posteriordb/mesquite-logmesquite_logvas",
         LINEAR_FLAT,
-        36,
+        42,
         0.3,
+        0.0,
     ),
     case(
         "kilpisjarvi",
         "posteriordb/kilpisjarvi_mod-kilpisjarvi",
         "[model]\nlikelihood = \"gaussian\"\n[prior]\nweights = \"normal(0, 0.033333333333333333)\"\nintercept = \"normal(9.31290322580645, 100)\"\nscale = \"flat\"\n",
-        31,
+        47,
         0.3,
+        0.0,
     ),
     case(
         "sblrc",
@@ -170,6 +203,7 @@ pub const CASES: &[CaseInfo] = &[
         "[model]\nlikelihood = \"gaussian\"\n[prior]\nweights = \"normal(0, 10)\"\nscale = \"half_normal(0, 10)\"\n",
         50,
         0.3,
+        0.0,
     ),
     case(
         "sblri",
@@ -177,6 +211,7 @@ pub const CASES: &[CaseInfo] = &[
         "[model]\nlikelihood = \"gaussian\"\n[prior]\nweights = \"normal(0, 10)\"\nscale = \"half_normal(0, 10)\"\n",
         50,
         0.3,
+        0.0,
     ),
     case(
         "arK",
@@ -184,13 +219,15 @@ pub const CASES: &[CaseInfo] = &[
         "[model]\nlikelihood = \"gaussian\"\n[prior]\nweights = \"normal(0, 10)\"\nintercept = \"normal(0, 10)\"\nscale = \"half_cauchy(0, 2.5)\"\n",
         98,
         0.3,
+        0.0,
     ),
     CaseInfo {
         name: "jeffreys_sex2",
         folder: "glm/jeffreys_sex2",
         model: LOGIT_FLAT,
         batch: 120,
-        step_size: 0.3,
+        step_size: 0.1,
+        damping: 0.01,
         jeffreys: true,
     },
     CaseInfo {
@@ -198,16 +235,25 @@ pub const CASES: &[CaseInfo] = &[
         folder: "glm/jeffreys_endometrial",
         model: LOGIT_FLAT,
         batch: 60,
-        step_size: 0.3,
+        step_size: 0.1,
+        damping: 0.01,
         jeffreys: true,
     },
-    case("a9a_logistic", "glm/a9a_logistic", LOGIT_1, 8192, 0.3),
+    case(
+        "a9a_logistic",
+        "glm/a9a_logistic",
+        LOGIT_1,
+        16281,
+        0.3,
+        0.001,
+    ),
     case(
         "digits_softmax",
         "glm/digits_softmax",
         "[model]\nlikelihood = \"softmax\"\n[prior]\nweights = \"normal(0, 1)\"\nintercept = \"normal(0, 1)\"\n",
-        750,
+        1000,
         0.3,
+        0.0,
     ),
 ];
 
@@ -291,8 +337,8 @@ fn config(info: &CaseInfo, intercept: bool, trials: bool) -> Config {
     };
     let _ = trials;
     let text = format!(
-        "[data]\npath = \"-\"\nresponse = \"y\"\nintercept = {intercept}\n{}\n[sampler]\ntarget = \"{target}\"\nbatch_size = {}\nstep_size = {}\n",
-        info.model, info.batch, info.step_size
+        "[data]\npath = \"-\"\nresponse = \"y\"\nintercept = {intercept}\n{}\n[sampler]\ntarget = \"{target}\"\nbatch_size = {}\nstep_size = {}\ndamping = {}\nbatches = \"without_replacement\"\n",
+        info.model, info.batch, info.step_size, info.damping
     );
     toml::from_str(&text).expect("a case is a run file")
 }

@@ -106,3 +106,60 @@ fn mala_is_exact() {
         }
     }
 }
+
+/// Spector & Mazzeo's data under a probit link: the mode is statsmodels' maximum likelihood, and SNGD with the general
+/// (random finite difference) correction agrees with exact MALA.
+#[test]
+fn probit_by_the_general_correction() {
+    let folder = sngd_tests::refs::folder("mle/spector_probit").expect("shipped with the tests");
+    let model = |prior: &str| {
+        let (table, _) = sngd_tests::refs::design(&folder.join("design.csv"), true);
+        sngd_tests::small::problem(
+            &format!(
+                "[model]\nlikelihood = \"bernoulli\"\nlink = \"probit\"\n[prior]\nweights = \"{prior}\"\nintercept = \"flat\"\n"
+            ),
+            table,
+        )
+    };
+    let (config, problem) = model("flat");
+    let plan = sngd_core::plan::Plan::check(&config, &problem).unwrap();
+    let mode = sngd_cpu::map::find(&problem, &plan).unwrap();
+    let text = std::fs::read_to_string(folder.join("mle.json")).unwrap();
+    let truth: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut theta = vec![0.0; 4];
+    problem.transform.natural(&mode.omega, &mut theta);
+    for (i, t) in theta.iter().enumerate() {
+        let want = truth["mle"][i].as_f64().unwrap();
+        assert!((t - want).abs() < 1e-5 * want.abs(), "{t} {want}");
+    }
+
+    let (config, problem) = model("normal(0, 1)");
+    for kind in kinds() {
+        let run = |sampler: &str| {
+            let mut c = config.clone();
+            settings(&mut c);
+            c.sampler = toml::from_str(sampler).unwrap();
+            let d = drive::sample(kind, &c, &problem).unwrap();
+            assert!(d.faults.is_empty(), "{kind:?} {sampler}: {:?}", d.faults);
+            d
+        };
+        let exact = run("method = \"mala\"\nstep_size = 0.6\n");
+        let ours = run(
+            "step_size = 0.2\nbatch_size = 24\nbatches = \"without_replacement\"\ndamping = 0.01\ncorrection = \"finite_difference\"\n",
+        );
+        for i in 0..4 {
+            let (m, s, m_se, s_se) = compare::moments(&ours.chains_of(i));
+            let (em, es, em_se, es_se) = compare::moments(&exact.chains_of(i));
+            let mean = (m - em).abs() / es;
+            let sd = (s / es - 1.0).abs();
+            assert!(
+                mean < 0.1 + 4.0 * m_se.hypot(em_se) / es,
+                "{kind:?} mean[{i}] off by {mean} sd"
+            );
+            assert!(
+                sd < 0.05 + 4.0 * s_se.hypot(es_se) / es,
+                "{kind:?} sd[{i}] off by {sd}"
+            );
+        }
+    }
+}
