@@ -94,7 +94,7 @@ pub enum LinkError {
         /// Its declaration.
         signature: String,
     },
-    /// An entry point, struct or override that is not there.
+    /// An entry point or struct that is not there.
     #[error("{root} has no {what} \"{name}\"")]
     NoSuch {
         /// The root file.

@@ -95,3 +95,39 @@ fn an_interrupted_run_leaves_whole_draws() {
     assert_eq!(samples.values.len(), n * 3 * 2);
     assert!(samples.values.iter().all(|v| v.is_finite()));
 }
+
+/// `sngd summary TRACE | head -0`: whoever closes standard output has read enough.
+#[test]
+fn a_closed_standard_output_is_no_error() {
+    let s = Scene::new(&csv(80), RUN);
+    values(&s, "a.zarr", &[]);
+    let mut child = command(&s, &["summary", "a.zarr"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&done.stderr), "");
+}
+
+#[test]
+fn what_is_no_trace_or_no_command_is_one_sentence() {
+    let s = Scene::new(&csv(80), RUN);
+    for args in [
+        &["summary", "none.zarr"][..],
+        &["sampel", "run.toml"],
+        &["sample", "--nope"],
+        &["sample", "run.toml", "--set", "sampler.step_size"],
+        &[],
+    ] {
+        let out = run(&s, args);
+        let err = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(2), "{err}");
+        assert!(
+            err.starts_with("sngd: ") && err.lines().count() == 1,
+            "{err}"
+        );
+    }
+}

@@ -54,9 +54,20 @@ impl DeviceSelector {
     }
 }
 
+/// Which of the kernels' two forms run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tuning {
+    /// Shared memory and many workgroups: for GPUs.
+    Hardware,
+    /// Straight from memory, few workgroups: for drivers on a CPU, where shared memory costs more than it saves.
+    Software,
+}
+
 /// An open device.
 #[derive(Debug, Clone)]
 pub struct Gpu {
+    /// Which kernels run; `open` chooses by the adapter's type.
+    pub tuning: Tuning,
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     /// What the adapter says about itself.
@@ -199,7 +210,13 @@ impl Gpu {
             }
         });
         let info = describe(&device.adapter_info(), device.features(), &device.limits());
+        let tuning = if info.software {
+            Tuning::Software
+        } else {
+            Tuning::Hardware
+        };
         Gpu {
+            tuning,
             device,
             queue,
             info,

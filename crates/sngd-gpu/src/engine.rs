@@ -1,7 +1,7 @@
 //! The engine behind the trait: it hands spans to its loop and takes blocks from it.
 
 use crate::buffers::Buffers;
-use crate::device::Gpu;
+use crate::device::{Gpu, Tuning};
 use crate::kernel::{Kernels, Pass};
 use crate::recipe::recipe;
 use crate::run::{Command, Loop};
@@ -10,6 +10,8 @@ use crate::sizes::{Sizes, check_fit};
 use sngd_core::engine::{ChainState, Engine, EngineError, EngineInfo, RawBlock, Span};
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -22,6 +24,7 @@ pub struct GpuEngine {
     thread: Option<JoinHandle<()>>,
     error: Option<EngineError>,
     in_flight: usize,
+    stop: Arc<AtomicBool>,
 }
 
 impl GpuEngine {
@@ -40,7 +43,7 @@ impl GpuEngine {
                 plan.p
             )));
         }
-        let shape = Shape::new(plan, gpu.info.software);
+        let shape = Shape::new(plan, gpu.tuning == Tuning::Software);
         let sizes = Sizes::new(plan, &shape);
         let limits = gpu.device.limits();
         check_fit(
@@ -57,6 +60,7 @@ impl GpuEngine {
         let prior_norm = problem.priors.iter().map(|p| p.log_norm()).sum();
         let (send, blocks) = channel();
         let (commands, receive) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
         let run = Loop::new(
             gpu.clone(),
             plan.clone(),
@@ -64,7 +68,7 @@ impl GpuEngine {
             buffers,
             passes,
             (prior_norm, sizes.staging),
-            send,
+            (send, Arc::clone(&stop)),
         );
         let thread = std::thread::Builder::new()
             .name("sngd-gpu".into())
@@ -81,6 +85,7 @@ impl GpuEngine {
             thread: Some(thread),
             error: None,
             in_flight: 0,
+            stop,
         })
     }
 
@@ -187,6 +192,8 @@ impl Engine for GpuEngine {
 
 impl Drop for GpuEngine {
     fn drop(&mut self) {
+        // What is still queued is no longer wanted: the loop ends after the submission at hand.
+        self.stop.store(true, Ordering::Release);
         self.commands = None;
         if let Some(t) = self.thread.take() {
             let _ = t.join();

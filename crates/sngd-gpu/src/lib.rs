@@ -9,10 +9,12 @@ mod engine;
 mod kernel;
 mod recipe;
 mod run;
+mod self_test;
 mod shape;
 mod sizes;
 mod spec;
 
-pub use device::{AdapterInfo, DeviceSelector, Gpu, adapters};
+pub use device::{AdapterInfo, DeviceSelector, Gpu, Tuning, adapters};
 pub use engine::GpuEngine;
+pub use self_test::Check;
 pub use sizes::{Sizes, memory};

@@ -1,16 +1,19 @@
 //! The loop: spans in, blocks of kept draws out. It runs on a thread of its own, keeps two submissions in flight, and
 //! reads draws back through a ring of three staging buffers, so that neither caller nor device waits for the other.
 
+mod inspect;
+mod readback;
+
 use crate::buffers::Buffers;
 use crate::device::Gpu;
 use crate::kernel::Pass;
-use crate::shape::{STATS, STATUS, Shape, covariance_share, residual};
+use crate::shape::{STATS, Shape, covariance_share, residual};
 use crate::sizes::{RING, SLICE};
 use crate::spec::When;
 use bytemuck::{Pod, Zeroable};
 use sngd_core::config::Noise;
-use sngd_core::engine::{ChainState, EngineError, Fault, FaultKind, RawBlock, Span};
-use sngd_core::plan::{Metric, Plan};
+use sngd_core::engine::{ChainState, EngineError, RawBlock, Span};
+use sngd_core::plan::Plan;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -100,6 +103,7 @@ pub struct Loop {
     fallbacks: u64,
     blocks: Sender<Result<RawBlock, EngineError>>,
     ring: Vec<u8>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Loop {
@@ -111,7 +115,7 @@ impl Loop {
         buffers: Buffers,
         passes: Vec<Pass>,
         (prior_norm, staging_bytes): (f64, u64),
-        blocks: Sender<Result<RawBlock, EngineError>>,
+        (blocks, stop): (Sender<Result<RawBlock, EngineError>>, Arc<AtomicBool>),
     ) -> Loop {
         let staging = (0..3)
             .map(|_| Staging {
@@ -144,6 +148,7 @@ impl Loop {
             fallbacks: 0,
             blocks,
             ring: vec![0; RING * SLICE],
+            stop,
         }
     }
 
@@ -202,6 +207,9 @@ impl Loop {
             let first = span.first_step + (draw * thin) as u32;
             let mut done = 0;
             while done < slots * thin {
+                if self.stop.load(Ordering::Acquire) {
+                    return Err(EngineError::Device("the engine was dropped".into()));
+                }
                 let steps = self.steps_a_submission().min(slots * thin - done);
                 let last = done + steps == slots * thin;
                 let copy = last.then_some((slots, draw + slots == n));
@@ -324,43 +332,6 @@ impl Loop {
         Ok(())
     }
 
-    /// Copies kept draws and status into a free staging buffer and asks for its mapping.
-    fn record_copy(
-        &mut self,
-        encoder: &mut wgpu::CommandEncoder,
-        slots: usize,
-    ) -> Result<usize, EngineError> {
-        while self.copies.len() >= self.staging.len() {
-            self.harvest(true)?;
-        }
-        let index = self.next_staging;
-        self.next_staging = (index + 1) % self.staging.len();
-        let (draws, status) = self.copy_bytes(slots);
-        let staging = &self.staging[index];
-        encoder.copy_buffer_to_buffer(self.buffers.get("kept")?, 0, &staging.buffer, 0, draws);
-        encoder.copy_buffer_to_buffer(
-            self.buffers.get("status")?,
-            0,
-            &staging.buffer,
-            draws,
-            status,
-        );
-        let mapped = Arc::clone(&staging.mapped);
-        mapped.store(false, Ordering::Release);
-        encoder.map_buffer_on_submit(&staging.buffer, wgpu::MapMode::Read, ..draws + status, {
-            move |r| mapped.store(r.is_ok(), Ordering::Release)
-        });
-        Ok(index)
-    }
-
-    fn copy_bytes(&self, slots: usize) -> (u64, u64) {
-        let s = &self.shape;
-        (
-            4 * (slots * s.c * (s.p + STATS)) as u64,
-            4 * (s.c * STATUS) as u64,
-        )
-    }
-
     /// Waits for the oldest submission and learns how long a step takes.
     fn retire(&mut self) -> Result<(), EngineError> {
         let Some((submission, started, steps)) = self.in_flight.pop_front() else {
@@ -383,160 +354,41 @@ impl Loop {
         }
         Ok(())
     }
-
-    /// Takes in the oldest copy, if it has arrived or if `wait` says to wait for it.
-    fn harvest(&mut self, wait: bool) -> Result<(), EngineError> {
-        let Some(copy) = self.copies.front() else {
-            return Ok(());
-        };
-        let staging = &self.staging[copy.staging];
-        if !staging.mapped.load(Ordering::Acquire) {
-            if !wait {
-                return Ok(());
-            }
-            self.gpu.wait(Some(copy.submission.clone()))?;
-            if !staging.mapped.load(Ordering::Acquire) {
-                return Err(EngineError::Device(
-                    "a block of draws could not be read back".into(),
-                ));
-            }
-        }
-        let (draws, status) = self.copy_bytes(copy.slots);
-        let view = staging
-            .buffer
-            .get_mapped_range(..draws + status)
-            .map_err(|e| {
-                EngineError::Device(format!("a block of draws could not be read back: {e}"))
-            })?;
-        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&view);
-        drop(view);
-        staging.buffer.unmap();
-        staging.mapped.store(false, Ordering::Release);
-        let last = copy.last;
-        self.copies.pop_front();
-        let (kept, status) = words.split_at(draws as usize / 4);
-        self.take(kept);
-        if last {
-            self.close(status)?;
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, kept: &[u32]) {
-        let Some(block) = self.open.front_mut() else {
-            return;
-        };
-        let p = self.shape.p;
-        let wide = |w: &u32| f64::from(f32::from_bits(*w));
-        for chain in kept.chunks_exact(p + STATS) {
-            block.omega.extend(chain[..p].iter().map(wide));
-            let at = block.stats.len();
-            block.stats.extend(chain[p..].iter().map(wide));
-            for lp in &mut block.stats[at..at + 2] {
-                *lp -= self.prior_norm;
-            }
-        }
-    }
-
-    fn close(&mut self, status: &[u32]) -> Result<(), EngineError> {
-        let Some(mut block) = self.open.pop_front() else {
-            return Ok(());
-        };
-        let mut fallbacks = 0;
-        for (chain, words) in status.chunks_exact(STATUS).enumerate() {
-            fallbacks += u64::from(words[3]);
-            let pivot = words[2];
-            let kind = match words[0] {
-                0 => continue,
-                1 => FaultKind::MetricNotPositive { pivot },
-                2 => FaultKind::ResidualNotPositive { pivot },
-                _ => FaultKind::Diverged,
-            };
-            block.faults.push(Fault {
-                chain: chain as u32,
-                step: words[1],
-                kind,
-            });
-        }
-        block.fallbacks = fallbacks - self.fallbacks;
-        self.fallbacks = fallbacks;
-        let _ = self.blocks.send(Ok(block));
-        Ok(())
-    }
-
-    /// Milliseconds of each stage of a step, run alone `repeats` times in a submission; ω is put back afterwards.
-    fn time(&mut self, repeats: usize) -> Result<Vec<(String, f64)>, EngineError> {
-        let mut now = self.now(0).0;
-        now.first = 0;
-        let omega = self.buffers.read(&self.gpu, "omega")?;
-        let status = self.buffers.read(&self.gpu, "status")?;
-        self.gpu
-            .queue
-            .write_buffer(self.buffers.get("now")?, 0, bytemuck::bytes_of(&now));
-        let mut out: Vec<(String, f64)> = Vec::new();
-        for i in 0..self.passes.len() {
-            if self.passes[i].when == When::Once {
-                continue;
-            }
-            // The first run alone: drivers compile then.
-            self.repeat(i, 1)?;
-            let start = cpu();
-            self.repeat(i, repeats)?;
-            let ms = 1e3 * (cpu() - start) / repeats as f64;
-            let name = self.passes[i].name;
-            match out.iter_mut().find(|(n, _)| n == name) {
-                Some((_, t)) => *t += ms,
-                None => out.push((name.into(), ms)),
-            }
-        }
-        self.gpu
-            .queue
-            .write_buffer(self.buffers.get("omega")?, 0, bytemuck::cast_slice(&omega));
-        self.gpu.queue.write_buffer(
-            self.buffers.get("status")?,
-            0,
-            bytemuck::cast_slice(&status),
-        );
-        Ok(out)
-    }
-
-    fn repeat(&self, pass: usize, repeats: usize) -> Result<(), EngineError> {
-        let p = &self.passes[pass];
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            pass.set_pipeline(&p.pipeline);
-            for _ in 0..repeats {
-                p.bind(&mut pass, 0);
-                pass.dispatch_workgroups(p.grid[0], p.grid[1], p.grid[2]);
-            }
-        }
-        self.gpu.queue.submit([encoder.finish()]);
-        self.gpu.wait(None)
-    }
-
-    fn state(&mut self) -> Result<ChainState, EngineError> {
-        let omega = self.buffers.read(&self.gpu, "omega")?;
-        let count = self.shape.c * self.shape.p;
-        let mut second_moment = Vec::new();
-        if self.plan.metric == Metric::RmsProp {
-            let metric = self.buffers.read(&self.gpu, "metric")?;
-            second_moment = metric
-                .chunks_exact(4)
-                .take(count)
-                .map(|m| f64::from(m[3]))
-                .collect();
-        }
-        Ok(ChainState {
-            step: self.next_step,
-            omega: omega[..count].iter().map(|&w| f64::from(w)).collect(),
-            second_moment,
-        })
-    }
 }
 
-fn cpu() -> f64 {
-    let s = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let f: Vec<&str> = s.rsplit(") ").next().unwrap_or("").split(' ').collect();
-    (f[11].parse::<f64>().unwrap_or(0.0) + f[12].parse::<f64>().unwrap_or(0.0)) / 100.0
+#[cfg(test)]
+mod tests {
+    use super::Now;
+    use sngd_shaders::{Consts, link_text};
+    use std::mem::offset_of;
+
+    /// The host's struct lies as naga lays out the shader's.
+    #[test]
+    fn now_lies_as_the_shader_reads_it() {
+        let root =
+            "#import \"stage/now.wgsl\"\n@compute @workgroup_size(1) fn main() { _ = now.step; }";
+        let linked = link_text("test.wgsl", root, &Consts::new(), None).unwrap();
+        let layout = linked.struct_layout("Now").unwrap();
+        macro_rules! fields {
+            ($($field:ident),*) => {
+                vec![$((stringify!($field).to_string(), offset_of!(Now, $field) as u32)),*]
+            };
+        }
+        let ours = fields!(
+            step,
+            keep,
+            slot,
+            epsilon,
+            heat,
+            budget,
+            law,
+            spread,
+            temperature,
+            inverse_temperature,
+            first,
+            ridge
+        );
+        assert_eq!(layout.fields, ours);
+        assert_eq!(layout.size as usize, size_of::<Now>());
+    }
 }

@@ -1,7 +1,7 @@
 //! What a summary needs beside the draws. Stored in the trace as the attribute `sngd_facts` (JSON) and, for the metric,
 //! as `metric` of `constant_data`.
 
-use crate::prepare::{Prepared, THERMOMETER_PARAMETERS};
+use crate::prepare::{Prepared, THERMOMETER_PARAMETERS, target_metric};
 use serde::{Deserialize, Serialize};
 use sngd_core::problem::Problem;
 
@@ -42,7 +42,7 @@ pub struct Facts {
     pub order: Vec<usize>,
     /// The stored parameter whose logarithm `metric` is about.
     pub log_scale: Option<usize>,
-    /// M at the mode over the stored parameters (log σ for a scale), `[P,P]`; only up to 512 parameters.
+    /// M = N·F + Λ at the mode, without damping, over the stored parameters (log σ for a scale), `[P,P]`; only up to 512 parameters.
     #[serde(skip)]
     pub metric: Option<Vec<f64>>,
 }
@@ -73,9 +73,10 @@ impl Facts {
             log_scale: (problem.transform.aux == 1)
                 .then(|| order.iter().position(|&i| i == plan.p - 1))
                 .flatten(),
-            metric: mode
-                .filter(|_| plan.p <= THERMOMETER_PARAMETERS)
-                .map(|m| natural_metric(problem, &m.metric, &order)),
+            metric: (plan.p <= THERMOMETER_PARAMETERS)
+                .then(|| target_metric(prepared))
+                .flatten()
+                .map(|m| natural_metric(problem, &m, &order)),
             order,
         }
     }

@@ -84,6 +84,24 @@ impl Prepared {
     }
 }
 
+/// M = N·F + Λ at the mode, internal coordinates, without the damping: that bounds the step and is no part of the
+/// target, so that a thermometer must not see it.
+pub(crate) fn target_metric(prepared: &Prepared) -> Option<Vec<f64>> {
+    let mode = prepared.mode.as_deref()?;
+    if prepared.plan.damping == 0.0 {
+        return Some(mode.metric.clone());
+    }
+    let n = prepared.plan.n as f64;
+    let prior = prepared.problem.prior_information();
+    Some(
+        mode.fisher
+            .iter()
+            .zip(&prior)
+            .map(|(f, l)| n * f + l)
+            .collect(),
+    )
+}
+
 fn check_run(config: &Config) -> Result<(), CheckError> {
     let run = &config.run;
     if run.superchains > 0 && (run.superchains < 2 || !run.chains.is_multiple_of(run.superchains)) {

@@ -4,7 +4,7 @@
 use crate::error::Error;
 use crate::event::{Ending, Outcome, Progress};
 use crate::fault::{self, MAX_FALLBACK_SHARE, RunError};
-use crate::prepare::{Prepared, THERMOMETER_PARAMETERS};
+use crate::prepare::{Prepared, THERMOMETER_PARAMETERS, target_metric};
 use crate::span::{Cursor, Sizer};
 use sngd_core::engine::{Engine, Fault, FaultKind, RawBlock, STATS, Span};
 use sngd_core::trace::DrawBlock;
@@ -84,7 +84,13 @@ impl<'a> Worker<'a> {
             fallbacks: 0,
             chain_steps: 0,
             rate: f64::NAN,
-            heat: Heat::default(),
+            heat: Heat {
+                metric: (prepared.plan.p <= THERMOMETER_PARAMETERS
+                    && !prepared.plan.full_log_density())
+                .then(|| target_metric(prepared))
+                .flatten(),
+                ..Heat::default()
+            },
         }
     }
 
@@ -278,6 +284,8 @@ impl<'a> Worker<'a> {
 struct Heat {
     sum: f64,
     count: f64,
+    /// Where draws have no log density: M at the mode.
+    metric: Option<Vec<f64>>,
 }
 
 impl Heat {
@@ -297,11 +305,10 @@ impl Heat {
                 self.sum += 2.0 * (at_mode - row[stat("lp")]) / p as f64;
                 self.count += 1.0;
             }
-        } else if p <= THERMOMETER_PARAMETERS {
+        } else if let Some(metric) = &self.metric {
             for omega in last.chunks(p) {
                 let away: Vec<f64> = omega.iter().zip(&mode.omega).map(|(w, m)| w - m).collect();
-                let energy: f64 = mode
-                    .metric
+                let energy: f64 = metric
                     .chunks(p)
                     .zip(&away)
                     .map(|(row, a)| a * row.iter().zip(&away).map(|(m, b)| m * b).sum::<f64>())

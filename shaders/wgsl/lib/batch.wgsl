@@ -20,17 +20,17 @@ struct RowRule {
     offset: u32,
 }
 
-// The rows of `chain` at `step`; b is the batch, read by epochs alone.
+// The rows of `chain` at `step`, b of n. A batch of all rows is in order, unless drawn with replacement.
 fn batch_rule(mode: u32, n: u32, b: u32, chain: u32, step: u32, key: vec2<u32>) -> RowRule {
-    if mode == ROWS_FRESH {
+    if mode == ROWS_FRESH && b < n {
         return permuted_rule(n, STREAM_BATCH, chain, step, 0u, key);
     }
-    if mode == ROWS_EPOCHS {
+    if mode == ROWS_EPOCHS && b < n {
         let per_epoch = n / b;
         return permuted_rule(n, STREAM_BATCH, chain, step / per_epoch, (step % per_epoch) * b, key);
     }
     var rule: RowRule;
-    rule.mode = mode;
+    rule.mode = select(ROWS_ALL, ROWS_UNIFORM, mode == ROWS_UNIFORM);
     rule.n = n;
     rule.counter = vec4<u32>(0u, step, chain, STREAM_BATCH);
     rule.key = key;

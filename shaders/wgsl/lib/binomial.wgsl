@@ -1,9 +1,10 @@
-// Labels of a binomial law with mean mu a trial. Above 64 trials real-valued, mean + sd·z: only two moments enter.
+// Labels of a binomial law with mean mu a trial, rest = 1 − mu without cancellation. Above 64 trials
+// real-valued, mean + sd·z: only two moments enter.
 #import "lib/contract.wgsl"
 
-fn draw_binomial(mu: f32, trials: f32, u: f32, z: f32, address: vec4<u32>, key: vec2<u32>) -> f32 {
+fn draw_binomial(mu: f32, rest: f32, trials: f32, u: f32, z: f32, address: vec4<u32>, key: vec2<u32>) -> f32 {
     if trials > 64.0 {
-        return trials * mu + sqrt(trials * mu * (1.0 - mu)) * z;
+        return trials * mu + sqrt(trials * mu * rest) * z;
     }
     var y = select(0.0, 1.0, u < mu);
     let count = u32(trials);

@@ -39,10 +39,10 @@ fn design(k: u32, base: u32, d: u32) -> f32 {
 fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     // Chain and split from the group: drivers know those to be the same for all lanes.
     let number = group.x * 64u + lane;
-    if number >= 100000000u {
+    if number >= TILES {
         return;
     }
-    let tile = vec4<u32>(0u, 0u, (number / 8u) % 8u * 8u, number % 8u * 8u);
+    let tile = tiles[number];
     let chain = group.y;
     let first = group.z * ROWS_A_SPLIT;
     let last = min(R, first + ROWS_A_SPLIT);
@@ -50,12 +50,12 @@ fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
     for (var j = first; j < last; j++) {
         let at = chain * R + j;
         let base = row_index[at] * D;
-        let w = weight[at];
+        let w = weight_of(at, tile.x, tile.y);
         var a: array<f32, TILE_M>;
         var b: array<f32, TILE_M>;
         for (var m = 0u; m < TILE_M; m++) {
-            a[m] = w * feature(base + tile.z + m);
-            b[m] = feature(base + tile.w + m);
+            a[m] = w * design(tile.x, base, tile.z + m);
+            b[m] = design(tile.y, base, tile.w + m);
         }
         for (var r = 0u; r < TILE_M; r++) {
             for (var c = 0u; c < TILE_M; c++) {

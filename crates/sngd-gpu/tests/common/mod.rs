@@ -7,7 +7,7 @@ use sngd_core::philox::{Stream, at, normals_f64, uniform};
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_core::table::{Response, Table};
-use sngd_gpu::{DeviceSelector, Gpu};
+use sngd_gpu::{DeviceSelector, Gpu, Tuning};
 
 /// A device, software allowed; `None` with one loud line, or a failure where `SNGD_TEST_DRIVER` promises one.
 pub fn gpu() -> Option<Gpu> {
@@ -26,6 +26,18 @@ pub fn gpu() -> Option<Gpu> {
             None
         }
     }
+}
+
+/// The device with each form of the kernels.
+pub fn gpus() -> Vec<Gpu> {
+    let Some(gpu) = gpu() else { return vec![] };
+    [Tuning::Hardware, Tuning::Software]
+        .map(|tuning| {
+            let mut gpu = gpu.clone();
+            gpu.tuning = tuning;
+            gpu
+        })
+        .into()
 }
 
 /// A number for each address.

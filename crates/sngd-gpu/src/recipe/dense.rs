@@ -1,0 +1,181 @@
+//! The step with a dense Fisher metric.
+
+use super::{Recipe, names, noise_code, over_p};
+use crate::shape::{constant_step, residual, ridged, second_rows};
+use crate::spec::{When, spec};
+use sngd_core::config::{Noise, NoiseRows};
+use sngd_core::philox::Stream;
+use sngd_core::plan::{CorrectionPlan, RFD_STEP};
+
+impl Recipe<'_> {
+    pub(super) fn dense(&mut self) {
+        let (plan, s) = (self.plan, self.shape);
+        let set = s.metric();
+        if s.small {
+            self.small_pass(&set);
+        } else {
+            if let Some(metric) = &s.metric_rows {
+                self.rows(metric, "omega", When::Fresh);
+            }
+            self.rows(&s.batch_rows, "omega", When::Always);
+            self.gradient(&s.batch_rows, "batch_scores", "batch_sum", When::Always);
+        }
+        self.metric(
+            &set,
+            ("fisher", "linv"),
+            ("volume", "linv_volume"),
+            When::Fresh,
+        );
+        self.cost("gradient", "cost", When::Always);
+        let corrected = usize::from(self.corrections());
+        if plan.noise != Noise::None {
+            self.normals(Stream::Noise, "z", (1, s.p));
+        }
+        self.noise_shape();
+        self.whiten(corrected, "gradient", "linv");
+        self.product("upper", "linv", ("white", "delta"), 1);
+        if plan.correction == CorrectionPlan::FiniteDifference {
+            self.finite_difference();
+        }
+        self.update();
+    }
+
+    /// (r/N)·v into `drift`; false where nothing comes from contractions. Γ is the metric's own; the volume's gradient
+    /// belongs to the target, which damping does not touch.
+    pub(super) fn corrections(&mut self) -> bool {
+        let (plan, s) = (self.plan, self.shape);
+        let set = s.metric();
+        let half_kappa = 0.5 * plan.kappa;
+        let terms = if plan.split_volume() {
+            vec![("linv", (0.0, 1.0)), ("linv_volume", (half_kappa, 0.0))]
+        } else {
+            vec![("linv", (half_kappa, 1.0))]
+        };
+        match plan.correction {
+            CorrectionPlan::ClosedForm if s.small && terms.len() == 1 => {
+                self.small_lever((half_kappa, 1.0));
+                return true;
+            }
+            CorrectionPlan::ClosedForm => {
+                for (i, (linv, how)) in terms.into_iter().enumerate() {
+                    if s.h > 1 {
+                        let tiles = s.p.div_ceil(8 * s.tile_m);
+                        let one = spec("stage/inverse.wgsl", "inverse_tiles", [tiles, tiles, s.c])
+                            .u("TILE_M", s.tile_m)
+                            .b("linv", linv);
+                        self.push(one);
+                    }
+                    self.leverage(linv);
+                    self.contraction(how, s.lever_splits, i);
+                }
+            }
+            CorrectionPlan::Probe(q) => {
+                let q = q as usize;
+                self.normals(Stream::Probe, "probe_z", (q, s.p));
+                for (i, (linv, how)) in terms.into_iter().enumerate() {
+                    self.product("upper", linv, ("probe_z", "probes"), q);
+                    let one = spec("stage/probe.wgsl", "probe", [set.rows.div_ceil(64), s.c, 1])
+                        .u("R", set.rows)
+                        .u("VECTORS", q)
+                        .b("row_index", names(&set).index);
+                    self.push(one);
+                    self.contraction(how, 1, i);
+                }
+            }
+            _ => return false,
+        }
+        self.gradient(&set, "coefficient", "drift", When::Always);
+        true
+    }
+
+    /// What the residual and nominal policies add before L⁻¹.
+    pub(super) fn noise_shape(&mut self) {
+        let (plan, s) = (self.plan, self.shape);
+        if residual(plan) {
+            let rows = second_rows(plan, s);
+            let when = if plan.noise_rows == NoiseRows::Batch {
+                When::Always
+            } else {
+                When::Fresh
+            };
+            let stale = if plan.noise_rows == NoiseRows::Batch {
+                When::Always
+            } else if constant_step(plan) {
+                When::Fresh
+            } else {
+                When::Stale
+            };
+            let parts = if rows.name == "batch" {
+                "batch_sum"
+            } else {
+                self.gradient(&rows, names(&rows).scores, "second_sum", when);
+                "second_sum"
+            };
+            self.reduce(
+                parts,
+                "second_mean",
+                (rows.grad_splits, s.c * s.p),
+                None,
+                when,
+            );
+            self.fisher(&rows, "second", (None, true, s.second_splits), when);
+            let one = spec(
+                "stage/residual.wgsl",
+                "residual",
+                [s.p.div_ceil(64), s.p, s.c],
+            )
+            .u("R", rows.rows)
+            .b("matrix", "fisher")
+            .b("first", "second_mean")
+            .at(stale);
+            self.push(one);
+            self.factor(("q", "q_factor"), false, 0, stale);
+            self.product("lower", "q_factor", ("z", "extra"), 1);
+        }
+        if plan.noise == Noise::Nominal || ridged(plan) {
+            self.normals(Stream::PriorNoise, "prior_z", (1, 2 * s.p));
+            let one = spec("stage/prior_noise.wgsl", "prior_noise", over_p(s))
+                .u("NOISE", noise_code(plan.noise))
+                .b("z", "prior_z")
+                .b("share", "extra");
+            self.push(one);
+        }
+    }
+
+    pub(super) fn finite_difference(&mut self) {
+        let (plan, s) = (self.plan, self.shape);
+        let set = s.metric();
+        self.normals(Stream::Probe, "rfd_z", (1, s.p));
+        self.product("upper", "linv", ("rfd_z", "rfd_u"), 1);
+        self.product("symmetric", "fisher", ("rfd_u", "rfd_lz"), 1);
+        let sides = [
+            (1.0, "linv_up", "volume_up", "rfd_up"),
+            (-1.0, "linv_down", "volume_down", "rfd_down"),
+        ];
+        for (sign, linv, volume, out) in sides {
+            let one = spec("stage/finite_difference.wgsl", "move_along", over_p(s))
+                .f("DELTA", sign * RFD_STEP)
+                .b("u", "rfd_u");
+            self.push(one);
+            self.rows(&set, "moved", When::Always);
+            self.metric(
+                &set,
+                ("fisher_moved", linv),
+                ("volume_moved", volume),
+                When::Always,
+            );
+            self.product("lower", linv, ("rfd_lz", "rfd_white"), 1);
+            self.product("upper", linv, ("rfd_white", out), 1);
+        }
+        let split = plan.split_volume();
+        let one = spec("stage/slope.wgsl", "slope", [s.c, 1, 1])
+            .b("linv_up", if split { "volume_up" } else { "linv_up" })
+            .b("linv_down", if split { "volume_down" } else { "linv_down" })
+            .f("DELTA", RFD_STEP)
+            .f("HALF_KAPPA", 0.5 * plan.kappa)
+            .b("up", "rfd_up")
+            .b("down", "rfd_down")
+            .b("u", "rfd_u");
+        self.push(one);
+    }
+}

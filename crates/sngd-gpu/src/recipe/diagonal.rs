@@ -1,0 +1,76 @@
+//! The step with a diagonal metric.
+
+use super::{Recipe, names, noise_code, over_p};
+use crate::spec::{When, spec};
+use sngd_core::config::Noise;
+use sngd_core::philox::Stream;
+use sngd_core::plan::{CorrectionPlan, Metric, RMSPROP_DECAY, RMSPROP_FLOOR};
+
+impl Recipe<'_> {
+    pub(super) fn diagonal(&mut self) {
+        let (plan, s) = (self.plan, self.shape);
+        let set = s.metric();
+        if let Some(metric) = &s.metric_rows {
+            self.rows(metric, "omega", When::Fresh);
+        }
+        self.rows(&s.batch_rows, "omega", When::Always);
+        self.gradient(&s.batch_rows, "batch_scores", "batch_sum", When::Always);
+        self.cost("gradient", "cost", When::Always);
+        let code = match plan.metric {
+            Metric::FisherDiagonal => 1,
+            Metric::Identity => 2,
+            _ => 3,
+        };
+        if code != 2 {
+            let one = spec(
+                "stage/diagonal.wgsl",
+                "diagonal",
+                [s.p.div_ceil(16), s.c, set.grad_splits],
+            )
+            .u("R", set.rows)
+            .u("GRAD_SPLITS", set.grad_splits)
+            .b("row_index", names(&set).index)
+            .b("weight", names(&set).weight)
+            .at(When::Fresh);
+            self.push(one);
+        }
+        let one = spec("stage/diagonal_metric.wgsl", "diagonal_metric", over_p(s))
+            .u("METRIC", code)
+            .u("R", set.rows)
+            .u("GRAD_SPLITS", set.grad_splits)
+            .f("SHARE", plan.n as f64 / set.rows as f64)
+            .f("RMS_DECAY", RMSPROP_DECAY)
+            .f("RMS_FLOOR", RMSPROP_FLOOR)
+            .at(if code == 1 { When::Fresh } else { When::Always });
+        self.push(one);
+        let corrected = plan.correction != CorrectionPlan::Off;
+        if corrected && code == 1 {
+            let one = spec(
+                "stage/diagonal_lever.wgsl",
+                "diagonal_lever",
+                [set.rows.div_ceil(64), s.c, 1],
+            )
+            .u("R", set.rows)
+            .f("RIDGE", plan.n as f64 * plan.damping)
+            .b("row_index", names(&set).index);
+            self.push(one);
+            self.contraction((1.0, 0.0), 1, 0);
+            self.gradient(&set, "coefficient", "drift", When::Always);
+        }
+        if plan.noise != Noise::None {
+            self.normals(Stream::Noise, "z", (1, s.p));
+        }
+        let one = spec("stage/diagonal_step.wgsl", "diagonal_step", over_p(s))
+            .u("METRIC", code)
+            .u("CORRECTED", usize::from(corrected))
+            .u("GRAD_SPLITS", set.grad_splits)
+            .u("NOISE", noise_code(plan.noise))
+            .f("SHARE", plan.n as f64 / set.rows as f64)
+            .f("HALF_KAPPA", 0.5 * plan.kappa)
+            .f("RMS_DECAY", RMSPROP_DECAY)
+            .f("RMS_FLOOR", RMSPROP_FLOOR)
+            .b("volume", "drift");
+        self.push(one);
+        self.update();
+    }
+}

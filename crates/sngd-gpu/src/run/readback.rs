@@ -1,0 +1,126 @@
+//! Kept draws and status on their way to the host: a ring of staging buffers, taken in as they arrive.
+
+use super::Loop;
+use crate::shape::{STATS, STATUS};
+use sngd_core::engine::{EngineError, Fault, FaultKind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl Loop {
+    /// Copies kept draws and status into a free staging buffer and asks for its mapping.
+    pub(super) fn record_copy(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        slots: usize,
+    ) -> Result<usize, EngineError> {
+        while self.copies.len() >= self.staging.len() {
+            self.harvest(true)?;
+        }
+        let index = self.next_staging;
+        self.next_staging = (index + 1) % self.staging.len();
+        let (draws, status) = self.copy_bytes(slots);
+        let staging = &self.staging[index];
+        encoder.copy_buffer_to_buffer(self.buffers.get("kept")?, 0, &staging.buffer, 0, draws);
+        encoder.copy_buffer_to_buffer(
+            self.buffers.get("status")?,
+            0,
+            &staging.buffer,
+            draws,
+            status,
+        );
+        let mapped = Arc::clone(&staging.mapped);
+        mapped.store(false, Ordering::Release);
+        encoder.map_buffer_on_submit(&staging.buffer, wgpu::MapMode::Read, ..draws + status, {
+            move |r| mapped.store(r.is_ok(), Ordering::Release)
+        });
+        Ok(index)
+    }
+
+    pub(super) fn copy_bytes(&self, slots: usize) -> (u64, u64) {
+        let s = &self.shape;
+        (
+            4 * (slots * s.c * (s.p + STATS)) as u64,
+            4 * (s.c * STATUS) as u64,
+        )
+    }
+
+    /// Takes in the oldest copy, if it has arrived or if `wait` says to wait for it.
+    pub(super) fn harvest(&mut self, wait: bool) -> Result<(), EngineError> {
+        let Some(copy) = self.copies.front() else {
+            return Ok(());
+        };
+        let staging = &self.staging[copy.staging];
+        if !staging.mapped.load(Ordering::Acquire) {
+            if !wait {
+                return Ok(());
+            }
+            self.gpu.wait(Some(copy.submission.clone()))?;
+            if !staging.mapped.load(Ordering::Acquire) {
+                return Err(EngineError::Device(
+                    "a block of draws could not be read back".into(),
+                ));
+            }
+        }
+        let (draws, status) = self.copy_bytes(copy.slots);
+        let view = staging
+            .buffer
+            .get_mapped_range(..draws + status)
+            .map_err(|e| {
+                EngineError::Device(format!("a block of draws could not be read back: {e}"))
+            })?;
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&view);
+        drop(view);
+        staging.buffer.unmap();
+        staging.mapped.store(false, Ordering::Release);
+        let last = copy.last;
+        self.copies.pop_front();
+        let (kept, status) = words.split_at(draws as usize / 4);
+        self.take(kept);
+        if last {
+            self.close(status)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn take(&mut self, kept: &[u32]) {
+        let Some(block) = self.open.front_mut() else {
+            return;
+        };
+        let p = self.shape.p;
+        let wide = |w: &u32| f64::from(f32::from_bits(*w));
+        for chain in kept.chunks_exact(p + STATS) {
+            block.omega.extend(chain[..p].iter().map(wide));
+            let at = block.stats.len();
+            block.stats.extend(chain[p..].iter().map(wide));
+            for lp in &mut block.stats[at..at + 2] {
+                *lp -= self.prior_norm;
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self, status: &[u32]) -> Result<(), EngineError> {
+        let Some(mut block) = self.open.pop_front() else {
+            return Ok(());
+        };
+        let mut fallbacks = 0;
+        for (chain, words) in status.chunks_exact(STATUS).enumerate() {
+            fallbacks += u64::from(words[3]);
+            let pivot = words[2];
+            let kind = match words[0] {
+                0 => continue,
+                1 => FaultKind::MetricNotPositive { pivot },
+                2 => FaultKind::ResidualNotPositive { pivot },
+                _ => FaultKind::Diverged,
+            };
+            block.faults.push(Fault {
+                chain: chain as u32,
+                step: words[1],
+                kind,
+            });
+        }
+        block.fallbacks = fallbacks - self.fallbacks;
+        self.fallbacks = fallbacks;
+        let _ = self.blocks.send(Ok(block));
+        Ok(())
+    }
+}

@@ -1,0 +1,184 @@
+//! What `sngd devices` asks of a device before anyone trusts it: Philox's known answers, a Cholesky factorisation, a
+//! small Gaussian posterior against its closed form.
+
+use crate::buffers::Buffers;
+use crate::device::{Gpu, Tuning};
+use crate::engine::{GpuEngine, load};
+use crate::shape::Shape;
+use crate::sizes::Sizes;
+use crate::spec::When;
+use sngd_core::config::Config;
+use sngd_core::engine::{Engine, EngineError, Span};
+use sngd_core::philox::{Stream, at, normals_f32, normals_f64};
+use sngd_core::plan::Plan;
+use sngd_core::problem::Problem;
+use sngd_core::table::{Response, Table};
+
+/// One check and how far it was off.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// What was checked.
+    pub name: &'static str,
+    /// The error seen.
+    pub error: f64,
+    /// The error allowed.
+    pub allowed: f64,
+}
+
+impl Check {
+    /// Whether it passed; NaN does not.
+    pub fn passed(&self) -> bool {
+        self.error <= self.allowed
+    }
+}
+
+impl Gpu {
+    /// Runs the checks; an `Err` is a device that cannot even run them.
+    pub fn self_test(&self) -> Result<Vec<Check>, EngineError> {
+        let (problem, plan) = example().map_err(EngineError::Device)?;
+        Ok(vec![
+            self.check_normals(&problem, &plan)?,
+            self.check_cholesky(&problem, &plan)?,
+            self.check_posterior(&problem, &plan)?,
+        ])
+    }
+
+    /// The noise of step 0, which is Philox at known addresses: bits wrong anywhere are whole units off.
+    fn check_normals(&self, problem: &Problem, plan: &Plan) -> Result<Check, EngineError> {
+        let (buffers, _) = self.one_step(problem, plan)?;
+        let z = buffers.read(self, "z")?;
+        let error = (0..plan.chains * plan.p).fold(0.0f64, |worst, i| {
+            let (chain, j) = (i / plan.p, i % plan.p);
+            let bits = at(plan.seed, Stream::Noise, chain as u32, 0, (j / 4) as u32);
+            worst.max(f64::from((z[i] - normals_f32(bits)[j % 4]).abs()))
+        });
+        Ok(Check {
+            name: "Philox and normals",
+            error,
+            allowed: 1e-5,
+        })
+    }
+
+    /// L⁻¹M L⁻ᵀ = I.
+    fn check_cholesky(&self, problem: &Problem, plan: &Plan) -> Result<Check, EngineError> {
+        let (buffers, _) = self.one_step(problem, plan)?;
+        let (m, w) = (buffers.read(self, "fisher")?, buffers.read(self, "linv")?);
+        let p = plan.p;
+        let mut error = 0.0f64;
+        for i in 0..p {
+            for j in 0..=i {
+                let mut sum = 0.0;
+                for a in 0..=i {
+                    for b in 0..=j {
+                        let ab = f64::from(m[a.max(b) * p + a.min(b)]);
+                        sum += f64::from(w[i * p + a]) * ab * f64::from(w[j * p + b]);
+                    }
+                }
+                error = error.max((sum - if i == j { 1.0 } else { 0.0 }).abs());
+            }
+        }
+        Ok(Check {
+            name: "Cholesky",
+            error,
+            allowed: 1e-4,
+        })
+    }
+
+    /// Means of the example's posterior, N(β̂, σ²(XᵀX)⁻¹) under a flat prior, in posterior sds.
+    fn check_posterior(&self, problem: &Problem, plan: &Plan) -> Result<Check, EngineError> {
+        let (c, p, draws) = (plan.chains, plan.p, 400);
+        let mut engine = GpuEngine::new(self.clone(), problem, plan, &vec![0.0; c * p])?;
+        let span = |first_step, draws| Span {
+            first_step,
+            draws,
+            thin: 1,
+            warmup: false,
+        };
+        engine.enqueue(span(0, 50))?;
+        engine.enqueue(span(50, draws))?;
+        engine.collect()?;
+        let block = engine.collect()?;
+        let mut g = vec![0.0; p];
+        // ∇C of a quadratic at 0 and at the mean of the draws: zero there, up to M times the error.
+        let n = block.omega.len() / p;
+        let mean: Vec<f64> = (0..p)
+            .map(|j| block.omega.iter().skip(j).step_by(p).sum::<f64>() / n as f64)
+            .collect();
+        let w = 1.0 / scale_squared(problem);
+        let mut diagonal = vec![0.0; p];
+        for (row, y) in problem.x.chunks(p).zip(&problem.y) {
+            let e: f64 = row.iter().zip(&mean).map(|(a, b)| a * b).sum();
+            for j in 0..p {
+                g[j] -= w * (y - e) * row[j];
+                diagonal[j] += w * row[j] * row[j];
+            }
+        }
+        let error = (0..p).fold(0.0f64, |worst, j| {
+            worst.max(g[j].abs() / diagonal[j].sqrt())
+        });
+        // 1600 draws of autocorrelation 0.5: a standard error of 0.043 posterior sds.
+        Ok(Check {
+            name: "Gaussian posterior",
+            error,
+            allowed: 0.25,
+        })
+    }
+
+    fn one_step(&self, problem: &Problem, plan: &Plan) -> Result<(Buffers, Shape), EngineError> {
+        let shape = Shape::new(plan, self.tuning == Tuning::Software);
+        let sizes = Sizes::new(plan, &shape);
+        let init = vec![0.0; plan.chains * plan.p];
+        let (buffers, passes) = load(self, problem, plan, &shape, &sizes, &init)?;
+        let now = crate::run::Now {
+            epsilon: 0.1,
+            budget: 0.19,
+            heat: 0.1,
+            ..Default::default()
+        };
+        self.queue
+            .write_buffer(buffers.get("now")?, 0, bytemuck::bytes_of(&now));
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for p in passes.iter().filter(|p| p.when != When::Once) {
+                pass.set_pipeline(&p.pipeline);
+                p.bind(&mut pass, 0);
+                pass.dispatch_workgroups(p.grid[0], p.grid[1], p.grid[2]);
+            }
+        }
+        self.queue.submit([encoder.finish()]);
+        self.wait(None)?;
+        Ok((buffers, shape))
+    }
+}
+
+fn scale_squared(problem: &Problem) -> f64 {
+    match problem.likelihood {
+        sngd_core::likelihood::Likelihood::Gaussian { scale } => scale * scale,
+        _ => 1.0,
+    }
+}
+
+/// Twenty parameters, 200 rows, known scale, flat priors.
+fn example() -> Result<(Problem, Plan), String> {
+    let (n, d) = (200, 20);
+    let text = r#"{"data": {"path": "self-test", "response": "y", "intercept": false},
+        "model": {"likelihood": "gaussian", "scale": 1.0}, "prior": {"weights": "flat"}, "run": {"chains": 4},
+        "sampler": {"noise": "full", "batch_size": "full", "step_size": 0.5}}"#;
+    let config: Config = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    let z = |i: usize| normals_f64(at(5, Stream::Split, 0, 0, i as u32))[0];
+    let features: Vec<f64> = (0..n * d).map(z).collect();
+    let y = (0..n)
+        .map(|i| features[i * d] - 0.5 * features[i * d + 1] + z(n * d + i))
+        .collect();
+    let table = Table {
+        source: "self-test".into(),
+        feature_names: (0..d).map(|j| format!("x{j}")).collect(),
+        features,
+        response: Response::Numbers(y),
+        trials: None,
+    };
+    let problem = Problem::build(&config, table).map_err(|e| e.to_string())?;
+    let plan = Plan::check(&config, &problem).map_err(|e| e.to_string())?;
+    Ok((problem, plan))
+}

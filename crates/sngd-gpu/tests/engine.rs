@@ -1,0 +1,193 @@
+//! The engine as an engine: the same bits twice, spans in flight, faults, refusals, its own self-test.
+
+mod common;
+
+use common::{gpus, setup};
+use sngd_core::engine::{Engine, EngineError, FaultKind, Span};
+use sngd_core::plan::Plan;
+use sngd_cpu::CpuEngine;
+use sngd_gpu::{DeviceSelector, Gpu, GpuEngine, adapters, memory};
+
+const SAMPLER: &str = r#""noise": "residual", "step_size": 0.3, "batch_size": 96"#;
+
+fn span(first_step: u32, draws: u32, thin: u32) -> Span {
+    Span {
+        first_step,
+        draws,
+        thin,
+        warmup: false,
+    }
+}
+
+#[test]
+fn the_same_bits_however_spans_are_cut() {
+    let (problem, plan, init) = setup("bernoulli", "", SAMPLER, (300, 9, 7));
+    for gpu in gpus() {
+        let run = |spans: &[Span]| {
+            let mut e = GpuEngine::new(gpu.clone(), &problem, &plan, &init).unwrap();
+            assert!(e.depth() >= 2);
+            spans.iter().for_each(|s| e.enqueue(*s).unwrap());
+            let mut out = Vec::new();
+            for s in spans {
+                let block = e.collect().unwrap();
+                assert_eq!(block.span, *s);
+                out.extend(block.omega.iter().map(|w| w.to_bits()));
+            }
+            (out, e.state().unwrap())
+        };
+        let (one, end) = run(&[span(0, 60, 1)]);
+        let (two, again) = run(&[span(0, 60, 1)]);
+        let (cut, cut_end) = run(&[span(0, 7, 1), span(7, 50, 1), span(57, 3, 1)]);
+        assert_eq!(one, two);
+        assert_eq!(one, cut);
+        assert_eq!(end, again);
+        assert_eq!(end, cut_end);
+        assert_eq!(end.step, 60);
+        let (thinned, _) = run(&[span(0, 20, 3)]);
+        let every_third: Vec<u64> = one
+            .chunks(7 * plan.p)
+            .step_by(3)
+            .flatten()
+            .copied()
+            .collect();
+        assert_eq!(thinned, every_third);
+    }
+}
+
+/// More draws than a block holds: several copies a span.
+#[test]
+fn long_spans_come_back_whole() {
+    let (problem, plan, init) = setup(
+        "bernoulli",
+        "",
+        r#""noise": "full", "batch_size": 16, "fisher_rows": "batch", "damping": 0.1"#,
+        (60, 2, 3),
+    );
+    for gpu in gpus() {
+        let mut e = GpuEngine::new(gpu, &problem, &plan, &init).unwrap();
+        e.enqueue(span(0, 2500, 1)).unwrap();
+        let block = e.collect().unwrap();
+        assert_eq!(block.omega.len(), 2500 * 3 * plan.p);
+        let mut oracle = CpuEngine::<f64>::new(&problem, &plan, &init, Some(1)).unwrap();
+        oracle.enqueue(span(0, 2500, 1)).unwrap();
+        let truth = oracle.collect().unwrap();
+        // The chains forget: at the end they still agree.
+        let worst = block
+            .omega
+            .iter()
+            .zip(&truth.omega)
+            .fold(0.0f64, |w, (a, b)| w.max((a - b).abs()));
+        assert!(worst < 1e-3, "{worst}");
+    }
+}
+
+#[test]
+fn a_diverging_chain_is_frozen_and_told() {
+    let (problem, plan, mut init) = setup(
+        "poisson",
+        "",
+        r#""method": "sgld", "step_size": 1.0"#,
+        (100, 2, 3),
+    );
+    init[plan.p] = 60.0;
+    for gpu in gpus() {
+        let mut e = GpuEngine::new(gpu, &problem, &plan, &init).unwrap();
+        e.enqueue(span(0, 5, 1)).unwrap();
+        let block = e.collect().unwrap();
+        assert!(
+            block
+                .faults
+                .iter()
+                .any(|f| f.chain == 1 && f.step == 0 && f.kind == FaultKind::Diverged),
+            "{:?}",
+            block.faults
+        );
+        assert!(block.omega.iter().all(|w| w.is_finite()));
+        assert_eq!(block.stats[9 + 5], 1.0);
+        assert!(block.stats[9].is_nan());
+    }
+}
+
+#[test]
+fn a_singular_metric_names_chain_and_pivot() {
+    // An underflowing weight leaves a zero diagonal under flat priors.
+    for d in [2, 95] {
+        let mut config = common::config("poisson", "", r#""noise": "full", "batch_size": 50"#, 3);
+        config.prior.0.clear();
+        config.prior.0.insert("weights".into(), "flat".into());
+        config.prior.0.insert("intercept".into(), "flat".into());
+        let (problem, plan, mut init) = common::setup_config(&config, "poisson", 200, d);
+        init[plan.p] = -120.0;
+        for gpu in gpus() {
+            let mut e = GpuEngine::new(gpu, &problem, &plan, &init).unwrap();
+            e.enqueue(span(0, 2, 1)).unwrap();
+            let block = e.collect().unwrap();
+            let fault = block.faults.iter().find(|f| f.chain == 1).unwrap();
+            assert_eq!(fault.step, 0);
+            assert!(
+                matches!(fault.kind, FaultKind::MetricNotPositive { .. }),
+                "{fault:?}"
+            );
+            assert!(
+                block.faults.iter().all(|f| f.chain == 1),
+                "{:?}",
+                block.faults
+            );
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_told_with_what_does() {
+    let Some(gpu) = gpus().pop() else { return };
+    let (problem, plan, init) = setup("bernoulli", "", SAMPLER, (300, 9, 7));
+    let refused =
+        |plan: &Plan, init: &[f64]| match GpuEngine::new(gpu.clone(), &problem, plan, init) {
+            Err(EngineError::DoesNotFit(text)) => text,
+            other => panic!("{other:?}"),
+        };
+    let many = Plan {
+        chains: 70_000,
+        ..plan.clone()
+    };
+    let text = refused(&many, &vec![0.0; 70_000 * plan.p]);
+    assert!(text.contains("the most chains that fit are"), "{text}");
+    let long = Plan {
+        n: 1 << 30,
+        ..plan.clone()
+    };
+    let text = refused(&long, &init);
+    assert!(
+        text.contains("\"x\"") && text.contains("rows of data that fit are"),
+        "{text}"
+    );
+    let sizes = memory(&plan, &problem);
+    let of = |name: &str| sizes.iter().find(|(n, _)| n == name).map(|(_, b)| *b);
+    assert_eq!(of("omega"), Some(4 * 7 * 10));
+    assert_eq!(of("fisher"), Some(4 * 7 * 100));
+}
+
+#[test]
+fn adapters_have_names_and_a_wrong_name_is_told() {
+    let found = adapters();
+    assert!(
+        found
+            .iter()
+            .all(|a| !a.name.is_empty() && a.storage_buffers >= 8)
+    );
+    let e = Gpu::open(&DeviceSelector::parse("no such card")).unwrap_err();
+    assert!(
+        matches!(&e, EngineError::NoDevice(m) if m.contains("no such card")),
+        "{e}"
+    );
+}
+
+#[test]
+fn the_self_test_passes() {
+    for gpu in gpus() {
+        for check in gpu.self_test().unwrap() {
+            println!("{check:?}");
+            assert!(check.passed(), "{check:?}");
+        }
+    }
+}
