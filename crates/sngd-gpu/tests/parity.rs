@@ -87,7 +87,9 @@ fn check(
 /// Every seam of tiles, triangles and panels: P in turn, one chain and five. The intercept is one of P.
 #[test]
 fn sizes() {
-    for p in [1, 2, 7, 12, 13, 16, 33, 64, 65, 88, 89, 97, 130] {
+    for p in [
+        1, 2, 7, 12, 13, 16, 33, 64, 65, 88, 89, 96, 97, 128, 130, 256,
+    ] {
         // One chain at the seams, five elsewhere and there too.
         for c in if [1, 33, 64, 65, 88, 89].contains(&p) {
             vec![1, 5]
