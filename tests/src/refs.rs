@@ -17,6 +17,23 @@ pub struct Reference {
     pub mean_error: Vec<f64>,
 }
 
+impl Reference {
+    /// Leaves out the parameters that `gone` names by their place.
+    pub fn leave_out(&mut self, gone: impl Fn(usize) -> bool) {
+        fn keep<T>(v: &mut Vec<T>, gone: &impl Fn(usize) -> bool) {
+            let mut i = 0;
+            v.retain(|_| {
+                i += 1;
+                !gone(i - 1)
+            });
+        }
+        keep(&mut self.names, &gone);
+        keep(&mut self.mean, &gone);
+        keep(&mut self.sd, &gone);
+        keep(&mut self.mean_error, &gone);
+    }
+}
+
 /// A folder of the references, `glm/gc_pima` say: shipped, by environment, or beside the checkout.
 pub fn folder(name: &str) -> Option<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -85,7 +85,7 @@ fn newton(
     for t in 0..n {
         out.push(w.clone());
         let mut g = vec![0.0; p];
-        problem.prior_cost(&w, true, &mut g);
+        problem.prior_cost(&w, true, &mut vec![0.0; p], &mut g);
         let mut m: Vec<Vec<f64>> = problem
             .prior_information()
             .chunks(p)

@@ -359,7 +359,13 @@ fn binomial_score<T: Real>(link: Link, eta: T, y: T, t: T) -> (T, T) {
         Link::Cloglog => {
             let e = eta.exp();
             let ll = if y > T::zero() {
-                y * (-(-e).exp_m1()).ln()
+                // ln(1 − exp(−e)): each form cancels where the other does not.
+                let small = e < T::of(std::f64::consts::LN_2);
+                y * if small {
+                    (-(-e).exp_m1()).ln()
+                } else {
+                    (-(-e).exp()).ln_1p()
+                }
             } else {
                 T::zero()
             };

@@ -184,3 +184,22 @@ fn far_tails_stay_finite_in_f32() {
         }
     }
 }
+
+/// ln(1 − exp(−e)) ≈ −exp(−e) for large e, where the form by expm1 loses every digit.
+#[test]
+fn the_cloglog_of_a_sure_success_keeps_its_digits() {
+    let l = Likelihood::Binomial(Link::Cloglog);
+    for eta in [2.5f64, 3.3, 3.5] {
+        let tail = (-eta.exp()).exp();
+        let ll = l.log_lik_and_score(
+            &[eta],
+            Observed {
+                y: 1.0,
+                trials: 1.0,
+            },
+            &mut [0.0],
+        );
+        let series = -tail - 0.5 * tail * tail - tail * tail * tail / 3.0;
+        assert!((ll / series - 1.0).abs() < 1e-10, "{eta}: {ll} {series}");
+    }
+}

@@ -33,6 +33,12 @@ pub const RFD_STEP: f64 = 1e-2;
 pub const JITTER_FIRST: f64 = 1e-6;
 /// Retries before a chain is failed.
 pub const JITTER_RETRIES: u32 = 5;
+/// The unit-diagonal pivot below which a Fisher matrix summed over `rows` rows is rounding itself: a target that holds the
+/// determinant counts as 0 there. Where data separate, the determinant falls through it in the tail; without the bound a
+/// chain walks on for ever.
+pub fn trusted_pivot(rows: usize, epsilon: f64) -> f64 {
+    4.0 * (rows as f64).sqrt() * epsilon
+}
 /// |ω| beyond this (internal units) counts as diverged.
 pub const DIVERGED: f64 = 1e7;
 

@@ -108,30 +108,34 @@ impl Problem {
         }
     }
 
-    /// −ln prior on internal coordinates (constants included) and its gradient `[P]` added to `grad`. With
-    /// `jacobian`, log σ carries its log-Jacobian, so that C is the cost of a density over (β, σ) as written.
-    pub fn prior_cost(&self, omega: &[f64], jacobian: bool, grad: &mut [f64]) -> f64 {
+    /// −ln prior on internal coordinates (constants included); its gradient `[P]` goes to `grad`, and `theta` `[P]` is
+    /// where the natural parameters are written on the way. With `jacobian`, log σ carries its log-Jacobian, so that
+    /// C is the cost of a density over (β, σ) as written.
+    pub fn prior_cost(
+        &self,
+        omega: &[f64],
+        jacobian: bool,
+        theta: &mut [f64],
+        grad: &mut [f64],
+    ) -> f64 {
         let p = self.parameters();
-        let mut theta = vec![0.0; p];
-        self.transform.natural(omega, &mut theta);
+        self.transform.natural(omega, theta);
         let mut cost = 0.0;
-        let mut g = vec![0.0; p];
         for (i, prior) in self.priors.iter().enumerate() {
             let (c, d) = prior.cost(theta[i]);
             cost += c + prior.log_norm();
-            g[i] = d;
+            grad[i] = d;
         }
         if let Some(prior) = self.scale_prior {
             let (c, d) = prior.cost(theta[p - 1]);
             cost += c;
-            g[p - 1] = d;
+            grad[p - 1] = d;
             if jacobian {
                 cost -= theta[p - 1];
-                g[p - 1] -= 1.0;
+                grad[p - 1] -= 1.0;
             }
         }
-        self.transform.pull_back(&mut g);
-        grad.iter_mut().zip(&g).for_each(|(a, b)| *a += b);
+        self.transform.pull_back(grad);
         cost
     }
 

@@ -69,6 +69,8 @@ pub struct Factor<T> {
     pub log_det: f64,
     /// Relative jitter that was needed, 0 if none.
     pub jitter: f64,
+    /// Smallest pivot of the matrix scaled to unit diagonal, in (0, 1 + jitter].
+    pub smallest_pivot: f64,
     scale: Vec<T>,
     scratch: MemBuffer,
 }
@@ -82,6 +84,7 @@ impl<T: Scalar> Factor<T> {
             l: vec![T::zero(); p * p],
             log_det: 0.0,
             jitter: 0.0,
+            smallest_pivot: 0.0,
             scale: vec![T::one(); p],
             scratch: MemBuffer::new(req),
         }
@@ -158,7 +161,10 @@ impl<T: Scalar> Factor<T> {
     fn finish(&mut self) {
         let p = self.p;
         self.log_det = 0.0;
+        self.smallest_pivot = f64::INFINITY;
         for j in 0..p {
+            let root = self.l[j * p + j].to64();
+            self.smallest_pivot = self.smallest_pivot.min(root * root);
             for i in j..p {
                 self.l[j * p + i] /= self.scale[i];
             }

@@ -105,15 +105,8 @@ impl<T: Scalar> Diagonal<T> {
             let ll = self.metric_pass.log_lik;
             (plan.full_batch.then_some(ll), ll)
         };
-        let pass = self.batch_pass.as_ref().unwrap_or(&self.metric_pass);
-        let prior = cost_gradient(
-            data,
-            plan,
-            omega,
-            &pass.gradient,
-            plan.batch,
-            &mut self.gradient,
-        );
+        let pass = self.batch_pass.as_mut().unwrap_or(&mut self.metric_pass);
+        let prior = cost_gradient(data, plan, omega, pass, plan.batch, &mut self.gradient);
         self.correction.fill(T::zero());
         self.metric_and_correction(data, plan, fresh)?;
         self.started = true;

@@ -11,7 +11,7 @@ use crate::step::{
 use sngd_core::batch::BatchRows;
 use sngd_core::engine::FaultKind;
 use sngd_core::philox::{Stream, at, fill_normals, uniform};
-use sngd_core::plan::Plan;
+use sngd_core::plan::{Plan, trusted_pivot};
 
 /// A point with all that the proposal and its density need.
 struct Point<T> {
@@ -73,7 +73,9 @@ impl<T: Scalar> Mala<T> {
         if !self.ready {
             self.current.omega.copy_from_slice(omega);
             evaluate(cx, &mut self.current, &mut self.pass, &mut self.metric)?;
-            if !self.current.cost.is_finite() {
+            if log_target(plan, &self.current) == f64::NEG_INFINITY
+                || !self.current.cost.is_finite()
+            {
                 return Err(FaultKind::Diverged);
             }
             self.ready = true;
@@ -96,8 +98,20 @@ impl<T: Scalar> Mala<T> {
             f64::NEG_INFINITY
         } else {
             drift(&mut self.proposal, epsilon, &mut self.work);
-            let forward = log_proposal(&self.current, &self.proposal.omega, budget, &mut self.work);
-            let back = log_proposal(&self.proposal, &self.current.omega, budget, &mut self.work);
+            let forward = log_proposal(
+                &self.current,
+                &self.proposal.omega,
+                budget,
+                &mut self.z,
+                &mut self.work,
+            );
+            let back = log_proposal(
+                &self.proposal,
+                &self.current.omega,
+                budget,
+                &mut self.z,
+                &mut self.work,
+            );
             log_target(plan, &self.proposal) - log_target(plan, &self.current) + back - forward
         };
         let stats = [
@@ -157,10 +171,11 @@ fn evaluate<T: Scalar>(
         par,
     );
     if plan.kappa > 0.0 {
-        // A jittered determinant is not the target's: where this precision cannot tell |M|, the density counts as 0.
+        // Where this precision cannot tell |M|, the density counts as 0.
         assemble_metric(data, plan, pass, 0.0, metric);
         factor_metric(&mut point.factor, metric, par)?;
-        point.log_volume = if point.factor.jitter > 0.0 {
+        let trusted = trusted_pivot(data.n, T::epsilon().to64());
+        point.log_volume = if point.factor.jitter > 0.0 || point.factor.smallest_pivot < trusted {
             f64::NEG_INFINITY
         } else {
             point.factor.log_det
@@ -170,14 +185,7 @@ fn evaluate<T: Scalar>(
         assemble_metric(data, plan, pass, plan.damping, metric);
         factor_metric(&mut point.factor, metric, par)?;
     }
-    let prior = cost_gradient(
-        data,
-        plan,
-        &point.omega,
-        &pass.gradient,
-        data.n,
-        &mut point.gradient,
-    );
+    let prior = cost_gradient(data, plan, &point.omega, pass, data.n, &mut point.gradient);
     point.cost = prior - pass.log_lik;
     Ok(())
 }
@@ -203,12 +211,17 @@ fn log_target<T: Scalar>(plan: &Plan, point: &Point<T>) -> f64 {
 }
 
 /// ln q(to | from) without the constant that both directions share.
-fn log_proposal<T: Scalar>(from: &Point<T>, to: &[T], budget: f64, work: &mut [T]) -> f64 {
-    let mut delta = vec![T::zero(); to.len()];
+fn log_proposal<T: Scalar>(
+    from: &Point<T>,
+    to: &[T],
+    budget: f64,
+    delta: &mut [T],
+    work: &mut [T],
+) -> f64 {
     for i in 0..to.len() {
         delta[i] = to[i] - from.mean[i];
     }
-    from.factor.times_l_transposed(&delta, work);
+    from.factor.times_l_transposed(delta, work);
     let q = norm(work);
     0.5 * from.factor.log_det - q * q / (2.0 * budget)
 }

@@ -185,7 +185,9 @@ impl Search<'_> {
         }
         self.factor.factor(&metric, 0.0, 0, self.par).ok()?;
         let mut gradient = vec![0.0; p];
-        let prior = data.problem.prior_cost(omega, plan.jacobian, &mut gradient);
+        let prior = data
+            .problem
+            .prior_cost(omega, plan.jacobian, &mut vec![0.0; p], &mut gradient);
         for i in 0..p {
             gradient[i] -= self.pass.gradient[i];
         }

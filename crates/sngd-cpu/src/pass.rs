@@ -57,8 +57,21 @@ pub struct Pass<T> {
     pub second: Vec<T>,
     /// Diagonal of Σ JᵀWJ, `[P]`.
     pub diagonal: Vec<T>,
+    /// Room for the prior's gradient.
+    pub prior: PriorWork,
     block: BlockBuffers<T>,
     columns: Option<Columns>,
+}
+
+/// Where the prior's gradient is computed, in f64, `[P]` each.
+#[derive(Debug)]
+pub struct PriorWork {
+    /// ω.
+    pub omega: Vec<f64>,
+    /// θ.
+    pub theta: Vec<f64>,
+    /// ∂(−ln prior)/∂ω.
+    pub gradient: Vec<f64>,
 }
 
 /// Scratch of one block of rows.
@@ -87,6 +100,11 @@ impl<T: Scalar> Pass<T> {
             fisher: zeros(square),
             second: zeros(square),
             diagonal: zeros(p),
+            prior: PriorWork {
+                omega: vec![0.0; p],
+                theta: vec![0.0; p],
+                gradient: vec![0.0; p],
+            },
             block: BlockBuffers {
                 x: zeros(BLOCK * d),
                 scaled: zeros(BLOCK * d),
@@ -321,9 +339,10 @@ impl<T: Scalar> Pass<T> {
     ) {
         let (d, h, k) = (data.d, data.h, data.k);
         let hh = h * (h + 1) / 2;
-        let mut ju = vec![T::zero(); BLOCK * h];
-        self.each_block(data, how, out, |x, m, lever, _| {
-            outputs(x, u, &mut ju[..m * h], d, k, h);
+        self.each_block(data, how, out, |x, m, lever, buffers| {
+            // H ≤ P, so that the wide scratch holds the outputs of a block.
+            let ju = &mut buffers.wide[..m * h];
+            outputs(x, u, ju, d, k, h);
             for j in 0..m {
                 outer(&ju[j * h..(j + 1) * h], &mut lever[j * hh..(j + 1) * hh]);
             }

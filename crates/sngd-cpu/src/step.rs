@@ -322,15 +322,8 @@ impl<T: Scalar> Dense<T> {
 
     /// ∇C estimated from the batch, into `gradient`; returns the prior's cost.
     fn cost_gradient(&mut self, data: &Resident<T>, plan: &Plan, omega: &[T]) -> f64 {
-        let pass = self.batch_pass.as_ref().unwrap_or(&self.metric_pass);
-        cost_gradient(
-            data,
-            plan,
-            omega,
-            &pass.gradient,
-            plan.batch,
-            &mut self.gradient,
-        )
+        let pass = self.batch_pass.as_mut().unwrap_or(&mut self.metric_pass);
+        cost_gradient(data, plan, omega, pass, plan.batch, &mut self.gradient)
     }
 
     /// Γ + (κ/2)·M⁻¹∇ln|M| into `correction`; false where there is none.
@@ -350,24 +343,24 @@ impl<T: Scalar> Dense<T> {
             divergence: true,
             kind: plan.fisher,
         };
-        let terms: Vec<(&Factor<T>, Derivative)> = match &self.volume {
-            None => vec![(&self.factor, both)],
-            Some(volume) => vec![
-                (&self.factor, Derivative { kappa: 0.0, ..both }),
-                (
-                    volume,
+        let terms = match &self.volume {
+            None => [Some((&self.factor, both)), None],
+            Some(volume) => [
+                Some((&self.factor, Derivative { kappa: 0.0, ..both })),
+                Some((
+                    &**volume,
                     Derivative {
                         divergence: false,
                         ..both
                     },
-                ),
+                )),
             ],
         };
         self.correction.fill(T::zero());
         match plan.correction {
             CorrectionPlan::Off => return Ok(false),
             CorrectionPlan::ClosedForm => {
-                for (factor, how) in terms {
+                for (factor, how) in terms.into_iter().flatten() {
                     self.metric_pass.correction_exact(
                         data,
                         factor,
@@ -383,15 +376,11 @@ impl<T: Scalar> Dense<T> {
             CorrectionPlan::Probe(q) => {
                 for i in 0..q {
                     let step = t * q + i;
-                    for (factor, how) in &terms {
+                    for (factor, how) in terms.into_iter().flatten() {
                         fill_normals(&mut self.u, plan.seed, Stream::Probe, chain, step);
                         factor.solve_upper(&mut self.u);
-                        self.metric_pass.correction_probe(
-                            data,
-                            &self.u,
-                            *how,
-                            &mut self.correction,
-                        );
+                        self.metric_pass
+                            .correction_probe(data, &self.u, how, &mut self.correction);
                     }
                 }
                 scale(&mut self.correction, share / f64::from(q));
@@ -475,7 +464,6 @@ impl<T: Scalar> Dense<T> {
         } = *cx;
         let p = data.p;
         let budget = plan.budget(epsilon) * plan.temperature;
-        self.fell_back = false;
         self.noise.fill(T::zero());
         if plan.noise == Noise::None {
             return Ok(());
@@ -502,10 +490,7 @@ impl<T: Scalar> Dense<T> {
                         self.residual[i * p + i] += extra;
                     }
                     let ok = self.residual_factor.factor(&self.residual, 0.0, 0, par);
-                    if ok.is_err() {
-                        self.fell_back = true;
-                        self.residual_epsilon = f64::NAN;
-                    }
+                    self.fell_back = ok.is_err();
                 }
                 if self.fell_back {
                     self.full_noise(budget);
@@ -557,13 +542,12 @@ impl<T: Scalar> Dense<T> {
         } = *cx;
         let p = data.p;
         fill_normals(&mut self.z, plan.seed, Stream::PriorNoise, chain, t);
-        let mut g: Vec<f64> = (0..p)
-            .map(|i| {
-                let info = data.problem.priors.get(i).map_or(0.0, |q| q.information());
-                (prior * info).sqrt() * self.z[i].to64()
-            })
-            .collect();
-        data.problem.transform.pull_back(&mut g);
+        let g = &mut self.metric_pass.prior.gradient;
+        for i in 0..p {
+            let info = data.problem.priors.get(i).map_or(0.0, |q| q.information());
+            g[i] = (prior * info).sqrt() * self.z[i].to64();
+        }
+        data.problem.transform.pull_back(g);
         let root = ridge.sqrt();
         for i in 0..p {
             self.work[i] = T::of(g[i] + root * self.z[p + i].to64());
@@ -655,17 +639,24 @@ pub fn cost_gradient<T: Scalar>(
     data: &Resident<T>,
     plan: &Plan,
     omega: &[T],
-    sum: &[T],
+    pass: &mut Pass<T>,
     rows: usize,
     out: &mut [T],
 ) -> f64 {
-    let p = data.p;
-    let at: Vec<f64> = omega.iter().map(|w| w.to64()).collect();
-    let mut g = vec![0.0; p];
-    let cost = data.problem.prior_cost(&at, plan.jacobian, &mut g);
+    let work = &mut pass.prior;
+    work.omega
+        .iter_mut()
+        .zip(omega)
+        .for_each(|(a, w)| *a = w.to64());
+    let cost = data.problem.prior_cost(
+        &work.omega,
+        plan.jacobian,
+        &mut work.theta,
+        &mut work.gradient,
+    );
     let share = plan.n as f64 / rows as f64;
-    for i in 0..p {
-        out[i] = T::of(g[i] - share * sum[i].to64());
+    for i in 0..data.p {
+        out[i] = T::of(work.gradient[i] - share * pass.gradient[i].to64());
     }
     cost
 }

@@ -27,7 +27,9 @@ fn begin(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
         accepted[chain] = 1u;
         let c = cost_next[chain];
         var kind = status[at + PENDING];
-        if kind == 0u && !is_finite(c.x - c.y) {
+        // A chain cannot start where its density counts as 0.
+        let told = HALF_KAPPA == 0.0 || status[at + VOLUME_LEVEL] == 0u;
+        if kind == 0u && !(told && is_finite(c.x - c.y)) {
             kind = DIVERGED;
         }
         status[at + PENDING] = 0u;
@@ -52,7 +54,7 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         let t = terms[chain];
         let rise = (there.x - there.y) - (here.x - here.y);
         let log_ratio = (t.y - t.z) / (2.0 * now.budget) + t.w - rise * now.inverse_temperature;
-        // A jittered determinant is not the target's: where f32 cannot tell |V|, the density counts as 0.
+        // Where f32 cannot tell |V|, the density counts as 0 (trusted.wgsl).
         let told = HALF_KAPPA == 0.0 || status[at + VOLUME_LEVEL] == 0u;
         let valid = told && status[at + PENDING] == 0u && is_finite(rise) && is_finite(log_ratio);
         let rate = select(0.0, exp(min(log_ratio, 0.0)), valid);

@@ -8,7 +8,7 @@ const PENDING = 4u;        // fault of this step, 0 if none
 const PENDING_PIVOT = 5u;
 const LEVEL = 6u;          // jitter level of the metric's last factorisation
 const FELL_BACK = 7u;      // 1 while the residual's factor is not usable
-const VOLUME_LEVEL = 8u;   // jitter level of the target's volume |N·F + Λ|
+const VOLUME_LEVEL = 8u;   // jitter level of the target's volume |N·F + Λ|, above 0 too where mala does not trust it
 
 const METRIC_NOT_POSITIVE = 1u;
 const RESIDUAL_NOT_POSITIVE = 2u;

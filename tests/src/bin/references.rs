@@ -1,4 +1,4 @@
-//! `references [--engine cpu|cpu64|gpu] [--draws N] [--chains C] [NAME ...]`: the table of reference posteriors.
+//! `references [--engine cpu|cpu64|gpu] [--draws N] [--chains C] [--verbose] [NAME ...]`: the table of reference posteriors.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line")]
 
 use sngd_core::config::{BatchSize, FullName, Integrator, Method, StepSize};
@@ -11,8 +11,10 @@ fn main() {
     let (mut draws, mut chains) = (3000, 32);
     let mut epsilon = None;
     let mut damping = None;
+    let mut batch = None;
     let mut methods: Vec<String> = vec!["sngd".into(), "euler".into(), "mala".into()];
     let mut names = Vec::new();
+    let mut verbose = false;
     let mut args = std::env::args().skip(1);
     while let Some(a) = args.next() {
         let mut value = || args.next().unwrap_or_default();
@@ -28,6 +30,8 @@ fn main() {
             "--chains" => chains = value().parse().unwrap_or(chains),
             "--step-size" => epsilon = value().parse::<f64>().ok(),
             "--damping" => damping = value().parse::<f64>().ok(),
+            "--verbose" => verbose = true,
+            "--batch" => batch = value().parse::<usize>().ok(),
             "--methods" => methods = value().split(',').map(String::from).collect(),
             _ => names.push(a),
         }
@@ -45,10 +49,10 @@ fn main() {
         };
         for method in &methods {
             let mut config = case.config.clone();
-            // The two large posteriors get shorter runs: their errors are bounded by the Monte Carlo error shown.
+            // The two large posteriors get fewer, longer chains.
             let large = case.problem.rows() * case.problem.parameters() > 500_000;
-            config.run.chains = if large { chains.min(8) } else { chains };
-            config.run.draws = if large { draws.min(600) } else { draws };
+            config.run.chains = if large { chains.min(16) } else { chains };
+            config.run.draws = if large { draws.min(2000) } else { draws };
             config.run.warmup = 200;
             config.run.init_scale = 1.0;
             match method.as_str() {
@@ -64,6 +68,9 @@ fn main() {
             }
             if let Some(e) = epsilon {
                 config.sampler.step_size = StepSize::Constant(e);
+            }
+            if let Some(b) = batch {
+                config.sampler.batch_size = Some(BatchSize::Rows(b));
             }
             if let Some(d) = damping {
                 config.sampler.damping = d;
@@ -87,6 +94,18 @@ fn main() {
                 continue;
             }
             let c = compare::against(&case, &d);
+            if verbose {
+                for (r, row) in c.rows.iter().enumerate() {
+                    eprintln!(
+                        "{name} {method} {}: mean {:+.3} ± {:.3} sd, sd {:+.1} ± {:.1} %",
+                        case.reference.names.get(r).map_or("", String::as_str),
+                        row.mean_error,
+                        row.mean_mcse,
+                        100.0 * row.sd_error,
+                        100.0 * row.sd_mcse
+                    );
+                }
+            }
             let accept = d.stat("acceptance_rate");
             println!(
                 "| {name} | {n} | {p} | {method} | {e:.2} | {b} | {damp} | {:.3} | {:.1} | {:.1} | {:.2} | {} | {seconds:.1} |",

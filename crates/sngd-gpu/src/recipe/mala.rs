@@ -3,6 +3,7 @@
 use super::{Recipe, over_p};
 use crate::spec::{When, spec};
 use sngd_core::philox::Stream;
+use sngd_core::plan::trusted_pivot;
 
 impl Recipe<'_> {
     /// Cost, gradient and L⁻¹ at the proposal.
@@ -16,6 +17,22 @@ impl Recipe<'_> {
             ("volume", "linv_volume_next"),
             when,
         );
+        if self.plan.kappa > 0.0 {
+            let (matrix, linv) = if self.plan.split_volume() {
+                ("volume", "linv_volume_next")
+            } else {
+                ("fisher", "linv_next")
+            };
+            let trusted = spec("stage/trusted.wgsl", "trusted", [self.shape.c, 1, 1])
+                .f(
+                    "PIVOT_TRUSTED",
+                    trusted_pivot(self.plan.n, f64::from(f32::EPSILON)),
+                )
+                .b("matrix", matrix)
+                .b("linv", linv)
+                .at(when);
+            self.push(trusted);
+        }
         self.cost("gradient_next", "cost_next", when);
         // The cost is that of the proposal.
         if let Some(last) = self.out.last_mut() {
