@@ -18,7 +18,7 @@ fn stages(c: &mut Criterion) {
     for w in &WORKLOADS[..4] {
         let (config, problem) = w.build().expect("a workload builds");
         let plan = Plan::check(&config, &problem).expect("a workload's plan is sound");
-        let data = Resident::<f32>::new(&problem, plan.storage);
+        let data = Resident::<f32>::new(&problem, plan.storage, &plan.blocks);
         let omega = vec![0.01f32; w.p];
         for columns in [true, false] {
             let mut pass = Pass::new(&data, w.b, true, columns);

@@ -2,6 +2,7 @@
 
 use crate::batch::Batches;
 use crate::likelihood::Link;
+use crate::network::Activation;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -81,9 +82,18 @@ pub enum Storage {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
-    /// `linear`.
+    /// `linear` or `mlp`.
     #[serde(default)]
     pub predictor: Predictor,
+    /// Widths of an mlp's hidden layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<Vec<usize>>,
+    /// Of an mlp; tanh when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Activation>,
+    /// Whether an mlp's units have biases; yes when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias: Option<bool>,
     /// Family of the response.
     pub likelihood: Family,
     /// Link of a Bernoulli, binomial or Poisson mean.
@@ -107,6 +117,8 @@ pub enum Predictor {
     /// η = xᵀβ.
     #[default]
     Linear,
+    /// A multilayer perceptron.
+    Mlp,
 }
 
 /// Likelihood families.
@@ -425,6 +437,10 @@ pub enum NoiseRows {
 pub enum Blocks {
     /// One dense matrix.
     Full,
+    /// A block a layer.
+    Layer,
+    /// A block a unit: a class's coefficients for a linear predictor, a unit's weights and bias for a network.
+    Unit,
     /// Its diagonal.
     Diagonal,
 }
@@ -485,8 +501,9 @@ pub struct RunConfig {
     pub device: String,
     /// Of the CPU engine.
     pub precision: Precision,
-    /// Where chains start.
-    pub init: Init,
+    /// Where chains start; when left out the MAP for linear predictors, `standard` for networks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<Init>,
     /// Size of the jitter around the MAP, in posterior sds.
     pub init_scale: f64,
     /// Keep warm-up draws in the trace.
@@ -498,6 +515,16 @@ pub struct RunConfig {
     pub superchains: usize,
 }
 
+impl Config {
+    /// Where chains start, the predictor's own choice filled in.
+    pub fn init(&self) -> Init {
+        self.run.init.unwrap_or(match self.model.predictor {
+            Predictor::Linear => Init::Map,
+            Predictor::Mlp => Init::Standard,
+        })
+    }
+}
+
 impl Default for RunConfig {
     fn default() -> Self {
         RunConfig {
@@ -507,7 +534,7 @@ impl Default for RunConfig {
             thin: 1,
             device: "auto".into(),
             precision: Precision::F32,
-            init: Init::Map,
+            init: None,
             init_scale: 2.0,
             save_warmup: false,
             threads: None,
@@ -536,6 +563,8 @@ pub enum Init {
     Zero,
     /// MAP plus `init_scale` posterior sds of jitter.
     Map,
+    /// A network's standard random start: normal weights of variance gain/fan-in, biases 0.
+    Standard,
 }
 
 /// `[output]`.

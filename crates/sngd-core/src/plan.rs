@@ -2,6 +2,7 @@
 //! which density the draws follow. Pure, so that all of it is tested without a device.
 
 use crate::batch::Batches;
+use crate::blocks::Layout;
 use crate::config::{
     BatchSize, Blocks, Config, Correction, FisherKind, FisherRows, Integrator, Method, Noise,
     NoiseRows, RowsName, Schedule, StepSize, Storage, Target,
@@ -13,7 +14,7 @@ use crate::problem::Problem;
 /// M: what preconditions the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
-    /// N·F + Λ + damping, dense.
+    /// N·F + Λ + damping in the plan's blocks.
     Fisher,
     /// Its diagonal.
     FisherDiagonal,
@@ -91,6 +92,10 @@ pub struct Plan {
     pub batches: Batches,
     /// M.
     pub metric: Metric,
+    /// Blocks of M; one for a full metric.
+    pub blocks: Layout,
+    /// Widths of the network, features first; empty for a linear predictor.
+    pub widths: Vec<usize>,
     /// Which Fisher.
     pub fisher: FisherKind,
     /// Monte Carlo labels a row.
@@ -177,7 +182,8 @@ impl Plan {
         let s = &config.sampler;
         let row = method_row(s.method);
         let (n, p) = (problem.rows(), problem.parameters());
-        let k = problem.transform.outputs;
+        let k = problem.likelihood.linear_outputs();
+        let network = problem.network.is_some();
         check_step_size(&s.step_size)?;
         positive("run.chains", config.run.chains)?;
         positive("run.thin", config.run.thin)?;
@@ -226,12 +232,14 @@ impl Plan {
             (Some(BatchSize::Rows(b)), _) => (*b, *b == n && s.batches != Batches::WithReplacement),
         };
         let metric = match (row.metric, s.blocks) {
-            (Metric::Fisher, Blocks::Diagonal) if row.metropolis => {
-                return Err(CheckError(
-                    "sampler.blocks: found \"diagonal\" beside method = \"mala\", expected \"full\"".into(),
-                ));
+            (Metric::Fisher, b) if row.metropolis && b != Blocks::Full => {
+                return Err(CheckError(format!(
+                    "sampler.blocks: found \"{}\" beside method = \"mala\", expected \"full\"",
+                    block_name(b)
+                )));
             }
-            (Metric::Fisher, Blocks::Diagonal) => Metric::FisherDiagonal,
+            // A network's diagonal is its blocks of one.
+            (Metric::Fisher, Blocks::Diagonal) if !network => Metric::FisherDiagonal,
             (m, _) => m,
         };
         let dense = metric == Metric::Fisher;
@@ -287,13 +295,35 @@ impl Plan {
             }
             r => r,
         };
-        let constant_metric = matches!(problem.likelihood, Likelihood::Gaussian { .. })
+        let blocks = Layout::of(problem, if dense { s.blocks } else { Blocks::Diagonal });
+        let constant_metric = !network
+            && matches!(problem.likelihood, Likelihood::Gaussian { .. })
             && s.fisher == FisherKind::Exact;
         let correction = if !row.corrected || s.fisher_refresh > 1 || constant_metric {
             CorrectionPlan::Off
         } else {
             match s.correction {
                 Correction::Off => CorrectionPlan::Off,
+                Correction::ClosedForm | Correction::Probe
+                    if network || (dense && !blocks.is_full()) =>
+                {
+                    return Err(CheckError(format!(
+                        "sampler.correction: found \"{}\" with {}, which has no closed form here, expected \"auto\", \"finite_difference\" or \"off\"",
+                        if s.correction == Correction::Probe {
+                            "probe"
+                        } else {
+                            "closed_form"
+                        },
+                        if network {
+                            "a network"
+                        } else {
+                            "a blocked metric"
+                        },
+                    )));
+                }
+                Correction::Auto if network || (dense && !blocks.is_full()) => {
+                    CorrectionPlan::FiniteDifference
+                }
                 Correction::ClosedForm => CorrectionPlan::ClosedForm,
                 Correction::Auto if dense && p > 512 => CorrectionPlan::Probe(s.probes),
                 Correction::Auto => CorrectionPlan::ClosedForm,
@@ -318,6 +348,11 @@ impl Plan {
             full_batch,
             batches: s.batches,
             metric,
+            blocks,
+            widths: problem
+                .network
+                .as_ref()
+                .map_or(vec![], |n| n.widths.clone()),
             fisher: s.fisher,
             fisher_labels: s.fisher_labels,
             metric_rows,
@@ -420,7 +455,7 @@ impl Plan {
 
     /// A mean cost of inverting a metric of few rows: E[M̂⁻¹]/M⁻¹ ≈ r/(r − P − 1); `None` when small.
     pub fn metric_bias(&self) -> Option<f64> {
-        let (r, p) = (self.metric_row_count() as f64, self.p as f64);
+        let (r, p) = (self.metric_row_count() as f64, self.blocks.largest() as f64);
         let exact = self.metric_rows == MetricRows::Full && self.fisher != FisherKind::MonteCarlo;
         if exact || self.metric != Metric::Fisher || r >= 20.0 * p {
             return None;
@@ -440,9 +475,19 @@ impl Plan {
             self.p as f64,
         );
         let (d, h, k) = (self.d as f64, self.h as f64, self.k as f64);
-        let gradient = 4.0 * b * d * k;
+        let network = !self.widths.is_empty();
+        let gradient = if network {
+            6.0 * b * p
+        } else {
+            4.0 * b * d * k
+        };
         let dense = self.metric == Metric::Fisher;
-        let per_metric = if dense {
+        let per_metric = if dense && network {
+            // A row of the root an output: backward, then its outer product with itself.
+            r * h * (4.0 * p + self.blocks.len as f64)
+        } else if dense && !self.blocks.is_full() {
+            r * self.blocks.len as f64
+        } else if dense {
             r * d * d * h * (h + 1.0) / 2.0
         } else {
             2.0 * r * d * k
@@ -457,7 +502,8 @@ impl Plan {
             _ => 1.0,
         };
         let factor = if dense {
-            p * p * p / 3.0 + 2.0 * p * p
+            let cubes = self.blocks.blocks.iter().map(|b| (b.size as f64).powi(3));
+            cubes.sum::<f64>() / 3.0 + 2.0 * self.blocks.len as f64
         } else {
             p
         };
@@ -483,6 +529,7 @@ impl Plan {
             "density",
             match (self.noise, self.kappa == 1.0, self.correction) {
                 (Noise::None, ..) => "none promised: minibatch noise alone; near a minimum of a well-specified model the posterior at the law's temperature".into(),
+                (_, true, _) if self.metric == Metric::Fisher && !self.blocks.is_full() => "exp(-C/T)·|M|^{1/2} with M the block-diagonal metric: the volume of the blocks, which is not Jeffreys' prior and depends on the parameterisation".into(),
                 (_, true, _) => "exp(-C/T)·|M|^{1/2}: the cost over the Riemannian volume, M = N·F + Λ without damping (Jeffreys' prior when the priors are flat)".into(),
                 _ => "exp(-C/T) over the parameters as written".into(),
             },
@@ -508,7 +555,7 @@ impl Plan {
         say(
             "metric",
             match self.metric {
-                Metric::Fisher => format!("N·F + Λ, {:?} Fisher over {} rows, refreshed every {} steps, damping {}", self.fisher, self.metric_row_count(), self.refresh, self.damping),
+                Metric::Fisher => format!("N·F + Λ{}, {:?} Fisher over {} rows, refreshed every {} steps, damping {}", match self.blocks.blocks.len() { 1 => String::new(), n => format!(" in {n} diagonal blocks of at most {}", self.blocks.largest()) }, self.fisher, self.metric_row_count(), self.refresh, self.damping),
                 Metric::FisherDiagonal => format!("diagonal of N·F + Λ, {:?} Fisher over {} rows, damping {}", self.fisher, self.metric_row_count(), self.damping),
                 Metric::Identity => "N·I in internal (centred and scaled) coordinates: step_size/N in the units of SGLD's literature".into(),
                 Metric::RmsProp => "N·(λ + √V), RMSProp in internal (centred and scaled) coordinates".into(),
@@ -529,10 +576,18 @@ impl Plan {
                 }
             },
         );
-        say(
-            "noise",
-            format!("{:?}, {:?} budget at ε = {e}", self.noise, self.integrator).to_lowercase(),
-        );
+        say("noise", {
+            let told = format!("{:?}, {:?} budget at ε = {e}", self.noise, self.integrator);
+            let blocked = self.metric == Metric::Fisher && !self.blocks.is_full();
+            told.to_lowercase()
+                + match (blocked, self.noise) {
+                    (true, Noise::Residual) => {
+                        ", deducted within blocks: what the minibatch brings between blocks stays, of order ε²; the ou budget is exact on a Gaussian for a full metric only"
+                    }
+                    (true, _) => "; the ou budget is exact on a Gaussian for a full metric only",
+                    _ => "",
+                }
+        });
         if let Some(b) = self.metric_bias() {
             say(
                 "metric_bias",
@@ -543,6 +598,15 @@ impl Plan {
             );
         }
         out
+    }
+}
+
+fn block_name(b: Blocks) -> &'static str {
+    match b {
+        Blocks::Full => "full",
+        Blocks::Layer => "layer",
+        Blocks::Unit => "unit",
+        Blocks::Diagonal => "diagonal",
     }
 }
 

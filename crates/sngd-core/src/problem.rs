@@ -1,12 +1,16 @@
 //! A table and a model become a `Problem`: the design in internal coordinates, the priors, the names.
 
-use crate::config::{Baseline, Config, Family, LinkName, Scale};
-use crate::error::{CheckError, nearest};
-use crate::likelihood::{Likelihood, Link, Observed};
-use crate::philox::Stream;
+mod names;
+mod priors;
+mod response;
+
+use crate::blocks::Layout;
+use crate::config::{Config, Family, Predictor};
+use crate::error::CheckError;
+use crate::likelihood::{Likelihood, Observed};
+use crate::network::Network;
 use crate::prior::{Prior, ScalePrior};
-use crate::table::{Response, ResponseKind, Table, TableRequest};
-use crate::trace::{Dim, NamedArray, Variable};
+use crate::table::{ResponseKind, Table, TableRequest};
 use crate::transform::Transform;
 
 /// What is sampled. Engines read it once; nothing in it changes during a run.
@@ -14,7 +18,9 @@ use crate::transform::Transform;
 pub struct Problem {
     /// Likelihood in internal units.
     pub likelihood: Likelihood,
-    /// Map to the user's scale.
+    /// The perceptron between features and outputs; `None` for a linear predictor.
+    pub network: Option<Network>,
+    /// Map to the user's scale; the identity for a network.
     pub transform: Transform,
     /// Design in internal coordinates, `[N,D]` row-major; the intercept, if any, is column 0.
     pub x: Vec<f64>,
@@ -22,7 +28,7 @@ pub struct Problem {
     pub y: Vec<f64>,
     /// Trials, `[N]`; empty when all are 1.
     pub trials: Vec<f64>,
-    /// Priors of the linear coefficients on the natural scale, `[K·D]`.
+    /// Priors of the coefficients, or of a network's weights and biases, on the natural scale, `[P−A]`.
     pub priors: Vec<Prior>,
     /// Prior of an unknown scale.
     pub scale_prior: Option<ScalePrior>,
@@ -84,6 +90,7 @@ impl Problem {
     pub fn clone_without_design(&self) -> Problem {
         Problem {
             likelihood: self.likelihood,
+            network: self.network.clone(),
             transform: self.transform.clone(),
             x: Vec::new(),
             y: self.y.clone(),
@@ -146,6 +153,30 @@ impl Problem {
         self.transform.pull_back_information(&lambda)
     }
 
+    /// The same in a block-diagonal layout, each block `[size,size]`. A network's Λ is diagonal and never built dense.
+    pub fn prior_information_in(&self, layout: &Layout) -> Vec<f64> {
+        let p = self.parameters();
+        let mut out = vec![0.0; layout.len];
+        if self.network.is_some() {
+            for block in &layout.blocks {
+                for i in 0..block.size {
+                    let prior = self.priors.get(block.offset + i);
+                    out[block.at + i * (block.size + 1)] = prior.map_or(0.0, |q| q.information());
+                }
+            }
+            return out;
+        }
+        let dense = self.prior_information();
+        for block in &layout.blocks {
+            for j in 0..block.size {
+                let from = (block.offset + j) * p + block.offset;
+                let to = block.at + j * block.size;
+                out[to..to + block.size].copy_from_slice(&dense[from..from + block.size]);
+            }
+        }
+        out
+    }
+
     /// Draws on the natural scale from internal ones: θ = Aω + b, and σ = e^{log σ}.
     pub fn report(&self, omega: &[f64], theta: &mut [f64]) {
         self.transform.natural(omega, theta);
@@ -153,109 +184,25 @@ impl Problem {
         theta[first_aux..].iter_mut().for_each(|t| *t = t.exp());
     }
 
-    /// Names, dims and coordinates of the posterior group.
-    pub fn variables(&self) -> Vec<Variable> {
-        let (k, d) = (self.transform.outputs, self.design_columns());
-        let first = usize::from(self.intercept);
-        let skip = self.classes.len().saturating_sub(k);
-        let class = (k > 1 || matches!(self.likelihood, Likelihood::Softmax { .. })).then(|| Dim {
-            name: "class".into(),
-            labels: self.classes[skip..].to_vec(),
-        });
-        let feature = Dim {
-            name: "feature".into(),
-            labels: self.columns[first..].to_vec(),
-        };
-        let mut out = Vec::new();
-        if self.intercept {
-            out.push(Variable {
-                name: "intercept".into(),
-                dims: class.iter().cloned().collect(),
-                index: (0..k).map(|c| c * d).collect(),
-            });
-        }
-        if d > first {
-            out.push(Variable {
-                name: "weights".into(),
-                dims: class.iter().cloned().chain([feature]).collect(),
-                index: (0..k)
-                    .flat_map(|c| (first..d).map(move |j| c * d + j))
-                    .collect(),
-            });
-        }
-        if self.transform.aux == 1 {
-            out.push(Variable {
-                name: "scale".into(),
-                dims: vec![],
-                index: vec![k * d],
-            });
-        }
-        out
-    }
-
-    /// One name a parameter, e.g. `weights[glucose]`, in the order of the natural vector.
-    pub fn parameter_names(&self) -> Vec<String> {
-        let mut names = vec![String::new(); self.parameters()];
-        for v in self.variables() {
-            let mut labels = vec![String::new()];
-            for dim in &v.dims {
-                labels = labels
-                    .iter()
-                    .flat_map(|l| {
-                        dim.labels.iter().map(move |m| {
-                            if l.is_empty() {
-                                m.clone()
-                            } else {
-                                format!("{l}, {m}")
-                            }
-                        })
-                    })
-                    .collect();
-            }
-            for (&i, l) in v.index.iter().zip(&labels) {
-                names[i] = if l.is_empty() {
-                    v.name.clone()
-                } else {
-                    format!("{}[{l}]", v.name)
-                };
-            }
-        }
-        names
-    }
-
-    /// The `observed_data` group: the response on the user's scale.
-    pub fn observed_data(&self) -> Vec<NamedArray> {
-        let rows = Dim {
-            name: "row".into(),
-            labels: (0..self.rows()).map(|i| i.to_string()).collect(),
-        };
-        let t = &self.transform;
-        let mut out = vec![NamedArray {
-            name: "y".into(),
-            dims: vec![rows.clone()],
-            values: self.y.iter().map(|y| y * t.y_scale + t.y_mean).collect(),
-        }];
-        if !self.trials.is_empty() {
-            out.push(NamedArray {
-                name: "trials".into(),
-                dims: vec![rows],
-                values: self.trials.clone(),
-            });
-        }
-        out
-    }
-
     /// Checks the table against the model and moves it to internal coordinates.
     pub fn build(config: &Config, table: Table) -> Result<Problem, CheckError> {
         let source = table.source.clone();
-        let (y, trials, classes) = response(config, &table)?;
-        let (train, test) = split(config, table.rows())?;
+        let (y, trials, classes) = response::response(config, &table)?;
+        let (train, test) = response::split(config, table.rows())?;
         let d0 = table.feature_names.len();
-        let intercept = config.data.intercept;
+        // A network's units have biases of their own.
+        let linear = config.model.predictor == Predictor::Linear;
+        let intercept = config.data.intercept && linear;
         let d = d0 + usize::from(intercept);
         if d == 0 {
             return Err(CheckError(format!(
-                "{source}: found no features and intercept = false, expected at least one column; name some in data.features or set intercept = true"
+                "{source}: found no features{}, expected at least one column; name some in data.features{}",
+                if linear { " and intercept = false" } else { "" },
+                if linear {
+                    " or set intercept = true"
+                } else {
+                    ""
+                },
             )));
         }
         let gather = |rows: &[usize]| -> Vec<f64> {
@@ -291,17 +238,19 @@ impl Problem {
         let (y, trials) = (pick(&y, &train), pick(&trials, &train));
         let n = y.len();
         let moments = column_moments(&x, d);
-        let pivot = find_pivot(&source, &columns, &moments, intercept)?;
+        let pivot = if linear {
+            find_pivot(&source, &columns, &moments, intercept)?
+        } else {
+            None
+        };
         let (mut mean, mut scale) = (vec![0.0; d], vec![1.0; d]);
         for j in 0..d {
-            if Some(j) == pivot {
-                continue;
-            }
             let (m, sd) = moments[j];
-            if pivot.is_some() {
+            if pivot.is_some_and(|p| p != j) || (!linear && config.data.standardize) {
                 mean[j] = m;
-                scale[j] = sd;
-            } else {
+                // A network may have constant features: a pixel that is never lit.
+                scale[j] = if sd > 1e-12 * m.abs() { sd } else { 1.0 };
+            } else if linear && pivot.is_none() {
                 scale[j] = (m * m + sd * sd).sqrt();
             }
         }
@@ -342,18 +291,24 @@ impl Problem {
                     config.data.response
                 )));
             }
-            y_mean = if pivot.is_some() { m } else { 0.0 };
-            y_scale = if pivot.is_some() {
-                var.sqrt()
-            } else {
-                (var + m * m).sqrt()
-            };
+            if linear {
+                y_mean = if pivot.is_some() { m } else { 0.0 };
+                y_scale = (var + (m - y_mean) * (m - y_mean)).sqrt();
+            }
         }
         let y: Vec<f64> = y.iter().map(|v| (v - y_mean) / y_scale).collect();
-        let likelihood = likelihood(config, classes.len(), y_scale)?;
+        let likelihood = response::likelihood(config, classes.len(), y_scale)?;
+        let network = network(config, d, likelihood.linear_outputs())?;
+        let (outputs, width) = match &network {
+            None => (likelihood.linear_outputs(), d),
+            Some(net) => {
+                (mean, scale) = (vec![0.0; net.parameters()], vec![1.0; net.parameters()]);
+                (1, net.parameters())
+            }
+        };
         let transform = Transform {
-            outputs: likelihood.linear_outputs(),
-            columns: d,
+            outputs,
+            columns: width,
             aux: likelihood.aux_outputs(),
             pivot,
             pivot_value,
@@ -362,10 +317,14 @@ impl Problem {
             y_mean,
             y_scale,
         };
-        let (priors, scale_prior) = priors(config, &columns, intercept, &likelihood)?;
-        check_proper(config, &source, &priors, &likelihood, n, d)?;
+        let (priors, scale_prior) = match &network {
+            None => priors::linear(config, &columns, intercept, &likelihood)?,
+            Some(net) => priors::network(config, net, &likelihood)?,
+        };
+        priors::check_proper(config, &source, &priors, &likelihood, n, d)?;
         let mut problem = Problem {
             likelihood,
+            network,
             transform,
             x,
             y,
@@ -385,6 +344,39 @@ impl Problem {
             - n as f64 * y_scale.ln();
         Ok(problem)
     }
+}
+
+/// The network that `[model]` describes, checked; `None` for a linear predictor.
+fn network(config: &Config, inputs: usize, outputs: usize) -> Result<Option<Network>, CheckError> {
+    let m = &config.model;
+    if m.predictor == Predictor::Linear {
+        let stray = [
+            ("hidden", m.hidden.is_some()),
+            ("activation", m.activation.is_some()),
+            ("bias", m.bias.is_some()),
+        ];
+        return match stray.iter().find(|(_, found)| *found) {
+            Some((key, _)) => Err(CheckError(format!(
+                "model.{key}: found a value beside predictor = \"linear\", expected it only with predictor = \"mlp\"; remove the key or set predictor = \"mlp\""
+            ))),
+            None => Ok(None),
+        };
+    }
+    let hidden = m.hidden.clone().unwrap_or_default();
+    if hidden.is_empty() || hidden.contains(&0) {
+        return Err(CheckError(format!(
+            "model.hidden: found {hidden:?}, expected the width of each hidden layer beside predictor = \"mlp\", such as [16] or [32, 16]"
+        )));
+    }
+    let widths = std::iter::once(inputs)
+        .chain(hidden)
+        .chain([outputs])
+        .collect();
+    Ok(Some(Network {
+        widths,
+        activation: m.activation.unwrap_or_default(),
+        bias: m.bias.unwrap_or(true),
+    }))
 }
 
 /// Mean and population sd of each column of `[N,D]`.
@@ -435,278 +427,4 @@ fn find_pivot(
             columns[*i], columns[*j]
         ))),
     }
-}
-
-/// The response as numbers, the trials, and the labels of a categorical response.
-type ResponseParts = (Vec<f64>, Vec<f64>, Vec<String>);
-
-fn response(config: &Config, table: &Table) -> Result<ResponseParts, CheckError> {
-    let (source, name) = (&table.source, &config.data.response);
-    let counts = |v: &[f64], what: &str| -> Result<(), CheckError> {
-        match v.iter().position(|y| *y < 0.0 || y.fract() != 0.0) {
-            Some(i) => Err(CheckError(format!(
-                "{source}: row {}, column '{name}': found {}, expected {what}; correct the row or choose another likelihood",
-                i + 1,
-                v[i]
-            ))),
-            None => Ok(()),
-        }
-    };
-    match (&table.response, config.model.likelihood) {
-        (Response::Numbers(y), Family::Gaussian) => Ok((y.clone(), vec![], vec![])),
-        (Response::Numbers(y), Family::Poisson) => {
-            counts(y, "a count of 0 or more for poisson")?;
-            Ok((y.clone(), vec![], vec![]))
-        }
-        (Response::Numbers(y), Family::Binomial) => {
-            counts(y, "a count of successes for binomial")?;
-            let Some(t) = &table.trials else {
-                return Err(CheckError(
-                    "model.trials: found nothing, expected the column of trials for likelihood = \"binomial\"; add trials = \"COLUMN\"".into(),
-                ));
-            };
-            for (i, (y, t)) in y.iter().zip(t).enumerate() {
-                if t.fract() != 0.0 || *t < 1.0 || y > t {
-                    return Err(CheckError(format!(
-                        "{source}: row {}: found {y} successes of {t} trials, expected whole trials of 1 or more and no more successes than trials; correct the row",
-                        i + 1
-                    )));
-                }
-            }
-            Ok((y.clone(), t.clone(), vec![]))
-        }
-        (Response::Labels { index, levels }, family) => {
-            let wanted = if family == Family::Bernoulli {
-                "two"
-            } else {
-                "two or more"
-            };
-            let ok = levels.len() == 2 || (family == Family::Softmax && levels.len() > 2);
-            if !ok {
-                let shown: Vec<&str> = levels.iter().take(5).map(String::as_str).collect();
-                return Err(CheckError(format!(
-                    "{source}: column '{name}': found {} levels ({}{}), expected {wanted}; choose another response or likelihood",
-                    levels.len(),
-                    shown.join(", "),
-                    if levels.len() > 5 { ", ..." } else { "" }
-                )));
-            }
-            Ok((
-                index.iter().map(|&i| f64::from(i)).collect(),
-                vec![],
-                levels.clone(),
-            ))
-        }
-        (Response::Numbers(_), Family::Bernoulli | Family::Softmax) => Err(CheckError(format!(
-            "{source}: column '{name}': found numbers, expected labels; read it as labels"
-        ))),
-    }
-}
-
-fn split(config: &Config, n: usize) -> Result<(Vec<usize>, Vec<usize>), CheckError> {
-    let share = config.data.test_fraction;
-    if !(0.0..1.0).contains(&share) {
-        return Err(CheckError(format!(
-            "data.test_fraction: found {share}, expected a share of rows in [0, 1); use 0.2 for a fifth"
-        )));
-    }
-    let held = (share * n as f64).round() as usize;
-    if held == 0 {
-        return Ok(((0..n).collect(), vec![]));
-    }
-    let feistel = crate::batch::Feistel::new(n as u32, config.seed, Stream::Split, 0, 0);
-    let order: Vec<usize> = (0..n as u32).map(|i| feistel.permute(i) as usize).collect();
-    let (mut test, mut train) = (order[..held].to_vec(), order[held..].to_vec());
-    test.sort_unstable();
-    train.sort_unstable();
-    if train.is_empty() {
-        return Err(CheckError(format!(
-            "data.test_fraction: found {share}, which holds out all {n} rows, expected some left to fit; use a smaller share"
-        )));
-    }
-    Ok((train, test))
-}
-
-fn likelihood(config: &Config, classes: usize, y_scale: f64) -> Result<Likelihood, CheckError> {
-    let m = &config.model;
-    let refuse = |key: &str, owner: &str| {
-        Err(CheckError(format!(
-            "model.{key}: found a value beside likelihood = \"{}\", expected it only with {owner}; remove the key",
-            family_name(m.likelihood)
-        )))
-    };
-    if m.scale.is_some() && m.likelihood != Family::Gaussian {
-        return refuse("scale", "gaussian");
-    }
-    if m.trials.is_some() && m.likelihood != Family::Binomial {
-        return refuse("trials", "binomial");
-    }
-    if m.baseline == Baseline::First && m.likelihood != Family::Softmax {
-        return refuse("baseline", "softmax");
-    }
-    let wrong_link = |expected: &str| {
-        Err(CheckError(format!(
-            "model.link: found \"{}\" beside likelihood = \"{}\", expected {expected}",
-            serde_json::to_value(m.link)
-                .ok()
-                .and_then(|v| v.as_str().map(String::from))
-                .unwrap_or_default(),
-            family_name(m.likelihood)
-        )))
-    };
-    Ok(match m.likelihood {
-        Family::Gaussian => {
-            if m.link.is_some() {
-                return refuse("link", "bernoulli, binomial and poisson");
-            }
-            match &m.scale {
-                Some(Scale::Known(s)) if *s > 0.0 && s.is_finite() => {
-                    Likelihood::Gaussian { scale: s / y_scale }
-                }
-                Some(Scale::Named(s)) if s == "unknown" => Likelihood::GaussianUnknownScale,
-                None => Likelihood::GaussianUnknownScale,
-                Some(Scale::Known(s)) => {
-                    return Err(CheckError(format!(
-                        "model.scale: found {s}, expected a positive number or \"unknown\""
-                    )));
-                }
-                Some(Scale::Named(s)) => {
-                    return Err(CheckError(format!(
-                        "model.scale: found \"{s}\", expected a positive number or \"unknown\""
-                    )));
-                }
-            }
-        }
-        Family::Bernoulli | Family::Binomial => match m.link {
-            None => Likelihood::Binomial(Link::Logit),
-            Some(l) => match l.binomial() {
-                Some(link) => Likelihood::Binomial(link),
-                None => return wrong_link("\"logit\", \"probit\" or \"cloglog\""),
-            },
-        },
-        Family::Poisson => match m.link {
-            None | Some(LinkName::Log) => Likelihood::Poisson,
-            Some(_) => return wrong_link("\"log\""),
-        },
-        Family::Softmax => {
-            if m.link.is_some() {
-                return refuse("link", "bernoulli, binomial and poisson");
-            }
-            Likelihood::Softmax {
-                classes,
-                baseline: m.baseline == Baseline::First,
-            }
-        }
-    })
-}
-
-fn family_name(f: Family) -> &'static str {
-    match f {
-        Family::Gaussian => "gaussian",
-        Family::Bernoulli => "bernoulli",
-        Family::Binomial => "binomial",
-        Family::Poisson => "poisson",
-        Family::Softmax => "softmax",
-    }
-}
-
-type Priors = (Vec<Prior>, Option<ScalePrior>);
-
-fn priors(
-    config: &Config,
-    columns: &[String],
-    intercept: bool,
-    likelihood: &Likelihood,
-) -> Result<Priors, CheckError> {
-    let map = &config.prior.0;
-    let read = |key: &str, default: &str| -> Result<Prior, CheckError> {
-        Prior::parse(map.get(key).map_or(default, String::as_str))
-            .map_err(|e| CheckError(format!("prior.{key}: {e}")))
-    };
-    let weights = read("weights", "normal(0, 2.5)")?;
-    let mut one = Vec::with_capacity(columns.len());
-    for (j, name) in columns.iter().enumerate() {
-        one.push(if intercept && j == 0 {
-            read("intercept", "flat")?
-        } else if map.contains_key(&format!("weights.{name}")) {
-            read(&format!("weights.{name}"), "")?
-        } else {
-            weights
-        });
-    }
-    for key in map.keys() {
-        let own = key.strip_prefix("weights.");
-        let known = match key.as_str() {
-            "weights" | "scale" => true,
-            "intercept" => {
-                if !intercept {
-                    return Err(CheckError(
-                        "prior.intercept: found a prior beside data.intercept = false, expected none; remove the key or set intercept = true".into(),
-                    ));
-                }
-                true
-            }
-            _ => own.is_some_and(|o| columns.iter().any(|c| c == o)),
-        };
-        if !known {
-            let candidates: Vec<String> = ["weights", "intercept", "scale"]
-                .iter()
-                .map(|s| s.to_string())
-                .chain(columns.iter().map(|c| format!("weights.{c}")))
-                .collect();
-            let hint = nearest(key, candidates.iter().map(String::as_str))
-                .map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
-            return Err(CheckError(format!(
-                "prior: found unknown key \"{key}\", expected weights, intercept, scale or \"weights.COLUMN\"{hint}"
-            )));
-        }
-    }
-    let k = likelihood.linear_outputs();
-    let all = (0..k).flat_map(|_| one.iter().copied()).collect();
-    let scale = map.get("scale");
-    let scale_prior = match (likelihood, scale) {
-        (Likelihood::GaussianUnknownScale, s) => Some(
-            ScalePrior::parse(s.map_or("half_cauchy(0, 2.5)", String::as_str))
-                .map_err(|e| CheckError(format!("prior.scale: {e}")))?,
-        ),
-        (_, Some(_)) => {
-            return Err(CheckError(
-                "prior.scale: found a prior for a scale that the model does not have, expected it only with likelihood = \"gaussian\" and scale = \"unknown\"; remove the key".into(),
-            ));
-        }
-        _ => None,
-    };
-    Ok((all, scale_prior))
-}
-
-/// Flat priors need data that pin every direction; what can be told without optimising is told here.
-fn check_proper(
-    config: &Config,
-    source: &str,
-    priors: &[Prior],
-    likelihood: &Likelihood,
-    n: usize,
-    d: usize,
-) -> Result<(), CheckError> {
-    let flat = priors.iter().filter(|p| **p == Prior::Flat).count();
-    if flat == 0 || config.sampler.target == crate::config::Target::Jeffreys {
-        return Ok(());
-    }
-    if let Likelihood::Softmax {
-        baseline: false, ..
-    } = likelihood
-    {
-        return Err(CheckError(
-            "model.baseline: found \"none\" beside a flat prior, which leaves the shift common to all classes without a posterior (improper), expected proper priors; set baseline = \"first\" or give prior.intercept and prior.weights".into(),
-        ));
-    }
-    let flat_columns = flat / likelihood.linear_outputs();
-    let unknown = usize::from(*likelihood == Likelihood::GaussianUnknownScale);
-    if n < flat_columns + unknown {
-        return Err(CheckError(format!(
-            "{source}: found {n} rows for {d} columns under a flat prior, whose posterior is improper, expected at least {} rows; give the weights a proper prior such as prior.weights = \"normal(0, 1)\"",
-            flat_columns + unknown
-        )));
-    }
-    Ok(())
 }

@@ -120,6 +120,9 @@ impl Transform {
             for i in 0..d {
                 let (own, pi) = column(k, i);
                 out[(k * d + i) * p + k * d + i] += own * own * lambda[k * d + i];
+                if self.pivot.is_none() {
+                    continue;
+                }
                 for j in 0..d {
                     out[(k * d + i) * p + k * d + j] += pi * column(k, j).1 * at_pivot;
                 }

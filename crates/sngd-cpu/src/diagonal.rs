@@ -175,7 +175,7 @@ impl<T: Scalar> Diagonal<T> {
                     if corrected && root > 0.0 {
                         // ∂ḡᵢ/∂ωᵢ by the batch's Fisher diagonal, the Hessian's own for canonical links.
                         let curvature = self.metric_pass.diagonal[i].to64() / plan.batch as f64
-                            + data.lambda[i * p + i] / n;
+                            + data.lambda[i] / n;
                         let gamma =
                             -(1.0 - RMSPROP_DECAY) * g * curvature / (root * floor * floor * n);
                         self.correction[i] = T::of(gamma);
@@ -188,7 +188,7 @@ impl<T: Scalar> Diagonal<T> {
                     for i in 0..p {
                         let m = share * self.metric_pass.diagonal[i].to64()
                             + n * plan.damping
-                            + data.lambda[i * p + i];
+                            + data.lambda[i];
                         if !(m > 0.0 && m.is_finite()) {
                             return Err(FaultKind::MetricNotPositive { pivot: i as u32 });
                         }

@@ -52,7 +52,7 @@ impl<T: Scalar> CpuEngine<T> {
         let pool = builder
             .build()
             .map_err(|e| EngineError::Device(format!("the thread pool could not be built: {e}")))?;
-        let data = Resident::new(problem, plan.storage);
+        let data = Resident::new(problem, plan.storage, &plan.blocks);
         let chains: Vec<Chain<T>> = init
             .chunks(p)
             .enumerate()

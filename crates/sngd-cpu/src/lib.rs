@@ -4,12 +4,16 @@
 //! `engine` schedules chains over threads; `step` is one step of one chain; `pass` goes over rows; `dense` is the
 //! linear algebra; `map` finds the mode and `preflight` asks there whether a noise budget can be met.
 
+mod blocked;
 mod columns;
+mod correction;
 pub mod dense;
 mod diagonal;
 pub mod engine;
+mod linear;
 mod mala;
 pub mod map;
+mod network;
 pub mod pass;
 pub mod preflight;
 pub mod resident;

@@ -1,8 +1,8 @@
 //! Position-dependent simplified-manifold MALA (Girolami & Calderhead 2011, without the curvature drift) on all rows.
 //! With the budget 2ε − ε² the proposal is reversible for a Gaussian, so that its acceptance there is one at any ε.
 
+use crate::blocked::BlockFactor;
 use crate::columns;
-use crate::dense::Factor;
 use crate::pass::{Pass, Wanted};
 use crate::resident::{Resident, Scalar};
 use crate::step::{
@@ -18,7 +18,7 @@ struct Point<T> {
     omega: Vec<T>,
     cost: f64,
     gradient: Vec<T>,
-    factor: Factor<T>,
+    factor: BlockFactor<T>,
     /// ln|N·F + Λ|, the target's volume; damping is the proposal's alone.
     log_volume: f64,
     /// ω − εM⁻¹∇C, the mean of the proposal from here.
@@ -44,7 +44,7 @@ impl<T: Scalar> Mala<T> {
             omega: vec![T::zero(); p],
             cost: 0.0,
             gradient: vec![T::zero(); p],
-            factor: Factor::new(p),
+            factor: BlockFactor::new(&data.layout),
             log_volume: 0.0,
             mean: vec![T::zero(); p],
         };
@@ -52,7 +52,7 @@ impl<T: Scalar> Mala<T> {
             current: point(),
             proposal: point(),
             pass: Pass::new(data, data.n, true, columns::serves(plan)),
-            metric: vec![T::zero(); p * p],
+            metric: vec![T::zero(); data.layout.len],
             z: vec![T::zero(); p],
             work: vec![T::zero(); p],
             ready: false,

@@ -1,11 +1,13 @@
 //! The mode by damped Fisher scoring in f64: where chains start, where the noise budget is tried, and where an
 //! improper posterior shows itself.
 
+use crate::correction::Derivative;
 use crate::dense::Factor;
-use crate::pass::{Derivative, LabelAddress, Pass, Wanted};
+use crate::pass::{LabelAddress, Pass, Wanted};
 use crate::resident::Resident;
 use faer::Par;
 use sngd_core::batch::BatchRows;
+use sngd_core::blocks::Layout;
 use sngd_core::config::{FisherKind, Storage};
 use sngd_core::plan::Plan;
 use sngd_core::prior::{Prior, ScalePrior};
@@ -43,7 +45,7 @@ const MAX_ITERATIONS: usize = 200;
 
 /// Finds the mode of the plan's target (κ included).
 pub fn find(problem: &Problem, plan: &Plan) -> Result<Mode, ModeError> {
-    let data = Resident::<f64>::new(problem, Storage::F32);
+    let data = Resident::<f64>::new(problem, Storage::F32, &Layout::full(problem.parameters()));
     let par = if data.p > 256 {
         Par::rayon(0)
     } else {

@@ -2,8 +2,10 @@
 
 use crate::columns::{self, Source};
 use half::{bf16, f16};
+use sngd_core::blocks::Layout;
 use sngd_core::config::Storage;
 use sngd_core::likelihood::{Likelihood, Observed};
+use sngd_core::network::Network;
 use sngd_core::problem::Problem;
 use sngd_core::real::Real;
 
@@ -33,7 +35,13 @@ pub struct Resident<T> {
     pub p: usize,
     /// Likelihood in internal units.
     pub likelihood: Likelihood,
-    /// Λ, `[P,P]`.
+    /// The perceptron, if there is one.
+    pub network: Option<Network>,
+    /// Blocks of the metric.
+    pub layout: Layout,
+    /// Blocks of one: where no matrix is asked for.
+    pub single: Layout,
+    /// Λ in the layout's blocks.
     pub lambda: Vec<f64>,
     /// The prior alone is needed each step; the design in it is not.
     pub problem: Problem,
@@ -41,7 +49,7 @@ pub struct Resident<T> {
 
 impl<T: Scalar> Resident<T> {
     /// Converts once. Half-precision storage rounds each feature as the GPU's resident copy does.
-    pub fn new(problem: &Problem, storage: Storage) -> Resident<T> {
+    pub fn new(problem: &Problem, storage: Storage, layout: &Layout) -> Resident<T> {
         let round = |v: f64| match storage {
             Storage::F32 => v,
             Storage::F16 => f16::from_f64(v).to_f64(),
@@ -60,7 +68,7 @@ impl<T: Scalar> Resident<T> {
             })
             .collect();
         let columns = match T::as_f32(&x) {
-            Some(x) if columns::fits(h, d) => {
+            Some(x) if columns::fits(h, d) && problem.network.is_none() && layout.is_full() => {
                 let column = |f: fn(&Observed<T>) -> T| -> Vec<f32> {
                     observed.iter().map(|o| f(o).to64() as f32).collect()
                 };
@@ -75,11 +83,14 @@ impl<T: Scalar> Resident<T> {
             columns,
             n,
             d,
-            k: problem.transform.outputs,
+            k: problem.likelihood.linear_outputs(),
             h,
             p: problem.parameters(),
             likelihood: problem.likelihood,
-            lambda: problem.prior_information(),
+            network: problem.network.clone(),
+            layout: layout.clone(),
+            single: Layout::of_sizes(std::iter::repeat_n(1, problem.parameters())),
+            lambda: problem.prior_information_in(layout),
             problem: problem.clone_without_design(),
         }
     }

@@ -1,13 +1,15 @@
 //! One step of one chain with a dense Fisher metric; `sngd_core::engine` states what it computes.
 
+use crate::blocked::BlockFactor;
 use crate::columns;
-use crate::dense::Factor;
+use crate::correction::Derivative;
 use crate::diagonal::Diagonal;
 use crate::mala::Mala;
-use crate::pass::{Derivative, LabelAddress, Pass, Wanted};
+use crate::pass::{LabelAddress, Pass, Wanted};
 use crate::resident::{Resident, Scalar};
 use faer::Par;
 use sngd_core::batch::{BatchRows, Batches};
+use sngd_core::blocks::Layout;
 use sngd_core::config::{Noise, NoiseRows};
 use sngd_core::engine::{FaultKind, STATS};
 use sngd_core::philox::{Stream, fill_normals};
@@ -132,10 +134,10 @@ pub struct Dense<T> {
     metric: Vec<T>,
     noise_covariance: Vec<T>,
     residual: Vec<T>,
-    factor: Factor<T>,
-    residual_factor: Factor<T>,
+    factor: BlockFactor<T>,
+    residual_factor: BlockFactor<T>,
     /// N·F + Λ without damping, where κ = 1 and damping make it another matrix than the metric.
-    volume: Option<Box<Factor<T>>>,
+    volume: Option<Box<BlockFactor<T>>>,
     shifted: Option<Box<Shifted<T>>>,
     inverse: Vec<T>,
     residual_epsilon: f64,
@@ -153,7 +155,7 @@ pub struct Dense<T> {
 struct Shifted<T> {
     pass: Pass<T>,
     metric: Vec<T>,
-    factor: Factor<T>,
+    factor: BlockFactor<T>,
     omega: Vec<T>,
     lz: Vec<T>,
 }
@@ -162,7 +164,7 @@ impl<T: Scalar> Dense<T> {
     fn new(data: &Resident<T>, plan: &Plan) -> Dense<T> {
         let p = data.p;
         let zeros = |n: usize| vec![T::zero(); n];
-        let square = |on: bool| zeros(if on { p * p } else { 0 });
+        let square = |on: bool| zeros(if on { data.layout.len } else { 0 });
         let residual = plan.noise == Noise::Residual;
         let metric_rows = plan.metric_row_count();
         let columns = columns::serves(plan);
@@ -172,17 +174,23 @@ impl<T: Scalar> Dense<T> {
                 let dense = residual && plan.noise_rows == NoiseRows::Batch;
                 Pass::new(data, plan.batch, dense, columns)
             }),
-            metric: zeros(p * p),
+            metric: zeros(data.layout.len),
             noise_covariance: square(residual),
             residual: square(residual),
-            factor: Factor::new(p),
-            residual_factor: Factor::new(if residual { p } else { 1 }),
-            volume: plan.split_volume().then(|| Box::new(Factor::new(p))),
+            factor: BlockFactor::new(&data.layout),
+            residual_factor: if residual {
+                BlockFactor::new(&data.layout)
+            } else {
+                BlockFactor::new(&Layout::full(1))
+            },
+            volume: plan
+                .split_volume()
+                .then(|| Box::new(BlockFactor::new(&data.layout))),
             shifted: (plan.correction == CorrectionPlan::FiniteDifference).then(|| {
                 Box::new(Shifted {
                     pass: Pass::new(data, metric_rows, true, columns),
-                    metric: zeros(p * p),
-                    factor: Factor::new(p),
+                    metric: zeros(data.layout.len),
+                    factor: BlockFactor::new(&data.layout),
                     omega: zeros(p),
                     lz: zeros(p),
                 })
@@ -363,7 +371,7 @@ impl<T: Scalar> Dense<T> {
                 for (factor, how) in terms.into_iter().flatten() {
                     self.metric_pass.correction_exact(
                         data,
-                        factor,
+                        factor.full(),
                         &mut self.inverse,
                         how,
                         &mut self.correction,
@@ -486,9 +494,7 @@ impl<T: Scalar> Dense<T> {
                         *q = b * m - v * c;
                     }
                     let extra = T::of(plan.ridge_variance(epsilon));
-                    for i in 0..p {
-                        self.residual[i * p + i] += extra;
-                    }
+                    add_to_diagonal(&data.layout, &mut self.residual, extra);
                     let ok = self.residual_factor.factor(&self.residual, 0.0, 0, par);
                     self.fell_back = ok.is_err();
                 }
@@ -560,7 +566,6 @@ impl<T: Scalar> Dense<T> {
 
     /// V̂ = ρ(N²/B)·Σ̂_g from the rows that `noise_rows` names.
     fn noise_covariance(&mut self, data: &Resident<T>, plan: &Plan) {
-        let p = data.p;
         let (pass, rows) = match (&self.batch_pass, plan.noise_rows) {
             (Some(batch), NoiseRows::Batch) => (batch, plan.batch),
             (Some(_), NoiseRows::Fisher) => (&self.metric_pass, plan.metric_row_count()),
@@ -569,11 +574,14 @@ impl<T: Scalar> Dense<T> {
         let share = covariance_share(plan, rows, pass.rows.is_empty());
         let r = T::of(1.0 / rows as f64);
         let s = T::of(share);
-        for j in 0..p {
-            let gj = pass.gradient[j] * r;
-            for i in j..p {
-                self.noise_covariance[j * p + i] =
-                    s * (pass.second[j * p + i] - pass.gradient[i] * gj);
+        for block in &data.layout.blocks {
+            let g = &pass.gradient[block.offset..block.offset + block.size];
+            for j in 0..block.size {
+                let gj = g[j] * r;
+                for i in j..block.size {
+                    let at = block.at + j * block.size + i;
+                    self.noise_covariance[at] = s * (pass.second[at] - g[i] * gj);
+                }
             }
         }
     }
@@ -610,20 +618,25 @@ pub fn assemble_metric<T: Scalar>(
     damping: f64,
     out: &mut [T],
 ) {
-    let p = data.p;
     let share = T::of(plan.n as f64 / plan.metric_row_count() as f64);
     for ((o, &f), &l) in out.iter_mut().zip(&pass.fisher).zip(&data.lambda) {
         *o = share * f + T::of(l);
     }
-    let ridge = T::of(plan.n as f64 * damping);
-    for i in 0..p {
-        out[i * p + i] += ridge;
+    add_to_diagonal(&data.layout, out, T::of(plan.n as f64 * damping));
+}
+
+/// Adds a number to the diagonals of all blocks.
+fn add_to_diagonal<T: Scalar>(layout: &Layout, squares: &mut [T], number: T) {
+    for block in &layout.blocks {
+        for i in 0..block.size {
+            squares[block.at + i * (block.size + 1)] += number;
+        }
     }
 }
 
 /// Factors M or names the fault.
 pub fn factor_metric<T: Scalar>(
-    factor: &mut Factor<T>,
+    factor: &mut BlockFactor<T>,
     metric: &[T],
     par: Par,
 ) -> Result<(), FaultKind> {

@@ -6,10 +6,11 @@ use crate::prepare::prepare_table;
 use crate::sampler::Sampler;
 use sngd_core::config::{
     BatchSize, Blocks, Config, Correction, DataConfig, Family, FullName, LinkName, Method,
-    ModelConfig, Noise, OutputConfig, Precision, PriorConfig, RunConfig, SamplerConfig, Scale,
-    StepSize, Storage, Target,
+    ModelConfig, Noise, OutputConfig, Precision, Predictor, PriorConfig, RunConfig, SamplerConfig,
+    Scale, StepSize, Storage, Target,
 };
 use sngd_core::error::CheckError;
+use sngd_core::network::Activation;
 use sngd_core::prior::{Prior, ScalePrior};
 use sngd_core::table::{Response, Table};
 
@@ -108,6 +109,9 @@ impl Model {
         Model {
             config: ModelConfig {
                 predictor: Default::default(),
+                hidden: None,
+                activation: None,
+                bias: None,
                 likelihood: family,
                 link: None,
                 scale: (family == Family::Gaussian).then(|| Scale::Named("unknown".into())),
@@ -116,6 +120,15 @@ impl Model {
             },
             intercept: true,
         }
+    }
+
+    /// A perceptron with these hidden widths in place of a linear predictor; its units have biases of their own.
+    pub fn mlp(family: Family, hidden: impl Into<Vec<usize>>, activation: Activation) -> Model {
+        let mut model = Model::linear(family);
+        model.config.predictor = Predictor::Mlp;
+        model.config.hidden = Some(hidden.into());
+        model.config.activation = Some(activation);
+        model
     }
 
     /// Another link.

@@ -49,6 +49,7 @@ pub use sampler::{BlockStream, Draws, OpenRun, Sampler, Warmup};
 pub use self_test::{SelfTest, TestResult, self_test};
 pub use sink::{Plain, RunSink, Samples, TraceSink};
 pub use sngd_core::config::{Baseline, Config, Family, LinkName, Noise, Precision, Target};
+pub use sngd_core::network::Activation;
 pub use sngd_core::prior::{Prior, ScalePrior};
 pub use sngd_core::trace::{DrawBlock, Sink};
 pub use sngd_gpu::DeviceSelector;

@@ -48,6 +48,12 @@ pub fn prepare(config: Config, base: &Path) -> Result<Prepared, Error> {
 pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
     check_run(&config)?;
     let problem = Problem::build(&config, table)?;
+    if config.run.init == Some(Init::Map) && problem.network.is_some() {
+        return Err(CheckError::new("run.init: found \"map\" beside predictor = \"mlp\", whose posterior has many modes, expected \"standard\", \"prior\" or \"zero\"; remove the key").into());
+    }
+    if config.run.init == Some(Init::Standard) && problem.network.is_none() {
+        return Err(CheckError::new("run.init: found \"standard\" beside predictor = \"linear\", expected \"map\", \"prior\" or \"zero\"; remove the key").into());
+    }
     let plan = Plan::check(&config, &problem)?;
     check_length(&plan)?;
     let mode = if needs_mode(&config, &problem, &plan) {
@@ -143,7 +149,9 @@ fn needs_mode(config: &Config, problem: &Problem, plan: &Plan) -> bool {
     let flat = problem.priors.contains(&Prior::Flat)
         || problem.scale_prior.is_some_and(|s| s == ScalePrior::Flat);
     let residual = plan.noise == Noise::Residual && plan.rho() > 0.0;
-    flat || residual || config.run.init == Init::Map || plan.p <= THERMOMETER_PARAMETERS
+    // A network has many modes; chains find their own from where they start.
+    problem.network.is_none()
+        && (flat || residual || config.init() == Init::Map || plan.p <= THERMOMETER_PARAMETERS)
 }
 
 fn mismatch(plan: &Plan, mode: Option<&Mode>) -> Result<FisherMismatch, String> {
@@ -155,6 +163,9 @@ fn mismatch(plan: &Plan, mode: Option<&Mode>) -> Result<FisherMismatch, String> 
             "{} parameters are more than the {THERMOMETER_PARAMETERS} it is computed for",
             plan.p
         )),
+        None if !plan.widths.is_empty() => {
+            Err("a network has many modes, and none is looked for".into())
+        }
         None => Err("the mode was not needed, so that it is not known there".into()),
     }
 }

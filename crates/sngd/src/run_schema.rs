@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Words(&'static [&'static str]),
     /// A list of texts.
     Names,
+    /// A list of whole numbers of 1 or more.
+    Counts,
     /// A number, or one of these words.
     NumberOr(&'static [&'static str]),
     /// A whole number of 1 or more, or one of these words.
@@ -73,7 +75,10 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
     (
         "model",
         &[
-            key("predictor", Kind::Words(&["linear"])),
+            key("predictor", Kind::Words(&["linear", "mlp"])),
+            key("hidden", Kind::Counts),
+            key("activation", Kind::Words(&["tanh", "relu", "gelu"])),
+            key("bias", Kind::Flag),
             required(
                 "likelihood",
                 Kind::Words(&["gaussian", "bernoulli", "binomial", "poisson", "softmax"]),
@@ -107,7 +112,10 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
             key("fisher_rows", Kind::CountOr(&["full", "batch"])),
             key("fisher_labels", ONE),
             key("fisher_refresh", ONE),
-            key("blocks", Kind::Words(&["full", "diagonal"])),
+            key(
+                "blocks",
+                Kind::Words(&["full", "layer", "unit", "diagonal"]),
+            ),
             key(
                 "noise",
                 Kind::Words(&["residual", "nominal", "full", "none"]),
@@ -131,7 +139,7 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
             key("thin", ONE),
             key("device", Kind::Text),
             key("precision", Kind::Words(&["f32", "f64"])),
-            key("init", Kind::Words(&["map", "prior", "zero"])),
+            key("init", Kind::Words(&["map", "prior", "zero", "standard"])),
             key("init_scale", Kind::Number),
             key("save_warmup", Kind::Flag),
             key("threads", Kind::Count(1, 4096)),
@@ -206,6 +214,19 @@ impl Kind {
                 _ => wrong(format!("a whole number from {low} to {high}")),
             },
             Kind::Words(words) => word(words, ""),
+            Kind::Counts => match value {
+                Value::Array(items) => {
+                    let count = |i: &&Value| !i.as_integer().is_some_and(|n| n > 0);
+                    match items.iter().find(count) {
+                        None => Ok(()),
+                        Some(item) => Err(format!(
+                            "found {} in the list, expected whole numbers of 1 or more",
+                            shown(item)
+                        )),
+                    }
+                }
+                _ => wrong("a list of whole numbers such as [32, 16]".into()),
+            },
             Kind::Names => match value {
                 Value::Array(items) => match items.iter().find(|i| !i.is_str()) {
                     None => Ok(()),

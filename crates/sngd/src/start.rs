@@ -12,10 +12,11 @@ pub fn positions(prepared: &Prepared) -> Vec<f64> {
     let mut out = Vec::with_capacity(plan.chains * plan.p);
     for chain in 0..plan.chains {
         let address = (chain - chain % group.max(1)) as u32;
-        match (run.init, &prepared.mode) {
+        match (prepared.config.init(), &prepared.mode) {
             (Init::Map, Some(mode)) => {
                 out.extend(near_mode(mode, run.init_scale, plan.seed, address));
             }
+            (Init::Standard, _) => out.extend(standard(prepared, address)),
             (Init::Prior, _) => out.extend(from_prior(prepared, address)),
             _ => out.extend(std::iter::repeat_n(0.0, plan.p)),
         }
@@ -38,6 +39,37 @@ fn near_mode(mode: &Mode, scale: f64, seed: u64, chain: u32) -> Vec<f64> {
         .zip(&u)
         .map(|(w, u)| w + scale * u)
         .collect()
+}
+
+/// A network's standard start: weights of variance gain/fan-in, biases 0, log σ at the response's own spread.
+fn standard(prepared: &Prepared, chain: u32) -> Vec<f64> {
+    let (problem, seed) = (&prepared.problem, prepared.plan.seed);
+    let mut omega = vec![0.0; prepared.plan.p];
+    let Some(net) = &problem.network else {
+        return omega;
+    };
+    fill_normals(&mut omega, seed, Stream::Init, chain, 0);
+    let layers = net.layers();
+    for (l, layer) in layers.iter().enumerate() {
+        let gain = if l + 1 < layers.len() {
+            net.activation.start_gain()
+        } else {
+            1.0
+        };
+        let sd = (gain / layer.inputs as f64).sqrt();
+        for unit in omega[layer.offset..layer.offset + layer.len()].chunks_mut(layer.stride) {
+            let (weights, bias) = unit.split_at_mut(layer.inputs);
+            weights.iter_mut().for_each(|w| *w *= sd);
+            bias.fill(0.0);
+        }
+    }
+    if problem.transform.aux == 1 {
+        let n = problem.y.len() as f64;
+        let mean = problem.y.iter().sum::<f64>() / n;
+        let var = problem.y.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / n;
+        omega[prepared.plan.p - 1] = 0.5 * var.ln();
+    }
+    omega
 }
 
 /// A prior draw; what has a flat prior starts at the mode.

@@ -118,7 +118,7 @@ fn a_trace_and_memory_have_one_summary() {
 fn chains_of_a_superchain_start_together_and_every_start_is_finite() {
     for init in [Init::Map, Init::Prior, Init::Zero] {
         let mut builder = logistic();
-        builder.config().run.init = init;
+        builder.config().run.init = Some(init);
         builder.config().run.superchains = 2;
         let run = builder.build().unwrap();
         let start = sngd::positions(run.prepared());

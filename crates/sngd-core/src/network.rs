@@ -1,0 +1,153 @@
+//! The multilayer perceptron as a shape: which numbers of ω are which weights.
+//!
+//! ω is layer by layer, within a layer unit by unit, and a unit's numbers are its incoming weights and then its bias. So
+//! a layer's parameters lie together, and a unit's too: the blocks of a layer-wise or unit-wise Fisher matrix are runs of ω.
+
+use crate::real::Real;
+use serde::{Deserialize, Serialize};
+
+/// The function between two layers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// tanh z.
+    #[default]
+    Tanh,
+    /// max(z, 0), whose slope at 0 counts as 0.
+    Relu,
+    /// z·Φ(z), by the tanh form of Hendrycks & Gimpel (2016).
+    Gelu,
+}
+
+impl Activation {
+    /// φ(z) and φ′(z).
+    #[inline]
+    pub fn value_and_slope<T: Real>(self, z: T) -> (T, T) {
+        match self {
+            Activation::Tanh => {
+                let a = z.tanh();
+                (a, T::one() - a * a)
+            }
+            Activation::Relu if z > T::zero() => (z, T::one()),
+            Activation::Relu => (T::zero(), T::zero()),
+            Activation::Gelu => {
+                let (c, cubic) = (T::of((2.0 / std::f64::consts::PI).sqrt()), T::of(0.044_715));
+                let half = T::of(0.5);
+                let t = (c * (z + cubic * z * z * z)).tanh();
+                let inner = c * (T::one() + T::of(3.0) * cubic * z * z);
+                let value = half * z * (T::one() + t);
+                (
+                    value,
+                    half * (T::one() + t) + half * z * (T::one() - t * t) * inner,
+                )
+            }
+        }
+    }
+
+    /// Variance of a weight times its fan-in at the standard start: He et al. (2015) for relu and gelu, LeCun's 1 for tanh.
+    pub fn start_gain(self) -> f64 {
+        match self {
+            Activation::Tanh => 1.0,
+            Activation::Relu | Activation::Gelu => 2.0,
+        }
+    }
+}
+
+/// Widths and activation of a perceptron.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// D, hidden widths, K.
+    pub widths: Vec<usize>,
+    /// Between layers; the last is linear.
+    pub activation: Activation,
+    /// Whether units have biases.
+    pub bias: bool,
+}
+
+/// One layer's place in ω.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layer {
+    /// First of its numbers.
+    pub offset: usize,
+    /// Fan-in.
+    pub inputs: usize,
+    /// Units.
+    pub outputs: usize,
+    /// Numbers a unit: the fan-in, and one for the bias.
+    pub stride: usize,
+}
+
+impl Layer {
+    /// How many numbers it has.
+    pub fn len(&self) -> usize {
+        self.outputs * self.stride
+    }
+
+    /// Whether it has none: never, in a network that was checked.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Network {
+    /// The layers, inputs first.
+    pub fn layers(&self) -> Vec<Layer> {
+        let mut offset = 0;
+        self.widths
+            .windows(2)
+            .map(|w| {
+                let stride = w[0] + usize::from(self.bias);
+                let layer = Layer {
+                    offset,
+                    inputs: w[0],
+                    outputs: w[1],
+                    stride,
+                };
+                offset += layer.len();
+                layer
+            })
+            .collect()
+    }
+
+    /// Weights and biases in all.
+    pub fn parameters(&self) -> usize {
+        self.layers().iter().map(Layer::len).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slopes_are_derivatives() {
+        for f in [Activation::Tanh, Activation::Relu, Activation::Gelu] {
+            for z in [-3.0, -0.7, -1e-3, 1e-3, 0.4, 2.5f64] {
+                let d = 1e-5;
+                let (up, down) = (f.value_and_slope(z + d).0, f.value_and_slope(z - d).0);
+                let slope = f.value_and_slope(z).1;
+                assert!((slope - (up - down) / (2.0 * d)).abs() < 1e-8, "{f:?} {z}");
+            }
+        }
+    }
+
+    #[test]
+    fn gelu_is_near_the_gaussian_form() {
+        // z·Φ(z) at 1 is 0.841345; the tanh form is within 5e-4.
+        let v = Activation::Gelu.value_and_slope(1.0f64).0;
+        assert!((v - 0.841_345).abs() < 5e-4);
+    }
+
+    #[test]
+    fn layers_tile_the_parameters() {
+        let net = Network {
+            widths: vec![6, 8, 3, 1],
+            activation: Activation::Tanh,
+            bias: true,
+        };
+        let layers = net.layers();
+        assert_eq!(net.parameters(), 6 * 8 + 8 + 8 * 3 + 3 + 3 + 1);
+        assert_eq!(layers[1].offset, layers[0].len());
+        assert_eq!(layers[2].offset + layers[2].len(), net.parameters());
+    }
+}

@@ -1,0 +1,177 @@
+//! Priors by the keys of `[prior]`, and what can be told of an improper posterior before any optimisation.
+
+use crate::config::Config;
+use crate::error::{CheckError, nearest};
+use crate::likelihood::Likelihood;
+use crate::network::Network;
+use crate::prior::{Prior, ScalePrior};
+
+pub(super) type Priors = (Vec<Prior>, Option<ScalePrior>);
+
+/// Priors of a linear predictor's coefficients, class-major, and of a scale.
+pub(super) fn linear(
+    config: &Config,
+    columns: &[String],
+    intercept: bool,
+    likelihood: &Likelihood,
+) -> Result<Priors, CheckError> {
+    let map = &config.prior.0;
+    let read = |key: &str, default: &str| -> Result<Prior, CheckError> {
+        Prior::parse(map.get(key).map_or(default, String::as_str))
+            .map_err(|e| CheckError(format!("prior.{key}: {e}")))
+    };
+    let weights = read("weights", "normal(0, 2.5)")?;
+    let mut one = Vec::with_capacity(columns.len());
+    for (j, name) in columns.iter().enumerate() {
+        one.push(if intercept && j == 0 {
+            read("intercept", "flat")?
+        } else if map.contains_key(&format!("weights.{name}")) {
+            read(&format!("weights.{name}"), "")?
+        } else {
+            weights
+        });
+    }
+    for key in map.keys() {
+        let own = key.strip_prefix("weights.");
+        let known = match key.as_str() {
+            "weights" | "scale" => true,
+            "intercept" => {
+                if !intercept {
+                    return Err(CheckError(
+                        "prior.intercept: found a prior beside data.intercept = false, expected none; remove the key or set intercept = true".into(),
+                    ));
+                }
+                true
+            }
+            _ => own.is_some_and(|o| columns.iter().any(|c| c == o)),
+        };
+        if !known {
+            let candidates: Vec<String> = ["weights", "intercept", "scale"]
+                .iter()
+                .map(|s| s.to_string())
+                .chain(columns.iter().map(|c| format!("weights.{c}")))
+                .collect();
+            let hint = nearest(key, candidates.iter().map(String::as_str))
+                .map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
+            return Err(CheckError(format!(
+                "prior: found unknown key \"{key}\", expected weights, intercept, scale or \"weights.COLUMN\"{hint}"
+            )));
+        }
+    }
+    let k = likelihood.linear_outputs();
+    let all = (0..k).flat_map(|_| one.iter().copied()).collect();
+    Ok((all, scale_prior(config, likelihood)?))
+}
+
+/// The prior of an unknown scale.
+fn scale_prior(config: &Config, likelihood: &Likelihood) -> Result<Option<ScalePrior>, CheckError> {
+    let scale = config.prior.0.get("scale");
+    Ok(match (likelihood, scale) {
+        (Likelihood::GaussianUnknownScale, s) => Some(
+            ScalePrior::parse(s.map_or("half_cauchy(0, 2.5)", String::as_str))
+                .map_err(|e| CheckError(format!("prior.scale: {e}")))?,
+        ),
+        (_, Some(_)) => {
+            return Err(CheckError(
+                "prior.scale: found a prior for a scale that the model does not have, expected it only with likelihood = \"gaussian\" and scale = \"unknown\"; remove the key".into(),
+            ));
+        }
+        _ => None,
+    })
+}
+
+/// Priors of a network's weights and biases in the order of ω. `weights` and `bias` speak of every layer,
+/// `layer0_weights` and the like of one; `normal_fan_in(s)` is normal(0, s/√fan-in).
+pub(super) fn network(
+    config: &Config,
+    net: &Network,
+    likelihood: &Likelihood,
+) -> Result<Priors, CheckError> {
+    let map = &config.prior.0;
+    let layers = net.layers();
+    let mut known = vec!["weights".to_string(), "bias".into(), "scale".into()];
+    for l in 0..layers.len() {
+        known.extend([format!("layer{l}_weights"), format!("layer{l}_bias")]);
+    }
+    if let Some(key) = map.keys().find(|k| !known.contains(k)) {
+        let hint = nearest(key, known.iter().map(String::as_str))
+            .map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
+        return Err(CheckError(format!(
+            "prior: found unknown key \"{key}\", expected weights, bias, scale, or those of one layer such as layer0_weights and layer0_bias{hint}"
+        )));
+    }
+    if !net.bias
+        && let Some(key) = map.keys().find(|k| k.ends_with("bias"))
+    {
+        return Err(CheckError(format!(
+            "prior.{key}: found a prior beside model.bias = false, expected none; remove the key or set model.bias = true"
+        )));
+    }
+    let read = |own: &str, group: &str, inputs: usize| -> Result<Prior, CheckError> {
+        let key = if map.contains_key(own) { own } else { group };
+        let text = map.get(key).map_or("normal(0, 1)", String::as_str);
+        let fan_in = text
+            .trim()
+            .strip_prefix("normal_fan_in(")
+            .and_then(|r| r.strip_suffix(')'));
+        if let Some(s) = fan_in {
+            return match s.trim().parse::<f64>() {
+                Ok(s) if s > 0.0 && s.is_finite() => {
+                    Ok(Prior::Normal(0.0, s / (inputs as f64).sqrt()))
+                }
+                _ => Err(CheckError(format!(
+                    "prior.{key}: found \"{text}\", expected normal_fan_in(s) with a finite s > 0"
+                ))),
+            };
+        }
+        let prior = Prior::parse(text).map_err(|e| CheckError(format!("prior.{key}: {e}")))?;
+        if prior == Prior::Flat {
+            return Err(CheckError(format!(
+                "prior.{key}: found \"flat\", under which a network's posterior is improper, expected a proper prior such as normal(0, 1) or normal_fan_in(1)"
+            )));
+        }
+        Ok(prior)
+    };
+    let mut all = Vec::with_capacity(net.parameters());
+    for (l, layer) in layers.iter().enumerate() {
+        let weights = read(&format!("layer{l}_weights"), "weights", layer.inputs)?;
+        let bias = read(&format!("layer{l}_bias"), "bias", layer.inputs)?;
+        for _ in 0..layer.outputs {
+            all.extend(std::iter::repeat_n(weights, layer.inputs));
+            all.extend(std::iter::repeat_n(bias, layer.stride - layer.inputs));
+        }
+    }
+    Ok((all, scale_prior(config, likelihood)?))
+}
+
+/// Flat priors need data that pin every direction; what can be told without optimising is told here.
+pub(super) fn check_proper(
+    config: &Config,
+    source: &str,
+    priors: &[Prior],
+    likelihood: &Likelihood,
+    n: usize,
+    d: usize,
+) -> Result<(), CheckError> {
+    let flat = priors.iter().filter(|p| **p == Prior::Flat).count();
+    if flat == 0 || config.sampler.target == crate::config::Target::Jeffreys {
+        return Ok(());
+    }
+    if let Likelihood::Softmax {
+        baseline: false, ..
+    } = likelihood
+    {
+        return Err(CheckError(
+            "model.baseline: found \"none\" beside a flat prior, which leaves the shift common to all classes without a posterior (improper), expected proper priors; set baseline = \"first\" or give prior.intercept and prior.weights".into(),
+        ));
+    }
+    let flat_columns = flat / likelihood.linear_outputs();
+    let unknown = usize::from(*likelihood == Likelihood::GaussianUnknownScale);
+    if n < flat_columns + unknown {
+        return Err(CheckError(format!(
+            "{source}: found {n} rows for {d} columns under a flat prior, whose posterior is improper, expected at least {} rows; give the weights a proper prior such as prior.weights = \"normal(0, 1)\"",
+            flat_columns + unknown
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,286 @@
+//! Closed-form and probed corrections of a linear predictor with a full or diagonal metric: ∂W/∂η contracted with leverages.
+
+use crate::dense::Factor;
+use crate::linear::{add_transposed, multiply, outer, outputs};
+use crate::pass::{BLOCK, BlockBuffers, Pass};
+use crate::resident::{Resident, Scalar};
+use faer::Par;
+use sngd_core::config::FisherKind;
+use sngd_core::likelihood::{Observed, packed};
+
+impl<T: Scalar> Pass<T> {
+    /// Σ Jᵀc over the rows of the last pass, c = (κ/2)·volume − divergence at h = J M⁻¹ Jᵀ: exact leverages.
+    pub fn correction_exact(
+        &mut self,
+        data: &Resident<T>,
+        factor: &Factor<T>,
+        inverse: &mut [T],
+        how: Derivative,
+        out: &mut [T],
+        par: Par,
+    ) {
+        let (d, h, k, p) = (data.d, data.h, data.k, data.p);
+        if let (Some(columns), Some(source), Some(l), Some(out)) = (
+            &mut self.columns,
+            &data.columns,
+            T::as_f32(&factor.l),
+            T::as_f32_mut(out),
+        ) {
+            let share = 0.5 * how.kappa - f64::from(u8::from(how.divergence));
+            columns.correction(source, l, share, out);
+            return;
+        }
+        // One output: ‖L⁻¹x‖² is a triangular solve; more: xᵀ(M⁻¹)_{kl}x shares the inverse among all pairs.
+        let by_solve = h == 1;
+        if !by_solve {
+            factor.inverse(inverse, par);
+        }
+        self.each_block(data, how, out, |x, m, lever, buffers| {
+            let hh = h * (h + 1) / 2;
+            if by_solve {
+                buffers.wide[..m * d].copy_from_slice(x);
+                factor.solve_lower_many(&mut buffers.wide[..m * d], par);
+                for j in 0..m {
+                    lever[j] = buffers.wide[j * d..(j + 1) * d]
+                        .iter()
+                        .map(|&v| v * v)
+                        .sum();
+                }
+                return;
+            }
+            for a in 0..k {
+                for b in 0..=a {
+                    multiply(
+                        x,
+                        &inverse[b * d * p + a * d..],
+                        p,
+                        &mut buffers.scaled[..m * d],
+                        d,
+                        par,
+                    );
+                    for j in 0..m {
+                        lever[j * hh + packed(a, b)] = x[j * d..(j + 1) * d]
+                            .iter()
+                            .zip(&buffers.scaled[j * d..(j + 1) * d])
+                            .map(|(&u, &v)| u * v)
+                            .sum();
+                    }
+                }
+            }
+            for a in k..h {
+                let col = k * d + a - k;
+                for j in 0..m {
+                    for b in 0..k {
+                        lever[j * hh + packed(a, b)] = x[j * d..(j + 1) * d]
+                            .iter()
+                            .zip(&inverse[col * p + b * d..])
+                            .map(|(&u, &v)| u * v)
+                            .sum();
+                    }
+                    for b in k..=a {
+                        lever[j * hh + packed(a, b)] = inverse[col * p + k * d + b - k];
+                    }
+                }
+            }
+        });
+    }
+
+    /// The same with one probe u ∼ N(0, M⁻¹): h = (Ju)(Ju)ᵀ. Adds `share` times the sum to `out`.
+    pub fn correction_probe(
+        &mut self,
+        data: &Resident<T>,
+        u: &[T],
+        how: Derivative,
+        out: &mut [T],
+    ) {
+        let (d, h, k) = (data.d, data.h, data.k);
+        let hh = h * (h + 1) / 2;
+        self.each_block(data, how, out, |x, m, lever, buffers| {
+            // H ≤ P, so that the wide scratch holds the outputs of a block.
+            let ju = &mut buffers.wide[..m * h];
+            outputs(x, u, ju, d, k, h);
+            for j in 0..m {
+                outer(&ju[j * h..(j + 1) * h], &mut lever[j * hh..(j + 1) * hh]);
+            }
+        });
+    }
+
+    /// The same for a diagonal metric with inverse `inv` [P]: `volume` gets ∇ln|M|, `own` gets ∂ᵢMᵢᵢ.
+    pub fn correction_diagonal(
+        &mut self,
+        data: &Resident<T>,
+        inv: &[T],
+        how: FisherKind,
+        volume: &mut [T],
+        own: &mut [T],
+    ) {
+        let (d, h, k) = (data.d, data.h, data.k);
+        let hh = h * (h + 1) / 2;
+        let volume_only = Derivative {
+            kappa: 2.0,
+            divergence: false,
+            kind: how,
+        };
+        volume.fill(T::zero());
+        self.each_block(data, volume_only, volume, |x, m, lever, _| {
+            lever.fill(T::zero());
+            for j in 0..m {
+                for a in 0..h {
+                    lever[j * hh + packed(a, a)] = if a < k {
+                        x[j * d..(j + 1) * d]
+                            .iter()
+                            .zip(&inv[a * d..])
+                            .map(|(&u, &v)| u * u * v)
+                            .sum()
+                    } else {
+                        inv[k * d + a - k]
+                    };
+                }
+            }
+        });
+        // ∂M_ii/∂ω_i for i = (a, e) is Σ ∂W_aa/∂η_a·x_e³.
+        own.fill(T::zero());
+        let likelihood = data.likelihood;
+        let (mut vol, mut div, mut unit) =
+            (vec![T::zero(); h], vec![T::zero(); h], vec![T::zero(); hh]);
+        let count = if self.rows.is_empty() {
+            data.n
+        } else {
+            self.rows.len()
+        };
+        for j in 0..count {
+            let i = if self.rows.is_empty() {
+                j
+            } else {
+                self.rows[j] as usize
+            };
+            let eta = &self.eta[j * h..(j + 1) * h];
+            for a in 0..h {
+                unit.fill(T::zero());
+                unit[packed(a, a)] = T::one();
+                derivative(
+                    &likelihood,
+                    eta,
+                    data.observed[i],
+                    &unit,
+                    how,
+                    &mut vol,
+                    &mut div,
+                );
+                if a < k {
+                    for e in 0..d {
+                        let x = data.x[i * d + e];
+                        own[a * d + e] += vol[a] * x * x * x;
+                    }
+                } else {
+                    own[k * d + a - k] += vol[a];
+                }
+            }
+        }
+    }
+
+    /// Blocks of the last pass's rows: `levers` fills h for each row, the contraction and Σ Jᵀc follow.
+    fn each_block(
+        &mut self,
+        data: &Resident<T>,
+        how: Derivative,
+        out: &mut [T],
+        mut levers: impl FnMut(&[T], usize, &mut [T], &mut BlockBuffers<T>),
+    ) {
+        let (d, h, k) = (data.d, data.h, data.k);
+        let hh = h * (h + 1) / 2;
+        let count = if self.rows.is_empty() {
+            data.n
+        } else {
+            self.rows.len()
+        };
+        let mut lever = std::mem::take(&mut self.block.lever);
+        let mut gathered = std::mem::take(&mut self.block.x);
+        let (mut vol, mut div) = (vec![T::zero(); h], vec![T::zero(); h]);
+        let half_kappa = T::of(0.5 * how.kappa);
+        let mut start = 0;
+        while start < count {
+            let m = BLOCK.min(count - start);
+            let all = self.rows.is_empty();
+            let index = |j: usize| {
+                if all {
+                    start + j
+                } else {
+                    self.rows[start + j] as usize
+                }
+            };
+            let x: &[T] = if all {
+                &data.x[start * d..(start + m) * d]
+            } else {
+                for j in 0..m {
+                    let i = index(j);
+                    gathered[j * d..(j + 1) * d].copy_from_slice(&data.x[i * d..(i + 1) * d]);
+                }
+                &gathered[..m * d]
+            };
+            levers(x, m, &mut lever[..m * hh], &mut self.block);
+            for j in 0..m {
+                let eta = &self.eta[(start + j) * h..(start + j + 1) * h];
+                let obs = data.observed[index(j)];
+                let hj = &lever[j * hh..(j + 1) * hh];
+                derivative(&data.likelihood, eta, obs, hj, how.kind, &mut vol, &mut div);
+                let c = &mut self.block.score[j * h..(j + 1) * h];
+                for a in 0..h {
+                    let minus = if how.divergence { div[a] } else { T::zero() };
+                    c[a] = half_kappa * vol[a] - minus;
+                }
+            }
+            add_transposed(x, &self.block.score[..m * h], out, d, k, h);
+            start += m;
+        }
+        self.block.lever = lever;
+        self.block.x = gathered;
+    }
+}
+
+/// What the correction asks of the weights' derivative.
+#[derive(Debug, Clone, Copy)]
+pub struct Derivative {
+    /// κ.
+    pub kappa: f64,
+    /// Whether −divergence is part (Γ).
+    pub divergence: bool,
+    /// Which W.
+    pub kind: FisherKind,
+}
+
+/// Contracts ∂W/∂η with h. Monte Carlo labels use their expectation's derivative; the empirical ssᵀ has no closed
+/// derivative in the contract, so it is differenced in η (step 1e-2, error of order 1e-4).
+fn derivative<T: Scalar>(
+    likelihood: &sngd_core::likelihood::Likelihood,
+    eta: &[T],
+    obs: Observed<T>,
+    lever: &[T],
+    kind: FisherKind,
+    volume: &mut [T],
+    divergence: &mut [T],
+) {
+    if kind != FisherKind::Empirical {
+        likelihood.contract(eta, obs.trials, lever, volume, divergence);
+        return;
+    }
+    let h = eta.len();
+    let step = T::of(1e-2);
+    let (mut e, mut up, mut down) = (eta.to_vec(), vec![T::zero(); h], vec![T::zero(); h]);
+    volume.fill(T::zero());
+    divergence.fill(T::zero());
+    for m in 0..h {
+        e[m] = eta[m] + step;
+        likelihood.log_lik_and_score(&e, obs, &mut up);
+        e[m] = eta[m] - step;
+        likelihood.log_lik_and_score(&e, obs, &mut down);
+        e[m] = eta[m];
+        for a in 0..h {
+            for b in 0..h {
+                let dw = (up[a] * up[b] - down[a] * down[b]) / (step + step);
+                volume[m] += dw * lever[packed(a, b)];
+                divergence[a] += dw * lever[packed(b, m)];
+            }
+        }
+    }
+}
