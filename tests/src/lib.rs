@@ -9,3 +9,4 @@ pub mod compare;
 pub mod drive;
 pub mod refs;
 pub mod small;
+pub mod yacht;
