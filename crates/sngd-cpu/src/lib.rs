@@ -10,6 +10,7 @@ mod correction;
 pub mod dense;
 mod diagonal;
 pub mod engine;
+pub mod forward;
 mod linear;
 mod mala;
 pub mod map;

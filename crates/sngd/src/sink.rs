@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::event::Outcome;
 use crate::facts::Facts;
+use crate::predict::{Predictions, Scores};
 use crate::prepare::Prepared;
 use crate::schema;
 use crate::summary::{Report, summarize};
@@ -44,6 +45,7 @@ impl<S: Sink> RunSink for Plain<S> {
 #[derive(Debug)]
 pub struct TraceSink {
     writer: TraceWriter,
+    predictions: Option<Predictions>,
     flushed: Instant,
 }
 
@@ -64,6 +66,7 @@ impl TraceSink {
         let writer = TraceWriter::create(path, schema::trace(prepared, engine), force)?;
         Ok(TraceSink {
             writer,
+            predictions: Predictions::new(prepared),
             flushed: Instant::now(),
         })
     }
@@ -72,6 +75,9 @@ impl TraceSink {
 impl RunSink for TraceSink {
     fn block(&mut self, block: &DrawBlock) -> Result<(), Error> {
         self.writer.block(block)?;
+        if let Some(p) = &mut self.predictions {
+            p.block(block)?;
+        }
         if self.flushed.elapsed() > FLUSH_EVERY {
             self.writer.flush()?;
             self.flushed = Instant::now();
@@ -92,13 +98,18 @@ impl RunSink for TraceSink {
                 format!("{:.6}", outcome.seconds),
             ),
         ];
+        let scores = self.predictions.as_ref().and_then(Predictions::scores);
+        last.extend(scores.and_then(|s| {
+            let text = serde_json::to_string(&s).ok()?;
+            Some(("sngd_predictions".to_string(), text))
+        }));
         last.extend(why.map(|w| ("fault".to_string(), w.to_string())));
         Ok(self.writer.set_attributes(&last)?)
     }
 }
 
 /// All draws in memory.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Samples {
     /// What is known of the run beside its draws.
     pub facts: Facts,
@@ -112,6 +123,7 @@ pub struct Samples {
     pub stats: Vec<f64>,
     /// How the run ended, once it has.
     pub outcome: Option<Outcome>,
+    predictions: Option<Predictions>,
 }
 
 impl Samples {
@@ -124,7 +136,13 @@ impl Samples {
             values: Vec::new(),
             stats: Vec::new(),
             outcome: None,
+            predictions: Predictions::new(prepared),
         }
+    }
+
+    /// Scores of the ensemble on the held-out rows; `None` without such rows or before the first draw.
+    pub fn predictions(&self) -> Option<Scores> {
+        self.predictions.as_ref().and_then(Predictions::scores)
     }
 
     /// Number of chains, C.
@@ -152,6 +170,9 @@ impl Samples {
 
 impl RunSink for Samples {
     fn block(&mut self, block: &DrawBlock) -> Result<(), Error> {
+        if let Some(p) = &mut self.predictions {
+            p.block(block)?;
+        }
         if !block.warmup {
             let order = &self.facts.order;
             for row in block.values.chunks(order.len()) {

@@ -4,6 +4,7 @@
 
 use crate::error::Error;
 use crate::facts::Facts;
+use crate::predict::Scores;
 use crate::run::stat;
 use crate::sink::Samples;
 use serde::Serialize;
@@ -48,6 +49,8 @@ pub struct Report {
     pub fallback_share: Option<f64>,
     /// Measured and expected temperatures.
     pub thermometers: Thermometers,
+    /// The ensemble's scores on the held-out rows.
+    pub predictions: Option<Scores>,
     /// Which density the draws follow, and how.
     pub ledger: BTreeMap<String, String>,
 }
@@ -124,6 +127,7 @@ struct Input {
     status: String,
     fault: Option<String>,
     fallback_share: Option<f64>,
+    predictions: Option<Scores>,
     facts: Option<Facts>,
 }
 
@@ -143,6 +147,7 @@ pub fn summarize(samples: &Samples) -> Report {
             .to_string(),
         fault: None,
         fallback_share: samples.outcome.map(|o| o.fallback_share),
+        predictions: samples.predictions(),
         facts: Some(samples.facts.clone()),
     })
 }
@@ -213,6 +218,9 @@ pub fn summarize_trace(path: &Path) -> Result<Report, Error> {
         status: reader.attribute("status").unwrap_or("unknown").to_string(),
         fault: reader.attribute("fault").map(str::to_string),
         fallback_share: share,
+        predictions: reader
+            .attribute("sngd_predictions")
+            .and_then(|t| serde_json::from_str(t).ok()),
         facts,
     }))
 }
@@ -284,6 +292,7 @@ fn report(input: Input) -> Report {
         min_ess_tail: extreme(|r| r.ess_tail, f64::min),
         divergences: input.divergences,
         fallback_share: input.fallback_share,
+        predictions: input.predictions.clone(),
         thermometers: thermometers(&input),
         ledger: input
             .facts
@@ -460,6 +469,9 @@ impl Report {
             fixed(self.min_ess_tail, 0),
             self.divergences
         )?;
+        if let Some(scores) = &self.predictions {
+            scores.write(out)?;
+        }
         if let Some(share) = self.fallback_share.filter(|s| *s > 0.0) {
             writeln!(
                 out,

@@ -1,0 +1,46 @@
+//! Outputs of any predictor at given rows, in f64: for predictions.
+
+use crate::linear;
+use crate::network::NetworkPass;
+use faer::Par;
+use sngd_core::blocks::Layout;
+use sngd_core::problem::Problem;
+
+/// Rows that go through a network together.
+const ROWS: usize = 256;
+
+/// Maps natural parameters and natural rows to outputs.
+#[derive(Debug)]
+pub struct Forward {
+    network: Option<NetworkPass<f64>>,
+    d: usize,
+    k: usize,
+    h: usize,
+}
+
+impl Forward {
+    /// Of a problem's predictor.
+    pub fn new(problem: &Problem) -> Forward {
+        let h = problem.likelihood.outputs();
+        let single = Layout::of_sizes(std::iter::repeat_n(1, problem.parameters()));
+        Forward {
+            network: problem
+                .network
+                .as_ref()
+                .map(|net| NetworkPass::new(net, &single, h, ROWS)),
+            d: problem.design_columns(),
+            k: problem.likelihood.linear_outputs(),
+            h,
+        }
+    }
+
+    /// Outputs `[m,H]` at rows x `[m,D]`; an auxiliary output is θ's own last number, log σ.
+    pub fn outputs(&mut self, theta: &[f64], x: &[f64], eta: &mut [f64]) {
+        for (x, eta) in x.chunks(ROWS * self.d).zip(eta.chunks_mut(ROWS * self.h)) {
+            match &mut self.network {
+                Some(net) => net.forward(x, theta, eta, Par::Seq),
+                None => linear::outputs(x, theta, eta, self.d, self.k, self.h),
+            }
+        }
+    }
+}

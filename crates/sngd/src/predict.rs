@@ -1,0 +1,327 @@
+//! Predictions on held-out rows, as an ensemble over all kept draws, scored while the run goes on.
+//!
+//! The ensemble's density of a row is the mean of the draws' densities; its log is the log score (Gneiting & Raftery 2007).
+//! Class probabilities are averaged the same way, so that accuracy, Brier score and calibration are the ensemble's. Nothing is
+//! kept but sums over draws.
+
+use crate::error::Error;
+use crate::event::Outcome;
+use crate::prepare::Prepared;
+use crate::sink::RunSink;
+use serde::{Deserialize, Serialize};
+use sngd_core::likelihood::{Likelihood, Link, Observed};
+use sngd_core::problem::{HeldOut, Problem};
+use sngd_core::trace::DrawBlock;
+use sngd_cpu::forward::Forward;
+use statrs::function::erf::erf;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+/// Bins of the expected calibration error (Guo et al. 2017).
+const BINS: usize = 15;
+
+/// Scores on the held-out rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Held-out rows.
+    pub rows: usize,
+    /// Draws in the ensemble.
+    pub draws: usize,
+    /// Mean over rows of ln of the ensemble's density, nats.
+    pub log_score: f64,
+    /// Standard error of that mean over rows.
+    pub log_score_se: f64,
+    /// Mean over draws of a single draw's log score.
+    pub single_log_score: f64,
+    /// The best single draw's log score, chosen on these rows: an upper bound that no one can reach beforehand.
+    pub best_log_score: f64,
+    /// Share of rows whose most probable class is right.
+    pub accuracy: Option<f64>,
+    /// Mean over draws of a single draw's accuracy.
+    pub single_accuracy: Option<f64>,
+    /// The best single draw's.
+    pub best_accuracy: Option<f64>,
+    /// Mean over rows of Σ over classes of (probability − hit)².
+    pub brier: Option<f64>,
+    /// Expected calibration error over 15 equal bins of the top probability.
+    pub calibration_error: Option<f64>,
+    /// Root mean squared error of the predictive mean, natural units.
+    pub rmse: Option<f64>,
+    /// Share of rows inside the central 90% predictive interval.
+    pub coverage_90: Option<f64>,
+}
+
+/// Sums over draws for each held-out row.
+#[derive(Debug)]
+pub struct Predictions {
+    problem: Arc<Problem>,
+    likelihood: Likelihood,
+    forward: Forward,
+    /// Running max and Σ exp(ln p − max), `[M]`.
+    density: Vec<(f64, f64)>,
+    /// Σ of class probabilities `[M,classes]`, empty for a response that is no class.
+    classes: Vec<f64>,
+    /// Σ of predictive means `[M]`.
+    mean: Vec<f64>,
+    /// Σ of the predictive distribution function at y, `[M]`, Gaussian responses only.
+    below: Vec<f64>,
+    draws: usize,
+    single: f64,
+    best: f64,
+    single_hits: f64,
+    best_hits: f64,
+    eta: Vec<f64>,
+    theta: Vec<f64>,
+}
+
+impl Predictions {
+    /// For a run with held-out rows; `None` without.
+    pub fn new(prepared: &Prepared) -> Option<Predictions> {
+        let problem = Arc::clone(&prepared.problem);
+        let m = problem.held_out.as_ref()?.y.len();
+        let likelihood = match problem.likelihood {
+            // The engine's σ is in units of the response's spread.
+            Likelihood::Gaussian { scale } => Likelihood::Gaussian {
+                scale: scale * problem.transform.y_scale,
+            },
+            other => other,
+        };
+        let gaussian = matches!(
+            likelihood,
+            Likelihood::Gaussian { .. } | Likelihood::GaussianUnknownScale
+        );
+        Some(Predictions {
+            forward: Forward::new(&problem),
+            density: vec![(f64::NEG_INFINITY, 0.0); m],
+            classes: vec![0.0; m * problem.classes.len()],
+            mean: vec![0.0; m],
+            below: vec![0.0; if gaussian { m } else { 0 }],
+            draws: 0,
+            single: 0.0,
+            best: f64::NEG_INFINITY,
+            single_hits: 0.0,
+            best_hits: 0.0,
+            eta: vec![0.0; m * likelihood.outputs()],
+            theta: vec![0.0; problem.parameters()],
+            likelihood,
+            problem,
+        })
+    }
+
+    fn draw(&mut self, values: &[f64]) {
+        let problem = Arc::clone(&self.problem);
+        let Some(held) = &problem.held_out else {
+            return;
+        };
+        self.theta.copy_from_slice(values);
+        // Draws carry σ, outputs ln σ.
+        let first_aux = self.theta.len() - problem.transform.aux;
+        self.theta[first_aux..].iter_mut().for_each(|s| *s = s.ln());
+        self.forward.outputs(&self.theta, &held.x, &mut self.eta);
+        let h = self.likelihood.outputs();
+        let k = problem.classes.len();
+        let (mut total, mut hits) = (0.0, 0);
+        let (mut score, mut probability) = (vec![0.0; h], vec![0.0; k]);
+        for i in 0..held.y.len() {
+            let eta = &self.eta[i * h..(i + 1) * h];
+            let obs = observed(held, i);
+            let ln_p = self.likelihood.log_lik_and_score(eta, obs, &mut score)
+                + self.likelihood.log_norm(obs);
+            total += ln_p;
+            let (max, sum) = &mut self.density[i];
+            if ln_p > *max {
+                *sum = *sum * (*max - ln_p).exp() + 1.0;
+                *max = ln_p;
+            } else {
+                *sum += (ln_p - *max).exp();
+            }
+            if k > 0 {
+                class_probabilities(self.likelihood, eta, &mut probability);
+                hits += usize::from(top(&probability) == obs.y as usize);
+                let row = &mut self.classes[i * k..(i + 1) * k];
+                row.iter_mut().zip(&probability).for_each(|(s, p)| *s += p);
+            } else {
+                self.mean[i] += mean(self.likelihood, eta, obs.trials);
+            }
+            if let Some(below) = self.below.get_mut(i) {
+                let sd = match self.likelihood {
+                    Likelihood::Gaussian { scale } => scale,
+                    _ => eta[1].exp(),
+                };
+                let z = (obs.y - eta[0]) / sd;
+                *below += 0.5 * (1.0 + erf(z * std::f64::consts::FRAC_1_SQRT_2));
+            }
+        }
+        let rows = held.y.len() as f64;
+        self.draws += 1;
+        self.single += total / rows;
+        self.best = self.best.max(total / rows);
+        let share = hits as f64 / rows;
+        self.single_hits += share;
+        self.best_hits = self.best_hits.max(share);
+    }
+
+    /// The scores so far; `None` before the first draw.
+    pub fn scores(&self) -> Option<Scores> {
+        let held = self.problem.held_out.as_ref()?;
+        if self.draws == 0 {
+            return None;
+        }
+        let (m, s) = (held.y.len() as f64, self.draws as f64);
+        let each: Vec<f64> = self
+            .density
+            .iter()
+            .map(|(max, sum)| max + (sum / s).ln())
+            .collect();
+        let log_score = each.iter().sum::<f64>() / m;
+        let spread = each.iter().map(|v| (v - log_score).powi(2)).sum::<f64>();
+        let k = self.problem.classes.len();
+        let classes = (k > 0).then(|| self.class_scores(held, k));
+        Some(Scores {
+            rows: held.y.len(),
+            draws: self.draws,
+            log_score,
+            log_score_se: (spread / (m * (m - 1.0).max(1.0))).sqrt(),
+            single_log_score: self.single / s,
+            best_log_score: self.best,
+            accuracy: classes.map(|c| c.0),
+            single_accuracy: classes.map(|_| self.single_hits / s),
+            best_accuracy: classes.map(|_| self.best_hits),
+            brier: classes.map(|c| c.1),
+            calibration_error: classes.map(|c| c.2),
+            rmse: (k == 0).then(|| {
+                let square = |(y, sum): (&f64, &f64)| (y - sum / s).powi(2);
+                (held.y.iter().zip(&self.mean).map(square).sum::<f64>() / m).sqrt()
+            }),
+            coverage_90: (!self.below.is_empty()).then(|| {
+                let inside = |b: &&f64| (0.05..=0.95).contains(&(**b / s));
+                self.below.iter().filter(inside).count() as f64 / m
+            }),
+        })
+    }
+
+    /// Accuracy, Brier score and calibration error of the averaged probabilities.
+    fn class_scores(&self, held: &HeldOut, k: usize) -> (f64, f64, f64) {
+        let (m, s) = (held.y.len() as f64, self.draws as f64);
+        let (mut hits, mut brier) = (0.0, 0.0);
+        let mut bins = [(0.0, 0.0, 0.0); BINS];
+        for (row, y) in self.classes.chunks(k).zip(&held.y) {
+            let p: Vec<f64> = row.iter().map(|v| v / s).collect();
+            let best = top(&p);
+            let hit = f64::from(u8::from(best == *y as usize));
+            hits += hit;
+            for (c, p) in p.iter().enumerate() {
+                let own = f64::from(u8::from(c == *y as usize));
+                brier += (p - own).powi(2);
+            }
+            let bin = ((p[best] * BINS as f64) as usize).min(BINS - 1);
+            let (count, confidence, right) = &mut bins[bin];
+            (*count, *confidence, *right) = (*count + 1.0, *confidence + p[best], *right + hit);
+        }
+        let calibration = bins.iter().map(|(_, c, r)| (c - r).abs()).sum::<f64>() / m;
+        (hits / m, brier / m, calibration)
+    }
+}
+
+impl RunSink for Predictions {
+    fn block(&mut self, block: &DrawBlock) -> Result<(), Error> {
+        if !block.warmup {
+            let p = self.problem.parameters();
+            for values in block.values.chunks(p) {
+                self.draw(values);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &Outcome, _: Option<&str>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+fn observed(held: &HeldOut, i: usize) -> Observed<f64> {
+    Observed {
+        y: held.y[i],
+        trials: held.trials.get(i).copied().unwrap_or(1.0),
+    }
+}
+
+fn success(link: Link, eta: f64) -> f64 {
+    // ln p of a single success, whose exponential neither tail spoils.
+    let one = Observed {
+        y: 1.0,
+        trials: 1.0,
+    };
+    Likelihood::Binomial(link)
+        .log_lik_and_score(&[eta], one, &mut [0.0])
+        .exp()
+}
+
+fn class_probabilities(likelihood: Likelihood, eta: &[f64], out: &mut [f64]) {
+    if let Likelihood::Binomial(link) = likelihood {
+        out[1] = success(link, eta[0]);
+        out[0] = 1.0 - out[1];
+        return;
+    }
+    // A baseline's logit is 0 and has no output.
+    let fixed = out.len() - eta.len();
+    let logit = |c: usize| if c < fixed { 0.0 } else { eta[c - fixed] };
+    let max = (0..out.len()).map(logit).fold(f64::NEG_INFINITY, f64::max);
+    for (c, o) in out.iter_mut().enumerate() {
+        *o = (logit(c) - max).exp();
+    }
+    let sum: f64 = out.iter().sum();
+    out.iter_mut().for_each(|o| *o /= sum);
+}
+
+fn mean(likelihood: Likelihood, eta: &[f64], trials: f64) -> f64 {
+    match likelihood {
+        Likelihood::Poisson => eta[0].exp(),
+        Likelihood::Binomial(link) => trials * success(link, eta[0]),
+        _ => eta[0],
+    }
+}
+
+fn top(p: &[f64]) -> usize {
+    (0..p.len())
+        .max_by(|&a, &b| p[a].total_cmp(&p[b]))
+        .unwrap_or(0)
+}
+
+impl Scores {
+    /// Writes them in words.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "held-out rows: {}, an ensemble of {} draws",
+            self.rows, self.draws
+        )?;
+        writeln!(
+            out,
+            "  log score {:.4} ± {:.4} a row (a single draw {:.4} on average, {:.4} at best)",
+            self.log_score, self.log_score_se, self.single_log_score, self.best_log_score
+        )?;
+        if let (Some(a), Some(s), Some(best), Some(b), Some(e)) = (
+            self.accuracy,
+            self.single_accuracy,
+            self.best_accuracy,
+            self.brier,
+            self.calibration_error,
+        ) {
+            writeln!(
+                out,
+                "  accuracy {a:.4} (a single draw {s:.4} on average, {best:.4} at best), Brier score {b:.4}, calibration error {e:.4}"
+            )?;
+        }
+        if let Some(r) = self.rmse {
+            writeln!(out, "  root mean squared error {r:.4}")?;
+        }
+        if let Some(c) = self.coverage_90 {
+            writeln!(out, "  {:.1}% of rows in the 90% interval", 100.0 * c)?;
+        }
+        Ok(())
+    }
+}
