@@ -4,15 +4,17 @@
 use faer::Par;
 use sngd_core::batch::BatchRows;
 use sngd_core::blocks::Layout;
-use sngd_core::config::{Blocks, FisherKind, Storage};
+use sngd_core::config::{Blocks, Config, FisherKind, Storage};
 use sngd_core::likelihood::packed;
 use sngd_core::network::{Activation, Network};
+use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_core::table::{Response, Table};
 use sngd_cpu::Scalar;
 use sngd_cpu::pass::{LabelAddress, Pass, Wanted};
 use sngd_cpu::resident::Resident;
-use sngd_tests::small;
+use sngd_tests::drive::{Draws, Kind};
+use sngd_tests::{cases, compare, drive, small, yacht};
 
 /// A forward pass in plain loops: the oracle's own, from ω's layout as `network` documents it.
 fn outputs(net: &Network, omega: &[f64], x: &[f64]) -> Vec<f64> {
@@ -261,5 +263,99 @@ fn many_rows_add_up() {
     let scale = want.fisher.iter().fold(0.0f64, |m, x| m.max(x.abs()));
     for (g, w) in got.fisher.iter().zip(&want.fisher) {
         assert!((g - w).abs() < 1e-8 * scale);
+    }
+}
+
+/// Draws of a `[sampler]` from given starts, or `None` where this engine is not here or does not run it.
+fn draw(
+    kind: Kind,
+    config: &Config,
+    problem: &Problem,
+    sampler: &str,
+    (chains, warmup, draws): (usize, usize, usize),
+    starts: impl Fn(&Plan) -> Vec<f64>,
+) -> Option<Draws> {
+    let mut config = config.clone();
+    config.sampler = toml::from_str(sampler).expect("a [sampler]");
+    (config.run.chains, config.run.warmup, config.run.draws) = (chains, warmup, draws);
+    let config = drive::shortened(kind, &config);
+    let plan = Plan::check(&config, problem).expect("a plan");
+    if kind == Kind::Gpu && sngd_gpu::unsupported(&plan).is_some() {
+        eprintln!("SKIPPED: the GPU engine does not run {sampler}");
+        return None;
+    }
+    let mut engine = drive::engine(kind, problem, &plan, &starts(&plan)).expect("an engine")?;
+    let d = drive::run(engine.as_mut(), problem, &plan).expect("a run");
+    assert!(d.faults.is_empty(), "{kind:?} {sampler}: {:?}", d.faults);
+    Some(d)
+}
+
+/// κ = 0 is the posterior under any metric: a softmax regression with a block a class, and with one for all classes.
+#[test]
+fn blocked_metrics_keep_the_posterior() {
+    for kind in drive::kinds() {
+        let Some(case) = cases::load("softmax_iris") else {
+            return;
+        };
+        let mode_plan = Plan::check(&case.config, &case.problem).unwrap();
+        let mode = sngd_cpu::map::find(&case.problem, &mode_plan).unwrap();
+        for (blocks, epsilon) in [("unit", 0.1), ("layer", 0.2)] {
+            let sampler = format!(
+                "step_size = {epsilon}\nbatch_size = 120\nbatches = \"without_replacement\"\nblocks = \"{blocks}\"\n"
+            );
+            let starts = |plan: &Plan| drive::dispersed(plan, &mode, 1.0);
+            let length = (24, 150, 3000);
+            let Some(d) = draw(kind, &case.config, &case.problem, &sampler, length, starts) else {
+                continue;
+            };
+            for (r, row) in compare::against(&case, &d).rows.iter().enumerate() {
+                assert!(
+                    row.mean_error.abs() < 0.1 + 4.0 * row.mean_mcse
+                        && row.sd_error.abs() < 0.05 + 4.0 * row.sd_mcse,
+                    "{kind:?} {blocks} [{r}]: {row:?}"
+                );
+                assert!(row.mean_mcse < 0.1, "{kind:?} {blocks} [{r}]: {row:?}");
+            }
+        }
+    }
+}
+
+/// The yacht network against long HMC: what its symmetries leave alone.
+#[test]
+fn a_network_reaches_its_reference() {
+    let Some(case) = yacht::load() else { return };
+    let minibatch =
+        "step_size = 0.05\nbatch_size = 123\nbatches = \"without_replacement\"\ndamping = 0.1\n";
+    for kind in drive::kinds() {
+        for (sampler, length) in [
+            (
+                "method = \"mala\"\nstep_size = 0.2\ndamping = 0.1\n".to_string(),
+                (16, 1000, 3000),
+            ),
+            (minibatch.to_string(), (16, 700, 1500)),
+            (format!("{minibatch}blocks = \"layer\"\n"), (16, 700, 1500)),
+        ] {
+            let starts = |plan: &Plan| case.starts(plan.chains, plan.seed);
+            let Some(d) = draw(kind, &case.config, &case.problem, &sampler, length, starts) else {
+                continue;
+            };
+            let x = case.distance(&d);
+            assert!(
+                x.mean < 0.15 + 4.0 * x.mean_mcse,
+                "{kind:?} {sampler}: {x:?}"
+            );
+            assert!(x.sd < 0.1 + 4.0 * x.sd_mcse, "{kind:?} {sampler}: {x:?}");
+            // A chain stuck in a poor mode has a log posterior tens of sds below.
+            let (lp, norm) = (x.log_posterior, x.norm);
+            let room = if kind == Kind::Gpu { 2.0 } else { 1.0 };
+            assert!(
+                lp.0.abs() < 0.4 * room && lp.1.abs() < 0.25 * room,
+                "{kind:?} {sampler}: {x:?}"
+            );
+            assert!(
+                norm.0.abs() < 0.4 * room && norm.1.abs() < 0.25 * room,
+                "{kind:?} {sampler}: {x:?}"
+            );
+        }
     }
 }
