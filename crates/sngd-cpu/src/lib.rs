@@ -21,4 +21,5 @@ pub mod resident;
 mod step;
 
 pub use engine::CpuEngine;
+pub use network::network_numbers;
 pub use resident::Scalar;

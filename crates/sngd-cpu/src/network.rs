@@ -6,11 +6,13 @@
 //! δ ⊗ a, so that rows of it exist only a tile at a time, and a unit's block needs none: it is Σ δ²·aaᵀ.
 
 use crate::dense::{Block as Square, add_gram};
+use crate::pass::BLOCK;
 use crate::resident::Scalar;
 use faer::{Accum, MatMut, MatRef, Par};
 use sngd_core::blocks::Layout;
 use sngd_core::likelihood::packed;
 use sngd_core::network::{Layer, Network};
+use sngd_core::plan::Plan;
 
 /// Numbers of a tile of explicit rows: 1 MiB in f32.
 const TILE: usize = 1 << 18;
@@ -337,6 +339,27 @@ impl<T: Scalar> NetworkPass<T> {
             row[at..].copy_from_slice(s);
         }
     }
+}
+
+/// Numbers that one pass through a plan's network keeps; 0 for a linear predictor.
+pub fn network_numbers(plan: &Plan) -> u64 {
+    if plan.widths.is_empty() {
+        return 0;
+    }
+    let (h, rows) = (plan.h, BLOCK);
+    let between: usize = plan
+        .widths
+        .windows(2)
+        .map(|w| rows * (w[0] + 1 + w[1] + h * w[1]))
+        .sum();
+    let explicit = plan
+        .blocks
+        .blocks
+        .iter()
+        .map(|b| tile_rows(b.size, h) * b.size);
+    let widest = plan.widths.iter().max().map_or(0, |w| w + 1);
+    let tile = explicit.max().unwrap_or(0).max(rows * widest);
+    (between + tile + rows * h * h) as u64
 }
 
 fn whole<T>(matrix: &mut [T], p: usize) -> Square<'_, T> {

@@ -134,7 +134,7 @@ fn touched(plan: &Plan) -> f64 {
         _ => plan.batch + plan.metric_row_count() / plan.refresh as usize,
     };
     let square = if plan.metric == Metric::Fisher {
-        (plan.p * plan.p) as f64
+        plan.blocks.len as f64
     } else {
         0.0
     };
@@ -174,7 +174,14 @@ fn chain_bytes(plan: &Plan, width: u64) -> u64 {
             + u64::from(plan.split_volume())
     };
     let rows = (plan.batch + plan.metric_row_count()) as u64;
-    width * (squares * p * p + rows * h + 64 * p)
+    let dense = plan.metric == Metric::Fisher;
+    let passes = match plan.correction {
+        CorrectionPlan::FiniteDifference => 3,
+        _ => 2,
+    };
+    let network = passes * sngd_cpu::network_numbers(plan);
+    let square = if dense { plan.blocks.len as u64 } else { 0 };
+    width * (squares * square + rows * h + 64 * p + network)
 }
 
 /// Memory that can be had now, in bytes, where the system says.
