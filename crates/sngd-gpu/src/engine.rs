@@ -96,6 +96,14 @@ impl GpuEngine {
         receive.recv().unwrap_or_else(|_| Err(self.gone()))
     }
 
+    /// A device buffer as the last step left it, padded to 16 bytes, integers as the bits of f32: for tests.
+    #[doc(hidden)]
+    pub fn inspect(&mut self, name: &str) -> Result<Vec<f32>, EngineError> {
+        let (send, receive) = channel();
+        self.send(Command::Inspect(name.into(), send))?;
+        receive.recv().unwrap_or_else(|_| Err(self.gone()))
+    }
+
     fn send(&mut self, command: Command) -> Result<(), EngineError> {
         if let Some(e) = &self.error {
             return Err(e.clone());

@@ -61,6 +61,8 @@ pub enum Command {
     State(Sender<Result<ChainState, EngineError>>),
     /// Time each stage alone.
     Time(usize, Sender<Result<Vec<(String, f64)>, EngineError>>),
+    /// Read a buffer.
+    Inspect(String, Sender<Result<Vec<f32>, EngineError>>),
 }
 
 struct Staging {
@@ -174,6 +176,11 @@ impl Loop {
                 Command::Time(repeats, reply) => {
                     let timed = self.drain().and_then(|()| self.time(repeats));
                     let _ = reply.send(timed);
+                    Ok(())
+                }
+                Command::Inspect(name, reply) => {
+                    let read = self.drain().and_then(|()| self.inspect(&name));
+                    let _ = reply.send(read);
                     Ok(())
                 }
                 Command::State(reply) => {

@@ -1,4 +1,4 @@
-//! What is asked of a loop at rest: the state, and how long each stage takes.
+//! What is asked of a loop at rest: the state, a buffer as it lies, and how long each stage takes.
 
 use super::Loop;
 use crate::spec::When;
@@ -60,6 +60,10 @@ impl Loop {
         }
         self.gpu.queue.submit([encoder.finish()]);
         self.gpu.wait(None)
+    }
+
+    pub(super) fn inspect(&self, name: &str) -> Result<Vec<f32>, EngineError> {
+        self.buffers.read(&self.gpu, name)
     }
 
     pub(super) fn state(&mut self) -> Result<ChainState, EngineError> {
