@@ -16,5 +16,6 @@ mod spec;
 
 pub use device::{AdapterInfo, DeviceSelector, Gpu, Tuning, adapters};
 pub use engine::GpuEngine;
+pub use recipe::dispatches;
 pub use self_test::Check;
 pub use sizes::{Sizes, memory};
