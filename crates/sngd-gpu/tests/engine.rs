@@ -215,6 +215,27 @@ fn dispatches_are_known_without_a_device() {
     );
 }
 
+/// Timing names the stages that are counted without a device, and leaves the chains where they are.
+#[test]
+fn stages_are_timed_under_the_names_that_are_counted() {
+    let (problem, plan, init) = setup("bernoulli", "", SAMPLER, (300, 9, 7));
+    for gpu in gpus() {
+        let told: Vec<String> = dispatches(&plan, &problem, gpu.tuning)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        let mut e = GpuEngine::new(gpu, &problem, &plan, &init).unwrap();
+        let before = e.state().unwrap();
+        let timed = e.time_stages(2).unwrap();
+        let names: Vec<String> = timed.iter().map(|(name, _)| name.clone()).collect();
+        assert_eq!(names, told);
+        assert!(timed.iter().all(|(_, ms)| *ms > 0.0), "{timed:?}");
+        assert!(e.time_stage("update", 2).unwrap() > 0.0);
+        assert!(e.time_stage("accept", 2).is_err());
+        assert_eq!(e.state().unwrap(), before);
+    }
+}
+
 #[test]
 fn adapters_have_names_and_a_wrong_name_is_told() {
     let found = adapters();
