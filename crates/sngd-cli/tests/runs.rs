@@ -53,6 +53,35 @@ fn summary_speaks_json_and_check_runs_nothing() {
     assert!(!s.path("run.zarr").exists());
 }
 
+/// What a step starts on a GPU is known where there is none: by stage, in all, and in words.
+#[test]
+fn check_counts_dispatches() {
+    let s = Scene::new(&csv(80), RUN);
+    let counted = |extra: &[&str]| {
+        let mut args = vec!["check", "run.toml"];
+        args.extend_from_slice(extra);
+        let words = String::from_utf8(run(&s, &args).stdout).unwrap();
+        args.push("--json");
+        let json: serde_json::Value = serde_json::from_slice(&run(&s, &args).stdout).unwrap();
+        let total = json["gpu_dispatches_per_step"].as_f64().unwrap();
+        assert!(
+            words.contains(&format!("{total} dispatches a step on a GPU")),
+            "{words}"
+        );
+        let stages = json["gpu_dispatches"].as_object().unwrap().clone();
+        let sum: f64 = stages.values().map(|v| v.as_f64().unwrap()).sum();
+        assert!((sum - total).abs() < 1e-9, "{stages:?}");
+        (total, stages)
+    };
+    let (each, stages) = counted(&[]);
+    // A pass over the batch and one over all rows for the metric; noise and update are one each.
+    assert_eq!(stages["rows"], 2.0);
+    assert_eq!(stages["update"], 1.0);
+    let (kept, stages) = counted(&["--set", "sampler.fisher_refresh=4"]);
+    assert_eq!(stages["rows"], 1.25);
+    assert!(kept < each, "{kept} of {each}");
+}
+
 /// Ctrl-C finishes the draw, closes the trace and exits with 130; what is there is whole and finite.
 #[cfg(unix)]
 #[test]

@@ -92,10 +92,37 @@ impl GpuEngine {
         })
     }
 
-    /// Milliseconds that each stage of a step takes when run alone, over `repeats` runs; the chains are not moved.
+    /// Milliseconds that each stage of a step takes when run alone, over `repeats` runs; the chains are not moved. Stages
+    /// are named as `dispatches` names them.
     pub fn time_stages(&mut self, repeats: usize) -> Result<Vec<(String, f64)>, EngineError> {
+        self.time(repeats, None)
+    }
+
+    /// The same of one stage, all its dispatches together.
+    pub fn time_stage(&mut self, stage: &str, repeats: usize) -> Result<f64, EngineError> {
+        match self.time(repeats, Some(stage.into()))?.pop() {
+            Some((_, ms)) => Ok(ms),
+            None => Err(EngineError::Device(format!(
+                "no dispatch of this plan is of stage \"{stage}\""
+            ))),
+        }
+    }
+
+    fn time(
+        &mut self,
+        repeats: usize,
+        only: Option<String>,
+    ) -> Result<Vec<(String, f64)>, EngineError> {
         let (send, receive) = channel();
-        self.send(Command::Time(repeats.max(1), send))?;
+        self.send(Command::Time(repeats.max(1), only, send))?;
+        receive.recv().unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// A device buffer as the last step left it, padded to 16 bytes, integers as the bits of f32: for tests.
+    #[doc(hidden)]
+    pub fn inspect(&mut self, name: &str) -> Result<Vec<f32>, EngineError> {
+        let (send, receive) = channel();
+        self.send(Command::Inspect(name.into(), send))?;
         receive.recv().unwrap_or_else(|_| Err(self.gone()))
     }
 

@@ -17,8 +17,8 @@ use std::sync::Arc;
 /// A dispatch ready to be recorded.
 #[derive(Debug, Clone)]
 pub struct Pass {
-    /// Entry point.
-    pub name: &'static str,
+    /// The file of its kernel.
+    pub stage: &'static str,
     /// What runs.
     pub pipeline: Arc<wgpu::ComputePipeline>,
     /// Workgroups.
@@ -104,7 +104,7 @@ impl Kernels {
         };
         let has = |name: &str| kernel.bindings.iter().any(|b| b.name == name);
         Ok(Pass {
-            name: spec.entry,
+            stage: spec.stage(),
             pipeline: Arc::clone(&kernel.pipeline),
             grid: spec.grid,
             when: spec.when,

@@ -32,5 +32,6 @@ pub fn unsupported(plan: &Plan) -> Option<String> {
     ))
 }
 
+pub use recipe::dispatches;
 pub use self_test::Check;
 pub use sizes::{Sizes, memory};

@@ -5,11 +5,13 @@ mod diagonal;
 mod mala;
 mod metric;
 
+use crate::device::Tuning;
 use crate::shape::{RowSet, Shape, ridged};
 use crate::spec::{Spec, When, spec};
 use sngd_core::config::{FisherKind, Noise};
 use sngd_core::philox::Stream;
 use sngd_core::plan::Plan;
+use sngd_core::problem::Problem;
 
 /// Buffers of a pass over rows.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +65,26 @@ pub fn recipe(plan: &Plan, shape: &Shape) -> Vec<Spec> {
         r.diagonal();
     }
     r.out
+}
+
+/// Dispatches a step by stage, in the order of the step. What is computed afresh only every `refresh` steps counts as its
+/// share; what follows a step size that changes counts as if it changed at each step.
+pub fn dispatches(plan: &Plan, problem: &Problem, tuning: Tuning) -> Vec<(String, f64)> {
+    debug_assert_eq!(plan.p, problem.parameters());
+    let shape = Shape::new(plan, tuning == Tuning::Software);
+    let mut out: Vec<(String, f64)> = Vec::new();
+    for s in recipe(plan, &shape) {
+        let share = match s.when {
+            When::Always | When::Stale => 1.0,
+            When::Fresh => 1.0 / f64::from(plan.refresh),
+            When::Once => continue,
+        };
+        match out.iter_mut().find(|(name, _)| name == s.stage()) {
+            Some((_, count)) => *count += share,
+            None => out.push((s.stage().into(), share)),
+        }
+    }
+    out
 }
 
 /// (x, chain) grids over vectors of P.

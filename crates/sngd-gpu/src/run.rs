@@ -59,8 +59,14 @@ pub enum Command {
     Run(Span),
     /// Tell the state.
     State(Sender<Result<ChainState, EngineError>>),
-    /// Time each stage alone.
-    Time(usize, Sender<Result<Vec<(String, f64)>, EngineError>>),
+    /// Time each stage alone, or one of them.
+    Time(
+        usize,
+        Option<String>,
+        Sender<Result<Vec<(String, f64)>, EngineError>>,
+    ),
+    /// Read a buffer.
+    Inspect(String, Sender<Result<Vec<f32>, EngineError>>),
 }
 
 struct Staging {
@@ -171,9 +177,14 @@ impl Loop {
             };
             let done = match command {
                 Command::Run(span) => self.run(span),
-                Command::Time(repeats, reply) => {
-                    let timed = self.drain().and_then(|()| self.time(repeats));
+                Command::Time(repeats, only, reply) => {
+                    let timed = self.drain().and_then(|()| self.time(repeats, only));
                     let _ = reply.send(timed);
+                    Ok(())
+                }
+                Command::Inspect(name, reply) => {
+                    let read = self.drain().and_then(|()| self.inspect(&name));
+                    let _ = reply.send(read);
                     Ok(())
                 }
                 Command::State(reply) => {

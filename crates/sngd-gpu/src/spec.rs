@@ -55,6 +55,12 @@ pub fn spec(root: &'static str, entry: &'static str, grid: [usize; 3]) -> Spec {
 }
 
 impl Spec {
+    /// The stage it belongs to: its file's name without folder and ending.
+    pub fn stage(&self) -> &'static str {
+        let name = self.root.rsplit('/').next().unwrap_or(self.root);
+        name.strip_suffix(".wgsl").unwrap_or(name)
+    }
+
     /// Adds an integer constant.
     pub fn u(mut self, name: &'static str, v: usize) -> Spec {
         self.consts.push((name, Value::U(v as u32)));

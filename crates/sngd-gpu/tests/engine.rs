@@ -6,7 +6,7 @@ use common::{gpus, setup};
 use sngd_core::engine::{Engine, EngineError, FaultKind, Span};
 use sngd_core::plan::Plan;
 use sngd_cpu::CpuEngine;
-use sngd_gpu::{DeviceSelector, Gpu, GpuEngine, adapters, memory};
+use sngd_gpu::{DeviceSelector, Gpu, GpuEngine, Tuning, adapters, dispatches, memory};
 
 const SAMPLER: &str = r#""noise": "residual", "step_size": 0.3, "batch_size": 96"#;
 
@@ -165,6 +165,75 @@ fn what_does_not_fit_is_told_with_what_does() {
     let of = |name: &str| sizes.iter().find(|(n, _)| n == name).map(|(_, b)| *b);
     assert_eq!(of("omega"), Some(4 * 7 * 10));
     assert_eq!(of("fisher"), Some(4 * 7 * 100));
+}
+
+/// Counted by hand from what a step needs; no device is asked.
+#[test]
+fn dispatches_are_known_without_a_device() {
+    let count = |sampler: &str, d: usize| {
+        let (problem, plan, _) = setup("bernoulli", "", sampler, (300, d, 600));
+        let all = dispatches(&plan, &problem, Tuning::Hardware);
+        let of = move |name: &str| all.iter().find(|(n, _)| n == name).map(|(_, c)| *c);
+        move |name: &str| of(name).unwrap_or(0.0)
+    };
+    let small = r#""noise": "full", "fisher_rows": "batch", "batch_size": 64"#;
+    // One pass for everything, and a reduction of its parts.
+    let few = count(small, 7);
+    assert_eq!(
+        ["small_pass", "small_lever", "rows", "fisher"].map(few),
+        [1.0, 1.0, 0.0, 0.0]
+    );
+    // The batch's rows and those of all data; one factor of M and one of Q.
+    let residual = count(r#""noise": "residual", "batch_size": 64"#, 20);
+    assert_eq!(
+        ["rows", "fisher", "cholesky", "leverage", "update"].map(residual),
+        [2.0, 2.0, 2.0, 1.0, 1.0]
+    );
+    // A metric kept for four steps is a quarter of one each.
+    let kept = count(
+        r#""noise": "full", "batch_size": 64, "fisher_refresh": 4"#,
+        20,
+    );
+    assert_eq!(
+        ["rows", "fisher", "cholesky", "update"].map(kept),
+        [1.25, 0.25, 0.25, 1.0]
+    );
+    // 100 parameters are four panels: scale, prepare, a diagonal each, below and update with W, finish, retry.
+    let panels = count(
+        r#""noise": "full", "batch_size": 64, "fisher_rows": "batch""#,
+        99,
+    );
+    assert_eq!(
+        ["panels", "cholesky_retry", "cholesky"].map(panels),
+        [2.0 + 4.0 + 4.0 + 3.0 + 1.0, 1.0, 0.0]
+    );
+    // mala's first evaluation is no step's; a step evaluates once.
+    let mala = count(r#""method": "mala""#, 20);
+    assert_eq!(
+        ["rows", "cholesky", "propose", "accept"].map(mala),
+        [1.0, 1.0, 1.0, 1.0]
+    );
+}
+
+/// Timing names the stages that are counted without a device, and leaves the chains where they are.
+#[test]
+fn stages_are_timed_under_the_names_that_are_counted() {
+    let (problem, plan, init) = setup("bernoulli", "", SAMPLER, (300, 9, 7));
+    for gpu in gpus() {
+        let told: Vec<String> = dispatches(&plan, &problem, gpu.tuning)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        let mut e = GpuEngine::new(gpu, &problem, &plan, &init).unwrap();
+        let before = e.state().unwrap();
+        let timed = e.time_stages(2).unwrap();
+        let names: Vec<String> = timed.iter().map(|(name, _)| name.clone()).collect();
+        assert_eq!(names, told);
+        assert!(timed.iter().all(|(_, ms)| *ms > 0.0), "{timed:?}");
+        assert!(e.time_stage("update", 2).unwrap() > 0.0);
+        assert!(e.time_stage("accept", 2).is_err());
+        assert_eq!(e.state().unwrap(), before);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde::Serialize;
 use sngd_core::config::{Noise, NoiseRows, Precision};
 use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
 use sngd_cpu::preflight;
+use sngd_gpu::Tuning;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -50,6 +51,10 @@ pub struct Cost {
     pub gpu_buffers: BTreeMap<String, u64>,
     /// Bytes of all of them.
     pub gpu_bytes: u64,
+    /// Kernels that a GPU starts a step, all chains in one, by stage; shares where a metric is kept for several steps.
+    pub gpu_dispatches: BTreeMap<String, f64>,
+    /// All of them.
+    pub gpu_dispatches_per_step: f64,
     /// What the adapters of this machine make of it.
     pub adapters: Vec<Fit>,
     /// T of minibatch noise alone.
@@ -90,6 +95,10 @@ pub fn check(prepared: &Prepared) -> Cost {
         .map(|mode| preflight::reach(plan, mode));
     let gpu_buffers: BTreeMap<String, u64> = sngd_gpu::memory(plan, problem).into_iter().collect();
     let gpu_bytes = gpu_buffers.values().sum();
+    let gpu_dispatches: BTreeMap<String, f64> =
+        sngd_gpu::dispatches(plan, problem, Tuning::Hardware)
+            .into_iter()
+            .collect();
     let one = Plan {
         chains: 1,
         ..plan.clone()
@@ -116,6 +125,8 @@ pub fn check(prepared: &Prepared) -> Cost {
         cpu_bytes: fixed + per_chain * plan.chains as u64,
         cpu_largest_chains: available().map(|a| a.saturating_sub(fixed) / per_chain.max(1)),
         gpu_bytes,
+        gpu_dispatches_per_step: gpu_dispatches.values().sum(),
+        gpu_dispatches,
         adapters: fits(prepared, &gpu_buffers),
         gpu_buffers,
         law_temperature: plan.law_temperature(),
@@ -300,10 +311,12 @@ impl Cost {
         )?;
         writeln!(
             out,
-            "work: {:.3e} flops and {} a step of a chain, {:.3e} flops in all",
+            "work: {:.3e} flops and {} a step of a chain, {:.3e} flops in all; {} dispatches a step on a GPU",
             self.flops_per_chain_step,
             bytes(self.bytes_per_chain_step),
-            self.flops
+            self.flops,
+            // A count, or a mean over the steps that share a metric.
+            (100.0 * self.gpu_dispatches_per_step).round() / 100.0
         )?;
         let most = match self.cpu_largest_chains {
             Some(c) => format!(" (at most {c} chains fit this machine now)"),

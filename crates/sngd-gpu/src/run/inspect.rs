@@ -1,4 +1,4 @@
-//! What is asked of a loop at rest: the state, and how long each stage takes.
+//! What is asked of a loop at rest: the state, a buffer as it lies, and how long each stage takes.
 
 use super::Loop;
 use crate::spec::When;
@@ -7,8 +7,13 @@ use sngd_core::plan::Metric;
 use std::time::Instant;
 
 impl Loop {
-    /// Milliseconds of each stage of a step, run alone `repeats` times in a submission; ω is put back afterwards.
-    pub(super) fn time(&mut self, repeats: usize) -> Result<Vec<(String, f64)>, EngineError> {
+    /// Milliseconds of each stage of a step, or of `only` one, each of its dispatches run alone `repeats` times in a
+    /// submission; ω is put back afterwards.
+    pub(super) fn time(
+        &mut self,
+        repeats: usize,
+        only: Option<String>,
+    ) -> Result<Vec<(String, f64)>, EngineError> {
         let mut now = self.now(0).0;
         now.first = 0;
         let omega = self.buffers.read(&self.gpu, "omega")?;
@@ -18,7 +23,8 @@ impl Loop {
             .write_buffer(self.buffers.get("now")?, 0, bytemuck::bytes_of(&now));
         let mut out: Vec<(String, f64)> = Vec::new();
         for i in 0..self.passes.len() {
-            if self.passes[i].when == When::Once {
+            let stage = self.passes[i].stage;
+            if self.passes[i].when == When::Once || only.as_deref().is_some_and(|o| o != stage) {
                 continue;
             }
             // A whole step first: drivers compile then, and the stage finds what it expects.
@@ -30,10 +36,9 @@ impl Loop {
             let start = Instant::now();
             self.repeat(i, repeats)?;
             let ms = 1e3 * start.elapsed().as_secs_f64() / repeats as f64;
-            let name = self.passes[i].name;
-            match out.iter_mut().find(|(n, _)| n == name) {
+            match out.iter_mut().find(|(n, _)| n == stage) {
                 Some((_, t)) => *t += ms,
-                None => out.push((name.into(), ms)),
+                None => out.push((stage.into(), ms)),
             }
         }
         self.gpu
@@ -60,6 +65,10 @@ impl Loop {
         }
         self.gpu.queue.submit([encoder.finish()]);
         self.gpu.wait(None)
+    }
+
+    pub(super) fn inspect(&self, name: &str) -> Result<Vec<f32>, EngineError> {
+        self.buffers.read(&self.gpu, name)
     }
 
     pub(super) fn state(&mut self) -> Result<ChainState, EngineError> {
