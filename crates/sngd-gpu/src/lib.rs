@@ -7,6 +7,7 @@ mod buffers;
 mod device;
 mod engine;
 mod kernel;
+mod network;
 mod recipe;
 mod run;
 mod self_test;
@@ -20,16 +21,13 @@ pub use device::{AdapterInfo, DeviceSelector, Gpu, Tuning, adapters};
 pub use engine::GpuEngine;
 /// Why this engine cannot run a plan, if it cannot.
 pub fn unsupported(plan: &Plan) -> Option<String> {
-    let what = if !plan.widths.is_empty() {
-        "model.predictor: found \"mlp\""
-    } else if plan.metric == Metric::Fisher && !plan.blocks.is_full() {
-        "sampler.blocks: found \"layer\" or \"unit\""
-    } else {
+    // Its running mean is of the gradient, and its correction wants the Fisher diagonal of a linear predictor.
+    if plan.widths.is_empty() || plan.metric != Metric::RmsProp {
         return None;
-    };
-    Some(format!(
-        "{what} on a GPU, which the GPU engine does not run yet; set run.device = \"cpu\""
-    ))
+    }
+    Some(
+        "sampler.method: found \"psgld\" beside predictor = \"mlp\" on a GPU, which the GPU engine does not run; set run.device = \"cpu\" or method = \"sgld\"".into(),
+    )
 }
 
 pub use self_test::Check;

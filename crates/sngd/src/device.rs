@@ -75,7 +75,7 @@ pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
             return cpu(
                 prepared,
                 &init,
-                "since the GPU engine has no networks and no layer or unit blocks yet",
+                "since the GPU engine has no psgld for networks",
             );
         }
         Device::Auto => {

@@ -125,6 +125,7 @@ impl Recipe<'_> {
                 [s.p.div_ceil(64), s.p, s.c],
             )
             .u("R", rows.rows)
+            .u("BLOCKED", s.blocked())
             .b("matrix", "fisher")
             .b("first", "second_mean")
             .at(stale);
@@ -134,7 +135,9 @@ impl Recipe<'_> {
         }
         if plan.noise == Noise::Nominal || ridged(plan) {
             self.normals(Stream::PriorNoise, "prior_z", (1, 2 * s.p));
-            let one = spec("stage/prior_noise.wgsl", "prior_noise", over_p(s))
+            let one = spec("stage/prior_noise.wgsl", "prior_noise", over_p(s));
+            let one = self
+                .over_prior(one)
                 .u("NOISE", noise_code(plan.noise))
                 .b("z", "prior_z")
                 .b("share", "extra");
