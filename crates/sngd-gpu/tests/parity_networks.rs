@@ -1,5 +1,6 @@
 //! Networks and blocked metrics on the device in f32 against the CPU engine in f64, step by step: same counters, so the
-//! same chain. Damping keeps a random network's metric far from singular, so that rounding does not grow between steps.
+//! same chain. Damping keeps a random network's metric far from singular, so that rounding does not grow between steps:
+//! errors of 1e-6 to 4e-5 of a parameter's spread are what is seen, up to 5e-3 where the correction is a difference.
 #![allow(clippy::print_stdout, reason = "the errors seen are worth reading")]
 
 mod common;
@@ -31,6 +32,12 @@ impl Case<'_> {
                 sampler = format!(r#"{sampler}, "{key}": {default}"#);
             }
         }
+        // A linear predictor's intercept has a prior of its own.
+        let intercept = if self.model.contains("mlp") {
+            ""
+        } else {
+            r#", "intercept": "normal(0.5, 3)""#
+        };
         let trials = if self.family == "binomial" {
             r#", "trials": "t""#
         } else {
@@ -38,7 +45,7 @@ impl Case<'_> {
         };
         let text = format!(
             r#"{{"seed": 7, "data": {{"path": "none", "response": "y"}},
-                "model": {{"likelihood": "{}" {} {trials}}}, "prior": {{"weights": "normal(0, 1)"}},
+                "model": {{"likelihood": "{}" {} {trials}}}, "prior": {{"weights": "normal(0, 1)" {intercept}}},
                 "sampler": {{{sampler}}}, "run": {{"chains": {chains}}}}}"#,
             self.family, self.model
         );
@@ -108,7 +115,7 @@ fn likelihoods() {
                 sampler,
                 shape: (300, 4, 3),
             };
-            case.check(15, 1e-3);
+            case.check(15, 2e-4);
         }
     }
 }
@@ -124,7 +131,7 @@ fn shapes() {
         r#", "predictor": "mlp", "hidden": [4, 3, 2], "bias": false"#,
         r#", "predictor": "mlp", "hidden": [1]"#,
     ] {
-        each(&[full], model, 15, 1e-3);
+        each(&[full], model, 15, 2e-4);
     }
     // Across the seams of triangles and panels, one chain and many.
     for (hidden, c) in [(12, 1), (16, 2), (22, 1), (10, 70)] {
@@ -134,7 +141,7 @@ fn shapes() {
             sampler: full,
             shape: (300, 6, c),
         };
-        case.check(5, 1e-3);
+        case.check(5, 2e-4);
     }
 }
 
@@ -151,13 +158,13 @@ fn methods() {
         ],
         TANH,
         15,
-        1e-3,
+        2e-4,
     );
     each(
         &[r#""method": "mala", "step_size": 0.3, "target": "jeffreys""#],
         TANH,
         12,
-        2e-3,
+        2e-4,
     );
 }
 
@@ -174,7 +181,7 @@ fn metrics() {
         ],
         TANH,
         12,
-        1e-3,
+        2e-4,
     );
 }
 
@@ -213,7 +220,7 @@ fn blocks_of_networks() {
                     sampler: &format!(r#"{sampler}, "blocks": "{blocks}""#),
                     shape: (300, 4, 3),
                 };
-                case.check(12, 1e-3);
+                case.check(12, 2e-4);
             }
             let case = Case {
                 family,
@@ -240,7 +247,7 @@ fn blocks_of_linear_predictors() {
                 sampler: &format!(r#"{sampler}, "blocks": "{blocks}""#),
                 shape: (300, 6, 3),
             };
-            case.check(12, 1e-3);
+            case.check(12, 2e-4);
         }
         let case = Case {
             family,
@@ -257,5 +264,5 @@ fn blocks_of_linear_predictors() {
         sampler: r#""noise": "residual", "correction": "off", "blocks": "unit""#,
         shape: (700, 70, 2),
     };
-    case.check(4, 1e-3);
+    case.check(4, 2e-4);
 }
