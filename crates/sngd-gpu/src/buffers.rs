@@ -7,7 +7,7 @@ use crate::sizes::{SLICE, Sizes};
 use half::{bf16, f16};
 use sngd_core::config::Storage;
 use sngd_core::engine::EngineError;
-use sngd_core::plan::Plan;
+use sngd_core::plan::{Metric, Plan};
 use sngd_core::problem::Problem;
 use std::collections::HashMap;
 
@@ -98,7 +98,13 @@ impl Buffers {
         self.write(gpu, "affine", &affine)?;
         self.write(gpu, "place", &place(plan, shape.net.as_ref()))?;
         let bare = information_of(problem, plan);
-        let ridge = plan.n as f64 * plan.damping;
+        // RMSProp has a floor of its own; what is added there is the prior's curvature.
+        let damping = if plan.metric == Metric::RmsProp {
+            0.0
+        } else {
+            plan.damping
+        };
+        let ridge = plan.n as f64 * damping;
         let mut added = bare.clone();
         for i in 0..shape.p {
             added[i * shape.p + i] += ridge;

@@ -34,8 +34,11 @@ impl Net {
         // The plan counts the biases among P and says no more of them.
         shape.bias = shape.parameters() + plan.h - plan.k < plan.p;
         let hidden = plan.widths[1..plan.widths.len() - 1].iter().sum();
-        let from_score = plan.fisher == FisherKind::Empirical;
-        let rooted = plan.metric == Metric::Fisher && !from_score;
+        // RMSProp's correction wants the exact diagonal, whatever `fisher` says.
+        let rooted = match plan.metric {
+            Metric::Fisher => plan.fisher != FisherKind::Empirical,
+            metric => metric == Metric::RmsProp,
+        };
         Some(Net {
             layers: shape.layers(),
             hidden,
@@ -80,7 +83,7 @@ pub fn place(plan: &Plan, net: Option<&Net>) -> Vec<[u32; 4]> {
     let mut out = net.map_or(vec![[0; 4]; plan.p], |n| n.place(plan.p));
     for (b, block) in plan.blocks.blocks.iter().enumerate() {
         for at in &mut out[block.offset..block.offset + block.size] {
-            at[2] = b as u32;
+            (at[2], at[3]) = (b as u32, block.offset as u32);
         }
     }
     out

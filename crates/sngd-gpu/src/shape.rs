@@ -245,8 +245,8 @@ impl Shape {
     }
 
     /// `BLOCKED`: 1 where the metric has more than one block.
-    pub fn blocked(&self) -> usize {
-        usize::from(self.blocks > 1)
+    pub fn blocked(&self) -> u32 {
+        u32::from(self.blocks > 1)
     }
 
     /// Whether the factorisation goes by panels.
@@ -275,6 +275,8 @@ impl Shape {
 fn weights(plan: &Plan) -> u32 {
     match (plan.metric, plan.fisher) {
         (Metric::Identity, _) => 0,
+        // A network's diagonal comes from seeds, whose root is of the whole W.
+        (Metric::RmsProp, _) if !plan.widths.is_empty() => 1,
         (Metric::RmsProp, _) => 3,
         (Metric::Fisher, FisherKind::Exact) => 1,
         (Metric::Fisher, FisherKind::MonteCarlo) => 2,

@@ -151,6 +151,8 @@ fn methods() {
         &[
             r#""method": "ngd""#,
             r#""method": "sgld", "step_size": 0.1"#,
+            r#""method": "psgld", "step_size": 0.1"#,
+            r#""method": "psgld", "fisher_rows": 50, "step_size": 0.1"#,
             r#""method": "mala", "step_size": 0.3"#,
             r#""noise": "nominal", "temperature": 2.0, "correction": "off""#,
             r#""noise": "residual", "noise_rows": "batch", "correction": "off""#,
@@ -229,6 +231,27 @@ fn blocks_of_networks() {
                 shape: (300, 4, 3),
             };
             case.check(12, 2e-2);
+        }
+    }
+}
+
+/// Blocks that end inside tiles, panels and eights, and factors that pass over what lies between them.
+#[test]
+fn seams_of_blocks() {
+    for (blocks, hidden) in [
+        ("layer", "18"),
+        ("unit", "18"),
+        ("unit", "9, 7"),
+        ("diagonal", "20"),
+    ] {
+        for sampler in SAMPLERS {
+            let case = Case {
+                family: "softmax",
+                model: &format!(r#", "predictor": "mlp", "hidden": [{hidden}]"#),
+                sampler: &format!(r#"{sampler}, "blocks": "{blocks}""#),
+                shape: (300, 11, 2),
+            };
+            case.check(5, 2e-4);
         }
     }
 }

@@ -125,7 +125,6 @@ impl Recipe<'_> {
                 [s.p.div_ceil(64), s.p, s.c],
             )
             .u("R", rows.rows)
-            .u("BLOCKED", s.blocked())
             .b("matrix", "fisher")
             .b("first", "second_mean")
             .at(stale);

@@ -98,7 +98,6 @@ impl Recipe<'_> {
             .u("SPLITS", splits)
             .u("FROM_SCORE", usize::from(from_score))
             .u("WITH_LAMBDA", if split { 0 } else { lambda })
-            .u("BLOCKED", s.blocked())
             .f("SHARE", share)
             .b("row_index", n.index)
             .b("weight", if from_score { n.scores } else { n.weight })

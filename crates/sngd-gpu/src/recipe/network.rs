@@ -98,11 +98,30 @@ impl Recipe<'_> {
             .u("HIDDEN", net.hidden)
             .u("UNITS", net.units)
             .u("GRAD_SPLITS", set.grad_splits)
-            .u("BLOCKED", 0)
             .b("row_index", n.index)
             .b("acts", n.acts)
             .b("delta", n.delta)
             .b("partial_sum", to)
+            .at(when);
+        self.push(one);
+    }
+
+    /// The diagonal of Σ JᵀWJ over a pass.
+    pub(super) fn network_diagonal(&mut self, net: &Net, set: &RowSet, when: When) {
+        self.backward(net, set, false, when);
+        let s = self.shape;
+        let n = names(set);
+        let grid = [s.p.div_ceil(16), s.c, set.grad_splits];
+        let one = spec("stage/network_diagonal.wgsl", "network_diagonal", grid)
+            .u("R", set.rows * net.seeds)
+            .u("SEEDS", net.seeds)
+            .u("COLUMNS", s.d)
+            .u("HIDDEN", net.hidden)
+            .u("UNITS", net.units)
+            .u("GRAD_SPLITS", set.grad_splits)
+            .b("row_index", n.index)
+            .b("acts", n.acts)
+            .b("delta", "seed_delta")
             .at(when);
         self.push(one);
     }
