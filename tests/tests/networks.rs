@@ -280,10 +280,6 @@ fn draw(
     (config.run.chains, config.run.warmup, config.run.draws) = (chains, warmup, draws);
     let config = drive::shortened(kind, &config);
     let plan = Plan::check(&config, problem).expect("a plan");
-    if kind == Kind::Gpu && sngd_gpu::unsupported(&plan).is_some() {
-        eprintln!("SKIPPED: the GPU engine does not run {sampler}");
-        return None;
-    }
     let mut engine = drive::engine(kind, problem, &plan, &starts(&plan)).expect("an engine")?;
     let d = drive::run(engine.as_mut(), problem, &plan).expect("a run");
     assert!(d.faults.is_empty(), "{kind:?} {sampler}: {:?}", d.faults);

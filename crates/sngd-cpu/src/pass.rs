@@ -91,7 +91,12 @@ impl<T: Scalar> Pass<T> {
     /// Buffers for up to `rows` rows; matrices only where `dense`; column-wise where the plan's passes allow it.
     pub fn new(data: &Resident<T>, rows: usize, dense: bool, columns: bool) -> Pass<T> {
         let (p, h, d) = (data.p, data.h, data.d);
-        let square = if dense { data.layout.len } else { 0 };
+        // A network's diagonal is its blocks of one.
+        let square = match (dense, &data.network) {
+            (true, _) => data.layout.len,
+            (false, Some(_)) => data.single.len,
+            (false, None) => 0,
+        };
         let zeros = |n| vec![T::zero(); n];
         Pass {
             rows: Vec::with_capacity(rows),
@@ -181,7 +186,7 @@ impl<T: Scalar> Pass<T> {
         }
         self.diagonal.fill(T::zero());
         let dense = !wanted.diagonal_only;
-        if wanted.fisher.is_some() && dense {
+        if wanted.fisher.is_some() {
             self.fisher.fill(T::zero());
         }
         if wanted.second {
@@ -267,6 +272,9 @@ impl<T: Scalar> Pass<T> {
                 add_weighted(x, w, &mut self.second, scaled, (d, k, h), layout, par);
             }
             start += m;
+        }
+        if self.network.is_some() && wanted.fisher.is_some() && !dense {
+            self.diagonal.copy_from_slice(&self.fisher);
         }
     }
 }

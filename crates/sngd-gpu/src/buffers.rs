@@ -1,12 +1,13 @@
 //! The buffers of an engine, allocated once, and what is uploaded into them.
 
 use crate::device::Gpu;
+use crate::network::place;
 use crate::shape::Shape;
 use crate::sizes::{SLICE, Sizes};
 use half::{bf16, f16};
 use sngd_core::config::Storage;
 use sngd_core::engine::EngineError;
-use sngd_core::plan::Plan;
+use sngd_core::plan::{Metric, Plan};
 use sngd_core::problem::Problem;
 use std::collections::HashMap;
 
@@ -95,14 +96,22 @@ impl Buffers {
             .map(|(&m, &s)| [m as f32, (t.y_scale / s) as f32])
             .collect();
         self.write(gpu, "affine", &affine)?;
-        let mut added = problem.prior_information();
-        let ridge = plan.n as f64 * plan.damping;
+        self.write(gpu, "place", &place(plan, shape.net.as_ref()))?;
+        let bare = information_of(problem, plan);
+        // RMSProp has a floor of its own; what is added there is the prior's curvature.
+        let damping = if plan.metric == Metric::RmsProp {
+            0.0
+        } else {
+            plan.damping
+        };
+        let ridge = plan.n as f64 * damping;
+        let mut added = bare.clone();
         for i in 0..shape.p {
             added[i * shape.p + i] += ridge;
         }
         self.write(gpu, "added", &narrow(&added))?;
         if plan.split_volume() && shape.dense {
-            self.write(gpu, "added_bare", &narrow(&problem.prior_information()))?;
+            self.write(gpu, "added_bare", &narrow(&bare))?;
             let mut damping = vec![0.0f32; shape.p * shape.p];
             for i in 0..shape.p {
                 damping[i * shape.p + i] = ridge as f32;
@@ -138,6 +147,22 @@ impl Buffers {
         let out = bytemuck::pod_collect_to_vec(&view);
         Ok(out)
     }
+}
+
+/// Λ `[P,P]`, 0 between the plan's blocks.
+fn information_of(problem: &Problem, plan: &Plan) -> Vec<f64> {
+    let squares = problem.prior_information_in(&plan.blocks);
+    let mut out = vec![0.0; plan.p * plan.p];
+    for block in &plan.blocks.blocks {
+        for i in 0..block.size {
+            let (from, to) = (
+                block.at + i * block.size,
+                (block.offset + i) * plan.p + block.offset,
+            );
+            out[to..to + block.size].copy_from_slice(&squares[from..from + block.size]);
+        }
+    }
+    out
 }
 
 /// The design as the kernels read it: f32 words, or halves packed in pairs.

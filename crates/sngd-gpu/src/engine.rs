@@ -43,9 +43,6 @@ impl GpuEngine {
                 plan.p
             )));
         }
-        if let Some(why) = crate::unsupported(plan) {
-            return Err(EngineError::DoesNotFit(why));
-        }
         let shape = Shape::new(plan, gpu.tuning == Tuning::Software);
         let sizes = Sizes::new(plan, &shape);
         let limits = gpu.device.limits();

@@ -7,6 +7,7 @@ use crate::sizes::SLICE;
 use crate::spec::{Spec, Value, When};
 use sngd_core::config::Storage;
 use sngd_core::engine::EngineError;
+use sngd_core::network::Activation;
 use sngd_core::philox::key;
 use sngd_core::plan::{DIVERGED, JITTER_FIRST, Plan};
 use sngd_core::problem::Problem;
@@ -158,15 +159,19 @@ impl Kernels {
     }
 
     fn compile(&self, spec: &Spec) -> Result<Kernel, EngineError> {
+        let own = |name: &str| spec.consts.iter().any(|(n, _)| *n == name);
+        let shared = self.consts.0.iter().filter(|(n, _)| !own(n)).cloned();
         let consts = spec
             .consts
             .iter()
-            .fold(self.consts.clone(), |c, &(name, v)| match v {
+            .fold(Consts(shared.collect()), |c, &(name, v)| match v {
                 Value::U(v) => c.u32(name, v),
                 Value::F(v) => c.f32(name, v),
             });
         let told = |e: sngd_shaders::LinkError| EngineError::Device(e.to_string());
-        let linked = link(spec.root, &consts, Some(&self.model)).map_err(told)?;
+        // A kernel with outputs of its own sees no likelihood.
+        let model = (!own("K")).then_some(&self.model);
+        let linked = link(spec.root, &consts, model).map_err(told)?;
         let bindings = linked.bindings(spec.entry).map_err(told)?;
         let device = &self.gpu.device;
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -246,6 +251,11 @@ impl Kernels {
 fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Consts {
     let t = &problem.transform;
     let [seed0, seed1] = key(plan.seed);
+    let activation = match problem.network.as_ref().map(|n| n.activation) {
+        None | Some(Activation::Tanh) => 0,
+        Some(Activation::Relu) => 1,
+        Some(Activation::Gelu) => 2,
+    };
     let storage = match plan.storage {
         Storage::F32 => 0,
         Storage::F16 => 1,
@@ -263,6 +273,8 @@ fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Consts {
         .u32("SEED0", seed0)
         .u32("SEED1", seed1)
         .u32("STORAGE", storage)
+        .u32("ACTIVATION", activation)
+        .u32("BLOCKED", s.blocked())
         .u32("PIVOT", t.pivot.map_or(u32::MAX, |p| p as u32))
         .f32("PIVOT_VALUE", t.pivot_value as f32)
         .f32("Y_MEAN", t.y_mean as f32)

@@ -4,6 +4,7 @@ mod dense;
 mod diagonal;
 mod mala;
 mod metric;
+mod network;
 
 use crate::device::Tuning;
 use crate::shape::{RowSet, Shape, ridged};
@@ -21,6 +22,8 @@ struct Names {
     scores: &'static str,
     weight: &'static str,
     lik: &'static str,
+    acts: &'static str,
+    delta: &'static str,
 }
 
 fn names(set: &RowSet) -> Names {
@@ -31,6 +34,8 @@ fn names(set: &RowSet) -> Names {
             scores: "batch_scores",
             weight: "batch_weight",
             lik: "batch_lik",
+            acts: "batch_acts",
+            delta: "batch_delta",
         }
     } else {
         Names {
@@ -39,6 +44,8 @@ fn names(set: &RowSet) -> Names {
             scores: "metric_scores",
             weight: "metric_weight",
             lik: "metric_lik",
+            acts: "metric_acts",
+            delta: "metric_delta",
         }
     }
 }
@@ -47,6 +54,8 @@ fn names(set: &RowSet) -> Names {
 pub struct Recipe<'a> {
     plan: &'a Plan,
     shape: &'a Shape,
+    /// Where the last pass over rows was.
+    omega: &'static str,
     out: Vec<Spec>,
 }
 
@@ -55,6 +64,7 @@ pub fn recipe(plan: &Plan, shape: &Shape) -> Vec<Spec> {
     let mut r = Recipe {
         plan,
         shape,
+        omega: "omega",
         out: Vec::new(),
     };
     if plan.metropolis {
@@ -101,8 +111,29 @@ impl Recipe<'_> {
         usize::from(self.plan.fisher == FisherKind::Empirical)
     }
 
+    /// A network's whole ω as one output of a design of as many columns: how a Gram matrix over explicit rows sees it.
+    fn as_one_output(&self, s: Spec) -> Spec {
+        if self.shape.net.is_none() {
+            return s;
+        }
+        s.u("K", 1).u("H", 1).u("HH", 1).u("D", self.shape.p)
+    }
+
+    /// The same for kernels that go over priors, which know of the auxiliary parameters.
+    fn over_prior(&self, s: Spec) -> Spec {
+        if self.shape.net.is_none() {
+            return s;
+        }
+        let aux = self.shape.h - self.shape.k;
+        s.u("K", 1).u("H", 1 + aux).u("D", self.shape.p - aux)
+    }
+
     fn rows(&mut self, set: &RowSet, omega: &'static str, when: When) {
         let n = names(set);
+        self.omega = omega;
+        if let Some(net) = &self.shape.net {
+            self.forward(net, set, omega, when);
+        }
         let s = spec(
             "stage/rows.wgsl",
             "rows",
@@ -113,6 +144,7 @@ impl Recipe<'_> {
         .u("WEIGHTS", set.weights as usize)
         .u("LABELS", self.plan.fisher_labels as usize)
         .u("EMPIRICAL", self.empirical())
+        .u("NETWORK", usize::from(self.shape.net.is_some()))
         .b("omega", omega)
         .b("row_index", n.index)
         .b("eta", n.eta)
@@ -125,6 +157,10 @@ impl Recipe<'_> {
 
     fn gradient(&mut self, set: &RowSet, from: &'static str, to: &'static str, when: When) {
         let s = self.shape;
+        if let Some(net) = &s.net {
+            self.network_gradient(net, set, to, when);
+            return;
+        }
         let one = spec(
             "stage/gradient.wgsl",
             "gradient",
@@ -211,7 +247,9 @@ impl Recipe<'_> {
             Some(m) if self.plan.full_log_density() && !self.plan.full_batch => m,
             _ => batch,
         };
-        let one = spec("stage/cost.wgsl", "cost_and_gradient", [s.teams(), 1, 1])
+        let one = spec("stage/cost.wgsl", "cost_and_gradient", [s.teams(), 1, 1]);
+        let one = self
+            .over_prior(one)
             .u("LANES", s.lanes)
             .u("GRAD_SPLITS", batch.grad_splits)
             .u("BATCH_SUMS", batch.lik_sums)

@@ -1,6 +1,8 @@
 //! Every number that kernels and buffers need, from the plan alone: pure, so that `sngd check` can ask without a device.
 
+use crate::network::Net;
 use sngd_core::batch::Batches;
+use sngd_core::blocks::Layout;
 use sngd_core::config::{FisherKind, Noise, NoiseRows, StepSize, Storage};
 use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
 
@@ -91,6 +93,10 @@ pub struct Shape {
     pub lanes: usize,
     /// Bits of a feature.
     pub feature_bits: usize,
+    /// The network, where the predictor is one.
+    pub net: Option<Net>,
+    /// Blocks of the metric.
+    pub blocks: usize,
 }
 
 impl Shape {
@@ -101,8 +107,13 @@ impl Shape {
         let coincide = plan.metric_rows == MetricRows::Batch
             || (plan.full_batch && plan.metric_rows == MetricRows::Full);
         let dense = plan.metric == Metric::Fisher;
+        let net = Net::new(plan);
         let (grad_d, grad_m, grad_k) = gradient_tile(d, k);
-        let blocks = d.div_ceil(grad_d * grad_m) * k.div_ceil(grad_k) + (h - k);
+        let blocks = if net.is_some() {
+            p.div_ceil(16)
+        } else {
+            d.div_ceil(grad_d * grad_m) * k.div_ceil(grad_k) + (h - k)
+        };
         let splits = |rows: usize| {
             enough
                 .div_ceil(blocks * c)
@@ -112,6 +123,8 @@ impl Shape {
         let weights = weights(plan);
         // One thread a chain and share of rows, all sums in registers.
         let small = dense
+            && net.is_none()
+            && plan.blocks.is_full()
             && coincide
             && h == 1
             && p <= SMALL
@@ -155,13 +168,21 @@ impl Shape {
             grad_splits: splits(metric_count),
             lik_sums: metric_count.div_ceil(64),
         });
-        let tile_m = tile(d, software);
-        let tiles = fisher_tiles((d, k, h), tile_m, if software { 1 } else { 8 });
+        // Explicit rows are one output of P columns.
+        let (tile_m, seeds, outputs) = match &net {
+            Some(net) => (tile(p, software), net.seeds, (p, 1, 1)),
+            None => (tile(d, software), 1, (d, k, h)),
+        };
+        let side = if software { tile_m } else { 8 * tile_m };
+        let mut tiles = fisher_tiles(outputs, tile_m, if software { 1 } else { 8 });
+        if dense && !plan.blocks.is_full() {
+            tiles.retain(|t| coupled(&plan.blocks, outputs, side, t));
+        }
         let fisher = |rows: usize| {
             let room = ((96 << 20) / (4 * c * p * p)).max(1);
             enough
                 .div_ceil(tiles.len() * c)
-                .min(rows.div_ceil(128))
+                .min((rows * seeds).div_ceil(128))
                 .min(room)
                 .clamp(1, 16)
         };
@@ -212,6 +233,8 @@ impl Shape {
                 .clamp(1, 8),
             lanes: if p <= 64 { 8 } else { 64 },
             slots: (BLOCK_BYTES / draw_bytes).clamp(1, 1024),
+            net,
+            blocks: if dense { plan.blocks.blocks.len() } else { 1 },
             feature_bits: if plan.storage == Storage::F32 { 32 } else { 16 },
         }
     }
@@ -219,6 +242,11 @@ impl Shape {
     /// The rows that the metric is summed over.
     pub fn metric(&self) -> RowSet {
         self.metric_rows.unwrap_or(self.batch_rows)
+    }
+
+    /// `BLOCKED`: 1 where the metric has more than one block.
+    pub fn blocked(&self) -> u32 {
+        u32::from(self.blocks > 1)
     }
 
     /// Whether the factorisation goes by panels.
@@ -247,6 +275,8 @@ impl Shape {
 fn weights(plan: &Plan) -> u32 {
     match (plan.metric, plan.fisher) {
         (Metric::Identity, _) => 0,
+        // A network's diagonal comes from seeds, whose root is of the whole W.
+        (Metric::RmsProp, _) if !plan.widths.is_empty() => 1,
         (Metric::RmsProp, _) => 3,
         (Metric::Fisher, FisherKind::Exact) => 1,
         (Metric::Fisher, FisherKind::MonteCarlo) => 2,
@@ -301,6 +331,23 @@ fn fisher_tiles((d, k, h): (usize, usize, usize), m: usize, threads: usize) -> V
         )
     });
     out
+}
+
+/// Whether a tile has parameters of one block in both of its sides.
+fn coupled(blocks: &Layout, (d, k, _): (usize, usize, usize), side: usize, t: &[u32; 4]) -> bool {
+    let run = |output: u32, first: u32| {
+        let (output, first) = (output as usize, first as usize);
+        if output < k {
+            (output * d + first, output * d + (first + side).min(d))
+        } else {
+            (k * d + output - k, k * d + output - k + 1)
+        }
+    };
+    let (rows, columns) = (run(t[0], t[2]), run(t[1], t[3]));
+    blocks.blocks.iter().any(|b| {
+        let meets = |(from, to): (usize, usize)| from < b.offset + b.size && b.offset < to;
+        meets(rows) && meets(columns)
+    })
 }
 
 /// Whether a step's corrections come from row contractions.

@@ -30,7 +30,10 @@ impl Sizes {
         words("obs", 2 * n);
         words("prior", 4 * p);
         words("information", p);
-        words("affine", 2 * d);
+        // A network's parameters have an affine map each, the identity.
+        let mapped = if shape.net.is_some() { p } else { d };
+        words("affine", 2 * mapped);
+        words("place", 4 * p);
         words("added", p * p);
         words("tiles", 4 * shape.tiles.len());
         words("now", RING * SLICE / 4);
@@ -69,8 +72,20 @@ impl Sizes {
             };
             words(names[3], c * set.rows * width);
             words(names[4], c * set.lik_sums);
+            if let Some(net) = &shape.net {
+                let (acts, delta) = if set.name == "batch" {
+                    ("batch_acts", "batch_delta")
+                } else {
+                    ("metric_acts", "metric_delta")
+                };
+                words(acts, c * set.rows * 2 * net.hidden);
+                words(delta, c * set.rows * net.units);
+            }
         }
         let metric = shape.metric();
+        if let Some(net) = &shape.net {
+            words("seed_delta", c * metric.rows * net.seeds * net.units);
+        }
         words("batch_sum", shape.batch_rows.grad_splits * c * p);
         words("gradient", c * p);
         words("cost", 4 * c);

@@ -3,65 +3,7 @@
 
 mod common;
 
-use common::{gpus, setup};
-use sngd_core::engine::{Engine, RawBlock, STATS, Span};
-use sngd_core::plan::Plan;
-use sngd_core::problem::Problem;
-use sngd_cpu::CpuEngine;
-use sngd_gpu::{Gpu, GpuEngine};
-
-fn span(draws: u32) -> Span {
-    Span {
-        first_step: 0,
-        draws,
-        thin: 1,
-        warmup: false,
-    }
-}
-
-fn run(engine: &mut dyn Engine, draws: u32) -> RawBlock {
-    engine.enqueue(span(draws)).unwrap();
-    engine.collect().unwrap()
-}
-
-/// The largest error of ω in units of its own spread over draws and chains, and of each statistic.
-fn compare(gpu: &Gpu, problem: &Problem, plan: &Plan, init: &[f64], steps: u32) -> (f64, Vec<f64>) {
-    let mut ours = GpuEngine::new(gpu.clone(), problem, plan, init).unwrap();
-    let mut oracle = CpuEngine::<f64>::new(problem, plan, init, Some(1)).unwrap();
-    let (a, b) = (run(&mut ours, steps), run(&mut oracle, steps));
-    assert_eq!(a.faults, b.faults);
-    assert_eq!(a.fallbacks, b.fallbacks);
-    let p = plan.p;
-    let mut worst = 0.0f64;
-    for j in 0..p {
-        let column: Vec<f64> = b.omega.iter().skip(j).step_by(p).copied().collect();
-        let mean = column.iter().sum::<f64>() / column.len() as f64;
-        let sd =
-            (column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / column.len() as f64).sqrt();
-        for (x, y) in a.omega.iter().skip(j).step_by(p).zip(&column) {
-            let e = (x - y).abs() / sd;
-            worst = if e > worst || e.is_nan() { e } else { worst };
-        }
-    }
-    let s = STATS.len();
-    let stats = (0..s)
-        .map(|k| {
-            a.stats
-                .iter()
-                .zip(&b.stats)
-                .skip(k)
-                .step_by(s)
-                .fold(0.0f64, |w, (x, y)| {
-                    if x.is_nan() && y.is_nan() {
-                        return w;
-                    }
-                    let e = (x - y).abs() / (1.0 + y.abs());
-                    if e > w || e.is_nan() { e } else { w }
-                })
-        })
-        .collect();
-    (worst, stats)
-}
+use common::{compare, gpus, setup};
 
 fn check(
     what: &str,

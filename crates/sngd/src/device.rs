@@ -71,13 +71,6 @@ pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
         Device::Auto if run.precision == Precision::F64 => {
             return cpu(prepared, &init, "since precision = \"f64\"");
         }
-        Device::Auto if sngd_gpu::unsupported(&prepared.plan).is_some() => {
-            return cpu(
-                prepared,
-                &init,
-                "since the GPU engine has no networks and no layer or unit blocks yet",
-            );
-        }
         Device::Auto => {
             let found = adapters();
             if found.iter().all(|a| a.software) {

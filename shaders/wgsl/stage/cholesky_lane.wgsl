@@ -6,6 +6,7 @@
 #import "stage/now.wgsl"
 #import "stage/status.wgsl"
 #import "stage/jitter.wgsl"
+#import "stage/place.wgsl"
 #import "lib/finite.wgsl"
 
 @group(0) @binding(1) var<storage, read> matrix: array<f32>; // matrix[C,P,P], lower, row-major
@@ -26,7 +27,7 @@ fn accumulate(base: u32, vector: u32, i0: u32, j0: u32, jitter: f32) {
         ri[m] = base + min(i0 + m, P - 1u) * P;
         rj[m] = base + min(j0 + m, P - 1u) * P;
     }
-    for (var k = 0u; k < j0; k++) {
+    for (var k = block_start(j0); k < j0; k++) {
         var a: array<f32, 8>;
         var b: array<f32, 8>;
         for (var m = 0u; m < 8u; m++) {
@@ -123,7 +124,7 @@ fn factor_lane(base: u32, vector: u32, jitter: f32) -> u32 {
     for (var j0 = 0u; j0 < P; j0 += 8u) {
         accumulate(base, vector, j0, j0, jitter);
         bad = min(bad, factor_block(base, j0));
-        for (var i0 = j0 + 8u; i0 < P; i0 += 8u) {
+        for (var i0 = j0 + 8u; i0 < P && meets(j0 + 8u, i0); i0 += 8u) {
             accumulate(base, vector, i0, j0, jitter);
             below_block(base, i0, j0);
         }
@@ -134,7 +135,7 @@ fn factor_lane(base: u32, vector: u32, jitter: f32) -> u32 {
 // W_IJ = −W_II Σ_k L_Ik W_kJ, block column by block column; then the scaling is undone.
 fn invert_lane(base: u32, vector: u32) {
     for (var j0 = 0u; j0 < P; j0 += 8u) {
-        for (var i0 = j0 + 8u; i0 < P; i0 += 8u) {
+        for (var i0 = j0 + 8u; i0 < P && meets(j0 + 8u, i0); i0 += 8u) {
             var s: array<f32, 64>;
             for (var k = j0; k < i0; k++) {
                 var a: array<f32, 8>;

@@ -1,16 +1,14 @@
-// Σ JᵀWJ over the rows of a pass, one TILE_M×TILE_M block a thread, straight from memory: for software drivers, where
-// shared memory costs more than it saves. The order of sums is fisher.wgsl's.
+// Σ JᵀWJ over the rows of a pass of a linear predictor, on software drivers. W is `weight`, or s sᵀ where FROM_SCORE.
 #import <consts>
 #import "stage/features.wgsl"
-#import "stage/outputs.wgsl"
+#import "stage/gram_direct.wgsl"
 
 @group(0) @binding(2) var<storage, read> row_index: array<u32>; // row_index[C,R]
 @group(0) @binding(3) var<storage, read> weight: array<f32>; // weight[C,R,HH] packed lower, or scores[C,R,H]
-@group(0) @binding(4) var<storage, read> tiles: array<vec4<u32>>; // tiles[TILES], (k, l, first row, first column) in the block of outputs k >= l
-@group(0) @binding(5) var<storage, read> added: array<f32>; // added[P,P], Λ + N·damping·I
-@group(0) @binding(6) var<storage, read_write> matrix: array<f32>; // matrix[S,C,P,P], lower, row-major
 
-const ROWS_A_SPLIT = (R + SPLITS - 1u) / SPLITS;
+fn row_base(at: u32) -> u32 {
+    return row_index[at] * D;
+}
 
 fn weight_of(at: u32, k: u32, l: u32) -> f32 {
     // Told apart so that one output's weight is the same for all lanes.
@@ -33,51 +31,4 @@ fn design(k: u32, base: u32, d: u32) -> f32 {
         return feature(base + d);
     }
     return feature(base + min(d, D - 1u));
-}
-
-@compute @workgroup_size(64)
-fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    // Chain and split from the group: drivers know those to be the same for all lanes.
-    let number = group.x * 64u + lane;
-    if number >= TILES {
-        return;
-    }
-    let tile = tiles[number];
-    let chain = group.y;
-    let first = group.z * ROWS_A_SPLIT;
-    let last = min(R, first + ROWS_A_SPLIT);
-    var sum: array<f32, TILE_M * TILE_M>;
-    for (var j = first; j < last; j++) {
-        let at = chain * R + j;
-        let base = row_index[at] * D;
-        let w = weight_of(at, tile.x, tile.y);
-        var a: array<f32, TILE_M>;
-        var b: array<f32, TILE_M>;
-        for (var m = 0u; m < TILE_M; m++) {
-            a[m] = w * design(tile.x, base, tile.z + m);
-            b[m] = design(tile.y, base, tile.w + m);
-        }
-        for (var r = 0u; r < TILE_M; r++) {
-            for (var c = 0u; c < TILE_M; c++) {
-                sum[r * TILE_M + c] += a[r] * b[c];
-            }
-        }
-    }
-    let out = (group.z * C + chain) * P * P;
-    let p0 = output_offset(tile.x);
-    let q0 = output_offset(tile.y);
-    for (var r = 0u; r < TILE_M; r++) {
-        for (var c = 0u; c < TILE_M; c++) {
-            let i = tile.z + r;
-            let j = tile.w + c;
-            if i < output_width(tile.x) && j < output_width(tile.y) && q0 + j <= p0 + i {
-                let at = (p0 + i) * P + q0 + j;
-                if WITH_LAMBDA == 1u {
-                    matrix[out + at] = SHARE * sum[r * TILE_M + c] + added[at];
-                } else {
-                    matrix[out + at] = sum[r * TILE_M + c];
-                }
-            }
-        }
-    }
 }

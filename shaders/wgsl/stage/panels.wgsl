@@ -4,6 +4,7 @@
 #import "lib/finite.wgsl"
 
 #import "stage/panel_buffers.wgsl"
+#import "stage/place.wgsl"
 
 const PANELS = (P + 31u) / 32u;
 const PIVOT_MIN = 1e-7;
@@ -140,6 +141,10 @@ fn panel_below(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
     let below = PANELS - 1u - panel.index;
     let on_l = group.x < below;
     let other = select(group.x - below, panel.index + 1u + group.x, on_l) * B32;
+    // Blocks that nothing couples stay 0.
+    if (on_l && !meets(p0 + B32, other)) || (!on_l && !meets(other + B32, p0)) {
+        return;
+    }
     for (var e = lane; e < 1024u; e += 64u) {
         let i = e / B32;
         let j = e % B32;
@@ -175,7 +180,7 @@ fn panel_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
     let p0 = panel.index * B32;
     let i0 = (panel.index + 1u + group.y) * B32;
     let k0 = select(group.x, panel.index + 1u + group.x, INVERT == 0u) * B32;
-    if k0 > i0 {
+    if k0 > i0 || !meets(p0 + B32, i0) || !meets(k0 + B32, p0) {
         return;
     }
     let on_l = k0 > p0;

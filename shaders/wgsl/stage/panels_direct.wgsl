@@ -1,6 +1,7 @@
 // The products of panels.wgsl for software drivers: an 8×8 block a thread, straight from memory.
 #import <consts>
 #import "stage/panel_buffers.wgsl"
+#import "stage/place.wgsl"
 
 // Rows and columns of eight below a panel, of the lower triangle of n.
 fn block_of(number: u32) -> vec2<u32> {
@@ -43,6 +44,10 @@ fn panel_below(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
     let o0 = (number / 4u) * 8u;
     let k0 = (number % 4u) * 8u;
     if o0 >= P || (INVERT == 0u && o0 < p0 + B32) {
+        return;
+    }
+    // Blocks that nothing couples stay 0.
+    if !meets(p0 + B32, o0) || !meets(o0 + 8u, p0) {
         return;
     }
     // sum[other, k] = Σ_m strip[other, m]·D⁻¹[k, m]: the same for both, strip being W's transpose on the row.
@@ -97,6 +102,9 @@ fn panel_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
         if INVERT == 0u || i0 >= P {
             return;
         }
+    }
+    if !meets(start, i0) || !meets(k0 + 8u, p0) {
+        return;
     }
     let on_l = k0 >= start;
     var sum: array<f32, 64>;

@@ -1,6 +1,7 @@
 // Q = (2ε − ε²)·T·M − ε²V̂ + ridge·I, V̂ = spread·Σ(g − ḡ)(g − ḡ)ᵀ from the sums over R rows.
 #import <consts>
 #import "stage/now.wgsl"
+#import "stage/place.wgsl"
 
 @group(0) @binding(1) var<storage, read> matrix: array<f32>; // matrix[C,P,P], M, lower
 @group(0) @binding(2) var<storage, read> second: array<f32>; // second[C,P,P], Σ ggᵀ, lower
@@ -15,6 +16,8 @@ fn residual(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
     if j <= i {
         let at = (chain * P + i) * P + j;
         let spread = second[at] - first[chain * P + i] * (first[chain * P + j] / f32(R));
-        q[at] = now.budget * matrix[at] - now.spread * spread + select(0.0, now.ridge, i == j);
+        // Between blocks the metric is 0 and nothing is deducted.
+        let own = now.budget * matrix[at] - now.spread * spread + select(0.0, now.ridge, i == j);
+        q[at] = select(0.0, own, same_block(i, j));
     }
 }

@@ -42,26 +42,44 @@ fn monte_carlo(e: array<f32, H>, trials: f32, j: u32, chain: u32) -> array<f32, 
     return mean;
 }
 
+// The row numbers alone: a network's layers need them before its outputs are known.
+@compute @workgroup_size(64)
+fn indices(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let j = group.x * 64u + lane;
+    if j < R {
+        row_index[group.y * R + j] = row_of(group.y, j);
+    }
+}
+
 @compute @workgroup_size(64)
 fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let chain = group.y;
     let j = group.x * 64u + lane;
     var ll = 0.0;
     if j < R {
-        let i = row_of(chain, j);
         let at = chain * R + j;
-        row_index[at] = i;
         var e: array<f32, H>;
-        let w0 = chain * P;
-        for (var k = 0u; k < K; k++) {
-            var sum = 0.0;
-            for (var d = 0u; d < D; d++) {
-                sum += feature(i * D + d) * omega[w0 + k * D + d];
+        var i = 0u;
+        if NETWORK == 1u {
+            // The layers left the outputs.
+            i = row_index[at];
+            for (var a = 0u; a < H; a++) {
+                e[a] = eta[at * H + a];
             }
-            e[k] = sum;
-        }
-        for (var a = K; a < H; a++) {
-            e[a] = omega[w0 + K * D + a - K];
+        } else {
+            i = row_of(chain, j);
+            row_index[at] = i;
+            let w0 = chain * P;
+            for (var k = 0u; k < K; k++) {
+                var sum = 0.0;
+                for (var d = 0u; d < D; d++) {
+                    sum += feature(i * D + d) * omega[w0 + k * D + d];
+                }
+                e[k] = sum;
+            }
+            for (var a = K; a < H; a++) {
+                e[a] = omega[w0 + K * D + a - K];
+            }
         }
         let o = obs[i];
         ll = log_lik(e, o);

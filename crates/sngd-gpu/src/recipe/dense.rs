@@ -134,7 +134,9 @@ impl Recipe<'_> {
         }
         if plan.noise == Noise::Nominal || ridged(plan) {
             self.normals(Stream::PriorNoise, "prior_z", (1, 2 * s.p));
-            let one = spec("stage/prior_noise.wgsl", "prior_noise", over_p(s))
+            let one = spec("stage/prior_noise.wgsl", "prior_noise", over_p(s));
+            let one = self
+                .over_prior(one)
                 .u("NOISE", noise_code(plan.noise))
                 .b("z", "prior_z")
                 .b("share", "extra");

@@ -21,7 +21,9 @@ impl Recipe<'_> {
             Metric::Identity => 2,
             _ => 3,
         };
-        if code != 2 {
+        if let (Some(net), true) = (&s.net, code != 2) {
+            self.network_diagonal(net, &set, When::Fresh);
+        } else if code != 2 {
             let one = spec(
                 "stage/diagonal.wgsl",
                 "diagonal",

@@ -67,14 +67,33 @@ impl Recipe<'_> {
         }
         let split = splits > 1;
         let count = s.tiles.len();
-        let tiles = if s.software {
-            let grid = [count.div_ceil(64), s.c, splits];
-            spec("stage/fisher_direct.wgsl", "fisher_tiles", grid).u("TILES", count)
+        let (direct, grid) = if s.software {
+            (true, [count.div_ceil(64), s.c, splits])
         } else {
-            spec("stage/fisher.wgsl", "fisher_tiles", [count, s.c, splits])
+            (false, [count, s.c, splits])
+        };
+        let tiles = match (&s.net, direct) {
+            (Some(net), _) => {
+                // Second moments go over δ of the scores, which the gradient left.
+                if added.is_some() {
+                    self.backward(net, set, from_score, when);
+                }
+                let root = if direct {
+                    "stage/network_fisher_direct.wgsl"
+                } else {
+                    "stage/network_fisher.wgsl"
+                };
+                self.network_gram(root, grid, net, set, from_score)
+            }
+            (None, true) => spec("stage/fisher_direct.wgsl", "fisher_tiles", grid).u("R", set.rows),
+            (None, false) => spec("stage/fisher.wgsl", "fisher_tiles", grid).u("R", set.rows),
+        };
+        let tiles = if direct {
+            tiles.u("TILES", count)
+        } else {
+            tiles
         };
         let tiles = tiles
-            .u("R", set.rows)
             .u("TILE_M", s.tile_m)
             .u("SPLITS", splits)
             .u("FROM_SCORE", usize::from(from_score))

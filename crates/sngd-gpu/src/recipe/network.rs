@@ -1,0 +1,153 @@
+//! A network's passes: forward by layers into the outputs, backward from seeds into δ.
+
+use super::{Recipe, names};
+use crate::network::Net;
+use crate::shape::RowSet;
+use crate::spec::{Spec, When, spec};
+
+impl Recipe<'_> {
+    /// Row numbers and outputs of a pass, for `rows.wgsl` to go on from.
+    pub(super) fn forward(&mut self, net: &Net, set: &RowSet, omega: &'static str, when: When) {
+        let c = self.shape.c;
+        let n = names(set);
+        let x = set.rows.div_ceil(64);
+        let one = spec("stage/rows.wgsl", "indices", [x, c, 1])
+            .u("R", set.rows)
+            .u("ROWS", set.rule as usize)
+            .u("WEIGHTS", 0)
+            .u("LABELS", 0)
+            .u("EMPIRICAL", 0)
+            .u("NETWORK", 1)
+            .b("row_index", n.index)
+            .at(when);
+        self.push(one);
+        for (l, layer) in net.layers.iter().enumerate() {
+            let one = spec("stage/forward.wgsl", "forward", [x, c, layer.outputs])
+                .u("R", set.rows)
+                .u("OFFSET", layer.offset)
+                .u("INPUTS", layer.inputs)
+                .u("STRIDE", layer.stride)
+                .u("HIDDEN", net.hidden)
+                .u("FIRST", usize::from(l == 0))
+                .u("LAST", usize::from(l + 1 == net.layers.len()))
+                .u("BELOW", if l > 0 { net.column(l - 1) } else { 0 })
+                .u("HERE", net.column(l))
+                .b("row_index", n.index)
+                .b("omega", omega)
+                .b("acts", n.acts)
+                .b("eta", n.eta)
+                .at(when);
+            self.push(one);
+        }
+    }
+
+    /// δ of every unit for the seeds of a pass: its scores, or the root of its weights.
+    pub(super) fn backward(&mut self, net: &Net, set: &RowSet, from_score: bool, when: When) {
+        let c = self.shape.c;
+        let n = names(set);
+        let (seeds, weight, delta) = if from_score {
+            (1, n.scores, n.delta)
+        } else {
+            (net.seeds, n.weight, "seed_delta")
+        };
+        let one = spec("stage/seeds.wgsl", "seeds", [set.rows.div_ceil(64), c, 1])
+            .u("R", set.rows)
+            .u("UNITS", net.units)
+            .u("FROM_SCORE", usize::from(from_score))
+            .b("weight", weight)
+            .b("delta", delta)
+            .at(when);
+        self.push(one);
+        let rows = set.rows * seeds;
+        for l in (0..net.layers.len() - 1).rev() {
+            let above = net.layers[l + 1];
+            let grid = [rows.div_ceil(64), c, net.layers[l].outputs];
+            let one = spec("stage/deltas.wgsl", "deltas", grid)
+                .u("R", rows)
+                .u("SEEDS", seeds)
+                .u("UNITS", net.units)
+                .u("HIDDEN", net.hidden)
+                .u("ABOVE_OFFSET", above.offset)
+                .u("ABOVE_STRIDE", above.stride)
+                .u("ABOVE_UNITS", above.outputs)
+                .u("ABOVE", net.column(l + 1))
+                .u("HERE", net.column(l))
+                .b("omega", self.omega)
+                .b("acts", n.acts)
+                .b("delta", delta)
+                .at(when);
+            self.push(one);
+        }
+    }
+
+    /// Σ Jᵀs over a pass, from its scores.
+    pub(super) fn network_gradient(
+        &mut self,
+        net: &Net,
+        set: &RowSet,
+        to: &'static str,
+        when: When,
+    ) {
+        self.backward(net, set, true, when);
+        let s = self.shape;
+        let n = names(set);
+        let grid = [s.p.div_ceil(16), s.c, set.grad_splits];
+        let one = spec("stage/network_gradient.wgsl", "network_gradient", grid)
+            .u("R", set.rows)
+            .u("COLUMNS", s.d)
+            .u("HIDDEN", net.hidden)
+            .u("UNITS", net.units)
+            .u("GRAD_SPLITS", set.grad_splits)
+            .b("row_index", n.index)
+            .b("acts", n.acts)
+            .b("delta", n.delta)
+            .b("partial_sum", to)
+            .at(when);
+        self.push(one);
+    }
+
+    /// The diagonal of Σ JᵀWJ over a pass.
+    pub(super) fn network_diagonal(&mut self, net: &Net, set: &RowSet, when: When) {
+        self.backward(net, set, false, when);
+        let s = self.shape;
+        let n = names(set);
+        let grid = [s.p.div_ceil(16), s.c, set.grad_splits];
+        let one = spec("stage/network_diagonal.wgsl", "network_diagonal", grid)
+            .u("R", set.rows * net.seeds)
+            .u("SEEDS", net.seeds)
+            .u("COLUMNS", s.d)
+            .u("HIDDEN", net.hidden)
+            .u("UNITS", net.units)
+            .u("GRAD_SPLITS", set.grad_splits)
+            .b("row_index", n.index)
+            .b("acts", n.acts)
+            .b("delta", "seed_delta")
+            .at(when);
+        self.push(one);
+    }
+
+    /// The kernel that sums a network's squares, with what it needs to know of the rows.
+    pub(super) fn network_gram(
+        &self,
+        root: &'static str,
+        grid: [usize; 3],
+        net: &Net,
+        set: &RowSet,
+        from_score: bool,
+    ) -> Spec {
+        let (s, n) = (self.shape, names(set));
+        let (seeds, delta) = if from_score {
+            (1, n.delta)
+        } else {
+            (net.seeds, "seed_delta")
+        };
+        self.as_one_output(spec(root, "fisher_tiles", grid))
+            .u("R", set.rows * seeds)
+            .u("SEEDS", seeds)
+            .u("COLUMNS", s.d)
+            .u("HIDDEN", net.hidden)
+            .u("UNITS", net.units)
+            .b("acts", n.acts)
+            .b("delta", delta)
+    }
+}

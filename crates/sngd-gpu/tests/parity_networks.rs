@@ -1,0 +1,291 @@
+//! Networks and blocked metrics on the device in f32 against the CPU engine in f64, step by step: same counters, so the
+//! same chain. Damping keeps a random network's metric far from singular, so that rounding does not grow between steps:
+//! errors of 1e-6 to 4e-5 of a parameter's spread are what is seen, up to 5e-3 where the correction is a difference.
+#![allow(clippy::print_stdout, reason = "the errors seen are worth reading")]
+
+mod common;
+
+use common::{compare, gpus, noise, table};
+use sngd_core::config::Config;
+use sngd_core::plan::Plan;
+use sngd_core::problem::Problem;
+
+/// A network's run: likelihood with its keys, further `[model]` keys, `[sampler]`.
+struct Case<'a> {
+    family: &'a str,
+    model: &'a str,
+    sampler: &'a str,
+    /// Rows, features, chains.
+    shape: (usize, usize, usize),
+}
+
+impl Case<'_> {
+    fn setup(&self) -> (Problem, Plan, Vec<f64>) {
+        let (n, d, chains) = self.shape;
+        let mut sampler = self.sampler.to_string();
+        for (key, default) in [
+            ("step_size", "0.2"),
+            ("batch_size", "96"),
+            ("damping", "0.1"),
+        ] {
+            if !sampler.contains(key) && !(key == "batch_size" && sampler.contains("mala")) {
+                sampler = format!(r#"{sampler}, "{key}": {default}"#);
+            }
+        }
+        // A linear predictor's intercept has a prior of its own.
+        let intercept = if self.model.contains("mlp") {
+            ""
+        } else {
+            r#", "intercept": "normal(0.5, 3)""#
+        };
+        let trials = if self.family == "binomial" {
+            r#", "trials": "t""#
+        } else {
+            ""
+        };
+        let text = format!(
+            r#"{{"seed": 7, "data": {{"path": "none", "response": "y"}},
+                "model": {{"likelihood": "{}" {} {trials}}}, "prior": {{"weights": "normal(0, 1)" {intercept}}},
+                "sampler": {{{sampler}}}, "run": {{"chains": {chains}}}}}"#,
+            self.family, self.model
+        );
+        let config: Config = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let problem = Problem::build(&config, table(self.family, n, d)).unwrap();
+        let plan = Plan::check(&config, &problem).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let init = (0..plan.chains * plan.p)
+            .map(|i| 0.5 * noise(23, i))
+            .collect();
+        (problem, plan, init)
+    }
+
+    fn check(&self, steps: u32, tolerance: f64) {
+        let (problem, plan, init) = self.setup();
+        for gpu in gpus() {
+            let (worst, stats) = compare(&gpu, &problem, &plan, &init, steps);
+            let told: Vec<String> = stats.iter().map(|s| format!("{s:.0e}")).collect();
+            let what = format!(
+                "{} {} {}, P = {}, C = {}, {:?}",
+                self.family, self.model, self.sampler, plan.p, plan.chains, gpu.tuning
+            );
+            println!("{what}: {worst:.1e} sd, stats {}", told.join(" "));
+            assert!(worst < tolerance, "{what}: {worst}");
+            assert!(stats.iter().all(|&s| s < 0.02), "{what}: {stats:?}");
+        }
+    }
+}
+
+const TANH: &str = r#", "predictor": "mlp", "hidden": [5]"#;
+const KNOWN: &str = r#", "scale": 1.5"#;
+
+/// A sampler on a network of each of a few likelihoods.
+fn each(samplers: &[&str], model: &str, steps: u32, tolerance: f64) {
+    for (family, keys) in [("gaussian", KNOWN), ("softmax", "")] {
+        for sampler in samplers {
+            let model = format!("{keys}{model}");
+            let case = Case {
+                family,
+                model: &model,
+                sampler,
+                shape: (300, 4, 3),
+            };
+            case.check(steps, tolerance);
+        }
+    }
+}
+
+/// Without corrections rounding is all that differs.
+#[test]
+fn likelihoods() {
+    for (family, keys) in [
+        ("gaussian", KNOWN),
+        ("gaussian", ""),
+        ("bernoulli", ""),
+        ("binomial", r#", "link": "cloglog""#),
+        ("poisson", ""),
+        ("softmax", ""),
+        ("softmax", r#", "baseline": "first""#),
+    ] {
+        for sampler in [
+            r#""noise": "full", "correction": "off""#,
+            r#""noise": "residual", "correction": "off""#,
+        ] {
+            let case = Case {
+                family,
+                model: &format!("{keys}{TANH}"),
+                sampler,
+                shape: (300, 4, 3),
+            };
+            case.check(15, 2e-4);
+        }
+    }
+}
+
+#[test]
+fn shapes() {
+    let full = r#""noise": "full", "correction": "off""#;
+    for model in [
+        r#", "predictor": "mlp", "hidden": [7], "activation": "relu""#,
+        r#", "predictor": "mlp", "hidden": [7], "activation": "gelu", "bias": false"#,
+        r#", "predictor": "mlp", "hidden": [6, 5]"#,
+        r#", "predictor": "mlp", "hidden": [6, 5], "activation": "gelu""#,
+        r#", "predictor": "mlp", "hidden": [4, 3, 2], "bias": false"#,
+        r#", "predictor": "mlp", "hidden": [1]"#,
+    ] {
+        each(&[full], model, 15, 2e-4);
+    }
+    // Across the seams of triangles and panels, one chain and many.
+    for (hidden, c) in [(12, 1), (16, 2), (22, 1), (10, 70)] {
+        let case = Case {
+            family: "gaussian",
+            model: &format!(r#"{KNOWN}, "predictor": "mlp", "hidden": [{hidden}]"#),
+            sampler: full,
+            shape: (300, 6, c),
+        };
+        case.check(5, 2e-4);
+    }
+}
+
+#[test]
+fn methods() {
+    each(
+        &[
+            r#""method": "ngd""#,
+            r#""method": "sgld", "step_size": 0.1"#,
+            r#""method": "psgld", "step_size": 0.1"#,
+            r#""method": "psgld", "fisher_rows": 50, "step_size": 0.1"#,
+            r#""method": "mala", "step_size": 0.3"#,
+            r#""noise": "nominal", "temperature": 2.0, "correction": "off""#,
+            r#""noise": "residual", "noise_rows": "batch", "correction": "off""#,
+            r#""noise": "residual", "fisher_refresh": 3"#,
+        ],
+        TANH,
+        15,
+        2e-4,
+    );
+    each(
+        &[r#""method": "mala", "step_size": 0.3, "target": "jeffreys""#],
+        TANH,
+        12,
+        2e-4,
+    );
+}
+
+#[test]
+fn metrics() {
+    each(
+        &[
+            r#""noise": "full", "correction": "off", "fisher": "empirical""#,
+            r#""noise": "full", "correction": "off", "fisher": "monte_carlo", "fisher_labels": 3"#,
+            r#""noise": "full", "correction": "off", "fisher_rows": "batch", "fisher": "empirical""#,
+            r#""noise": "residual", "correction": "off", "fisher_rows": "batch""#,
+            r#""noise": "residual", "correction": "off", "fisher_rows": 120, "batches": "epochs""#,
+            r#""noise": "residual", "correction": "off", "batch_size": "full""#,
+        ],
+        TANH,
+        12,
+        2e-4,
+    );
+}
+
+/// A difference over δ = 0.01 magnifies rounding a hundredfold.
+#[test]
+fn corrections() {
+    each(
+        &[
+            r#""noise": "full""#,
+            r#""noise": "residual", "fisher_rows": "batch""#,
+            r#""noise": "full", "target": "jeffreys""#,
+            r#""noise": "full", "fisher": "empirical""#,
+            r#""method": "sgrld", "fisher": "monte_carlo""#,
+        ],
+        TANH,
+        12,
+        2e-2,
+    );
+}
+
+const SAMPLERS: [&str; 4] = [
+    r#""noise": "full", "correction": "off""#,
+    r#""noise": "residual", "correction": "off""#,
+    r#""noise": "residual", "fisher_rows": "batch", "fisher": "empirical", "correction": "off""#,
+    r#""method": "ngd""#,
+];
+
+#[test]
+fn blocks_of_networks() {
+    for blocks in ["layer", "unit", "diagonal"] {
+        for (family, keys) in [("gaussian", ""), ("softmax", "")] {
+            for sampler in SAMPLERS {
+                let case = Case {
+                    family,
+                    model: &format!(r#"{keys}, "predictor": "mlp", "hidden": [6, 3]"#),
+                    sampler: &format!(r#"{sampler}, "blocks": "{blocks}""#),
+                    shape: (300, 4, 3),
+                };
+                case.check(12, 2e-4);
+            }
+            let case = Case {
+                family,
+                model: &format!("{keys}{TANH}"),
+                sampler: &format!(r#""noise": "full", "target": "jeffreys", "blocks": "{blocks}""#),
+                shape: (300, 4, 3),
+            };
+            case.check(12, 2e-2);
+        }
+    }
+}
+
+/// Blocks that end inside tiles, panels and eights, and factors that pass over what lies between them.
+#[test]
+fn seams_of_blocks() {
+    for (blocks, hidden) in [
+        ("layer", "18"),
+        ("unit", "18"),
+        ("unit", "9, 7"),
+        ("diagonal", "20"),
+    ] {
+        for sampler in SAMPLERS {
+            let case = Case {
+                family: "softmax",
+                model: &format!(r#", "predictor": "mlp", "hidden": [{hidden}]"#),
+                sampler: &format!(r#"{sampler}, "blocks": "{blocks}""#),
+                shape: (300, 11, 2),
+            };
+            case.check(5, 2e-4);
+        }
+    }
+}
+
+#[test]
+fn blocks_of_linear_predictors() {
+    for (family, blocks) in [
+        ("gaussian", "layer"),
+        ("softmax", "unit"),
+        ("gaussian", "unit"),
+    ] {
+        for sampler in SAMPLERS {
+            let case = Case {
+                family,
+                model: "",
+                sampler: &format!(r#"{sampler}, "blocks": "{blocks}""#),
+                shape: (300, 6, 3),
+            };
+            case.check(12, 2e-4);
+        }
+        let case = Case {
+            family,
+            model: "",
+            sampler: &format!(r#""noise": "full", "target": "jeffreys", "blocks": "{blocks}""#),
+            shape: (300, 6, 3),
+        };
+        case.check(12, 2e-2);
+    }
+    // Tiles that no block touches are left out: several a side.
+    let case = Case {
+        family: "softmax",
+        model: "",
+        sampler: r#""noise": "residual", "correction": "off", "blocks": "unit""#,
+        shape: (700, 70, 2),
+    };
+    case.check(4, 2e-4);
+}
