@@ -176,7 +176,7 @@ impl Shape {
         let side = if software { tile_m } else { 8 * tile_m };
         let mut tiles = fisher_tiles(outputs, tile_m, if software { 1 } else { 8 });
         if dense && !plan.blocks.is_full() {
-            tiles.retain(|t| coupled(&plan.blocks, outputs, side, t));
+            keep_coupled(&mut tiles, &plan.blocks, (outputs.0, outputs.1), side);
         }
         let fisher = |rows: usize| {
             let room = ((96 << 20) / (4 * c * p * p)).max(1);
@@ -242,6 +242,13 @@ impl Shape {
     /// The rows that the metric is summed over.
     pub fn metric(&self) -> RowSet {
         self.metric_rows.unwrap_or(self.batch_rows)
+    }
+
+    /// The most workgroups of a row or a seed a thread.
+    pub fn row_groups(&self) -> usize {
+        let seeds = self.net.as_ref().map_or(1, |n| n.seeds);
+        let most = self.batch_rows.rows.max(self.metric().rows * seeds);
+        most.div_ceil(64)
     }
 
     /// `BLOCKED`: 1 where the metric has more than one block.
@@ -333,21 +340,26 @@ fn fisher_tiles((d, k, h): (usize, usize, usize), m: usize, threads: usize) -> V
     out
 }
 
-/// Whether a tile has parameters of one block in both of its sides.
-fn coupled(blocks: &Layout, (d, k, _): (usize, usize, usize), side: usize, t: &[u32; 4]) -> bool {
-    let run = |output: u32, first: u32| {
+/// Drops the tiles whose two sides have no parameters of one block.
+fn keep_coupled(tiles: &mut Vec<[u32; 4]>, blocks: &Layout, (d, k): (usize, usize), side: usize) {
+    let mut block_of = vec![0; blocks.p];
+    for (b, block) in blocks.blocks.iter().enumerate() {
+        block_of[block.offset..block.offset + block.size].fill(b);
+    }
+    // Blocks are runs of ω, so those of a run are a run too.
+    let touched = |output: u32, first: u32| {
         let (output, first) = (output as usize, first as usize);
-        if output < k {
-            (output * d + first, output * d + (first + side).min(d))
+        let (from, last) = if output < k {
+            (output * d + first, output * d + (first + side).min(d) - 1)
         } else {
-            (k * d + output - k, k * d + output - k + 1)
-        }
+            (k * d + output - k, k * d + output - k)
+        };
+        (block_of[from], block_of[last])
     };
-    let (rows, columns) = (run(t[0], t[2]), run(t[1], t[3]));
-    blocks.blocks.iter().any(|b| {
-        let meets = |(from, to): (usize, usize)| from < b.offset + b.size && b.offset < to;
-        meets(rows) && meets(columns)
-    })
+    tiles.retain(|t| {
+        let (rows, columns) = (touched(t[0], t[2]), touched(t[1], t[3]));
+        rows.0 <= columns.1 && columns.0 <= rows.1
+    });
 }
 
 /// Whether a step's corrections come from row contractions.

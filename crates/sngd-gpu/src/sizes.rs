@@ -3,7 +3,7 @@
 use crate::shape::{PANEL, STATS, STATUS, Shape, contracted, residual, ridged};
 use sngd_core::config::Noise;
 use sngd_core::engine::EngineError;
-use sngd_core::plan::{CorrectionPlan, Plan};
+use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
 use sngd_core::problem::Problem;
 
 /// Slices of the uniform ring, the most steps of one submission.
@@ -237,6 +237,7 @@ pub fn check_fit(
         let shape = Shape::new(plan, shape.software);
         plan.chains <= groups as usize
             && shape.p <= groups as usize
+            && shape.row_groups() <= groups as usize
             && Sizes::new(plan, &shape)
                 .too_large(binding, buffer)
                 .is_none()
@@ -270,9 +271,27 @@ pub fn check_fit(
             binding.min(buffer) >> 20
         ),
         None => format!(
-            "{} chains of {} parameters need more than the {groups} workgroups a dimension that the device runs",
-            plan.chains, shape.p
+            "{} chains of {} parameters and {} rows need more than the {groups} workgroups a dimension that the device runs",
+            plan.chains,
+            shape.p,
+            plan.batch.max(plan.metric_row_count())
         ),
+    };
+    // A metric over fewer rows, where it is free to be.
+    let thinner = |r: usize| Plan {
+        metric_rows: MetricRows::Sample(r.max(1)),
+        ..plan.clone()
+    };
+    let free = plan.metric == Metric::Fisher && !plan.metropolis;
+    let metric_rows = if free {
+        most(&thinner, plan.metric_row_count() - 1)
+    } else {
+        0
+    };
+    let what = if metric_rows > 0 {
+        format!("{what}; the largest fisher_rows that fits is {metric_rows}")
+    } else {
+        what
     };
     if chains > 0
         && fits(&Plan {

@@ -1,21 +1,68 @@
-// The Gram matrix of a network's rows Jᵀseed, on software drivers: δ of a unit times its input, so that rows exist only here. SEEDS of them
-// come from each row of the pass, whose squares sum to JᵀWJ, or to ggᵀ where the seed is the score.
+// The Gram matrix of a network's rows Jᵀseed (network_fisher.wgsl) on software drivers: one TILE_M×TILE_M block a thread. What
+// a column reads is known before the rows are gone over, so that the loop has loads and no branch.
 #import <consts>
 #import "stage/inputs.wgsl"
 #import "stage/gram_direct.wgsl"
 
 @group(0) @binding(3) var<storage, read> delta: array<f32>; // delta[C,R,UNITS], R = ROWS·SEEDS
 
-fn row_base(at: u32) -> u32 {
-    return at;
+struct Column {
+    unit: u32,
+    x: u32,      // feature, 0 where it reads another
+    hidden: u32, // hidden unit, 0 where it reads another
+    kind: u32,   // 0 a feature, 1 a hidden unit, 2 a bias's 1
 }
 
-fn weight_of(at: u32, k: u32, l: u32) -> f32 {
-    return 1.0;
-}
-
-fn design(k: u32, base: u32, p: u32) -> f32 {
-    // Columns past the last are read at the last and never written.
+// Columns past the last are read at the last and never written.
+fn column_of(p: u32) -> Column {
     let here = place[min(p, P - 1u)];
-    return delta[base * UNITS + here.x] * input_of(base / SEEDS, here.y);
+    if here.y < COLUMNS {
+        return Column(here.x, here.y, 0u, 0u);
+    }
+    if here.y == ONE {
+        return Column(here.x, 0u, 0u, 2u);
+    }
+    return Column(here.x, 0u, here.y - COLUMNS, 1u);
+}
+
+// What the columns of a row start from: δ, activations, features.
+fn entry(base: vec3<u32>, column: Column) -> f32 {
+    let own = select(acts[base.y + column.hidden], feature(base.z + column.x), column.kind == 0u);
+    return delta[base.x + column.unit] * select(own, 1.0, column.kind == 2u);
+}
+
+@compute @workgroup_size(64)
+fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let number = group.x * 64u + lane;
+    if number >= TILES {
+        return;
+    }
+    let tile = tiles[number];
+    let chain = group.y;
+    let first = group.z * ROWS_A_SPLIT;
+    let last = min(R, first + ROWS_A_SPLIT);
+    var left: array<Column, TILE_M>;
+    var right: array<Column, TILE_M>;
+    for (var m = 0u; m < TILE_M; m++) {
+        left[m] = column_of(tile.z + m);
+        right[m] = column_of(tile.w + m);
+    }
+    var sum: array<f32, TILE_M * TILE_M>;
+    for (var j = first; j < last; j++) {
+        let seed = chain * R + j;
+        let row = seed / SEEDS;
+        let base = vec3<u32>(seed * UNITS, row * 2u * HIDDEN, row_index[row] * COLUMNS);
+        var a: array<f32, TILE_M>;
+        var b: array<f32, TILE_M>;
+        for (var m = 0u; m < TILE_M; m++) {
+            a[m] = entry(base, left[m]);
+            b[m] = entry(base, right[m]);
+        }
+        for (var r = 0u; r < TILE_M; r++) {
+            for (var c = 0u; c < TILE_M; c++) {
+                sum[r * TILE_M + c] += a[r] * b[c];
+            }
+        }
+    }
+    write_block(tile, group.z * C + chain, sum);
 }
