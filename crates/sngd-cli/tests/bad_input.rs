@@ -211,3 +211,64 @@ fn a_softmax_with_a_flat_direction_is_improper() {
     );
     sample(&s, 2, &["model.baseline", "improper", "first"]);
 }
+
+#[test]
+fn a_network_that_cannot_be_is_refused() {
+    let with = |model: &str, rest: &str| {
+        Scene::new(
+            &csv(60),
+            &format!("[model]\nlikelihood = \"bernoulli\"\n{model}\n{rest}"),
+        )
+    };
+    let mlp = "predictor = \"mlp\"\nhidden = [3]";
+    sample(
+        &with("predictor = \"mlp\"", ""),
+        2,
+        &["model.hidden", "[32, 16]"],
+    );
+    sample(
+        &with("hidden = [3]", ""),
+        2,
+        &["model.hidden", "predictor = \"mlp\""],
+    );
+    sample(
+        &with("predictor = \"mlp\"\nhidden = [3, 0]", ""),
+        2,
+        &[
+            "run.toml",
+            "model.hidden",
+            "found 0",
+            "whole numbers of 1 or more",
+        ],
+    );
+    sample(
+        &with(mlp, "[prior]\nweights = \"flat\"\n"),
+        2,
+        &["prior.weights", "flat", "improper", "normal_fan_in(1)"],
+    );
+    sample(
+        &with(mlp, "[prior]\nlayer2_weights = \"normal(0, 1)\"\n"),
+        2,
+        &["layer2_weights", "did you mean"],
+    );
+    sample(
+        &with(mlp, "[sampler]\ncorrection = \"closed_form\"\n"),
+        2,
+        &[
+            "sampler.correction",
+            "closed_form",
+            "a network",
+            "finite_difference",
+        ],
+    );
+    sample(
+        &with(mlp, "[sampler]\nmethod = \"mala\"\nblocks = \"unit\"\n"),
+        2,
+        &["sampler.blocks", "unit", "mala", "full"],
+    );
+    sample(
+        &with(mlp, "[run]\ninit = \"map\"\n"),
+        2,
+        &["run.init", "map", "standard"],
+    );
+}

@@ -30,7 +30,8 @@ impl Case<'_> {
             ("batch_size", "96"),
             ("damping", "0.1"),
         ] {
-            if !sampler.contains(key) && !(key == "batch_size" && sampler.contains("mala")) {
+            let taken = key == "batch_size" && sampler.contains("mala");
+            if !(sampler.contains(key) || taken) {
                 sampler = format!(r#"{sampler}, "{key}": {default}"#);
             }
         }

@@ -387,6 +387,10 @@ mod tests {
         c.sampler.noise = Some(sngd_core::config::Noise::Full);
         c.sampler.integrator = Some(sngd_core::config::Integrator::Ou);
         c.run.threads = Some(1);
+        c.run.init = Some(sngd_core::config::Init::Zero);
+        c.model.hidden = Some(vec![2]);
+        c.model.activation = Some(Default::default());
+        c.model.bias = Some(true);
         c.output.path = Some("p".into());
         let Value::Table(all) = Value::try_from(&c).unwrap() else {
             panic!("a table")

@@ -216,8 +216,8 @@ impl Kind {
             Kind::Words(words) => word(words, ""),
             Kind::Counts => match value {
                 Value::Array(items) => {
-                    let count = |i: &&Value| !i.as_integer().is_some_and(|n| n > 0);
-                    match items.iter().find(count) {
+                    let wrong = |i: &&Value| i.as_integer().is_none_or(|n| n < 1);
+                    match items.iter().find(wrong) {
                         None => Ok(()),
                         Some(item) => Err(format!(
                             "found {} in the list, expected whole numbers of 1 or more",
