@@ -54,6 +54,41 @@ pub struct Panel {
     pub y: Axis,
     /// From back to front.
     pub layers: Vec<Layer>,
+    /// Where the legend is.
+    pub legend: Corner,
+}
+
+/// A corner of a panel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Corner {
+    /// Top left.
+    UpperLeft,
+    /// Top right.
+    UpperRight,
+    /// Bottom left.
+    LowerLeft,
+    /// Bottom right.
+    LowerRight,
+}
+
+impl Panel {
+    /// A panel with its legend at the top right.
+    pub fn new(title: impl Into<String>, x: Axis, y: Axis, layers: Vec<Layer>) -> Panel {
+        Panel {
+            title: title.into(),
+            x,
+            y,
+            layers,
+            legend: Corner::UpperRight,
+        }
+    }
+
+    /// With the legend in another corner.
+    #[must_use]
+    pub fn legend_at(mut self, corner: Corner) -> Panel {
+        self.legend = corner;
+        self
+    }
 }
 
 /// One axis.
@@ -256,6 +291,7 @@ impl Figure {
         let root = backend.into_drawing_area();
         root.fill(&WHITE).map_err(text)?;
         let below = root
+            .margin(6 * s, 0, 0, 0)
             .titled(&self.title, (FAMILY, 16 * s).into_font())
             .map_err(text)?;
         let columns = self.columns.max(1);
@@ -354,7 +390,12 @@ impl Panel {
         if self.layers.iter().any(|l| !l.label.is_empty()) {
             chart
                 .configure_series_labels()
-                .position(SeriesLabelPosition::UpperRight)
+                .position(match self.legend {
+                    Corner::UpperLeft => SeriesLabelPosition::UpperLeft,
+                    Corner::UpperRight => SeriesLabelPosition::UpperRight,
+                    Corner::LowerLeft => SeriesLabelPosition::LowerLeft,
+                    Corner::LowerRight => SeriesLabelPosition::LowerRight,
+                })
                 .legend_area_size(22 * s)
                 .margin(6 * s)
                 .background_style(WHITE.mix(0.8))

@@ -17,7 +17,7 @@ mod verdict;
 
 pub use error::Error;
 pub use experiments::EXPERIMENTS;
-pub use figure::{Axis, Figure, Layer, Mark, Panel};
+pub use figure::{Axis, Corner, Figure, Layer, Mark, Panel};
 pub use output::Files;
 pub use table::Table;
 pub use verdict::{Bound, Check, Verdict};

@@ -81,6 +81,17 @@ impl Draws {
             })
             .collect()
     }
+
+    /// ω_i, chain by chain.
+    pub fn internal_of(&self, i: usize) -> Vec<Vec<f64>> {
+        (0..self.chains)
+            .map(|c| {
+                (0..self.n)
+                    .map(|d| self.internal[(d * self.chains + c) * self.p + i])
+                    .collect()
+            })
+            .collect()
+    }
 }
 
 impl Model {

@@ -196,6 +196,67 @@ pub fn cholesky(a: &[f64], p: usize) -> Result<Vec<f64>, Error> {
     Ok(l)
 }
 
+/// A⁻¹ of a positive definite matrix.
+pub fn inverse(a: &[f64], p: usize) -> Result<Vec<f64>, Error> {
+    let l = cholesky(a, p)?;
+    let mut out = vec![0.0; p * p];
+    for (i, row) in out.chunks_mut(p).enumerate() {
+        row[i] = 1.0;
+        solve(&l, p, row);
+    }
+    Ok(out)
+}
+
+/// A Gaussian law.
+pub struct Gauss {
+    /// Mean, `[P]`.
+    pub mean: Vec<f64>,
+    /// Covariance, `[P,P]`.
+    pub cov: Vec<f64>,
+    chol: Vec<f64>,
+}
+
+impl Gauss {
+    /// Of a mean and a covariance.
+    pub fn new(mean: Vec<f64>, cov: Vec<f64>) -> Result<Gauss, Error> {
+        let chol = cholesky(&cov, mean.len())?;
+        Ok(Gauss { mean, cov, chol })
+    }
+
+    /// With the mean and the covariance of the draws' ω.
+    pub fn fit(draws: &Draws) -> Result<Gauss, Error> {
+        let p = draws.p;
+        let total = (draws.n * draws.chains) as f64;
+        let (mut mean, mut cov) = (vec![0.0; p], vec![0.0; p * p]);
+        for w in draws.internal.chunks(p) {
+            mean.iter_mut().zip(w).for_each(|(m, x)| *m += x / total);
+        }
+        for w in draws.internal.chunks(p) {
+            for i in 0..p {
+                for j in 0..p {
+                    cov[i * p + j] += (w[i] - mean[i]) * (w[j] - mean[j]) / total;
+                }
+            }
+        }
+        Gauss::new(mean, cov)
+    }
+
+    /// KL(self ‖ other) in nats.
+    pub fn kl(&self, other: &Gauss) -> Result<f64, Error> {
+        let p = self.mean.len();
+        let inverse = inverse(&other.cov, p)?;
+        let away: Vec<f64> = (0..p).map(|i| other.mean[i] - self.mean[i]).collect();
+        let mut twice = -(p as f64);
+        for i in 0..p {
+            for j in 0..p {
+                twice += inverse[i * p + j] * (self.cov[j * p + i] + away[i] * away[j]);
+            }
+            twice += 2.0 * (other.chol[i * p + i] / self.chol[i * p + i]).ln();
+        }
+        Ok(0.5 * twice)
+    }
+}
+
 /// LLᵀx = b in place.
 fn solve(l: &[f64], p: usize, b: &mut [f64]) {
     for i in 0..p {

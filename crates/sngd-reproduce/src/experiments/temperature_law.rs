@@ -3,7 +3,7 @@
 
 use crate::data::{self, Dice};
 use crate::error::Error;
-use crate::figure::{Axis, BLACK_LINE, Figure, GREY, Layer, Mark, Panel};
+use crate::figure::{Axis, BLACK_LINE, Corner, Figure, GREY, Layer, Mark, Panel};
 use crate::sample::{Length, Model};
 use crate::stat::{self, Estimate};
 use crate::table::Table;
@@ -128,9 +128,9 @@ fn measure(settings: &Settings<'_>) -> Result<Vec<Cell>, Error> {
     let mut cells = Vec::new();
     for (index, case) in CASES.iter().enumerate() {
         let worth = if index == 0 {
-            settings.pick(20.0, 150.0, 1000.0)
+            settings.pick(15.0, 60.0, 1000.0)
         } else {
-            settings.pick(10.0, 40.0, 400.0)
+            settings.pick(6.0, 15.0, 300.0)
         };
         for &n in case.rows {
             let model = (case.make)(settings.seed, n)?;
@@ -342,40 +342,38 @@ fn figure(cells: &[Cell]) -> Figure {
             ),
         ));
     }
-    let panel = |title: &str, x, y, layers| Panel {
-        title: title.into(),
-        x,
-        y,
-        layers,
-    };
     Figure {
         title: "Temperature of minibatch natural gradient descent".into(),
         columns: 2,
         panels: vec![
-            panel(
+            Panel::new(
                 "Measured, batches with replacement",
                 Axis::log("εN/(2B)"),
                 Axis::log("tr(ΣM)/P"),
                 first,
-            ),
-            panel(
+            )
+            .legend_at(Corner::UpperLeft),
+            Panel::new(
                 "At finite ε",
                 Axis::log("ε"),
                 Axis::linear("measured / (ρεN/(2B))"),
                 second,
-            ),
-            panel(
+            )
+            .legend_at(Corner::UpperLeft),
+            Panel::new(
                 "Over the law times tr(F⁻¹Σ)/P",
                 Axis::log("ε"),
                 Axis::linear("measured / expected"),
                 third,
-            ),
-            panel(
+            )
+            .legend_at(Corner::UpperLeft),
+            Panel::new(
                 "Gaussian mean, reshuffled epochs",
                 Axis::log("ε"),
                 Axis::linear("measured / exact law"),
                 fourth,
-            ),
+            )
+            .legend_at(Corner::LowerRight),
         ],
     }
 }
