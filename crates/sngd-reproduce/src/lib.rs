@@ -9,6 +9,7 @@ mod data;
 mod error;
 mod experiments;
 mod figure;
+mod models;
 mod output;
 mod sample;
 mod stat;

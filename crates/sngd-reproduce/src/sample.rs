@@ -45,6 +45,15 @@ impl Length {
             thin: 1,
         }
     }
+
+    /// As many steps, one in `thin` kept.
+    pub fn thinned(self, thin: usize) -> Length {
+        Length {
+            draws: self.draws / thin,
+            thin,
+            ..self
+        }
+    }
 }
 
 /// Draws of a run and what was known before it.

@@ -33,8 +33,8 @@ struct Case {
 
 fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
     let chains = settings.pick(32, 64, 64);
-    let draws = settings.pick(1_500, 8_000, 60_000);
-    let length = Length::new(chains, 400, draws);
+    let draws = settings.pick(1_500, 8_000, 48_000);
+    let length = Length::new(chains, 400, draws).thinned(4);
     let mut table = Table::new(&[
         "model",
         "parameter",
@@ -215,7 +215,7 @@ fn logistic(seed: u64) -> Result<Case, Error> {
             "[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 5)\"\nintercept = \"normal(0, 5)\"",
             data::table(&x, data::labels(y, 2)),
         )?,
-        ngd: 10,
+        ngd: 3,
         sngd: 20,
         parameters: &["intercept", "weight of x₁", "weight of x₂"],
     })

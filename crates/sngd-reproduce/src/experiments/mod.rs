@@ -29,6 +29,7 @@ fn epsilon_at_one(n: usize, b: usize) -> f64 {
 }
 
 /// A law by draws: its quantiles, and the distance that Monte Carlo error alone gives.
+#[derive(Clone)]
 struct Law {
     quantiles: Vec<f64>,
     floor: Estimate,

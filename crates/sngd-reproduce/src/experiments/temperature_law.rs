@@ -1,15 +1,14 @@
 //! Minibatch natural gradient descent has the temperature εN/(2B): measured over a grid of ε, N and B, for four models,
 //! three ways to draw a batch, beside the law at finite ε, T = ρεN/(B(2−ε)), exact for the Gaussian mean.
 
-use crate::data::{self, Dice};
 use crate::error::Error;
 use crate::figure::{Axis, BLACK_LINE, Corner, Figure, GREY, Layer, Mark, Panel};
+use crate::models;
 use crate::sample::{Length, Model};
 use crate::stat::{self, Estimate};
 use crate::table::Table;
 use crate::verdict::{Bound, Check, Verdict};
 use crate::{Experiment, Findings, Settings};
-use sngd_core::table::Response;
 use sngd_diag::{law_temperature, small_step_temperature};
 
 /// The row of the list.
@@ -35,28 +34,28 @@ struct Case {
 const CASES: &[Case] = &[
     Case {
         name: "Gaussian mean",
-        make: gaussian_mean,
+        make: models::gaussian_mean,
         epsilons: &[0.05, 0.1, 0.2, 0.5, 1.0],
         rows: &[200, 1000],
         ways: &[WITH, WITHOUT, EPOCHS],
     },
     Case {
         name: "linear regression",
-        make: linear_regression,
+        make: models::linear_regression,
         epsilons: &[0.1, 0.3, 0.7],
         rows: &[1000],
         ways: &[WITH, WITHOUT],
     },
     Case {
         name: "logistic",
-        make: logistic,
+        make: models::logistic,
         epsilons: &[0.1, 0.3, 0.7],
         rows: &[1000],
         ways: &[WITH, WITHOUT],
     },
     Case {
         name: "softmax",
-        make: softmax,
+        make: models::softmax,
         epsilons: &[0.1, 0.3, 0.7],
         rows: &[1000],
         ways: &[WITH, WITHOUT],
@@ -128,9 +127,9 @@ fn measure(settings: &Settings<'_>) -> Result<Vec<Cell>, Error> {
     let mut cells = Vec::new();
     for (index, case) in CASES.iter().enumerate() {
         let worth = if index == 0 {
-            settings.pick(15.0, 60.0, 1000.0)
+            settings.pick(15.0, 60.0, 400.0)
         } else {
-            settings.pick(6.0, 15.0, 300.0)
+            settings.pick(6.0, 15.0, 120.0)
         };
         for &n in case.rows {
             let model = (case.make)(settings.seed, n)?;
@@ -376,62 +375,4 @@ fn figure(cells: &[Cell]) -> Figure {
             .legend_at(Corner::LowerRight),
         ],
     }
-}
-
-/// Responses with population sd exactly σ: Σ_g is then F and the law has no other factor.
-fn gaussian_mean(seed: u64, n: usize) -> Result<Model, Error> {
-    let mut dice = Dice::new(seed, n as u32);
-    let y = data::standardised(dice.normals(n));
-    let y = y.iter().map(|z| 3.0 + 1.7 * z).collect();
-    Model::new(
-        "[model]\nlikelihood = \"gaussian\"\nscale = 1.7\n[prior]\nintercept = \"flat\"",
-        data::table(&[], Response::Numbers(y)),
-    )
-}
-
-fn linear_regression(seed: u64, n: usize) -> Result<Model, Error> {
-    let mut dice = Dice::new(seed, 1);
-    let x = data::columns(&mut dice, n, 3);
-    let noise = data::standardised(dice.normals(n));
-    let y = (0..n).map(|i| data::linear(&x, 1.0, &[0.8, -0.5, 0.3], i) + noise[i]);
-    let y = Response::Numbers(y.collect());
-    Model::new(
-        "[model]\nlikelihood = \"gaussian\"\nscale = 1.0\n[prior]\nweights = \"flat\"",
-        data::table(&x, y),
-    )
-}
-
-fn logistic(seed: u64, n: usize) -> Result<Model, Error> {
-    let mut dice = Dice::new(seed, 2);
-    let x = data::columns(&mut dice, n, 3);
-    let y = (0..n)
-        .map(|i| {
-            let p = data::logistic(data::linear(&x, -0.3, &[0.8, -0.5, 0.3], i));
-            u32::from(dice.uniform() < p)
-        })
-        .collect();
-    Model::new(
-        "[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"flat\"",
-        data::table(&x, data::labels(y, 2)),
-    )
-}
-
-fn softmax(seed: u64, n: usize) -> Result<Model, Error> {
-    let mut dice = Dice::new(seed, 3);
-    let x = data::columns(&mut dice, n, 2);
-    let y = (0..n)
-        .map(|i| {
-            let e = [
-                1.0,
-                data::linear(&x, 0.2, &[0.8, -0.4], i).exp(),
-                data::linear(&x, -0.3, &[-0.3, 0.6], i).exp(),
-            ];
-            let u = dice.uniform() * (e[0] + e[1] + e[2]);
-            u32::from(u > e[0]) + u32::from(u > e[0] + e[1])
-        })
-        .collect();
-    Model::new(
-        "[model]\nlikelihood = \"softmax\"\nbaseline = \"first\"\n[prior]\nweights = \"flat\"",
-        data::table(&x, data::labels(y, 3)),
-    )
 }
