@@ -90,7 +90,7 @@ fn quiet_device_layer() {
 /// Clap's message in one sentence.
 fn usage(e: &clap::Error) -> String {
     if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "found no command, expected sample, check, summary or devices; see sngd --help"
+        return "found no command, expected sample, check, summary, devices, bench or reproduce; see sngd --help"
             .into();
     }
     let text = e.render().to_string();

@@ -425,8 +425,8 @@ impl Ranged for Scale {
 
     fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
         let share = (value - self.range.0) / (self.range.1 - self.range.0);
-        // Points far outside the axes stay within what a backend can hold.
-        let share = share.clamp(-10.0, 10.0);
+        // What lies outside the axes is drawn at their edge.
+        let share = share.clamp(-0.02, 1.02);
         limit.0 + (share * f64::from(limit.1 - limit.0)).round() as i32
     }
 

@@ -268,3 +268,54 @@ fn solve(l: &[f64], p: usize, b: &mut [f64]) {
         b[i] = (b[i] - dot) / l[i * p + i];
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Chains of independent uniforms.
+    fn uniforms(chains: usize, n: usize, shift: f64) -> Vec<Vec<f64>> {
+        let mut dice = crate::data::Dice::new(7, 1);
+        (0..chains)
+            .map(|_| (0..n).map(|_| dice.uniform() + shift).collect())
+            .collect()
+    }
+
+    #[test]
+    fn a_shift_is_its_wasserstein_distance() {
+        let q = |shift| quantiles(&pooled(&uniforms(8, 500, shift)), QUANTILES);
+        assert!((wasserstein(&q(0.0), &q(0.25)) - 0.25).abs() < 1e-12);
+    }
+
+    /// The floor is what the distance to the true law is on average: 0.32 n^−½ for uniforms (E|Brownian bridge| = √(π/32)).
+    #[test]
+    fn the_floor_is_what_monte_carlo_error_gives() {
+        let (chains, n) = (64, 500);
+        let floor = floor(&uniforms(chains, n, 0.0));
+        let expected = (std::f64::consts::PI / 32.0).sqrt() / ((chains * n) as f64).sqrt();
+        assert!(
+            (floor.value / expected - 1.0).abs() < 0.35,
+            "{floor:?} {expected}"
+        );
+    }
+
+    #[test]
+    fn kl_of_gaussians_is_the_textbook_value() {
+        let a = Gauss::new(vec![0.0, 0.0], vec![1.0, 0.0, 0.0, 1.0]).unwrap();
+        let b = Gauss::new(vec![1.0, 0.0], vec![4.0, 0.0, 0.0, 1.0]).unwrap();
+        let expected = 0.5 * (0.25 + 1.0 + 0.25 - 2.0 + 4f64.ln());
+        assert!((a.kl(&b).unwrap() - expected).abs() < 1e-12);
+        assert!(a.kl(&a).unwrap().abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_error_linear_in_the_step_is_extrapolated_away() {
+        let at = |e: f64| Estimate {
+            value: 3.0 + 2.0 * e,
+            se: 0.1,
+        };
+        let limit = richardson(at(0.2), at(0.1));
+        assert!((limit.value - 3.0).abs() < 1e-12);
+        assert!((limit.se - 0.05f64.sqrt()).abs() < 1e-12);
+    }
+}

@@ -130,3 +130,31 @@ impl Verdict {
         self.checks.iter().all(|c| c.passed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_in_standard_errors_and_nan_fails() {
+        let of = |value, se, bound| Check::new("x", Estimate { value, se }, bound).passed;
+        let equals = Bound::Equals {
+            truth: 1.0,
+            errors: 4.0,
+        };
+        assert!(of(1.39, 0.1, equals) && !of(1.41, 0.1, equals));
+        let above = Bound::Above {
+            bound: 1.0,
+            errors: 4.0,
+        };
+        assert!(of(1.41, 0.1, above) && !of(1.39, 0.1, above));
+        let below = Bound::Below {
+            bound: 1.0,
+            errors: 4.0,
+        };
+        assert!(of(0.59, 0.1, below) && !of(0.61, 0.1, below));
+        for bound in [equals, above, below] {
+            assert!(!of(f64::NAN, 0.1, bound) && !of(1.0, f64::NAN, bound));
+        }
+    }
+}

@@ -3,7 +3,7 @@
 
 use crate::data;
 use crate::error::Error;
-use crate::figure::{Axis, Corner, Figure, GREY, Layer, Mark, Panel};
+use crate::figure::{Axis, Figure, GREY, Layer, Mark, Panel};
 use crate::sample::{Draws, Length, Model};
 use crate::stat::{self, Estimate};
 use crate::table::Table;
@@ -23,6 +23,9 @@ const CLASSES: usize = 10;
 const MULTIPLES: [f64; 7] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 /// Steps for which a metric is kept: the metric of 153 parameters is most of a step's work.
 const REFRESH: u32 = 5;
+/// Range of the figure: what lies above is hot enough to be of no interest.
+const LOW: f64 = -0.006;
+const HIGH: f64 = 0.02;
 /// Independent ensembles.
 const ENSEMBLES: usize = 8;
 
@@ -140,12 +143,24 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
         ));
         let dots: Vec<_> = points
             .iter()
-            .map(|p| (p.b as f64, p.loss.value, p.loss.se))
+            .map(|p| {
+                let over = p.loss.minus(at.loss);
+                let alone = p.b == at.b;
+                (
+                    p.b as f64 / claimed,
+                    over.value,
+                    if alone { 0.0 } else { over.se },
+                )
+            })
             .collect();
-        layers.push((
-            claimed,
-            Layer::dots(format!("N = {n}, ε = {epsilon}"), index + 1, &dots),
+        let label = format!("N = {n}, ε = {epsilon}");
+        layers.push(Layer::new(
+            "",
+            index + 1,
+            Mark::Line,
+            dots.iter().map(|d| (d.0, d.1)).collect(),
         ));
+        layers.push(Layer::dots(label, index + 1, &dots));
     }
     Ok(Findings {
         figure: figure(layers),
@@ -157,45 +172,22 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
     })
 }
 
-fn figure(layers: Vec<(f64, Layer)>) -> Figure {
-    let ys = || {
-        layers
-            .iter()
-            .flat_map(|(_, l)| l.points.iter().map(|p| p.1))
-    };
-    let (low, high) = (ys().fold(f64::MAX, f64::min), ys().fold(f64::MIN, f64::max));
-    let mut drawn = Vec::new();
-    for (k, (claimed, layer)) in layers.iter().enumerate() {
-        drawn.push(Layer::new(
-            if k == 0 { "B = εN/2" } else { "" },
-            if layers.len() == 1 {
-                GREY
-            } else {
-                layer.colour
-            },
-            Mark::Dashed,
-            vec![(*claimed, low), (*claimed, high)],
-        ));
-        drawn.push(Layer::new(
-            "",
-            layer.colour,
-            Mark::Line,
-            layer.points.clone(),
-        ));
-        drawn.push(layer.clone());
-    }
+fn figure(mut layers: Vec<Layer>) -> Figure {
+    layers.push(Layer::new(
+        "B = εN/2",
+        GREY,
+        Mark::Dashed,
+        vec![(1.0, LOW), (1.0, HIGH)],
+    ));
     Figure {
         title: "NGD ensembles on digits".into(),
         columns: 1,
-        panels: vec![
-            Panel::new(
-                "Softmax regression, 4 × 4 pixels",
-                Axis::log("B"),
-                Axis::linear("test loss, nats"),
-                drawn,
-            )
-            .legend_at(Corner::UpperRight),
-        ],
+        panels: vec![Panel::new(
+            "Softmax regression, 4 × 4 pixels",
+            Axis::log("B / (εN/2)"),
+            Axis::linear("test loss less that at B = εN/2, nats").over(LOW, HIGH),
+            layers,
+        )],
     }
 }
 

@@ -245,7 +245,7 @@ fn figure(points: &[Point]) -> Figure {
             Panel::new(
                 "SNGD, residual noise",
                 x(),
-                Axis::linear("measured T"),
+                Axis::linear("measured T").over(0.8, 1.25),
                 sngd,
             )
             .legend_at(Corner::UpperLeft),

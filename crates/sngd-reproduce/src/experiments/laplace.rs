@@ -282,8 +282,8 @@ fn cloud(n: usize, exact: &Draws, ngd: &Draws, laplace: &Gauss) -> Result<Panel,
     let some = |d: &Draws| -> Vec<(f64, f64)> {
         let total = d.n * d.chains;
         // A step that is no multiple of the chains takes from all of them.
-        (0..300)
-            .map(|k| (k * (total / 300 + 1)) % total * P)
+        (0..180)
+            .map(|k| (k * (total / 180 + 1)) % total * P)
             .map(|at| (d.internal[at + 1], d.internal[at + 2]))
             .collect()
     };

@@ -122,14 +122,14 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
 }
 
 fn measure(settings: &Settings<'_>) -> Result<Vec<Cell>, Error> {
-    let chains = settings.pick(16, 32, 64);
+    let chains = settings.pick(32, 32, 64);
     // Independent values of the energy a chain: about one in 1/ε steps.
     let mut cells = Vec::new();
     for (index, case) in CASES.iter().enumerate() {
         let worth = if index == 0 {
-            settings.pick(15.0, 60.0, 400.0)
+            settings.pick(10.0, 60.0, 400.0)
         } else {
-            settings.pick(6.0, 15.0, 120.0)
+            settings.pick(3.0, 15.0, 120.0)
         };
         for &n in case.rows {
             let model = (case.make)(settings.seed, n)?;
