@@ -191,7 +191,7 @@ fn chains(
         ),
         data::table(&[], data::labels(labels, 2)),
     )?;
-    let length = Length::new(64, 400, settings.pick(2_500, 4_000, 20_000)).thinned(5);
+    let length = Length::new(64, 400, settings.pick(1_800, 4_000, 20_000)).thinned(5);
     let to_p = inverse(link);
     let place = LINKS.iter().position(|l| *l == link).unwrap_or(0);
     let mut at = Vec::new();
