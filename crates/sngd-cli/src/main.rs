@@ -5,6 +5,7 @@ mod check;
 mod devices;
 mod output;
 mod progress;
+mod reproduce;
 mod sample;
 mod summary;
 
@@ -35,6 +36,8 @@ enum Command {
     Devices(devices::Args),
     /// Time this machine, side by side with peers where they are installed
     Bench(bench::Args),
+    /// Try the paper's claims: a figure, its numbers and a verdict each
+    Reproduce(reproduce::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,11 +59,15 @@ fn main() -> ExitCode {
         Command::Summary(args) => summary::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Reproduce(args) => reproduce::run(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),
         Err(e) => {
             output::error(&e.to_string());
+            if let Some(e) = e.downcast_ref::<sngd_reproduce::Error>() {
+                return ExitCode::from(e.exit_code());
+            }
             let code = e
                 .downcast_ref::<sngd::Error>()
                 .map_or(2, sngd::Error::exit_code);
@@ -83,7 +90,7 @@ fn quiet_device_layer() {
 /// Clap's message in one sentence.
 fn usage(e: &clap::Error) -> String {
     if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "found no command, expected sample, check, summary or devices; see sngd --help"
+        return "found no command, expected sample, check, summary, devices, bench or reproduce; see sngd --help"
             .into();
     }
     let text = e.render().to_string();

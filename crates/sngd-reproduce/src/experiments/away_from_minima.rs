@@ -1,0 +1,222 @@
+//! Away from a minimum NGD samples no posterior: Σ_g is not F there and M moves. Two skewed posteriors, NGD at T = 1
+//! and SNGD beside exact MALA.
+
+use super::{Law, epsilon_at_one, largest};
+use crate::data::{self, Dice};
+use crate::error::Error;
+use crate::figure::{Axis, BLACK_LINE, Figure, Layer, Mark, Panel, histogram};
+use crate::sample::{Draws, Length, Model};
+use crate::stat::{self, Estimate};
+use crate::table::Table;
+use crate::verdict::{Bound, Check, Verdict};
+use crate::{Experiment, Findings, Settings};
+use sngd_core::table::Response;
+
+/// The row of the list.
+pub const EXPERIMENT: Experiment = Experiment {
+    name: "away-from-minima",
+    claim: "on a skewed posterior NGD at T = 1 is wrong, and SNGD is right",
+    run,
+};
+
+/// The longer of SNGD's two steps.
+const EPSILON: f64 = 0.1;
+
+struct Case {
+    name: &'static str,
+    model: Model,
+    /// Batches of NGD (with replacement, ε where T = 1) and SNGD (without).
+    ngd: usize,
+    sngd: usize,
+    parameters: &'static [&'static str],
+}
+
+fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
+    let chains = settings.pick(32, 64, 64);
+    let draws = settings.pick(1_500, 8_000, 48_000);
+    let length = Length::new(chains, 400, draws).thinned(4);
+    let mut table = Table::new(&[
+        "model",
+        "parameter",
+        "method",
+        "mean_error_in_sds",
+        "sd_over_exact",
+        "w1_over_sd",
+        "floor",
+    ]);
+    let (mut panels, mut checks, mut said) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, case) in [poisson()?, logistic(settings.seed)?].iter().enumerate() {
+        (settings.tell)(case.name);
+        let n = case.model.problem().rows();
+        let seed = |k: u64| {
+            settings
+                .seed
+                .wrapping_mul(31)
+                .wrapping_add(10 * index as u64 + k)
+        };
+        let exact = case
+            .model
+            .sample("method = \"mala\"\nstep_size = 0.6", length, seed(0))?;
+        let epsilon = epsilon_at_one(n, case.ngd);
+        let ngd = case.model.sample(
+            &format!(
+                "method = \"ngd\"\nstep_size = {epsilon}\nbatch_size = {}",
+                case.ngd
+            ),
+            length,
+            seed(1),
+        );
+        let sngd = |e: f64, k| {
+            case.model.sample(
+                &format!(
+                    "step_size = {e}\nbatch_size = {}\nbatches = \"without_replacement\"\ndamping = 0.01",
+                    case.sngd
+                ),
+                length,
+                seed(k),
+            )
+        };
+        let (full, half) = (sngd(EPSILON, 2)?, sngd(EPSILON / 2.0, 3)?);
+        let (mut far, mut near, mut step) = (Vec::new(), Vec::new(), 0.0f64);
+        for (i, &parameter) in case.parameters.iter().enumerate() {
+            let law = |d: &Draws| Law::of(&d.map(|t| t[i]));
+            let truth = law(&exact);
+            let (mean, sd) = stat::mean_sd(&exact.map(|t| t[i]));
+            let ours = law(&half);
+            let limit = Law::extrapolated(&law(&full), &ours);
+            near.push((parameter, limit.beyond(&truth).over(sd.value)));
+            step = step.max(ours.beyond(&truth).value / sd.value);
+            let (low, high) = (mean.value - 5.0 * sd.value, mean.value + 5.0 * sd.value);
+            let line = |d: &Draws| histogram(&stat::pooled(&d.map(|t| t[i])), low, high, 60);
+            let mut layers = vec![Layer::new(
+                "exact (MALA)",
+                BLACK_LINE,
+                Mark::Line,
+                line(&exact),
+            )];
+            let mut tell = |method: &str, d: &Draws| {
+                let (m, s) = stat::mean_sd(&d.map(|t| t[i]));
+                let apart = law(d);
+                table.push(
+                    &[case.name, parameter, method],
+                    &[
+                        (m.value - mean.value) / sd.value,
+                        s.value / sd.value,
+                        apart.distance(&truth).value / sd.value,
+                        apart.floor.value.hypot(truth.floor.value) / sd.value,
+                    ],
+                );
+            };
+            tell("SNGD, the longer step", &full);
+            tell("SNGD", &half);
+            if let Ok(ngd) = &ngd {
+                tell("NGD", ngd);
+                far.push((parameter, law(ngd).beyond(&truth).over(sd.value)));
+                layers.push(Layer::new("NGD, T = 1", 2, Mark::Line, line(ngd)));
+            }
+            layers.push(Layer::new("SNGD", 1, Mark::Dashed, line(&half)));
+            if i < 2 {
+                panels.push(Panel::new(
+                    case.name,
+                    Axis::linear(parameter),
+                    Axis::linear("density"),
+                    layers,
+                ));
+            }
+        }
+        let right = largest(near)?;
+        let wrong = match (&ngd, largest(far)) {
+            (Ok(_), Ok(worst)) => {
+                checks.push(wrong_check(case.name, worst));
+                format!(
+                    "NGD at ε = {epsilon:.3} is {:.2} sds off in {}",
+                    worst.1.value, worst.0
+                )
+            }
+            (Err(e), _) => format!("NGD has no law ({e})"),
+            (Ok(_), Err(e)) => return Err(e),
+        };
+        checks.push(Check::new(
+            format!(
+                "{}: SNGD, ε → 0, Wasserstein-1 of {} beyond the Monte Carlo floor, in sds",
+                case.name, right.0
+            ),
+            right.1,
+            Bound::Equals {
+                truth: 0.0,
+                errors: 4.0,
+            },
+        ));
+        said.push(format!(
+            "{}: {wrong}, SNGD {:.3} (its step of {} alone costs {:.3})",
+            case.name,
+            right.1.value,
+            EPSILON / 2.0,
+            step
+        ));
+    }
+    Ok(Findings {
+        figure: Figure {
+            title: format!("Skewed posteriors; SNGD at ε = {}", EPSILON / 2.0),
+            columns: 3,
+            panels,
+        },
+        table,
+        verdict: Verdict {
+            sentence: format!(
+                "Wasserstein-1 distance from the exact posterior, worst marginal, in its sds. {}.",
+                said.join("; ")
+            ),
+            checks,
+        },
+    })
+}
+
+fn wrong_check(name: &str, (parameter, distance): (&str, Estimate)) -> Check {
+    Check::new(
+        format!("{name}: NGD, Wasserstein-1 of {parameter} beyond the Monte Carlo floor, in sds"),
+        distance,
+        Bound::Above {
+            bound: 0.0,
+            errors: 4.0,
+        },
+    )
+}
+
+/// Eight events in forty rows, under a weak normal prior on log λ.
+fn poisson() -> Result<Case, Error> {
+    let y = (0..40).map(|i| f64::from(u8::from(i % 5 == 0))).collect();
+    Ok(Case {
+        name: "Poisson, 8 events",
+        model: Model::new(
+            "[model]\nlikelihood = \"poisson\"\n[prior]\nintercept = \"normal(0, 5)\"",
+            data::table(&[], Response::Numbers(y)),
+        )?,
+        ngd: 10,
+        sngd: 20,
+        parameters: &["log λ"],
+    })
+}
+
+/// Thirty rows, strong effects, a weak prior.
+fn logistic(seed: u64) -> Result<Case, Error> {
+    let n = 30;
+    let mut dice = Dice::new(seed, 20);
+    let x = data::columns(&mut dice, n, 2);
+    let y = (0..n)
+        .map(|i| {
+            let p = data::logistic(data::linear(&x, -1.0, &[1.5, -1.0], i));
+            u32::from(dice.uniform() < p)
+        })
+        .collect();
+    Ok(Case {
+        name: "logistic, 30 rows",
+        model: Model::new(
+            "[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 5)\"\nintercept = \"normal(0, 5)\"",
+            data::table(&x, data::labels(y, 2)),
+        )?,
+        ngd: 3,
+        sngd: 20,
+        parameters: &["intercept", "weight of x₁", "weight of x₂"],
+    })
+}

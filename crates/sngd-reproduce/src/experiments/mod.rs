@@ -1,0 +1,103 @@
+//! One claim a file.
+
+mod away_from_minima;
+mod ensemble_loss;
+mod fisher_mismatch;
+mod invariance;
+mod jeffreys;
+mod laplace;
+mod temperature_law;
+
+use crate::Experiment;
+use crate::error::Error;
+use crate::stat::{self, Estimate, QUANTILES};
+
+/// All experiments, in the order of the story they tell.
+pub const EXPERIMENTS: &[Experiment] = &[
+    temperature_law::EXPERIMENT,
+    fisher_mismatch::EXPERIMENT,
+    laplace::EXPERIMENT,
+    away_from_minima::EXPERIMENT,
+    invariance::EXPERIMENT,
+    jeffreys::EXPERIMENT,
+    ensemble_loss::EXPERIMENT,
+];
+
+/// The ε at which the exact law with replacement gives T = 1: 2/(1 + N/B).
+fn epsilon_at_one(n: usize, b: usize) -> f64 {
+    2.0 / (1.0 + n as f64 / b as f64)
+}
+
+/// A law by draws: its quantiles, and the distance that Monte Carlo error alone gives.
+#[derive(Clone)]
+struct Law {
+    quantiles: Vec<f64>,
+    floor: Estimate,
+}
+
+impl Law {
+    fn of(chains: &[Vec<f64>]) -> Law {
+        Law {
+            quantiles: stat::quantiles(&stat::pooled(chains), QUANTILES),
+            floor: stat::floor(chains),
+        }
+    }
+
+    /// A law known by its quantile function.
+    fn exact(inverse: impl Fn(f64) -> f64) -> Law {
+        Law {
+            quantiles: (0..QUANTILES)
+                .map(|i| inverse((i as f64 + 0.5) / QUANTILES as f64))
+                .collect(),
+            floor: Estimate {
+                value: 0.0,
+                se: 0.0,
+            },
+        }
+    }
+
+    /// 2·half − full in every quantile: an error linear in ε is gone.
+    fn extrapolated(full: &Law, half: &Law) -> Law {
+        let floor = |f: f64, h: f64| f.hypot(2.0 * h);
+        Law {
+            quantiles: full
+                .quantiles
+                .iter()
+                .zip(&half.quantiles)
+                .map(|(f, h)| 2.0 * h - f)
+                .collect(),
+            floor: Estimate {
+                value: floor(full.floor.value, half.floor.value),
+                se: floor(full.floor.se, half.floor.se),
+            },
+        }
+    }
+
+    /// Wasserstein-1 distance less what Monte Carlo error alone gives; its standard error is the spread of the latter.
+    fn beyond(&self, other: &Law) -> Estimate {
+        Estimate {
+            value: self.distance(other).value - self.floor.value.hypot(other.floor.value),
+            se: self.floor.se.hypot(other.floor.se),
+        }
+    }
+
+    /// Wasserstein-1 distance as it is.
+    fn distance(&self, other: &Law) -> Estimate {
+        Estimate {
+            value: stat::wasserstein(&self.quantiles, &other.quantiles),
+            se: self.floor.se.hypot(other.floor.se),
+        }
+    }
+}
+
+/// The largest of several figures by value.
+fn largest<T>(of: Vec<(T, Estimate)>) -> Result<(T, Estimate), Error> {
+    of.into_iter()
+        .max_by(|a, b| a.1.value.total_cmp(&b.1.value))
+        .ok_or_else(|| Error::Numbers("nothing was measured".into()))
+}
+
+/// A parameter out of range of a distribution.
+fn improper(e: impl std::fmt::Display) -> Error {
+    Error::Numbers(format!("a reference distribution does not exist: {e}"))
+}
