@@ -69,6 +69,16 @@ pub enum Error {
     /// A diagnostic.
     #[error(transparent)]
     Diagnostic(#[from] DiagError),
+    /// A chain left every useful region.
+    #[error("chain {chain} ran away at step {step} under {sampler}")]
+    RanAway {
+        /// The chain.
+        chain: u32,
+        /// Its step.
+        step: u32,
+        /// The sampler's settings.
+        sampler: String,
+    },
     /// A distribution with parameters out of range, a matrix that has no factor.
     #[error("{0}")]
     Numbers(String),
@@ -85,7 +95,7 @@ impl Error {
             | Error::Check(_)
             | Error::Settings(_) => 2,
             Error::Engine(_) => 3,
-            Error::Mode(_) | Error::Diagnostic(_) | Error::Numbers(_) => 4,
+            Error::Mode(_) | Error::Diagnostic(_) | Error::RanAway { .. } | Error::Numbers(_) => 4,
             Error::Write { .. } | Error::Draw { .. } => 5,
         }
     }

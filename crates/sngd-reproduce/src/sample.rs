@@ -148,12 +148,11 @@ impl Model {
             engine.enqueue(span)?;
             let block = engine.collect()?;
             if let Some(fault) = block.faults.first() {
-                return Err(Error::Numbers(format!(
-                    "chain {} ran away at step {} under {}",
-                    fault.chain,
-                    fault.step,
-                    sampler.replace('\n', ", ")
-                )));
+                return Err(Error::RanAway {
+                    chain: fault.chain,
+                    step: fault.step,
+                    sampler: sampler.replace('\n', ", "),
+                });
             }
             out.fallbacks += block.fallbacks;
             if span.warmup {

@@ -58,14 +58,17 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
             .model
             .sample("method = \"mala\"\nstep_size = 0.6", length, seed(0))?;
         let epsilon = epsilon_at_one(n, case.ngd);
-        let ngd = case.model.sample(
+        let ngd = match case.model.sample(
             &format!(
                 "method = \"ngd\"\nstep_size = {epsilon}\nbatch_size = {}",
                 case.ngd
             ),
             length,
             seed(1),
-        );
+        ) {
+            Err(e @ Error::RanAway { .. }) => Err(e),
+            other => Ok(other?),
+        };
         let sngd = |e: f64, k| {
             case.model.sample(
                 &format!(

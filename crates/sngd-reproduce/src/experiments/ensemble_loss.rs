@@ -83,7 +83,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
             let seed = settings.seed.wrapping_mul(71).wrapping_add((n + b) as u64);
             match model.sample(&sampler, length, seed) {
                 Ok(draws) => points.push(point(n, epsilon, b, &draws, &test)),
-                Err(Error::Numbers(e)) => (settings.tell)(&format!("left out: {e}")),
+                Err(e @ Error::RanAway { .. }) => (settings.tell)(&format!("left out: {e}")),
                 Err(e) => return Err(e),
             }
         }

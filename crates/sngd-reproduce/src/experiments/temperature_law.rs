@@ -62,6 +62,11 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// What a cell that ran away measured.
+const NONE: Estimate = Estimate {
+    value: f64::NAN,
+    se: f64::NAN,
+};
 /// Batches as shares of the rows.
 const SHARES: [f64; 3] = [0.05, 0.1, 0.4];
 /// The cell that says whether epochs break the law: ε, N and B.
@@ -80,6 +85,10 @@ struct Cell {
 }
 
 impl Cell {
+    fn ran_away(&self) -> bool {
+        self.measured.value.is_nan()
+    }
+
     fn over_exact(&self) -> Estimate {
         self.measured.over(self.exact)
     }
@@ -151,7 +160,12 @@ fn measure(settings: &Settings<'_>) -> Result<Vec<Cell>, Error> {
                             .seed
                             .wrapping_mul(10_007)
                             .wrapping_add(cells.len() as u64);
-                        let draws = model.sample(&sampler, length, seed)?;
+                        // Far hotter than a minimum is wide a chain may run away: such a cell has no temperature.
+                        let (measured, noise) = match model.sample(&sampler, length, seed) {
+                            Ok(draws) => (stat::temperature(&draws), stat::noise_ratio(&draws)?),
+                            Err(Error::RanAway { .. }) => (NONE, f64::NAN),
+                            Err(e) => return Err(e),
+                        };
                         let rho = if way == WITHOUT {
                             (n - b) as f64 / (n - 1) as f64
                         } else {
@@ -163,10 +177,10 @@ fn measure(settings: &Settings<'_>) -> Result<Vec<Cell>, Error> {
                             n,
                             b,
                             epsilon,
-                            measured: stat::temperature(&draws),
+                            measured,
                             small_step: small_step_temperature(epsilon, n, b),
                             exact: law_temperature(epsilon, n, b, rho),
-                            noise: stat::noise_ratio(&draws)?,
+                            noise,
                         });
                     }
                 }
@@ -226,7 +240,7 @@ fn verdict(cells: &[Cell]) -> Result<Verdict, Error> {
         let ratio = |epsilon: f64, by: &dyn Fn(&Cell) -> f64| {
             let of: Vec<Estimate> = cells
                 .iter()
-                .filter(|c| c.case == index && c.epsilon == epsilon)
+                .filter(|c| c.case == index && c.epsilon == epsilon && !c.ran_away())
                 .map(|c| c.measured.over(by(c)))
                 .collect();
             average(&of)
@@ -251,6 +265,21 @@ fn verdict(cells: &[Cell]) -> Result<Verdict, Error> {
             100.0 * (ratio(most, &|c| c.exact).value - 1.0),
         ));
     }
+    let away: Vec<String> = cells
+        .iter()
+        .filter(|c| c.ran_away())
+        .map(|c| {
+            format!(
+                "{}, ε = {}, B = {}, {} (T = {:.1})",
+                CASES[c.case].name, c.epsilon, c.b, c.way, c.exact
+            )
+        })
+        .collect();
+    let away = if away.is_empty() {
+        String::new()
+    } else {
+        format!(" Left out, since a chain ran away: {}.", away.join("; "))
+    };
     let held = if checks[0].passed {
         "follows"
     } else {
@@ -258,7 +287,7 @@ fn verdict(cells: &[Cell]) -> Result<Verdict, Error> {
     };
     Ok(Verdict {
         sentence: format!(
-            "The Gaussian mean {held} T = ρεN/(B(2−ε)); the others lie off it by {}, where what grows with ε is the minibatch's noise in the Hessian; reshuffled epochs bring {:.0}% of the law's temperature.",
+            "The Gaussian mean {held} T = ρεN/(B(2−ε)); the others lie off it by {}, where what grows with ε is the minibatch's noise in the Hessian; reshuffled epochs bring {:.0}% of the law's temperature.{away}",
             far.join(", "),
             100.0 * broken.over_exact().value
         ),
@@ -277,7 +306,11 @@ fn average(of: &[Estimate]) -> Estimate {
 
 fn figure(cells: &[Cell]) -> Figure {
     let dots = |keep: &dyn Fn(&Cell) -> bool, at: &dyn Fn(&Cell) -> (f64, f64, f64)| {
-        cells.iter().filter(|c| keep(c)).map(at).collect::<Vec<_>>()
+        cells
+            .iter()
+            .filter(|c| keep(c) && !c.ran_away())
+            .map(at)
+            .collect::<Vec<_>>()
     };
     // Models side by side at the same ε.
     let beside = |c: &Cell| c.epsilon * (1.0 + 0.04 * (c.case as f64 - 1.0));
