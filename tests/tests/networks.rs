@@ -316,6 +316,10 @@ fn blocked_metrics_keep_the_posterior() {
     }
 }
 
+fn second_driver() -> bool {
+    std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader")
+}
+
 /// The yacht network against long HMC: what its symmetries leave alone.
 #[test]
 fn a_network_reaches_its_reference() {
@@ -331,6 +335,10 @@ fn a_network_reaches_its_reference() {
             (minibatch.to_string(), (16, 700, 1500)),
             (format!("{minibatch}blocks = \"layer\"\n"), (16, 700, 1500)),
         ] {
+            // The second driver has the parity suite's word for the minibatch step; its runs are the slowest.
+            if second_driver() && !sampler.contains("mala") {
+                continue;
+            }
             let starts = |plan: &Plan| case.starts(plan.chains, plan.seed);
             let Some(d) = draw(kind, &case.config, &case.problem, &sampler, length, starts) else {
                 continue;

@@ -16,7 +16,7 @@ use sngd_core::engine::{ChainState, EngineError, RawBlock, Span};
 use sngd_core::plan::Plan;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ pub enum Command {
 
 struct Staging {
     buffer: wgpu::Buffer,
-    mapped: Arc<AtomicBool>,
+    mapped: Arc<AtomicU8>,
 }
 
 /// A copy under way.
@@ -131,7 +131,7 @@ impl Loop {
                     usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
                     mapped_at_creation: false,
                 }),
-                mapped: Arc::new(AtomicBool::new(false)),
+                mapped: Arc::new(AtomicU8::new(readback::WAITING)),
             })
             .collect();
         Loop {

@@ -5,6 +5,12 @@ use crate::shape::{STATS, STATUS};
 use sngd_core::engine::{EngineError, Fault, FaultKind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// A staging buffer's mapping is asked for, there, or refused.
+pub(super) const WAITING: u8 = 0;
+const MAPPED: u8 = 1;
+const FAILED: u8 = 2;
 
 impl Loop {
     /// Copies kept draws and status into a free staging buffer and asks for its mapping.
@@ -29,9 +35,12 @@ impl Loop {
             status,
         );
         let mapped = Arc::clone(&staging.mapped);
-        mapped.store(false, Ordering::Release);
+        mapped.store(WAITING, Ordering::Release);
         encoder.map_buffer_on_submit(&staging.buffer, wgpu::MapMode::Read, ..draws + status, {
-            move |r| mapped.store(r.is_ok(), Ordering::Release)
+            move |r| {
+                let now = if r.is_ok() { MAPPED } else { FAILED };
+                mapped.store(now, Ordering::Release);
+            }
         });
         Ok(index)
     }
@@ -50,16 +59,21 @@ impl Loop {
             return Ok(());
         };
         let staging = &self.staging[copy.staging];
-        if !staging.mapped.load(Ordering::Acquire) {
+        if staging.mapped.load(Ordering::Acquire) == WAITING {
             if !wait {
                 return Ok(());
             }
             self.gpu.wait(Some(copy.submission.clone()))?;
-            if !staging.mapped.load(Ordering::Acquire) {
-                return Err(EngineError::Device(
-                    "a block of draws could not be read back".into(),
-                ));
+            // Engines share a device. Whoever polls first takes the callbacks of all, and may still be about to call ours.
+            while staging.mapped.load(Ordering::Acquire) == WAITING {
+                std::thread::sleep(Duration::from_micros(50));
+                self.gpu.wait(Some(copy.submission.clone()))?;
             }
+        }
+        if staging.mapped.load(Ordering::Acquire) == FAILED {
+            return Err(EngineError::Device(
+                "a block of draws could not be read back".into(),
+            ));
         }
         let (draws, status) = self.copy_bytes(copy.slots);
         let view = staging
@@ -71,7 +85,7 @@ impl Loop {
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(&view);
         drop(view);
         staging.buffer.unmap();
-        staging.mapped.store(false, Ordering::Release);
+        staging.mapped.store(WAITING, Ordering::Release);
         let last = copy.last;
         self.copies.pop_front();
         let (kept, status) = words.split_at(draws as usize / 4);
