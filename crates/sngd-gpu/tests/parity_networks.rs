@@ -313,6 +313,12 @@ fn narrow_features_and_what_does_not_fit() {
         }
     }
     let Some(gpu) = gpus().pop() else { return };
+    // Drivers differ in what they bind: 2.4 GB of activations are too much for each.
+    let (problem, plan, _) = Case {
+        shape: (3001, 5, 3),
+        ..case
+    }
+    .setup();
     let many = Plan {
         chains: 20_000,
         ..plan
