@@ -296,6 +296,10 @@ fn blocked_metrics_keep_the_posterior() {
         let mode_plan = Plan::check(&case.config, &case.problem).unwrap();
         let mode = sngd_cpu::map::find(&case.problem, &mode_plan).unwrap();
         for (blocks, epsilon) in [("unit", 0.1), ("layer", 0.2)] {
+            // One block for all classes is the full metric of another test.
+            if second_driver() && blocks == "layer" {
+                continue;
+            }
             let sampler = format!(
                 "step_size = {epsilon}\nbatch_size = 120\nbatches = \"without_replacement\"\nblocks = \"{blocks}\"\n"
             );
