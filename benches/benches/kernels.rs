@@ -89,7 +89,7 @@ fn kernels(c: &mut Criterion) {
             let plan = Plan::check(&config, problem).expect("a workload's plan is sound");
             // Made where the first of its stages is asked for, and gone with the last.
             let engine: RefCell<Option<GpuEngine>> = RefCell::new(None);
-            for (stage, _) in dispatches(&plan, problem, gpu.tuning) {
+            for (stage, _) in dispatches(&plan, gpu.tuning) {
                 if (w.name == "W4" && known.contains(&stage)) || !here.insert(stage.clone()) {
                     continue;
                 }

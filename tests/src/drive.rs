@@ -1,10 +1,10 @@
 //! One way to drive any engine: mode, dispersed starts, warm-up, draws on the natural scale.
 
 use sngd_core::config::Config;
-use sngd_core::engine::{Engine, EngineError, Fault, STATS, Span};
-use sngd_core::philox::{Stream, fill_normals};
+use sngd_core::engine::{Engine, EngineError, Fault, STATS};
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
+use sngd_core::span::Cursor;
 use sngd_cpu::map::{self, Mode};
 use sngd_cpu::{CpuEngine, Scalar};
 use sngd_gpu::{DeviceSelector, Gpu, GpuEngine};
@@ -106,19 +106,9 @@ impl Draws {
 
 /// Starts at the mode with `scale` posterior sds of jitter, `[C,P]`.
 pub fn dispersed(plan: &Plan, mode: &Mode, scale: f64) -> Vec<f64> {
-    let p = plan.p;
-    let mut out = Vec::with_capacity(plan.chains * p);
-    let mut z = vec![0.0; p];
-    for c in 0..plan.chains {
-        fill_normals(&mut z, plan.seed, Stream::Init, c as u32, 0);
-        for j in (0..p).rev() {
-            let col = &mode.chol[j * p..(j + 1) * p];
-            let dot: f64 = (j + 1..p).map(|i| col[i] * z[i]).sum();
-            z[j] = (z[j] - dot) / col[j];
-        }
-        out.extend(mode.omega.iter().zip(&z).map(|(w, u)| w + scale * u));
-    }
-    out
+    (0..plan.chains as u32)
+        .flat_map(|c| mode.near(scale, plan.seed, c))
+        .collect()
 }
 
 /// An engine of that kind, or `None` with a loud line where no Vulkan device answers.
@@ -147,6 +137,9 @@ pub fn engine(
     }
 }
 
+/// Draws of a span.
+const SPAN: u32 = 64;
+
 /// Runs an engine through warm-up and draws.
 pub fn run(engine: &mut dyn Engine, problem: &Problem, plan: &Plan) -> Result<Draws, EngineError> {
     let (c, p) = (plan.chains, plan.p);
@@ -160,33 +153,8 @@ pub fn run(engine: &mut dyn Engine, problem: &Problem, plan: &Plan) -> Result<Dr
         faults: Vec::new(),
         fallbacks: 0,
     };
-    let mut step = 0;
-    let mut spans = Vec::new();
-    let chunk = 64;
-    let warm = plan.warmup as u32;
-    while step < warm {
-        let thin = chunk.min(warm - step);
-        spans.push(Span {
-            first_step: step,
-            draws: 1,
-            thin,
-            warmup: true,
-        });
-        step += thin;
-    }
-    let mut left = plan.draws as u32;
-    while left > 0 {
-        let draws = chunk.min(left);
-        spans.push(Span {
-            first_step: step,
-            draws,
-            thin: plan.thin as u32,
-            warmup: false,
-        });
-        step += draws * plan.thin as u32;
-        left -= draws;
-    }
-    for span in spans {
+    let mut cursor = Cursor::new(plan, false);
+    while let Some(span) = cursor.next(SPAN * plan.thin as u32, SPAN) {
         engine.enqueue(span)?;
         let block = engine.collect()?;
         out.fallbacks += block.fallbacks;

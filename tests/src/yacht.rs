@@ -6,7 +6,6 @@ use crate::drive::Draws;
 use crate::{refs, small};
 use sngd_core::config::Config;
 use sngd_core::network::Activation;
-use sngd_core::philox::{Stream, fill_normals};
 use sngd_core::problem::Problem;
 use sngd_core::table::{Response, Table};
 use std::path::Path;
@@ -107,12 +106,7 @@ impl Yacht {
         let p = self.problem.parameters();
         let mut out = vec![0.0; chains * p];
         for (c, omega) in out.chunks_mut(p).enumerate() {
-            fill_normals(omega, seed, Stream::Init, c as u32, 0);
-            for layer in net.layers() {
-                let sd = (layer.inputs as f64).sqrt().recip();
-                let run = &mut omega[layer.offset..layer.offset + layer.len()];
-                run.iter_mut().for_each(|w| *w *= sd);
-            }
+            net.start(omega, seed, c as u32);
         }
         out
     }

@@ -11,6 +11,7 @@ pub mod plan;
 pub mod prior;
 pub mod problem;
 pub mod real;
+pub mod span;
 pub mod table;
 pub mod trace;
 pub mod transform;

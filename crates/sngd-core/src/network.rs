@@ -3,6 +3,7 @@
 //! ω is layer by layer, within a layer unit by unit, and a unit's numbers are its incoming weights and then its bias. So
 //! a layer's parameters lie together, and a unit's too: the blocks of a layer-wise or unit-wise Fisher matrix are runs of ω.
 
+use crate::philox::{Stream, fill_normals};
 use crate::real::Real;
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +108,27 @@ impl Network {
                 layer
             })
             .collect()
+    }
+
+    /// The standard random start of a chain: weights normal with variance gain/fan-in, biases 0. Numbers of `omega` past the
+    /// network's own are 0 too.
+    pub fn start(&self, omega: &mut [f64], seed: u64, chain: u32) {
+        fill_normals(omega, seed, Stream::Init, chain, 0);
+        let layers = self.layers();
+        for (l, layer) in layers.iter().enumerate() {
+            let gain = if l + 1 < layers.len() {
+                self.activation.start_gain()
+            } else {
+                1.0
+            };
+            let sd = (gain / layer.inputs as f64).sqrt();
+            for unit in omega[layer.offset..layer.offset + layer.len()].chunks_mut(layer.stride) {
+                let (weights, bias) = unit.split_at_mut(layer.inputs);
+                weights.iter_mut().for_each(|w| *w *= sd);
+                bias.fill(0.0);
+            }
+        }
+        omega[self.parameters()..].fill(0.0);
     }
 
     /// Weights and biases in all.

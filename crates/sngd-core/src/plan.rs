@@ -9,6 +9,7 @@ use crate::config::{
 };
 use crate::error::CheckError;
 use crate::likelihood::Likelihood;
+use crate::network::Network;
 use crate::problem::Problem;
 
 /// M: what preconditions the step.
@@ -94,8 +95,8 @@ pub struct Plan {
     pub metric: Metric,
     /// Blocks of M; one for a full metric.
     pub blocks: Layout,
-    /// Widths of the network, features first; empty for a linear predictor.
-    pub widths: Vec<usize>,
+    /// The perceptron; `None` for a linear predictor.
+    pub network: Option<Network>,
     /// Which Fisher.
     pub fisher: FisherKind,
     /// Monte Carlo labels a row.
@@ -349,10 +350,7 @@ impl Plan {
             batches: s.batches,
             metric,
             blocks,
-            widths: problem
-                .network
-                .as_ref()
-                .map_or(vec![], |n| n.widths.clone()),
+            network: problem.network.clone(),
             fisher: s.fisher,
             fisher_labels: s.fisher_labels,
             metric_rows,
@@ -475,7 +473,7 @@ impl Plan {
             self.p as f64,
         );
         let (d, h, k) = (self.d as f64, self.h as f64, self.k as f64);
-        let network = !self.widths.is_empty();
+        let network = self.network.is_some();
         let gradient = if network {
             6.0 * b * p
         } else {

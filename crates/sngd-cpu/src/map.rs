@@ -9,6 +9,7 @@ use faer::Par;
 use sngd_core::batch::BatchRows;
 use sngd_core::blocks::Layout;
 use sngd_core::config::{FisherKind, Storage};
+use sngd_core::philox::{Stream, fill_normals};
 use sngd_core::plan::Plan;
 use sngd_core::prior::{Prior, ScalePrior};
 use sngd_core::problem::Problem;
@@ -31,6 +32,22 @@ pub struct Mode {
     pub sigma_g: Vec<f64>,
     /// Whether the last steps were small enough.
     pub converged: bool,
+}
+
+impl Mode {
+    /// ω* + scale·L⁻ᵀz for a chain: `scale` posterior sds at T = 1 in every direction.
+    pub fn near(&self, scale: f64, seed: u64, chain: u32) -> Vec<f64> {
+        let p = self.omega.len();
+        let mut u = vec![0.0; p];
+        fill_normals(&mut u, seed, Stream::Init, chain, 0);
+        for j in (0..p).rev() {
+            let column = &self.chol[j * p..(j + 1) * p];
+            let known: f64 = (j + 1..p).map(|i| column[i] * u[i]).sum();
+            u[j] = (u[j] - known) / column[j];
+        }
+        let jitter = |(w, u): (&f64, &f64)| w + scale * u;
+        self.omega.iter().zip(&u).map(jitter).collect()
+    }
 }
 
 /// Why there is no mode.

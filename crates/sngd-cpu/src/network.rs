@@ -43,11 +43,7 @@ impl<T: Scalar> NetworkPass<T> {
     pub fn new(net: &Network, layout: &Layout, h: usize, rows: usize) -> NetworkPass<T> {
         let layers = net.layers();
         let zeros = |n: usize| vec![T::zero(); n];
-        let explicit = layout.blocks.iter().map(|b| tile_rows(b.size, h) * b.size);
-        let tile = explicit
-            .max()
-            .unwrap_or(0)
-            .max(rows * widest_input(&layers));
+        let tile = tile_numbers(&layers, layout, h, rows);
         NetworkPass {
             input: layers.iter().map(|l| zeros(rows * l.stride)).collect(),
             slope: layers.iter().map(|l| zeros(rows * l.outputs)).collect(),
@@ -343,22 +339,13 @@ impl<T: Scalar> NetworkPass<T> {
 
 /// Numbers that one pass through a plan's network keeps; 0 for a linear predictor.
 pub fn network_numbers(plan: &Plan) -> u64 {
-    if plan.widths.is_empty() {
-        return 0;
-    }
-    let (h, rows) = (plan.h, BLOCK);
-    let between: usize = plan
-        .widths
-        .windows(2)
-        .map(|w| rows * (w[0] + 1 + w[1] + h * w[1]))
-        .sum();
-    let explicit = plan
-        .blocks
-        .blocks
+    let Some(net) = &plan.network else { return 0 };
+    let (h, rows, layers) = (plan.h, BLOCK, net.layers());
+    let between: usize = layers
         .iter()
-        .map(|b| tile_rows(b.size, h) * b.size);
-    let widest = plan.widths.iter().max().map_or(0, |w| w + 1);
-    let tile = explicit.max().unwrap_or(0).max(rows * widest);
+        .map(|l| rows * (l.stride + l.outputs + h * l.outputs))
+        .sum();
+    let tile = tile_numbers(&layers, &plan.blocks, h, rows);
     (between + tile + rows * h * h) as u64
 }
 
@@ -376,8 +363,11 @@ fn tile_rows(size: usize, h: usize) -> usize {
     (TILE / size.max(1)).clamp(64, 1024).max(h)
 }
 
-fn widest_input(layers: &[Layer]) -> usize {
-    layers.iter().map(|l| l.stride).max().unwrap_or(0)
+/// Numbers of the buffer that holds a tile of explicit rows, or one layer's scaled inputs.
+fn tile_numbers(layers: &[Layer], layout: &Layout, h: usize, rows: usize) -> usize {
+    let explicit = layout.blocks.iter().map(|b| tile_rows(b.size, h) * b.size);
+    let inputs = layers.iter().map(|l| rows * l.stride);
+    explicit.chain(inputs).max().unwrap_or(0)
 }
 
 /// Rows of U with W = UᵀU into `rows` [H,H], by a Cholesky factorisation that passes over what rounding leaves of a

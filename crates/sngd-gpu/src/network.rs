@@ -1,7 +1,7 @@
 //! What a network adds to a shape: its layers' places in the buffers of activations and of δ.
 
 use sngd_core::config::FisherKind;
-use sngd_core::network::{Activation, Layer, Network};
+use sngd_core::network::Layer;
 use sngd_core::plan::{Metric, Plan};
 
 /// The input of a bias: `ONE` of `stage/inputs.wgsl`.
@@ -23,24 +23,16 @@ pub struct Net {
 impl Net {
     /// The network of a plan, if its predictor is one.
     pub fn new(plan: &Plan) -> Option<Net> {
-        if plan.widths.is_empty() {
-            return None;
-        }
-        let mut shape = Network {
-            widths: plan.widths.clone(),
-            activation: Activation::default(),
-            bias: false,
-        };
-        // The plan counts the biases among P and says no more of them.
-        shape.bias = shape.parameters() + plan.h - plan.k < plan.p;
-        let hidden = plan.widths[1..plan.widths.len() - 1].iter().sum();
+        let network = plan.network.as_ref()?;
+        let layers = network.layers();
+        let hidden = layers[..layers.len() - 1].iter().map(|l| l.outputs).sum();
         // RMSProp's correction wants the exact diagonal, whatever `fisher` says.
         let rooted = match plan.metric {
             Metric::Fisher => plan.fisher != FisherKind::Empirical,
             metric => metric == Metric::RmsProp,
         };
         Some(Net {
-            layers: shape.layers(),
+            layers,
             hidden,
             units: hidden + plan.h,
             seeds: if rooted { plan.h } else { 1 },
@@ -92,6 +84,7 @@ pub fn place(plan: &Plan, net: Option<&Net>) -> Vec<[u32; 4]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sngd_core::network::{Activation, Network};
 
     #[test]
     fn every_parameter_has_its_unit_and_input() {

@@ -283,7 +283,7 @@ fn weights(plan: &Plan) -> u32 {
     match (plan.metric, plan.fisher) {
         (Metric::Identity, _) => 0,
         // A network's diagonal comes from seeds, whose root is of the whole W.
-        (Metric::RmsProp, _) if !plan.widths.is_empty() => 1,
+        (Metric::RmsProp, _) if plan.network.is_some() => 1,
         (Metric::RmsProp, _) => 3,
         (Metric::Fisher, FisherKind::Exact) => 1,
         (Metric::Fisher, FisherKind::MonteCarlo) => 2,

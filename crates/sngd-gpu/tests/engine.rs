@@ -171,8 +171,8 @@ fn what_does_not_fit_is_told_with_what_does() {
 #[test]
 fn dispatches_are_known_without_a_device() {
     let count = |sampler: &str, d: usize| {
-        let (problem, plan, _) = setup("bernoulli", "", sampler, (300, d, 600));
-        let all = dispatches(&plan, &problem, Tuning::Hardware);
+        let (_, plan, _) = setup("bernoulli", "", sampler, (300, d, 600));
+        let all = dispatches(&plan, Tuning::Hardware);
         let of = move |name: &str| all.iter().find(|(n, _)| n == name).map(|(_, c)| *c);
         move |name: &str| of(name).unwrap_or(0.0)
     };
@@ -220,7 +220,7 @@ fn dispatches_are_known_without_a_device() {
 fn stages_are_timed_under_the_names_that_are_counted() {
     let (problem, plan, init) = setup("bernoulli", "", SAMPLER, (300, 9, 7));
     for gpu in gpus() {
-        let told: Vec<String> = dispatches(&plan, &problem, gpu.tuning)
+        let told: Vec<String> = dispatches(&plan, gpu.tuning)
             .into_iter()
             .map(|(name, _)| name)
             .collect();

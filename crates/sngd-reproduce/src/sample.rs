@@ -3,10 +3,10 @@
 
 use crate::error::Error;
 use sngd_core::config::Config;
-use sngd_core::engine::{Engine, Span};
-use sngd_core::philox::{Stream, fill_normals};
+use sngd_core::engine::Engine;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
+use sngd_core::span::Cursor;
 use sngd_core::table::Table;
 use sngd_cpu::CpuEngine;
 use sngd_cpu::map::{self, Mode};
@@ -129,7 +129,8 @@ impl Model {
     /// Draws; `sampler` are the keys of `[sampler]`. Chains start one posterior sd around the mode.
     pub fn sample(&self, sampler: &str, length: Length, seed: u64) -> Result<Draws, Error> {
         let (plan, mode) = self.prepare(sampler, length, seed)?;
-        let init = dispersed(&plan, &mode);
+        let near = |c| mode.near(1.0, plan.seed, c);
+        let init: Vec<f64> = (0..plan.chains as u32).flat_map(near).collect();
         let mut engine = CpuEngine::<f32>::new(&self.problem, &plan, &init, None)?;
         let p = plan.p;
         let size = plan.draws * plan.chains * p;
@@ -144,7 +145,8 @@ impl Model {
             fallbacks: 0,
         };
         let mut theta = vec![0.0; p];
-        for span in spans(&out.plan) {
+        let mut cursor = Cursor::new(&out.plan, false);
+        while let Some(span) = cursor.next(BLOCK * out.plan.thin as u32, BLOCK) {
             engine.enqueue(span)?;
             let block = engine.collect()?;
             if let Some(fault) = block.faults.first() {
@@ -186,51 +188,4 @@ fn parse(lines: &str, sampler: &str, length: Length, seed: u64) -> Result<Config
     Ok(toml::from_str(&format!(
         "seed = {seed}\n[data]\npath = \"-\"\nresponse = \"y\"\n{lines}\n[sampler]\n{sampler}\n[run]\nchains = {chains}\nwarmup = {warmup}\ndraws = {draws}\nthin = {thin}\n"
     ))?)
-}
-
-/// Warm-up in one-draw spans, then blocks.
-fn spans(plan: &Plan) -> Vec<Span> {
-    let mut spans = Vec::new();
-    let mut step = 0;
-    let warm = plan.warmup as u32;
-    while step < warm {
-        let thin = BLOCK.min(warm - step);
-        spans.push(Span {
-            first_step: step,
-            draws: 1,
-            thin,
-            warmup: true,
-        });
-        step += thin;
-    }
-    let (mut left, thin) = (plan.draws as u32, plan.thin as u32);
-    while left > 0 {
-        let draws = BLOCK.min(left);
-        spans.push(Span {
-            first_step: step,
-            draws,
-            thin,
-            warmup: false,
-        });
-        step += draws * thin;
-        left -= draws;
-    }
-    spans
-}
-
-/// ω* + L⁻ᵀz a chain.
-fn dispersed(plan: &Plan, mode: &Mode) -> Vec<f64> {
-    let p = plan.p;
-    let mut out = Vec::with_capacity(plan.chains * p);
-    let mut z = vec![0.0; p];
-    for c in 0..plan.chains {
-        fill_normals(&mut z, plan.seed, Stream::Init, c as u32, 0);
-        for j in (0..p).rev() {
-            let col = &mode.chol[j * p..(j + 1) * p];
-            let dot: f64 = (j + 1..p).map(|i| col[i] * z[i]).sum();
-            z[j] = (z[j] - dot) / col[j];
-        }
-        out.extend(mode.omega.iter().zip(&z).map(|(w, u)| w + u));
-    }
-    out
 }

@@ -2,6 +2,8 @@
 
 use crate::error::Error;
 use crate::sample::Draws;
+use faer::Par;
+use sngd_cpu::dense::Factor;
 
 /// Points at which two laws' quantiles are compared.
 pub const QUANTILES: usize = 1000;
@@ -109,11 +111,11 @@ pub fn temperature(draws: &Draws) -> Estimate {
 /// tr(F⁻¹Σ_g)/P at the mode: the factor by which minibatch noise exceeds the law's.
 pub fn noise_ratio(draws: &Draws) -> Result<f64, Error> {
     let p = draws.p;
-    let l = cholesky(&draws.mode.fisher, p)?;
+    let fisher = factor(&draws.mode.fisher, p)?;
     let mut trace = 0.0;
     for j in 0..p {
         let mut column: Vec<f64> = (0..p).map(|i| draws.mode.sigma_g[i * p + j]).collect();
-        solve(&l, p, &mut column);
+        fisher.solve(&mut column);
         trace += column[j];
     }
     Ok(trace / p as f64)
@@ -173,37 +175,21 @@ pub fn floor(chains: &[Vec<f64>]) -> Estimate {
     }
 }
 
-/// Lower Cholesky factor, row-major.
-pub fn cholesky(a: &[f64], p: usize) -> Result<Vec<f64>, Error> {
-    let mut l = vec![0.0; p * p];
-    for i in 0..p {
-        for j in 0..=i {
-            let dot: f64 = (0..j).map(|k| l[i * p + k] * l[j * p + k]).sum();
-            let x = a[i * p + j] - dot;
-            if i == j {
-                // Also false of a number that is not finite.
-                if !(x > 0.0 && x.is_finite()) {
-                    return Err(Error::Numbers(
-                        "a covariance has no Cholesky factor; the run is too short".into(),
-                    ));
-                }
-                l[i * p + i] = x.sqrt();
-            } else {
-                l[i * p + j] = x / l[j * p + j];
-            }
-        }
+/// The Cholesky factor of a symmetric matrix.
+pub fn factor(a: &[f64], p: usize) -> Result<Factor<f64>, Error> {
+    let mut f = Factor::new(p);
+    match f.factor(a, 0.0, 0, Par::Seq) {
+        Ok(()) => Ok(f),
+        Err(_) => Err(Error::Numbers(
+            "a covariance has no Cholesky factor; the run is too short".into(),
+        )),
     }
-    Ok(l)
 }
 
 /// A⁻¹ of a positive definite matrix.
 pub fn inverse(a: &[f64], p: usize) -> Result<Vec<f64>, Error> {
-    let l = cholesky(a, p)?;
     let mut out = vec![0.0; p * p];
-    for (i, row) in out.chunks_mut(p).enumerate() {
-        row[i] = 1.0;
-        solve(&l, p, row);
-    }
+    factor(a, p)?.inverse(&mut out, Par::Seq);
     Ok(out)
 }
 
@@ -213,14 +199,14 @@ pub struct Gauss {
     pub mean: Vec<f64>,
     /// Covariance, `[P,P]`.
     pub cov: Vec<f64>,
-    chol: Vec<f64>,
+    log_det: f64,
 }
 
 impl Gauss {
     /// Of a mean and a covariance.
     pub fn new(mean: Vec<f64>, cov: Vec<f64>) -> Result<Gauss, Error> {
-        let chol = cholesky(&cov, mean.len())?;
-        Ok(Gauss { mean, cov, chol })
+        let log_det = factor(&cov, mean.len())?.log_det;
+        Ok(Gauss { mean, cov, log_det })
     }
 
     /// With the mean and the covariance of the draws' ω.
@@ -246,26 +232,13 @@ impl Gauss {
         let p = self.mean.len();
         let inverse = inverse(&other.cov, p)?;
         let away: Vec<f64> = (0..p).map(|i| other.mean[i] - self.mean[i]).collect();
-        let mut twice = -(p as f64);
+        let mut twice = other.log_det - self.log_det - p as f64;
         for i in 0..p {
             for j in 0..p {
                 twice += inverse[i * p + j] * (self.cov[j * p + i] + away[i] * away[j]);
             }
-            twice += 2.0 * (other.chol[i * p + i] / self.chol[i * p + i]).ln();
         }
         Ok(0.5 * twice)
-    }
-}
-
-/// LLᵀx = b in place.
-fn solve(l: &[f64], p: usize, b: &mut [f64]) {
-    for i in 0..p {
-        let dot: f64 = (0..i).map(|k| l[i * p + k] * b[k]).sum();
-        b[i] = (b[i] - dot) / l[i * p + i];
-    }
-    for i in (0..p).rev() {
-        let dot: f64 = (i + 1..p).map(|k| l[k * p + i] * b[k]).sum();
-        b[i] = (b[i] - dot) / l[i * p + i];
     }
 }
 

@@ -95,10 +95,9 @@ pub fn check(prepared: &Prepared) -> Cost {
         .map(|mode| preflight::reach(plan, mode));
     let gpu_buffers: BTreeMap<String, u64> = sngd_gpu::memory(plan, problem).into_iter().collect();
     let gpu_bytes = gpu_buffers.values().sum();
-    let gpu_dispatches: BTreeMap<String, f64> =
-        sngd_gpu::dispatches(plan, problem, Tuning::Hardware)
-            .into_iter()
-            .collect();
+    let gpu_dispatches: BTreeMap<String, f64> = sngd_gpu::dispatches(plan, Tuning::Hardware)
+        .into_iter()
+        .collect();
     let one = Plan {
         chains: 1,
         ..plan.clone()

@@ -163,7 +163,7 @@ fn mismatch(plan: &Plan, mode: Option<&Mode>) -> Result<FisherMismatch, String> 
             "{} parameters are more than the {THERMOMETER_PARAMETERS} it is computed for",
             plan.p
         )),
-        None if !plan.widths.is_empty() => {
+        None if plan.network.is_some() => {
             Err("a network has many modes, and none is looked for".into())
         }
         None => Err("the mode was not needed, so that it is not known there".into()),

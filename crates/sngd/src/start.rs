@@ -3,7 +3,6 @@
 use crate::prepare::Prepared;
 use sngd_core::config::Init;
 use sngd_core::philox::{Stream, at, fill_normals, uniform};
-use sngd_cpu::map::Mode;
 
 /// Initial positions in internal coordinates, `[C,P]`. Chains of one superchain share theirs.
 pub fn positions(prepared: &Prepared) -> Vec<f64> {
@@ -14,7 +13,7 @@ pub fn positions(prepared: &Prepared) -> Vec<f64> {
         let address = (chain - chain % group.max(1)) as u32;
         match (prepared.config.init(), &prepared.mode) {
             (Init::Map, Some(mode)) => {
-                out.extend(near_mode(mode, run.init_scale, plan.seed, address));
+                out.extend(mode.near(run.init_scale, plan.seed, address));
             }
             (Init::Standard, _) => out.extend(standard(prepared, address)),
             (Init::Prior, _) => out.extend(from_prior(prepared, address)),
@@ -24,44 +23,12 @@ pub fn positions(prepared: &Prepared) -> Vec<f64> {
     out
 }
 
-/// ω* + scale·L⁻ᵀz: `scale` posterior sds at T = 1 in every direction.
-fn near_mode(mode: &Mode, scale: f64, seed: u64, chain: u32) -> Vec<f64> {
-    let p = mode.omega.len();
-    let mut u = vec![0.0; p];
-    fill_normals(&mut u, seed, Stream::Init, chain, 0);
-    for j in (0..p).rev() {
-        let column = &mode.chol[j * p..(j + 1) * p];
-        let known: f64 = (j + 1..p).map(|i| column[i] * u[i]).sum();
-        u[j] = (u[j] - known) / column[j];
-    }
-    mode.omega
-        .iter()
-        .zip(&u)
-        .map(|(w, u)| w + scale * u)
-        .collect()
-}
-
-/// A network's standard start: weights of variance gain/fan-in, biases 0, log σ at the response's own spread.
+/// A network's standard start, log σ at the response's own spread.
 fn standard(prepared: &Prepared, chain: u32) -> Vec<f64> {
-    let (problem, seed) = (&prepared.problem, prepared.plan.seed);
+    let problem = &prepared.problem;
     let mut omega = vec![0.0; prepared.plan.p];
-    let Some(net) = &problem.network else {
-        return omega;
-    };
-    fill_normals(&mut omega, seed, Stream::Init, chain, 0);
-    let layers = net.layers();
-    for (l, layer) in layers.iter().enumerate() {
-        let gain = if l + 1 < layers.len() {
-            net.activation.start_gain()
-        } else {
-            1.0
-        };
-        let sd = (gain / layer.inputs as f64).sqrt();
-        for unit in omega[layer.offset..layer.offset + layer.len()].chunks_mut(layer.stride) {
-            let (weights, bias) = unit.split_at_mut(layer.inputs);
-            weights.iter_mut().for_each(|w| *w *= sd);
-            bias.fill(0.0);
-        }
+    if let Some(net) = &problem.network {
+        net.start(&mut omega, prepared.plan.seed, chain);
     }
     if problem.transform.aux == 1 {
         let n = problem.y.len() as f64;

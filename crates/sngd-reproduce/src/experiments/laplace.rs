@@ -289,7 +289,8 @@ fn cloud(n: usize, exact: &Draws, ngd: &Draws, laplace: &Gauss) -> Result<Panel,
     };
     let c = &laplace.cov;
     let block = [c[P + 1], c[P + 2], c[2 * P + 1], c[2 * P + 2]];
-    let l = stat::cholesky(&block, 2)?;
+    // [2,2], column-major: L₁₁, L₂₁, ·, L₂₂.
+    let l = stat::factor(&block, 2)?.l;
     let radius = (-2.0 * 0.05f64.ln()).sqrt();
     let ellipse = (0..=90)
         .map(|k| std::f64::consts::TAU * f64::from(k) / 90.0)
@@ -297,7 +298,7 @@ fn cloud(n: usize, exact: &Draws, ngd: &Draws, laplace: &Gauss) -> Result<Panel,
             let (u, v) = (radius * a.cos(), radius * a.sin());
             (
                 laplace.mean[1] + l[0] * u,
-                laplace.mean[2] + l[2] * u + l[3] * v,
+                laplace.mean[2] + l[1] * u + l[3] * v,
             )
         });
     Ok(Panel::new(
