@@ -2,7 +2,7 @@
 
 use crate::dense::Factor;
 use crate::linear::{add_transposed, multiply, outer, outputs};
-use crate::pass::{BLOCK, BlockBuffers, Pass};
+use crate::pass::{BLOCK, BlockBuffers, Pass, block_of, row_at, row_count};
 use crate::resident::{Resident, Scalar};
 use faer::Par;
 use sngd_core::config::FisherKind;
@@ -143,17 +143,9 @@ impl<T: Scalar> Pass<T> {
         let likelihood = data.likelihood;
         let (mut vol, mut div, mut unit) =
             (vec![T::zero(); h], vec![T::zero(); h], vec![T::zero(); hh]);
-        let count = if self.rows.is_empty() {
-            data.n
-        } else {
-            self.rows.len()
-        };
+        let count = row_count(data, &self.rows);
         for j in 0..count {
-            let i = if self.rows.is_empty() {
-                j
-            } else {
-                self.rows[j] as usize
-            };
+            let i = row_at(&self.rows, j);
             let eta = &self.eta[j * h..(j + 1) * h];
             for a in 0..h {
                 unit.fill(T::zero());
@@ -189,11 +181,7 @@ impl<T: Scalar> Pass<T> {
     ) {
         let (d, h, k) = (data.d, data.h, data.k);
         let hh = h * (h + 1) / 2;
-        let count = if self.rows.is_empty() {
-            data.n
-        } else {
-            self.rows.len()
-        };
+        let count = row_count(data, &self.rows);
         let mut lever = std::mem::take(&mut self.block.lever);
         let mut gathered = std::mem::take(&mut self.block.x);
         let (mut vol, mut div) = (vec![T::zero(); h], vec![T::zero(); h]);
@@ -201,27 +189,11 @@ impl<T: Scalar> Pass<T> {
         let mut start = 0;
         while start < count {
             let m = BLOCK.min(count - start);
-            let all = self.rows.is_empty();
-            let index = |j: usize| {
-                if all {
-                    start + j
-                } else {
-                    self.rows[start + j] as usize
-                }
-            };
-            let x: &[T] = if all {
-                &data.x[start * d..(start + m) * d]
-            } else {
-                for j in 0..m {
-                    let i = index(j);
-                    gathered[j * d..(j + 1) * d].copy_from_slice(&data.x[i * d..(i + 1) * d]);
-                }
-                &gathered[..m * d]
-            };
+            let x = block_of(data, &self.rows, start, m, &mut gathered);
             levers(x, m, &mut lever[..m * hh], &mut self.block);
             for j in 0..m {
                 let eta = &self.eta[(start + j) * h..(start + j + 1) * h];
-                let obs = data.observed[index(j)];
+                let obs = data.observed[row_at(&self.rows, start + j)];
                 let hj = &lever[j * hh..(j + 1) * hh];
                 derivative(&data.likelihood, eta, obs, hj, how.kind, &mut vol, &mut div);
                 let c = &mut self.block.score[j * h..(j + 1) * h];

@@ -162,11 +162,7 @@ impl<T: Scalar> Pass<T> {
     ) {
         let (d, h, k) = (data.d, data.h, data.k);
         let hh = h * (h + 1) / 2;
-        let count = if self.rows.is_empty() {
-            data.n
-        } else {
-            self.rows.len()
-        };
+        let count = row_count(data, &self.rows);
         self.log_lik = 0.0;
         self.gradient.fill(T::zero());
         if let (Some(columns), Some(source), Some(omega)) =
@@ -196,23 +192,7 @@ impl<T: Scalar> Pass<T> {
         let mut start = 0;
         while start < count {
             let m = BLOCK.min(count - start);
-            let all = self.rows.is_empty();
-            let index = |j: usize| {
-                if all {
-                    start + j
-                } else {
-                    self.rows[start + j] as usize
-                }
-            };
-            let x: &[T] = if all {
-                &data.x[start * d..(start + m) * d]
-            } else {
-                for j in 0..m {
-                    let i = index(j);
-                    buffers.x[j * d..(j + 1) * d].copy_from_slice(&data.x[i * d..(i + 1) * d]);
-                }
-                &buffers.x[..m * d]
-            };
+            let x = block_of(data, &self.rows, start, m, &mut buffers.x);
             let eta = &mut self.eta[start * h..(start + m) * h];
             match &mut self.network {
                 Some(net) => net.forward(x, omega, eta, par),
@@ -220,7 +200,7 @@ impl<T: Scalar> Pass<T> {
             }
             for j in 0..m {
                 let e = &eta[j * h..(j + 1) * h];
-                let obs = data.observed[index(j)];
+                let obs = data.observed[row_at(&self.rows, start + j)];
                 let s = &mut buffers.score[j * h..(j + 1) * h];
                 self.log_lik += data.likelihood.log_lik_and_score(e, obs, s).to64();
                 if let Some(kind) = wanted.fisher {
@@ -277,6 +257,34 @@ impl<T: Scalar> Pass<T> {
             self.diagonal.copy_from_slice(&self.fisher);
         }
     }
+}
+
+/// How many rows a pass has; no row numbers mean all rows.
+pub(crate) fn row_count<T>(data: &Resident<T>, rows: &[u32]) -> usize {
+    if rows.is_empty() { data.n } else { rows.len() }
+}
+
+/// The data row at a place of a pass.
+pub(crate) fn row_at(rows: &[u32], place: usize) -> usize {
+    rows.get(place).map_or(place, |&r| r as usize)
+}
+
+/// Features `[m,D]` of places start..start+m: the design itself where a pass goes over all rows, else gathered.
+pub(crate) fn block_of<'a, T: Scalar>(
+    data: &'a Resident<T>,
+    rows: &[u32],
+    start: usize,
+    m: usize,
+    gathered: &'a mut [T],
+) -> &'a [T] {
+    let d = data.d;
+    if rows.is_empty() {
+        return &data.x[start * d..(start + m) * d];
+    }
+    for (to, &i) in gathered.chunks_exact_mut(d).zip(&rows[start..start + m]) {
+        to.copy_from_slice(&data.x[i as usize * d..(i as usize + 1) * d]);
+    }
+    &gathered[..m * d]
 }
 
 /// W from labels drawn from the model: the mean of ssᵀ over the row's labels.

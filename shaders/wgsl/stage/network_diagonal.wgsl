@@ -1,33 +1,13 @@
 // The diagonal of Σ JᵀWJ over the rows of a pass through a network: squares of what network_gradient.wgsl sums, over all
-// seeds. Sixteen parameters by four rows of threads.
-#import <consts>
-#import "stage/inputs.wgsl"
-#import "stage/place.wgsl"
+// seeds.
+#import "stage/network_sum.wgsl"
 
-@group(0) @binding(3) var<storage, read> delta: array<f32>; // delta[C,R,UNITS], R = ROWS·SEEDS
 @group(0) @binding(4) var<storage, read_write> diagonal_sum: array<vec2<f32>>; // diagonal_sum[S,C,P], (sum, 0)
 
-const ROWS_A_SPLIT = (R + GRAD_SPLITS - 1u) / GRAD_SPLITS;
+fn term(g: f32) -> f32 {
+    return g * g;
+}
 
-var<workgroup> parts: array<f32, 64>;
-
-@compute @workgroup_size(64)
-fn network_diagonal(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.y;
-    let p = group.x * 16u + lane % 16u;
-    let here = place[min(p, P - 1u)];
-    let first = group.z * ROWS_A_SPLIT;
-    let last = min(R, first + ROWS_A_SPLIT);
-    var sum = 0.0;
-    for (var j = first + lane / 16u; j < last; j += 4u) {
-        let at = chain * R + j;
-        let g = delta[at * UNITS + here.x] * input_of(at / SEEDS, here.y);
-        sum += g * g;
-    }
-    parts[lane] = sum;
-    workgroupBarrier();
-    if lane < 16u && p < P {
-        let total = (parts[lane] + parts[lane + 16u]) + (parts[lane + 32u] + parts[lane + 48u]);
-        diagonal_sum[(group.z * C + chain) * P + p] = vec2<f32>(total, 0.0);
-    }
+fn write_sum(at: u32, total: f32) {
+    diagonal_sum[at] = vec2<f32>(total, 0.0);
 }

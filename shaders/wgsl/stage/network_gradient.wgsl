@@ -1,31 +1,12 @@
-// Σ Jᵀs over the rows of a pass through a network: δ of the scores times the inputs. Sixteen parameters by four rows of
-// threads.
-#import <consts>
-#import "stage/inputs.wgsl"
-#import "stage/place.wgsl"
+// Σ Jᵀs over the rows of a pass through a network: δ of the scores times the inputs.
+#import "stage/network_sum.wgsl"
 
-@group(0) @binding(3) var<storage, read> delta: array<f32>; // delta[C,R,UNITS]
 @group(0) @binding(4) var<storage, read_write> partial_sum: array<f32>; // partial_sum[S,C,P]
 
-const ROWS_A_SPLIT = (R + GRAD_SPLITS - 1u) / GRAD_SPLITS;
+fn term(g: f32) -> f32 {
+    return g;
+}
 
-var<workgroup> parts: array<f32, 64>;
-
-@compute @workgroup_size(64)
-fn network_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.y;
-    let p = group.x * 16u + lane % 16u;
-    let here = place[min(p, P - 1u)];
-    let first = group.z * ROWS_A_SPLIT;
-    let last = min(R, first + ROWS_A_SPLIT);
-    var sum = 0.0;
-    for (var j = first + lane / 16u; j < last; j += 4u) {
-        let at = chain * R + j;
-        sum += delta[at * UNITS + here.x] * input_of(at, here.y);
-    }
-    parts[lane] = sum;
-    workgroupBarrier();
-    if lane < 16u && p < P {
-        partial_sum[(group.z * C + chain) * P + p] = (parts[lane] + parts[lane + 16u]) + (parts[lane + 32u] + parts[lane + 48u]);
-    }
+fn write_sum(at: u32, total: f32) {
+    partial_sum[at] = total;
 }

@@ -89,18 +89,8 @@ impl Recipe<'_> {
         when: When,
     ) {
         self.backward(net, set, true, when);
-        let s = self.shape;
-        let n = names(set);
-        let grid = [s.p.div_ceil(16), s.c, set.grad_splits];
-        let one = spec("stage/network_gradient.wgsl", "network_gradient", grid)
-            .u("R", set.rows)
-            .u("COLUMNS", s.d)
-            .u("HIDDEN", net.hidden)
-            .u("UNITS", net.units)
-            .u("GRAD_SPLITS", set.grad_splits)
-            .b("row_index", n.index)
-            .b("acts", n.acts)
-            .b("delta", n.delta)
+        let one = self
+            .network_sum("stage/network_gradient.wgsl", net, set, true)
             .b("partial_sum", to)
             .at(when);
         self.push(one);
@@ -109,21 +99,19 @@ impl Recipe<'_> {
     /// The diagonal of Σ JᵀWJ over a pass.
     pub(super) fn network_diagonal(&mut self, net: &Net, set: &RowSet, when: When) {
         self.backward(net, set, false, when);
-        let s = self.shape;
-        let n = names(set);
-        let grid = [s.p.div_ceil(16), s.c, set.grad_splits];
-        let one = spec("stage/network_diagonal.wgsl", "network_diagonal", grid)
-            .u("R", set.rows * net.seeds)
-            .u("SEEDS", net.seeds)
-            .u("COLUMNS", s.d)
-            .u("HIDDEN", net.hidden)
-            .u("UNITS", net.units)
-            .u("GRAD_SPLITS", set.grad_splits)
-            .b("row_index", n.index)
-            .b("acts", n.acts)
-            .b("delta", "seed_delta")
+        let one = self
+            .network_sum("stage/network_diagonal.wgsl", net, set, false)
             .at(when);
         self.push(one);
+    }
+
+    /// A sum over the seeds' rows, one a parameter.
+    fn network_sum(&self, root: &'static str, net: &Net, set: &RowSet, from_score: bool) -> Spec {
+        let s = self.shape;
+        let grid = [s.p.div_ceil(16), s.c, set.grad_splits];
+        self.over_seeds(spec(root, "network_sum", grid), net, set, from_score)
+            .u("GRAD_SPLITS", set.grad_splits)
+            .b("row_index", names(set).index)
     }
 
     /// The kernel that sums a network's squares, with what it needs to know of the rows.
@@ -135,16 +123,25 @@ impl Recipe<'_> {
         set: &RowSet,
         from_score: bool,
     ) -> Spec {
-        let (s, n) = (self.shape, names(set));
+        self.over_seeds(
+            self.as_one_output(spec(root, "fisher_tiles", grid)),
+            net,
+            set,
+            from_score,
+        )
+    }
+
+    /// What a kernel over the rows of seeds needs to know of them.
+    fn over_seeds(&self, one: Spec, net: &Net, set: &RowSet, from_score: bool) -> Spec {
+        let n = names(set);
         let (seeds, delta) = if from_score {
             (1, n.delta)
         } else {
             (net.seeds, "seed_delta")
         };
-        self.as_one_output(spec(root, "fisher_tiles", grid))
-            .u("R", set.rows * seeds)
+        one.u("R", set.rows * seeds)
             .u("SEEDS", seeds)
-            .u("COLUMNS", s.d)
+            .u("COLUMNS", self.shape.d)
             .u("HIDDEN", net.hidden)
             .u("UNITS", net.units)
             .b("acts", n.acts)
