@@ -1,0 +1,139 @@
+//! What a plan says of itself: its work, and the ledger of its target.
+
+use super::{CorrectionPlan, Metric, Plan, RFD_STEP};
+use crate::config::Noise;
+
+impl Plan {
+    /// Floating-point operations of one step of one chain, in the order of theory: metric, factor, correction, rest.
+    pub fn flops_per_chain_step(&self) -> f64 {
+        let (b, r, p) = (
+            self.batch as f64,
+            self.metric_row_count() as f64,
+            self.p as f64,
+        );
+        let (d, h, k) = (self.d as f64, self.h as f64, self.k as f64);
+        let network = self.network.is_some();
+        let gradient = if network {
+            6.0 * b * p
+        } else {
+            4.0 * b * d * k
+        };
+        let dense = self.metric == Metric::Fisher;
+        let per_metric = if dense && network {
+            // A row of the root an output: backward, then its outer product with itself.
+            r * h * (4.0 * p + self.blocks.len as f64)
+        } else if dense && !self.blocks.is_full() {
+            r * self.blocks.len as f64
+        } else if dense {
+            r * d * d * h * (h + 1.0) / 2.0
+        } else {
+            2.0 * r * d * k
+        };
+        let factors = if self.noise == Noise::Residual {
+            2.0
+        } else {
+            1.0
+        };
+        let passes = match self.correction {
+            CorrectionPlan::FiniteDifference => 3.0,
+            _ => 1.0,
+        };
+        let factor = if dense {
+            let cubes = self.blocks.blocks.iter().map(|b| (b.size as f64).powi(3));
+            cubes.sum::<f64>() / 3.0 + 2.0 * self.blocks.len as f64
+        } else {
+            p
+        };
+        let correction = match self.correction {
+            CorrectionPlan::ClosedForm if dense => {
+                r * d * d * h * (h + 1.0) / 2.0 + p * p * p / 3.0
+            }
+            CorrectionPlan::Probe(q) => f64::from(q) * (4.0 * r * d * k + p * p),
+            _ => 0.0,
+        };
+        gradient
+            + (per_metric + factor) * (factors + passes - 1.0) / f64::from(self.refresh)
+            + correction
+    }
+
+    /// The target ledger: which density, and how it is reached.
+    pub fn ledger(&self) -> Vec<(String, String)> {
+        let mut out: Vec<(String, String)> = Vec::new();
+        let mut say = |k: &str, v: String| out.push((k.to_string(), v));
+        let e = self.step_size.initial();
+        say("method", format!("{:?}", self.method).to_lowercase());
+        say(
+            "density",
+            match (self.noise, self.kappa == 1.0, self.correction) {
+                (Noise::None, ..) => "none promised: minibatch noise alone; near a minimum of a well-specified model the posterior at the law's temperature".into(),
+                (_, true, _) if self.metric == Metric::Fisher && !self.blocks.is_full() => "exp(-C/T)·|M|^{1/2} with M the block-diagonal metric: the volume of the blocks, which is not Jeffreys' prior and depends on the parameterisation".into(),
+                (_, true, _) => "exp(-C/T)·|M|^{1/2}: the cost over the Riemannian volume, M = N·F + Λ without damping (Jeffreys' prior when the priors are flat)".into(),
+                _ => "exp(-C/T) over the parameters as written".into(),
+            },
+        );
+        say(
+            "temperature",
+            if self.noise == Noise::None {
+                format!("{:.6} (the law)", self.law_temperature())
+            } else {
+                format!("{}", self.temperature)
+            },
+        );
+        say("kappa", format!("{}", self.kappa));
+        say(
+            "log_scale_jacobian",
+            if self.jacobian {
+                "included: draws follow the density over (β, σ)"
+            } else {
+                "left out: the volume carries the measure"
+            }
+            .into(),
+        );
+        say(
+            "metric",
+            match self.metric {
+                Metric::Fisher => format!("N·F + Λ{}, {:?} Fisher over {} rows, refreshed every {} steps, damping {}", match self.blocks.blocks.len() { 1 => String::new(), n => format!(" in {n} diagonal blocks of at most {}", self.blocks.largest()) }, self.fisher, self.metric_row_count(), self.refresh, self.damping),
+                Metric::FisherDiagonal => format!("diagonal of N·F + Λ, {:?} Fisher over {} rows, damping {}", self.fisher, self.metric_row_count(), self.damping),
+                Metric::Identity => "N·I in internal (centred and scaled) coordinates: step_size/N in the units of SGLD's literature".into(),
+                Metric::RmsProp => "N·(λ + √V), RMSProp in internal (centred and scaled) coordinates".into(),
+            },
+        );
+        say(
+            "correction",
+            match (self.correction, self.refresh, self.kappa == 1.0) {
+                _ if self.metropolis => "none needed: Metropolis test".into(),
+                (CorrectionPlan::Off, m, _) if m > 1 => {
+                    format!("off: the metric is frozen for {m} steps, a bias of order {m}·ε")
+                }
+                (CorrectionPlan::Off, ..) => "off".into(),
+                (CorrectionPlan::ClosedForm, ..) => "closed form, exact leverages".into(),
+                (CorrectionPlan::Probe(q), ..) => format!("{q} random probes a step"),
+                (CorrectionPlan::FiniteDifference, ..) => {
+                    format!("random finite difference, δ = {RFD_STEP} posterior sds")
+                }
+            },
+        );
+        say("noise", {
+            let told = format!("{:?}, {:?} budget at ε = {e}", self.noise, self.integrator);
+            let blocked = self.metric == Metric::Fisher && !self.blocks.is_full();
+            told.to_lowercase()
+                + match (blocked, self.noise) {
+                    (true, Noise::Residual) => {
+                        ", deducted within blocks: what the minibatch brings between blocks stays, of order ε²; the ou budget is exact on a Gaussian for a full metric only"
+                    }
+                    (true, _) => "; the ou budget is exact on a Gaussian for a full metric only",
+                    _ => "",
+                }
+        });
+        if let Some(b) = self.metric_bias() {
+            say(
+                "metric_bias",
+                format!(
+                    "the inverse of a metric over {} rows is too large by a factor of about {b:.3}",
+                    self.metric_row_count()
+                ),
+            );
+        }
+        out
+    }
+}
