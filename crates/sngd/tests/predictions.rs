@@ -4,6 +4,7 @@ use sngd::{
     Activation, Data, Device, Draws, Family, LinkName, Model, Prior, Sampler, Sngd, Warmup,
 };
 use sngd_core::philox::{Stream, fill_normals};
+use statrs::function::erf::erf;
 
 fn features(n: usize) -> Vec<f64> {
     (0..n * 2)
@@ -43,7 +44,7 @@ fn bernoulli_scores_are_those_of_the_averaged_probabilities() {
         column("weights[a]"),
         column("weights[b]"),
     );
-    let phi = |z: f64| 0.5 * (1.0 + statrs::function::erf::erf(z / 2f64.sqrt()));
+    let phi = |z: f64| 0.5 * (1.0 + erf(z / 2f64.sqrt()));
     let (mut log_score, mut hits, mut brier) = (0.0, 0.0, 0.0);
     for (row, y) in held.x.chunks(3).zip(&held.y) {
         let p: f64 = (0..c.len())
@@ -91,6 +92,22 @@ fn gaussian_intervals_cover() {
         let run = builder.build().unwrap();
         let samples = run.sample(Warmup(300), Draws(100)).unwrap();
         let scores = samples.predictions().unwrap();
+        if let Some(intercept) = samples.parameter("intercept") {
+            let column = |name: &str| samples.parameter(name).unwrap();
+            let (a, b) = (column("weights[a]"), column("weights[b]"));
+            let sigma = samples.parameter("scale").unwrap_or(vec![0.5; a.len()]);
+            let held = run.prepared().problem.held_out.clone().unwrap();
+            let (mut inside, mut squares, draws) = (0.0, 0.0, a.len() as f64);
+            for (row, y) in held.x.chunks(3).zip(&held.y) {
+                let mean = |s: usize| intercept[s] + a[s] * row[1] + b[s] * row[2];
+                let below = |s: usize| 0.5 * (1.0 + erf((y - mean(s)) / sigma[s] / 2f64.sqrt()));
+                let share = (0..a.len()).map(below).sum::<f64>() / draws;
+                inside += f64::from(u8::from((0.05..=0.95).contains(&share))) / 400.0;
+                squares += (y - (0..a.len()).map(mean).sum::<f64>() / draws).powi(2) / 400.0;
+            }
+            assert!((scores.coverage_90.unwrap() - inside).abs() < 1e-9);
+            assert!((scores.rmse.unwrap() - squares.sqrt()).abs() < 1e-9);
+        }
         // A share of 400 rows has a standard error of 1.5%.
         let cover = scores.coverage_90.unwrap();
         assert!((cover - 0.9).abs() < 0.06, "{cover} {model:?}");
