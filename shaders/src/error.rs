@@ -48,13 +48,15 @@ pub enum LinkError {
         /// The line.
         line: u32,
     },
-    /// A user's model without its size.
-    #[error("model {model}: const {name} is not given as a u32 of 1 or more")]
-    NoSize {
-        /// The model.
-        model: String,
-        /// `H` or `K`.
-        name: String,
+    /// Valid WGSL that cannot be a likelihood on the host.
+    #[error(
+        "{file}: found {what}, which cannot be evaluated on the host, expected a likelihood of numbers, vectors, arrays and loops"
+    )]
+    Unevaluable {
+        /// The file.
+        file: String,
+        /// What stands in the way.
+        what: String,
     },
     /// A name twice.
     #[error("const {name} is given twice: as {one} and as {other}")]

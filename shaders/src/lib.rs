@@ -5,12 +5,15 @@
 //! [`Linked::bindings`] says which buffers an entry point uses, so that layouts are written once, in WGSL.
 
 mod consts;
+mod custom;
 mod error;
+mod evaluate;
 mod link;
 mod model;
 mod reflect;
 
 pub use consts::{ConstValue, Consts};
+pub use custom::Interpreted;
 pub use error::LinkError;
 pub use link::{Linked, files, link, link_text};
 pub use model::{CONTRACT, ModelSource};

@@ -1,6 +1,7 @@
 //! Composes plain WGSL files: each import once, in the place where it is first asked for.
 
 use crate::reflect::Checked;
+use crate::model::{GIVEN, STAND_INS};
 use crate::{Consts, LinkError, ModelSource};
 use std::sync::OnceLock;
 
@@ -62,7 +63,7 @@ pub fn link_text(
 ) -> Result<Linked, LinkError> {
     let mut all = consts.clone();
     if let Some(model) = model {
-        all.merge(&model.consts(consts)?)?;
+        all.merge(&model.consts())?;
     }
     let mut linker = Linker {
         consts: all.wgsl()?,
@@ -77,7 +78,7 @@ pub fn link_text(
         wgsl: linker.out,
         root: name.to_string(),
         user_model: match model {
-            Some(ModelSource::User { name, .. }) => Some(name.clone()),
+            Some(ModelSource::User { body, .. }) => Some(body.file.clone()),
             _ => None,
         },
         names: linker.names,
@@ -131,7 +132,12 @@ impl Linker<'_> {
             (Some("<consts>"), _) => (CONSTS.to_string(), self.consts.clone()),
             (Some("<model>"), _) => match self.model {
                 None => return Err(LinkError::NoModel { file: file(), line }),
-                Some(ModelSource::User { name, wgsl }) => (name.clone(), wgsl.clone()),
+                Some(ModelSource::User { body, .. }) => {
+                    for given in GIVEN {
+                        self.import(&file(), line, &format!("#import \"{given}\""))?;
+                    }
+                    (body.file.clone(), body.text.clone())
+                }
                 Some(builtin) => (
                     builtin.name().to_string(),
                     self.read(&file(), line, builtin.name())?,
@@ -158,7 +164,17 @@ impl Linker<'_> {
         if self.names.contains(&name) {
             return Ok(());
         }
-        self.include(&name, &text)
+        self.include(&name, &text)?;
+        if target == Some("<model>")
+            && let Some(ModelSource::User { body, .. }) = self.model
+        {
+            for (function, stand_in) in STAND_INS {
+                if !body.has(function) {
+                    self.import(&file(), line, &format!("#import \"{stand_in}\""))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn read(&self, file: &str, line: u32, path: &str) -> Result<String, LinkError> {

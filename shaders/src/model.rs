@@ -1,7 +1,7 @@
 //! What fills the slot `#import <model>`.
 
-use crate::{ConstValue, Consts, LinkError};
-use sngd_core::likelihood::{Likelihood, Link};
+use crate::Consts;
+use sngd_core::likelihood::{Likelihood, Link, WgslBody};
 
 /// The functions of a model file (`wgsl/lib/contract.wgsl`): name and declaration.
 pub const CONTRACT: [(&str, &str); 5] = [
@@ -27,25 +27,52 @@ pub const CONTRACT: [(&str, &str); 5] = [
     ),
 ];
 
-/// A likelihood file.
+/// What a user's model may use without importing it.
+pub(crate) const GIVEN: [&str; 3] = [
+    "lib/contract.wgsl",
+    "lib/elementary.wgsl",
+    "lib/gamma.wgsl",
+];
+
+/// Functions that a user's model may leave out, and the files that then stand in.
+pub(crate) const STAND_INS: [(&str, &str); 2] = [
+    ("contract", "custom/contract.wgsl"),
+    ("draw_label", "custom/draw_label.wgsl"),
+];
+
+/// A likelihood file; adds H, HH, K and its own constants.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ModelSource {
-    /// One of `wgsl/model/`; adds H, HH, K and its own constants.
+    /// One of `wgsl/model/`.
     Builtin(Likelihood),
-    /// The user's own; H and K must be among the constants given to [`crate::link()`], HH is added.
+    /// The user's own, which sees [`GIVEN`] and may import other files of the library.
     User {
-        /// How errors name it: a path.
-        name: String,
-        /// Its text, which may import `lib/` files and `<consts>`.
-        wgsl: String,
+        /// Its text.
+        body: WgslBody,
+        /// H.
+        outputs: u32,
+        /// K.
+        linear: u32,
     },
 }
 
 impl ModelSource {
+    /// Of a likelihood; `None` for a user's own without WGSL.
+    pub fn of(likelihood: &Likelihood) -> Option<ModelSource> {
+        match likelihood {
+            Likelihood::Custom(own) => Some(ModelSource::User {
+                body: own.wgsl.clone()?,
+                outputs: likelihood.outputs() as u32,
+                linear: likelihood.linear_outputs() as u32,
+            }),
+            builtin => Some(ModelSource::Builtin(builtin.clone())),
+        }
+    }
+
     /// Path of the file, for errors and imports.
     pub fn name(&self) -> &str {
         match self {
-            ModelSource::User { name, .. } => name,
+            ModelSource::User { body, .. } => &body.file,
             ModelSource::Builtin(likelihood) => match likelihood {
                 Likelihood::Gaussian { .. } => "model/gaussian.wgsl",
                 Likelihood::GaussianUnknownScale => "model/gaussian_unknown_scale.wgsl",
@@ -54,40 +81,37 @@ impl ModelSource {
                 Likelihood::Binomial(Link::Cloglog) => "model/binomial_cloglog.wgsl",
                 Likelihood::Poisson => "model/poisson.wgsl",
                 Likelihood::Softmax { .. } => "model/softmax.wgsl",
+                Likelihood::Custom(own) => &own.name,
             },
         }
     }
 
-    /// The constants it adds to `given`.
-    pub(crate) fn consts(&self, given: &Consts) -> Result<Consts, LinkError> {
-        match *self {
+    /// The constants it adds.
+    pub(crate) fn consts(&self) -> Consts {
+        let sizes = |h: u32, k: u32| {
+            Consts::new()
+                .u32("H", h)
+                .u32("HH", h * (h + 1) / 2)
+                .u32("K", k)
+        };
+        match self {
+            ModelSource::User {
+                outputs, linear, ..
+            } => sizes(*outputs, *linear),
             ModelSource::Builtin(likelihood) => {
-                let h = likelihood.outputs() as u32;
-                let sizes = Consts::new()
-                    .u32("H", h)
-                    .u32("HH", h * (h + 1) / 2)
-                    .u32("K", likelihood.linear_outputs() as u32);
-                Ok(match likelihood {
+                let sizes = sizes(
+                    likelihood.outputs() as u32,
+                    likelihood.linear_outputs() as u32,
+                );
+                match likelihood {
                     Likelihood::Gaussian { scale } => sizes
-                        .f32("GAUSSIAN_SCALE", scale as f32)
+                        .f32("GAUSSIAN_SCALE", *scale as f32)
                         .f32("GAUSSIAN_WEIGHT", (1.0 / (scale * scale)) as f32),
                     Likelihood::Softmax { baseline, .. } => {
-                        sizes.u32("BASELINE", u32::from(baseline))
+                        sizes.u32("BASELINE", u32::from(*baseline))
                     }
                     _ => sizes,
-                })
-            }
-            ModelSource::User { ref name, .. } => {
-                let size = |of: &str| match given.get(of) {
-                    Some(ConstValue::U32(v)) if v > 0 => Ok(v),
-                    _ => Err(LinkError::NoSize {
-                        model: name.clone(),
-                        name: of.to_string(),
-                    }),
-                };
-                size("K")?;
-                let h = size("H")?;
-                Ok(Consts::new().u32("HH", h * (h + 1) / 2))
+                }
             }
         }
     }

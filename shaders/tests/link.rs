@@ -1,7 +1,7 @@
 //! The linker: imports, slots, errors by file and line, reflection.
 
 use bytemuck::{Pod, Zeroable};
-use sngd_core::likelihood::{Likelihood, Link};
+use sngd_core::likelihood::{Likelihood, Link, WgslBody};
 use sngd_shaders::{
     BindingKind, CONTRACT, Consts, LinkError, Linked, ModelSource, files, link, link_text,
 };
@@ -37,13 +37,25 @@ const ROOT: &str = "\
 }
 ";
 
+/// One output.
+fn model(file: &str, text: &str) -> ModelSource {
+    ModelSource::User {
+        body: WgslBody {
+            file: file.into(),
+            text: text.into(),
+        },
+        outputs: 1,
+        linear: 1,
+    }
+}
+
 fn user(wgsl: &str) -> Result<Linked, LinkError> {
-    let model = ModelSource::User {
-        name: "mine/laplace.wgsl".into(),
-        wgsl: wgsl.into(),
-    };
-    let sizes = Consts::new().u32("H", 1).u32("K", 1);
-    link_text("root.wgsl", ROOT, &sizes, Some(&model))
+    link_text(
+        "root.wgsl",
+        ROOT,
+        &Consts::new(),
+        Some(&model("mine/laplace.wgsl", wgsl)),
+    )
 }
 
 fn likelihoods() -> Vec<Likelihood> {
@@ -141,12 +153,10 @@ fn wrong_imports_are_told_by_file_and_line() {
 
 #[test]
 fn a_circle_is_told_by_its_files() {
-    let wgsl = "\n#import <model>\n".to_string();
-    let name = "mine/circle.wgsl".to_string();
-    let model = ModelSource::User { name, wgsl };
+    let model = model("mine/circle.wgsl", "\n#import <model>\n");
     let sizes = Consts::new().u32("H", 1).u32("K", 1);
     assert_eq!(
-        told(link_text("root.wgsl", ROOT, &sizes, Some(&model))),
+        told(link_text("root.wgsl", ROOT, &Consts::new(), Some(&model))),
         "mine/circle.wgsl:2: imports run in a circle: mine/circle.wgsl -> mine/circle.wgsl"
     );
     assert_eq!(
@@ -217,15 +227,17 @@ fn errors_in_a_users_model_name_his_file_and_line() {
         e,
         "model mine/laplace.wgsl: `fn fisher` is missing, expected fn fisher(eta: array<f32, H>, trials: f32) -> array<f32, HH>"
     );
-    let model = ModelSource::User {
-        name: "mine/laplace.wgsl".into(),
-        wgsl: USERS.into(),
-    };
-    let sizes = Consts::new().u32("K", 1);
-    assert_eq!(
-        told(link_text("root.wgsl", ROOT, &sizes, Some(&model))),
-        "model mine/laplace.wgsl: const H is not given as a u32 of 1 or more"
-    );
+    // What may be left out is filled in, and a text without imports sees the library.
+    let short: String = USERS
+        .lines()
+        .filter(|l| !l.contains("fn contract") && !l.contains("fn draw_label"))
+        .map(|l| format!("{}\n", if l.starts_with('#') { "" } else { l }))
+        .collect();
+    let linked = user(&short).unwrap();
+    linked.validate().unwrap_or_else(|e| panic!("{e}"));
+    for file in ["custom/contract.wgsl", "custom/draw_label.wgsl"] {
+        assert!(linked.sources().iter().any(|s| s == file), "{file}");
+    }
 }
 
 #[repr(C)]

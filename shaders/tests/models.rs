@@ -104,6 +104,7 @@ fn truth(l: &Likelihood, eta: &[f64], obs: Observed<f64>, lever: &[f64]) -> Vec<
                 }
             }
         }
+        Likelihood::Custom(_) => unreachable!("no case is a user's own"),
         Likelihood::Poisson => {
             of_ll = (y * eta[0]).abs() + eta[0].exp();
             of_s[0] = y + eta[0].exp();
@@ -164,7 +165,7 @@ fn models_are_those_of_core() {
             }
         }
         let (n, width) = (expected.len(), 1 + 3 * h + hh);
-        let model = ModelSource::Builtin(l);
+        let model = ModelSource::Builtin(l.clone());
         let wgsl = include_str!("wgsl/model.wgsl");
         let out: Vec<f32> = gpu.run(wgsl, Some(&model), n, &input, n * width);
         let mut worst = 0.0f64;
@@ -200,7 +201,7 @@ fn labels_are_those_of_core() {
         let input: Vec<f32> = (0..n)
             .flat_map(|i| all[i].iter().copied().chain([trials(i)]))
             .collect();
-        let model = ModelSource::Builtin(l);
+        let model = ModelSource::Builtin(l.clone());
         let wgsl = include_str!("wgsl/label.wgsl");
         let found: Vec<f32> = gpu.run(wgsl, Some(&model), n, &input, n);
         for i in 0..n {

@@ -1,11 +1,12 @@
 //! The run file: what a user asks for, unchecked. `Plan` is what is checked.
 
 use crate::batch::Batches;
-use crate::likelihood::Link;
+use crate::likelihood::{Custom, Link};
 use crate::network::Activation;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A whole run file. Every section but `[data]` and `[model]` may be left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -108,6 +109,21 @@ pub struct ModelConfig {
     /// Softmax: `none` or `first`.
     #[serde(default)]
     pub baseline: Baseline,
+    /// A custom likelihood's WGSL file, relative to the run file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wgsl: Option<PathBuf>,
+    /// A custom likelihood's linear predictors; 1 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<usize>,
+    /// Name of a custom likelihood's positive parameter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auxiliary: Option<String>,
+    /// Column that a custom likelihood reads beside the response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub companion: Option<String>,
+    /// The custom likelihood itself: what `wgsl` named, or what a program handed in.
+    #[serde(skip)]
+    pub custom: Option<Arc<Custom>>,
 }
 
 /// What maps features to outputs.
@@ -135,6 +151,8 @@ pub enum Family {
     Poisson,
     /// Categories.
     Softmax,
+    /// The user's own.
+    Custom,
 }
 
 /// Links by name.

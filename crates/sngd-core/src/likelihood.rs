@@ -4,8 +4,13 @@
 //! Fisher blocks and corrections need no second path: with J the row's [H,P] Jacobian, the gradient is
 //! Jᵀs, the Fisher information JᵀWJ. Symmetric [H,H] arrays are packed lower, `at(k, l)`, k ≥ l.
 
+mod custom;
+
+pub use custom::{Custom, LikelihoodBody, MAX_OUTPUTS, WgslBody, difference};
+
 use crate::real::Real;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Index of (k, l) in a packed lower triangle.
 #[inline]
@@ -29,8 +34,8 @@ pub enum Link {
     Cloglog,
 }
 
-/// The built-in likelihoods, each in internal units.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The likelihoods, each in internal units.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Likelihood {
     /// y ∼ N(η, σ²), σ known.
     Gaussian {
@@ -50,6 +55,8 @@ pub enum Likelihood {
         /// Whether class 0 is fixed.
         baseline: bool,
     },
+    /// The user's own.
+    Custom(Arc<Custom>),
 }
 
 /// One row's response: y and the binomial's trials (1 elsewhere).
@@ -66,13 +73,23 @@ impl Likelihood {
     pub fn linear_outputs(&self) -> usize {
         match *self {
             Likelihood::Softmax { classes, baseline } => classes - usize::from(baseline),
+            Likelihood::Custom(ref own) => own.linear_outputs,
             _ => 1,
         }
     }
 
     /// A, the number of auxiliary parameters.
     pub fn aux_outputs(&self) -> usize {
-        usize::from(matches!(self, Likelihood::GaussianUnknownScale))
+        usize::from(self.auxiliary().is_some())
+    }
+
+    /// Name of the auxiliary parameter as reported, on its natural positive scale.
+    pub fn auxiliary(&self) -> Option<&str> {
+        match self {
+            Likelihood::GaussianUnknownScale => Some("scale"),
+            Likelihood::Custom(own) => own.auxiliary.as_deref(),
+            _ => None,
+        }
     }
 
     /// H = K + A.
@@ -84,7 +101,9 @@ impl Likelihood {
     pub fn is_canonical(&self) -> bool {
         !matches!(
             self,
-            Likelihood::GaussianUnknownScale | Likelihood::Binomial(Link::Probit | Link::Cloglog)
+            Likelihood::GaussianUnknownScale
+                | Likelihood::Binomial(Link::Probit | Link::Cloglog)
+                | Likelihood::Custom(_)
         )
     }
 
@@ -135,6 +154,7 @@ impl Likelihood {
                 }
                 own - max - sum.ln()
             }
+            Likelihood::Custom(ref own) => own.log_lik_and_score(eta, obs, score),
         }
     }
 
@@ -161,6 +181,7 @@ impl Likelihood {
                     w[packed(k, k)] = pk * (T::one() - pk);
                 }
             }
+            Likelihood::Custom(ref own) => own.fisher(eta, trials, w),
         }
     }
 
@@ -215,6 +236,7 @@ impl Likelihood {
                 }
                 divergence[..k].copy_from_slice(&volume[..k]);
             }
+            Likelihood::Custom(ref own) => own.contract(eta, trials, h, volume, divergence),
         }
     }
 
@@ -275,6 +297,7 @@ impl Likelihood {
                 }
                 T::of((eta.len() - 1 + offset) as f64)
             }
+            Likelihood::Custom(ref own) => own.draw_label(eta, trials, u, z, &mut more),
         }
     }
 
@@ -291,6 +314,8 @@ impl Likelihood {
             }
             Likelihood::Poisson => -ln_gamma(obs.y + 1.0),
             Likelihood::Softmax { .. } => 0.0,
+            // A user's log density is whole.
+            Likelihood::Custom(_) => 0.0,
         }
     }
 }

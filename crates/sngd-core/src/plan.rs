@@ -299,6 +299,15 @@ impl Plan {
             r => r,
         };
         let blocks = Layout::of(problem, if dense { s.blocks } else { Blocks::Diagonal });
+        if s.fisher == FisherKind::MonteCarlo
+            && let Likelihood::Custom(own) = &problem.likelihood
+            && !own.draws_labels()
+        {
+            return Err(CheckError(format!(
+                "sampler.fisher: found \"monte_carlo\" beside the likelihood \"{}\", which has no draw_label, expected \"exact\" or \"empirical\"; or give it one",
+                own.name
+            )));
+        }
         let constant_metric = !network
             && matches!(problem.likelihood, Likelihood::Gaussian { .. })
             && s.fisher == FisherKind::Exact;

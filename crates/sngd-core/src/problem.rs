@@ -26,7 +26,7 @@ pub struct Problem {
     pub x: Vec<f64>,
     /// Response in internal units, `[N]`.
     pub y: Vec<f64>,
-    /// Trials, `[N]`; empty when all are 1.
+    /// Trials, or a custom likelihood's companion column, `[N]`; empty when all are 1.
     pub trials: Vec<f64>,
     /// Priors of the coefficients, or of a network's weights and biases, on the natural scale, `[P−A]`.
     pub priors: Vec<Prior>,
@@ -66,7 +66,7 @@ pub fn table_request(config: &Config) -> TableRequest {
             _ => ResponseKind::Number,
         },
         features: config.data.features.clone(),
-        trials: config.model.trials.clone(),
+        trials: (config.model.trials.clone()).or_else(|| config.model.companion.clone()),
     }
 }
 
@@ -89,7 +89,7 @@ impl Problem {
     /// Everything but the design, for an engine that keeps its own copy of that.
     pub fn clone_without_design(&self) -> Problem {
         Problem {
-            likelihood: self.likelihood,
+            likelihood: self.likelihood.clone(),
             network: self.network.clone(),
             transform: self.transform.clone(),
             x: Vec::new(),
@@ -339,7 +339,7 @@ impl Problem {
             source,
         };
         problem.log_norm = (0..n)
-            .map(|i| likelihood.log_norm(problem.observed(i)))
+            .map(|i| problem.likelihood.log_norm(problem.observed(i)))
             .sum::<f64>()
             - n as f64 * y_scale.ln();
         Ok(problem)

@@ -152,7 +152,7 @@ impl Columns {
             y,
             trials,
             omega,
-            likelihood: data.likelihood,
+            likelihood: data.likelihood.clone(),
             eta: &mut eta,
             score: &mut score,
             weight: &mut weight,
@@ -284,7 +284,7 @@ impl WithSimd for Evaluate<'_> {
                 *out = acc;
             }
         }
-        let likelihood = self.likelihood;
+        let likelihood = &self.likelihood;
         if let Likelihood::Binomial(Link::Logit) = likelihood {
             let all = self.eta.iter().zip(self.y).zip(self.trials);
             let out = self

@@ -140,7 +140,7 @@ impl<T: Scalar> Pass<T> {
         });
         // ∂M_ii/∂ω_i for i = (a, e) is Σ ∂W_aa/∂η_a·x_e³.
         own.fill(T::zero());
-        let likelihood = data.likelihood;
+        let likelihood = &data.likelihood;
         let (mut vol, mut div, mut unit) =
             (vec![T::zero(); h], vec![T::zero(); h], vec![T::zero(); hh]);
         let count = row_count(data, &self.rows);

@@ -73,7 +73,7 @@ impl<T: Scalar> Resident<T> {
                     observed.iter().map(|o| f(o).to64() as f32).collect()
                 };
                 let (y, trials) = (column(|o| o.y), column(|o| o.trials));
-                Some(Source::new(problem.likelihood, x, &y, &trials))
+                Some(Source::new(problem.likelihood.clone(), x, &y, &trials))
             }
             _ => None,
         };
@@ -86,7 +86,7 @@ impl<T: Scalar> Resident<T> {
             k: problem.likelihood.linear_outputs(),
             h,
             p: problem.parameters(),
-            likelihood: problem.likelihood,
+            likelihood: problem.likelihood.clone(),
             network: problem.network.clone(),
             layout: layout.clone(),
             single: Layout::of_sizes(std::iter::repeat_n(1, problem.parameters())),

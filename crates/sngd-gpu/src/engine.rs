@@ -8,6 +8,7 @@ use crate::run::{Command, Loop};
 use crate::shape::Shape;
 use crate::sizes::{Sizes, check_fit};
 use sngd_core::engine::{ChainState, Engine, EngineError, EngineInfo, RawBlock, Span};
+use sngd_core::likelihood::Likelihood;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use std::sync::Arc;
@@ -156,6 +157,14 @@ pub(crate) fn load(
     sizes: &Sizes,
     init: &[f64],
 ) -> Result<(Buffers, Vec<Pass>), EngineError> {
+    if let Likelihood::Custom(own) = &problem.likelihood
+        && own.wgsl.is_none()
+    {
+        return Err(EngineError::NoDevice(format!(
+            "the likelihood \"{}\" has no WGSL body, which the GPU engine needs; give it one, or set run.device = \"cpu\"",
+            own.name
+        )));
+    }
     let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let buffers = Buffers::new(gpu, sizes);
     if let Some(e) = pollster::block_on(memory.pop()) {

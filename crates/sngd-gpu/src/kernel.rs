@@ -61,7 +61,8 @@ struct Kernel {
 pub struct Kernels {
     gpu: Gpu,
     consts: Consts,
-    model: ModelSource,
+    /// None for a user's likelihood without WGSL, which `GpuEngine::new` refuses.
+    model: Option<ModelSource>,
     compiled: HashMap<String, Arc<Kernel>>,
     groups: HashMap<String, Arc<wgpu::BindGroup>>,
 }
@@ -72,7 +73,7 @@ impl Kernels {
         Kernels {
             gpu: gpu.clone(),
             consts: shared_consts(problem, plan, shape),
-            model: ModelSource::Builtin(problem.likelihood),
+            model: ModelSource::of(&problem.likelihood),
             compiled: HashMap::new(),
             groups: HashMap::new(),
         }
@@ -170,7 +171,7 @@ impl Kernels {
             });
         let told = |e: sngd_shaders::LinkError| EngineError::Device(e.to_string());
         // A kernel with outputs of its own sees no likelihood.
-        let model = (!own("K")).then_some(&self.model);
+        let model = (self.model.as_ref()).filter(|_| !own("K"));
         let linked = link(spec.root, &consts, model).map_err(told)?;
         let bindings = linked.bindings(spec.entry).map_err(told)?;
         let device = &self.gpu.device;

@@ -10,9 +10,11 @@ use sngd_core::config::{
     Scale, StepSize, Storage, Target,
 };
 use sngd_core::error::CheckError;
+use sngd_core::likelihood::Custom;
 use sngd_core::network::Activation;
 use sngd_core::prior::{Prior, ScalePrior};
 use sngd_core::table::{Response, Table};
+use std::sync::Arc;
 
 /// Rows of features with a response.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +42,7 @@ impl Data {
         }
     }
 
-    /// Trials of a binomial response, `[N]`.
+    /// Trials of a binomial response, or what a custom likelihood reads beside the response, `[N]`.
     pub fn trials(mut self, trials: Vec<f64>) -> Data {
         self.trials = Some(trials);
         self
@@ -117,6 +119,11 @@ impl Model {
                 scale: (family == Family::Gaussian).then(|| Scale::Named("unknown".into())),
                 trials: (family == Family::Binomial).then(|| "trials".into()),
                 baseline: Default::default(),
+                wgsl: None,
+                outputs: None,
+                auxiliary: None,
+                companion: None,
+                custom: None,
             },
             intercept: true,
         }
@@ -124,11 +131,22 @@ impl Model {
 
     /// A perceptron with these hidden widths in place of a linear predictor; its units have biases of their own.
     pub fn mlp(family: Family, hidden: impl Into<Vec<usize>>, activation: Activation) -> Model {
-        let mut model = Model::linear(family);
-        model.config.predictor = Predictor::Mlp;
-        model.config.hidden = Some(hidden.into());
-        model.config.activation = Some(activation);
+        Model::linear(family).over(hidden, activation)
+    }
+
+    /// A likelihood of one's own over a linear predictor; [`Model::over`] puts it over a perceptron.
+    pub fn custom(likelihood: Custom) -> Model {
+        let mut model = Model::linear(Family::Custom);
+        model.config.custom = Some(Arc::new(likelihood));
         model
+    }
+
+    /// A perceptron with these hidden widths in place of the linear predictor.
+    pub fn over(mut self, hidden: impl Into<Vec<usize>>, activation: Activation) -> Model {
+        self.config.predictor = Predictor::Mlp;
+        self.config.hidden = Some(hidden.into());
+        self.config.activation = Some(activation);
+        self
     }
 
     /// Another link.
@@ -307,9 +325,11 @@ impl Builder {
         self.set_prior("intercept".into(), text(prior))
     }
 
-    /// Of an unknown Gaussian scale.
+    /// Of an unknown Gaussian scale, or of a custom likelihood's positive parameter.
     pub fn prior_scale(self, prior: ScalePrior) -> Builder {
-        self.set_prior("scale".into(), scale_text(prior))
+        let own = self.config.model.custom.as_ref();
+        let name = own.and_then(|c| c.auxiliary.clone());
+        self.set_prior(name.unwrap_or_else(|| "scale".into()), scale_text(prior))
     }
 
     fn set_prior(mut self, key: String, text: String) -> Builder {

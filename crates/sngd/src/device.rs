@@ -6,6 +6,7 @@ use crate::prepare::Prepared;
 use crate::start;
 use sngd_core::config::Precision;
 use sngd_core::engine::{Engine, EngineError};
+use sngd_core::likelihood::Likelihood;
 use sngd_cpu::CpuEngine;
 use sngd_gpu::{DeviceSelector, Gpu, GpuEngine};
 
@@ -71,6 +72,9 @@ pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
         Device::Auto if run.precision == Precision::F64 => {
             return cpu(prepared, &init, "since precision = \"f64\"");
         }
+        Device::Auto if without_wgsl(prepared) => {
+            return cpu(prepared, &init, "since the likelihood has no WGSL body");
+        }
         Device::Auto => {
             let found = adapters();
             if found.iter().all(|a| a.software) {
@@ -94,6 +98,10 @@ pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
         engine: Box::new(engine),
         note,
     })
+}
+
+fn without_wgsl(prepared: &Prepared) -> bool {
+    matches!(&prepared.problem.likelihood, Likelihood::Custom(own) if own.wgsl.is_none())
 }
 
 fn cpu(prepared: &Prepared, init: &[f64], why: &str) -> Result<Opened, Error> {

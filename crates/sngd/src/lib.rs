@@ -19,6 +19,7 @@
 pub mod bench;
 mod builder;
 mod check;
+mod custom;
 mod device;
 mod error;
 mod event;
@@ -39,6 +40,7 @@ mod summary;
 
 pub use builder::{Builder, Data, Mala, Model, Ngd, Psgld, Sgld, Sgrld, Sngd};
 pub use check::{Cost, Fit, check};
+pub use custom::{Finding, Piece, check_likelihood, from_wgsl};
 pub use device::{AdapterInfo, Device, Opened, adapters, open};
 pub use error::Error;
 pub use event::{Ending, Event, Outcome, Progress};
@@ -51,6 +53,7 @@ pub use sampler::{BlockStream, Draws, OpenRun, Sampler, Warmup};
 pub use self_test::{SelfTest, TestResult, self_test};
 pub use sink::{Plain, RunSink, Samples, TraceSink};
 pub use sngd_core::config::{Baseline, Config, Family, LinkName, Noise, Precision, Target};
+pub use sngd_core::likelihood::{Custom, LikelihoodBody, Observed, WgslBody, packed};
 pub use sngd_core::network::Activation;
 pub use sngd_core::prior::{Prior, ScalePrior};
 pub use sngd_core::trace::{DrawBlock, Sink};

@@ -79,12 +79,12 @@ impl Predictions {
     pub fn new(prepared: &Prepared) -> Option<Predictions> {
         let problem = Arc::clone(&prepared.problem);
         let m = problem.held_out.as_ref()?.y.len();
-        let likelihood = match problem.likelihood {
+        let likelihood = match &problem.likelihood {
             // The engine's σ is in units of the response's spread.
             Likelihood::Gaussian { scale } => Likelihood::Gaussian {
                 scale: scale * problem.transform.y_scale,
             },
-            other => other,
+            other => other.clone(),
         };
         let gaussian = matches!(
             likelihood,
@@ -136,12 +136,12 @@ impl Predictions {
                 *sum += (ln_p - *max).exp();
             }
             if k > 0 {
-                class_probabilities(self.likelihood, eta, &mut probability);
+                class_probabilities(&self.likelihood, eta, &mut probability);
                 hits += usize::from(top(&probability) == obs.y as usize);
                 let row = &mut self.classes[i * k..(i + 1) * k];
                 row.iter_mut().zip(&probability).for_each(|(s, p)| *s += p);
             } else {
-                self.mean[i] += mean(self.likelihood, eta, obs.trials);
+                self.mean[i] += mean(&self.likelihood, eta, obs.trials);
             }
             if let Some(below) = self.below.get_mut(i) {
                 let sd = match self.likelihood {
@@ -189,7 +189,7 @@ impl Predictions {
             best_accuracy: classes.map(|_| self.best_hits),
             brier: classes.map(|c| c.1),
             calibration_error: classes.map(|c| c.2),
-            rmse: (k == 0).then(|| {
+            rmse: (k == 0 && self.mean.iter().all(|m| m.is_finite())).then(|| {
                 let square = |(y, sum): (&f64, &f64)| (y - sum / s).powi(2);
                 (held.y.iter().zip(&self.mean).map(square).sum::<f64>() / m).sqrt()
             }),
@@ -257,9 +257,9 @@ fn success(link: Link, eta: f64) -> f64 {
         .exp()
 }
 
-fn class_probabilities(likelihood: Likelihood, eta: &[f64], out: &mut [f64]) {
+fn class_probabilities(likelihood: &Likelihood, eta: &[f64], out: &mut [f64]) {
     if let Likelihood::Binomial(link) = likelihood {
-        out[1] = success(link, eta[0]);
+        out[1] = success(*link, eta[0]);
         out[0] = 1.0 - out[1];
         return;
     }
@@ -274,10 +274,11 @@ fn class_probabilities(likelihood: Likelihood, eta: &[f64], out: &mut [f64]) {
     out.iter_mut().for_each(|o| *o /= sum);
 }
 
-fn mean(likelihood: Likelihood, eta: &[f64], trials: f64) -> f64 {
+fn mean(likelihood: &Likelihood, eta: &[f64], trials: f64) -> f64 {
     match likelihood {
         Likelihood::Poisson => eta[0].exp(),
-        Likelihood::Binomial(link) => trials * success(link, eta[0]),
+        Likelihood::Binomial(link) => trials * success(*link, eta[0]),
+        Likelihood::Custom(own) => own.body.mean(eta, trials).unwrap_or(f64::NAN),
         _ => eta[0],
     }
 }

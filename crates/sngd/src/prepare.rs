@@ -1,5 +1,6 @@
 //! From a config to a run that can start: table, problem, plan, mode, and every check that needs no device.
 
+use crate::custom;
 use crate::error::Error;
 use sngd_core::config::{Config, Init, Noise, Precision};
 use sngd_core::error::CheckError;
@@ -48,6 +49,7 @@ pub fn prepare(config: Config, base: &Path) -> Result<Prepared, Error> {
 pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
     check_run(&config)?;
     let problem = Problem::build(&config, table)?;
+    custom::check_problem(&problem)?;
     if config.run.init == Some(Init::Map) && problem.network.is_some() {
         return Err(CheckError::new("run.init: found \"map\" beside predictor = \"mlp\", whose posterior has many modes, expected \"standard\", \"prior\" or \"zero\"; remove the key").into());
     }

@@ -1,6 +1,7 @@
 //! Reads a run file: each key and value checked against `run_schema`, with the line of what is wrong, and
 //! `--set section.key=value` laid over it.
 
+use crate::custom;
 use crate::error::Error;
 use crate::run_schema::{Kind, ROOT, SECTIONS, hint};
 use serde::Deserialize;
@@ -37,8 +38,9 @@ impl RunFile {
                 path.display()
             ))
         })?;
-        let config = parse(&text, &path.display().to_string(), overrides)?;
+        let mut config = parse(&text, &path.display().to_string(), overrides)?;
         let base = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+        custom::load(&mut config, &base)?;
         Ok(RunFile {
             config,
             path: path.to_path_buf(),
@@ -391,6 +393,10 @@ mod tests {
         c.model.hidden = Some(vec![2]);
         c.model.activation = Some(Default::default());
         c.model.bias = Some(true);
+        c.model.wgsl = Some("w".into());
+        c.model.outputs = Some(1);
+        c.model.auxiliary = Some("a".into());
+        c.model.companion = Some("c".into());
         c.output.path = Some("p".into());
         let Value::Table(all) = Value::try_from(&c).unwrap() else {
             panic!("a table")

@@ -12,9 +12,9 @@ impl Problem {
             None => self.coefficients(),
             Some(net) => self.network_variables(net),
         };
-        if self.transform.aux == 1 {
+        if let Some(name) = self.likelihood.auxiliary() {
             out.push(Variable {
-                name: "scale".into(),
+                name: name.into(),
                 dims: vec![],
                 index: vec![self.parameters() - 1],
             });
@@ -81,7 +81,12 @@ impl Problem {
         let (k, d) = (self.transform.outputs, self.design_columns());
         let first = usize::from(self.intercept);
         let class = (k > 1 || matches!(self.likelihood, Likelihood::Softmax { .. })).then(|| Dim {
-            name: "class".into(),
+            name: if self.classes.is_empty() {
+                "output"
+            } else {
+                "class"
+            }
+            .into(),
             labels: self.output_labels(k),
         });
         let feature = Dim {
@@ -151,8 +156,9 @@ impl Problem {
             values: self.y.iter().map(|y| y * t.y_scale + t.y_mean).collect(),
         }];
         if !self.trials.is_empty() {
+            let own = matches!(self.likelihood, Likelihood::Custom(_));
             out.push(NamedArray {
-                name: "trials".into(),
+                name: if own { "companion" } else { "trials" }.into(),
                 dims: vec![rows],
                 values: self.trials.clone(),
             });

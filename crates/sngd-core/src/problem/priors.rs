@@ -31,10 +31,12 @@ pub(super) fn linear(
             weights
         });
     }
+    let auxiliary = likelihood.auxiliary().unwrap_or("scale");
     for key in map.keys() {
         let own = key.strip_prefix("weights.");
         let known = match key.as_str() {
-            "weights" | "scale" => true,
+            "weights" => true,
+            own if own == auxiliary => true,
             "intercept" => {
                 if !intercept {
                     return Err(CheckError(
@@ -46,7 +48,7 @@ pub(super) fn linear(
             _ => own.is_some_and(|o| columns.iter().any(|c| c == o)),
         };
         if !known {
-            let candidates: Vec<String> = ["weights", "intercept", "scale"]
+            let candidates: Vec<String> = ["weights", "intercept", auxiliary]
                 .iter()
                 .map(|s| s.to_string())
                 .chain(columns.iter().map(|c| format!("weights.{c}")))
@@ -54,7 +56,7 @@ pub(super) fn linear(
             let hint = nearest(key, candidates.iter().map(String::as_str))
                 .map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
             return Err(CheckError(format!(
-                "prior: found unknown key \"{key}\", expected weights, intercept, scale or \"weights.COLUMN\"{hint}"
+                "prior: found unknown key \"{key}\", expected weights, intercept, {auxiliary} or \"weights.COLUMN\"{hint}"
             )));
         }
     }
@@ -63,21 +65,20 @@ pub(super) fn linear(
     Ok((all, scale_prior(config, likelihood)?))
 }
 
-/// The prior of an unknown scale.
+/// The prior of an unknown scale, or of a custom likelihood's positive parameter.
 fn scale_prior(config: &Config, likelihood: &Likelihood) -> Result<Option<ScalePrior>, CheckError> {
-    let scale = config.prior.0.get("scale");
-    Ok(match (likelihood, scale) {
-        (Likelihood::GaussianUnknownScale, s) => Some(
-            ScalePrior::parse(s.map_or("half_cauchy(0, 2.5)", String::as_str))
-                .map_err(|e| CheckError(format!("prior.scale: {e}")))?,
-        ),
-        (_, Some(_)) => {
-            return Err(CheckError(
+    let Some(name) = likelihood.auxiliary() else {
+        return match config.prior.0.get("scale") {
+            Some(_) => Err(CheckError(
                 "prior.scale: found a prior for a scale that the model does not have, expected it only with likelihood = \"gaussian\" and scale = \"unknown\"; remove the key".into(),
-            ));
-        }
-        _ => None,
-    })
+            )),
+            None => Ok(None),
+        };
+    };
+    let text = config.prior.0.get(name);
+    ScalePrior::parse(text.map_or("half_cauchy(0, 2.5)", String::as_str))
+        .map(Some)
+        .map_err(|e| CheckError(format!("prior.{name}: {e}")))
 }
 
 /// Priors of a network's weights and biases in the order of ω. `weights` and `bias` speak of every layer,
@@ -89,7 +90,8 @@ pub(super) fn network(
 ) -> Result<Priors, CheckError> {
     let map = &config.prior.0;
     let layers = net.layers();
-    let mut known = vec!["weights".to_string(), "bias".into(), "scale".into()];
+    let auxiliary = likelihood.auxiliary().unwrap_or("scale");
+    let mut known = vec!["weights".to_string(), "bias".into(), auxiliary.into()];
     for l in 0..layers.len() {
         known.extend([format!("layer{l}_weights"), format!("layer{l}_bias")]);
     }
@@ -97,7 +99,7 @@ pub(super) fn network(
         let hint = nearest(key, known.iter().map(String::as_str))
             .map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
         return Err(CheckError(format!(
-            "prior: found unknown key \"{key}\", expected weights, bias, scale, or those of one layer such as layer0_weights and layer0_bias{hint}"
+            "prior: found unknown key \"{key}\", expected weights, bias, {auxiliary}, or those of one layer such as layer0_weights and layer0_bias{hint}"
         )));
     }
     if !net.bias
@@ -166,7 +168,7 @@ pub(super) fn check_proper(
         ));
     }
     let flat_columns = flat / likelihood.linear_outputs();
-    let unknown = usize::from(*likelihood == Likelihood::GaussianUnknownScale);
+    let unknown = likelihood.aux_outputs();
     if n < flat_columns + unknown {
         return Err(CheckError(format!(
             "{source}: found {n} rows for {d} columns under a flat prior, whose posterior is improper, expected at least {} rows; give the weights a proper prior such as prior.weights = \"normal(0, 1)\"",

@@ -2,9 +2,10 @@
 
 use crate::config::{Baseline, Config, Family, LinkName, Scale};
 use crate::error::CheckError;
-use crate::likelihood::{Likelihood, Link};
+use crate::likelihood::{Likelihood, Link, MAX_OUTPUTS};
 use crate::philox::Stream;
 use crate::table::{Response, Table};
+use std::sync::Arc;
 
 /// The response as numbers, the trials, and the labels of a categorical response.
 pub(super) type ResponseParts = (Vec<f64>, Vec<f64>, Vec<String>);
@@ -43,6 +44,9 @@ pub(super) fn response(config: &Config, table: &Table) -> Result<ResponseParts, 
                 }
             }
             Ok((y.clone(), t.clone(), vec![]))
+        }
+        (Response::Numbers(y), Family::Custom) => {
+            Ok((y.clone(), table.trials.clone().unwrap_or_default(), vec![]))
         }
         (Response::Labels { index, levels }, family) => {
             let wanted = if family == Family::Bernoulli {
@@ -117,6 +121,17 @@ pub(super) fn likelihood(
     if m.baseline == Baseline::First && m.likelihood != Family::Softmax {
         return refuse("baseline", "softmax");
     }
+    let stray = [
+        ("wgsl", m.wgsl.is_some()),
+        ("outputs", m.outputs.is_some()),
+        ("auxiliary", m.auxiliary.is_some()),
+        ("companion", m.companion.is_some()),
+    ];
+    if let Some((key, _)) = stray.iter().find(|(_, found)| *found)
+        && m.likelihood != Family::Custom
+    {
+        return refuse(key, "custom");
+    }
     let wrong_link = |expected: &str| {
         Err(CheckError(format!(
             "model.link: found \"{}\" beside likelihood = \"{}\", expected {expected}",
@@ -170,7 +185,38 @@ pub(super) fn likelihood(
                 baseline: m.baseline == Baseline::First,
             }
         }
+        Family::Custom => {
+            if m.link.is_some() {
+                return refuse("link", "bernoulli, binomial and poisson");
+            }
+            custom(config)?
+        }
     })
+}
+
+/// The likelihood of one's own that a config carries, checked for what can be told without a row.
+fn custom(config: &Config) -> Result<Likelihood, CheckError> {
+    let Some(own) = &config.model.custom else {
+        return Err(CheckError(
+            "model.wgsl: found nothing beside likelihood = \"custom\", expected the WGSL file of the likelihood; add wgsl = \"FILE.wgsl\"".into(),
+        ));
+    };
+    let outputs = own.linear_outputs + usize::from(own.auxiliary.is_some());
+    if own.linear_outputs == 0 || outputs > MAX_OUTPUTS {
+        return Err(CheckError(format!(
+            "model.outputs: found {} linear outputs, expected 1 or more, with the auxiliary parameter at most {MAX_OUTPUTS}",
+            own.linear_outputs
+        )));
+    }
+    let taken = ["weights", "intercept", "bias"];
+    if let Some(name) = own.auxiliary.as_deref()
+        && (name.trim().is_empty() || taken.contains(&name))
+    {
+        return Err(CheckError(format!(
+            "model.auxiliary: found \"{name}\", expected a name that no other parameter has, such as \"shape\""
+        )));
+    }
+    Ok(Likelihood::Custom(Arc::clone(own)))
 }
 
 pub(super) fn family_name(f: Family) -> &'static str {
@@ -180,5 +226,6 @@ pub(super) fn family_name(f: Family) -> &'static str {
         Family::Binomial => "binomial",
         Family::Poisson => "poisson",
         Family::Softmax => "softmax",
+        Family::Custom => "custom",
     }
 }

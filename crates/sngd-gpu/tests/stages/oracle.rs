@@ -84,7 +84,7 @@ pub fn observed(problem: &Problem, i: usize) -> Observed<f64> {
 }
 
 /// The likelihood at η, a number that f32 holds. Errors are relative to the terms that a value is a difference of.
-pub fn evaluate(l: Likelihood, eta: &[f64], o: Observed<f64>) -> Row {
+pub fn evaluate(l: &Likelihood, eta: &[f64], o: Observed<f64>) -> Row {
     let h = eta.len();
     let mut score = vec![0.0; h];
     let mut weight = vec![0.0; h * (h + 1) / 2];

@@ -157,7 +157,7 @@ impl Step<'_> {
             pass.z.push(z);
             let o = observed(self.problem, i as usize);
             pass.row
-                .push(evaluate(self.problem.likelihood, &pass.eta[j], o));
+                .push(evaluate(&self.problem.likelihood, &pass.eta[j], o));
         }
         let lik = self.summed_lik(set);
         let (ll, size, error) = pass.row.iter().fold((0.0, 0.0, 0.0), |t, w| {

@@ -1,0 +1,244 @@
+//! A user's own likelihood: a body in Rust for the host and the CPU engine, one in WGSL for the GPU engine.
+
+use super::{Observed, packed};
+use crate::real::Real;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// Outputs a likelihood of one's own may have, K + A.
+pub const MAX_OUTPUTS: usize = 8;
+
+/// ln p(y|η) and its derivatives at one row, by value, in f64.
+///
+/// `eta` holds the H = K + A outputs: the K linear predictors, then the logarithm of the positive parameter if there is one.
+/// `obs.y` is the response; `obs.trials` is what the companion column holds (1 without one). Symmetric `[H,H]` arrays are
+/// packed lower, at [`packed`]`(k, l)`.
+pub trait LikelihoodBody: Debug + Send + Sync {
+    /// ln p(y|η), normalised: terms free of η count in log scores.
+    fn log_lik(&self, eta: &[f64], obs: Observed<f64>) -> f64;
+
+    /// ∂ ln p/∂η into `score` `[H]`.
+    fn score(&self, eta: &[f64], obs: Observed<f64>, score: &mut [f64]);
+
+    /// A symmetric positive semi-definite W(η) into `w` `[H(H+1)/2]`: the Fisher information E[s sᵀ], or what stands for it. Any
+    /// smooth W leaves the posterior what it is, since the corrections are derivatives of this W; steps are longest when it is near
+    /// E[s sᵀ], and with `target = "jeffreys"` it *is* the volume.
+    fn fisher(&self, eta: &[f64], companion: f64, w: &mut [f64]);
+
+    /// volume[m] = Σ_kl ∂W_kl/∂η_m h_kl and divergence[k] = Σ_lm ∂W_kl/∂η_m h_lm. Central differences of `fisher` unless given.
+    fn contract(
+        &self,
+        eta: &[f64],
+        companion: f64,
+        h: &[f64],
+        volume: &mut [f64],
+        divergence: &mut [f64],
+    ) {
+        difference(
+            |e, w| self.fisher(e, companion, w),
+            eta,
+            h,
+            volume,
+            divergence,
+        );
+    }
+
+    /// A response drawn from the model: `u` is uniform in (0,1), `z` normal, `more` gives further uniforms. Asked for by
+    /// `fisher = "monte_carlo"`; `None` where there is no such function.
+    fn draw_label(
+        &self,
+        _eta: &[f64],
+        _companion: f64,
+        _u: f64,
+        _z: f64,
+        _more: &mut dyn FnMut() -> f64,
+    ) -> Option<f64> {
+        None
+    }
+
+    /// E[y|η], for the error of predictions; `None` where there is none.
+    fn mean(&self, _eta: &[f64], _companion: f64) -> Option<f64> {
+        None
+    }
+}
+
+/// Contraction of ∂W/∂η by central differences with steps of 1e-4.
+pub fn difference(
+    fisher: impl Fn(&[f64], &mut [f64]),
+    eta: &[f64],
+    h: &[f64],
+    volume: &mut [f64],
+    divergence: &mut [f64],
+) {
+    const STEP: f64 = 1e-4;
+    let n = eta.len();
+    let mut moved = [0.0; MAX_OUTPUTS];
+    let moved = &mut moved[..n];
+    moved.copy_from_slice(eta);
+    let mut up = [0.0; MAX_OUTPUTS * (MAX_OUTPUTS + 1) / 2];
+    let mut down = up;
+    let (up, down) = (&mut up[..h.len()], &mut down[..h.len()]);
+    volume.fill(0.0);
+    divergence.fill(0.0);
+    for m in 0..n {
+        moved[m] = eta[m] + STEP;
+        fisher(moved, up);
+        moved[m] = eta[m] - STEP;
+        fisher(moved, down);
+        moved[m] = eta[m];
+        for k in 0..n {
+            for l in 0..n {
+                let slope = (up[packed(k, l)] - down[packed(k, l)]) / (2.0 * STEP);
+                volume[m] += slope * h[packed(k, l)];
+                divergence[k] += slope * h[packed(l, m)];
+            }
+        }
+    }
+}
+
+/// A body in WGSL, as its author wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WgslBody {
+    /// How messages name it: its path.
+    pub file: String,
+    /// Its text: `log_lik`, `score` and `fisher`, and if it likes `contract`, `draw_label` and `mean`.
+    pub text: String,
+}
+
+impl WgslBody {
+    /// Whether it declares that function.
+    pub fn has(&self, function: &str) -> bool {
+        let code = self
+            .text
+            .lines()
+            .map(|l| l.split("//").next().unwrap_or_default());
+        code.collect::<Vec<_>>().join(" ").split("fn ").any(|rest| {
+            rest.trim_start()
+                .strip_prefix(function)
+                .is_some_and(|r| r.trim_start().starts_with('('))
+        })
+    }
+}
+
+/// A likelihood of one's own.
+#[derive(Debug, Clone)]
+pub struct Custom {
+    /// What messages call it.
+    pub name: String,
+    /// K, 1 or more.
+    pub linear_outputs: usize,
+    /// Name of the positive parameter whose logarithm is the last output, if there is one: `shape`.
+    pub auxiliary: Option<String>,
+    /// For the host and the CPU engine.
+    pub body: Arc<dyn LikelihoodBody>,
+    /// For the GPU engine, which refuses a run without it.
+    pub wgsl: Option<WgslBody>,
+}
+
+impl PartialEq for Custom {
+    fn eq(&self, other: &Custom) -> bool {
+        self.name == other.name
+            && self.linear_outputs == other.linear_outputs
+            && self.auxiliary == other.auxiliary
+            && self.wgsl == other.wgsl
+            && Arc::ptr_eq(&self.body, &other.body)
+    }
+}
+
+/// η on the stack in f64.
+struct Outputs([f64; MAX_OUTPUTS], usize);
+
+impl Outputs {
+    fn of<T: Real>(eta: &[T]) -> Outputs {
+        let mut out = [0.0; MAX_OUTPUTS];
+        out.iter_mut().zip(eta).for_each(|(o, e)| *o = e.to64());
+        Outputs(out, eta.len())
+    }
+
+    fn get(&self) -> &[f64] {
+        &self.0[..self.1]
+    }
+}
+
+fn write<T: Real>(from: &[f64], to: &mut [T]) {
+    to.iter_mut().zip(from).for_each(|(t, f)| *t = T::of(*f));
+}
+
+impl Custom {
+    /// Whether Monte Carlo labels can be drawn.
+    pub fn draws_labels(&self) -> bool {
+        let eta = vec![0.0; self.linear_outputs + usize::from(self.auxiliary.is_some())];
+        let drawn = self.body.draw_label(&eta, 1.0, 0.5, 0.0, &mut || 0.5);
+        drawn.is_some() && self.wgsl.as_ref().is_none_or(|w| w.has("draw_label"))
+    }
+}
+
+/// The contract of `Likelihood` in any number format, by way of f64.
+impl Custom {
+    pub(super) fn log_lik_and_score<T: Real>(
+        &self,
+        eta: &[T],
+        obs: Observed<T>,
+        score: &mut [T],
+    ) -> T {
+        let outputs = Outputs::of(eta);
+        let obs = Observed {
+            y: obs.y.to64(),
+            trials: obs.trials.to64(),
+        };
+        let mut s = [0.0; MAX_OUTPUTS];
+        self.body
+            .score(outputs.get(), obs, &mut s[..eta.len()]);
+        write(&s, score);
+        T::of(self.body.log_lik(outputs.get(), obs))
+    }
+
+    pub(super) fn fisher<T: Real>(&self, eta: &[T], companion: T, w: &mut [T]) {
+        let outputs = Outputs::of(eta);
+        let mut out = [0.0; MAX_OUTPUTS * (MAX_OUTPUTS + 1) / 2];
+        let out = &mut out[..w.len()];
+        self.body.fisher(outputs.get(), companion.to64(), out);
+        write(out, w);
+    }
+
+    pub(super) fn contract<T: Real>(
+        &self,
+        eta: &[T],
+        companion: T,
+        h: &[T],
+        volume: &mut [T],
+        divergence: &mut [T],
+    ) {
+        let outputs = Outputs::of(eta);
+        let n = eta.len();
+        let mut levers = [0.0; MAX_OUTPUTS * (MAX_OUTPUTS + 1) / 2];
+        levers.iter_mut().zip(h).for_each(|(l, h)| *l = h.to64());
+        let (mut v, mut d) = ([0.0; MAX_OUTPUTS], [0.0; MAX_OUTPUTS]);
+        let h = &levers[..n * (n + 1) / 2];
+        self.body.contract(
+            outputs.get(),
+            companion.to64(),
+            h,
+            &mut v[..n],
+            &mut d[..n],
+        );
+        write(&v, volume);
+        write(&d, divergence);
+    }
+
+    pub(super) fn draw_label<T: Real>(
+        &self,
+        eta: &[T],
+        companion: T,
+        u: f64,
+        z: f64,
+        more: &mut dyn FnMut() -> f64,
+    ) -> T {
+        let outputs = Outputs::of(eta);
+        let label = self
+            .body
+            .draw_label(outputs.get(), companion.to64(), u, z, more);
+        // `Plan::check` refuses labels of a body that draws none.
+        T::of(label.unwrap_or(f64::NAN))
+    }
+}

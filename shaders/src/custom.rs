@@ -1,0 +1,183 @@
+//! A likelihood written in WGSL alone, as a body for the host and the CPU engine.
+
+use crate::evaluate::{Value, call};
+use crate::{Consts, LinkError, ModelSource, link_text};
+use naga::{Function, Handle, Module};
+use sngd_core::likelihood::{LikelihoodBody, Observed, WgslBody, difference};
+
+/// Its functions, evaluated from naga's expressions in f64. What a call cannot evaluate is NaN; [`Interpreted::new`] has tried each.
+#[derive(Debug)]
+pub struct Interpreted {
+    module: Module,
+    log_lik: Handle<Function>,
+    score: Handle<Function>,
+    fisher: Handle<Function>,
+    contract: Option<Handle<Function>>,
+    draw_label: Option<Handle<Function>>,
+    mean: Option<Handle<Function>>,
+}
+
+impl Interpreted {
+    /// Of a text with H `outputs`, `linear` of them linear predictors.
+    ///
+    /// # Errors
+    /// A text that does not validate, by its file and line; functions that are missing or have another declaration; what no host
+    /// evaluates.
+    pub fn new(body: &WgslBody, outputs: usize, linear: usize) -> Result<Interpreted, LinkError> {
+        let model = ModelSource::User {
+            body: body.clone(),
+            outputs: outputs as u32,
+            linear: linear as u32,
+        };
+        // Each function of the contract called once, so that a declaration that does not fit is an error of the text.
+        let linked = link_text("<contract>", CALLS, &Consts::new(), Some(&model))?;
+        let module = linked.validate()?.module.clone();
+        let find = |name: &str| {
+            let named = |f: &Function| f.name.as_deref() == Some(name);
+            let found = module.functions.iter().find(|(_, f)| named(f));
+            found.map(|(handle, _)| handle)
+        };
+        let own = |name: &str| body.has(name).then(|| find(name)).flatten();
+        let (Some(log_lik), Some(score), Some(fisher)) =
+            (find("log_lik"), find("score"), find("fisher"))
+        else {
+            return Err(wrong(body, "one of log_lik, score and fisher is missing"));
+        };
+        let mut out = Interpreted {
+            log_lik,
+            score,
+            fisher,
+            contract: own("contract"),
+            draw_label: own("draw_label"),
+            mean: own("mean"),
+            module,
+        };
+        out.mean = out.mean.filter(|m| out.module.functions[*m].arguments.len() == 2);
+        out.try_all(outputs).map_err(|e| wrong(body, &e))?;
+        Ok(out)
+    }
+
+    fn try_all(&self, outputs: usize) -> Result<(), String> {
+        let eta = vec![0.0; outputs];
+        let obs = Observed {
+            y: 1.0,
+            trials: 1.0,
+        };
+        let row = || vec![Value::floats(&eta), observed(obs)];
+        let at = || vec![Value::floats(&eta), Value::Float(1.0)];
+        call(&self.module, self.log_lik, row())?;
+        call(&self.module, self.score, row())?;
+        let w = call(&self.module, self.fisher, at())?;
+        if let Some(f) = self.contract {
+            let mut arguments = at();
+            arguments.push(w);
+            call(&self.module, f, arguments)?;
+        }
+        Ok(())
+    }
+}
+
+/// Calls each function with the arguments the kernels have.
+const CALLS: &str = "#import <model>
+@group(0) @binding(0) var<storage, read_write> out: array<f32>;
+@compute @workgroup_size(1) fn main() {
+    var eta: array<f32, H>;
+    var s = score(eta, vec2<f32>(out[0], 1.0));
+    var w = fisher(eta, 1.0);
+    var c = contract(eta, 1.0, w);
+    out[0] = log_lik(eta, vec2<f32>(out[0], 1.0)) + s[0] + w[0] + c.volume[0]
+        + draw_label(eta, 1.0, 0.5, 0.0, vec4<u32>(), vec2<u32>());
+}
+";
+
+fn wrong(body: &WgslBody, what: &str) -> LinkError {
+    LinkError::Unevaluable {
+        file: body.file.clone(),
+        what: what.into(),
+    }
+}
+
+fn observed(obs: Observed<f64>) -> Value {
+    Value::floats(&[obs.y, obs.trials])
+}
+
+impl LikelihoodBody for Interpreted {
+    fn log_lik(&self, eta: &[f64], obs: Observed<f64>) -> f64 {
+        let arguments = vec![Value::floats(eta), observed(obs)];
+        call(&self.module, self.log_lik, arguments).map_or(f64::NAN, |v| v.float())
+    }
+
+    fn score(&self, eta: &[f64], obs: Observed<f64>, score: &mut [f64]) {
+        let arguments = vec![Value::floats(eta), observed(obs)];
+        match call(&self.module, self.score, arguments) {
+            Ok(v) => v.write(score),
+            Err(_) => score.fill(f64::NAN),
+        }
+    }
+
+    fn fisher(&self, eta: &[f64], companion: f64, w: &mut [f64]) {
+        let arguments = vec![Value::floats(eta), Value::Float(companion)];
+        match call(&self.module, self.fisher, arguments) {
+            Ok(v) => v.write(w),
+            Err(_) => w.fill(f64::NAN),
+        }
+    }
+
+    fn contract(
+        &self,
+        eta: &[f64],
+        companion: f64,
+        h: &[f64],
+        volume: &mut [f64],
+        divergence: &mut [f64],
+    ) {
+        let Some(own) = self.contract else {
+            let fisher = |e: &[f64], w: &mut [f64]| self.fisher(e, companion, w);
+            return difference(fisher, eta, h, volume, divergence);
+        };
+        let arguments = vec![
+            Value::floats(eta),
+            Value::Float(companion),
+            Value::floats(h),
+        ];
+        match call(&self.module, own, arguments) {
+            Ok(Value::List(parts)) if parts.len() == 2 => {
+                parts[0].write(volume);
+                parts[1].write(divergence);
+            }
+            _ => {
+                volume.fill(f64::NAN);
+                divergence.fill(f64::NAN);
+            }
+        }
+    }
+
+    fn draw_label(
+        &self,
+        eta: &[f64],
+        companion: f64,
+        u: f64,
+        z: f64,
+        more: &mut dyn FnMut() -> f64,
+    ) -> Option<f64> {
+        // Further uniforms come by address in WGSL: any address of its own will do here.
+        let address = Value::List((0..4).map(|_| Value::Int((more() * 4294967296.0) as i64)).collect());
+        let key = Value::List(vec![Value::Int(0), Value::Int(0)]);
+        let arguments = vec![
+            Value::floats(eta),
+            Value::Float(companion),
+            Value::Float(u),
+            Value::Float(z),
+            address,
+            key,
+        ];
+        let drawn = call(&self.module, self.draw_label?, arguments);
+        Some(drawn.map_or(f64::NAN, |v| v.float()))
+    }
+
+    fn mean(&self, eta: &[f64], companion: f64) -> Option<f64> {
+        let arguments = vec![Value::floats(eta), Value::Float(companion)];
+        let value = call(&self.module, self.mean?, arguments);
+        Some(value.map_or(f64::NAN, |v| v.float()))
+    }
+}

@@ -1,0 +1,651 @@
+//! Evaluates a function of a validated module on the host, in f64.
+//!
+//! So that a likelihood written once, in WGSL, also has a mode, a preflight, predictions and a CPU engine. It walks naga's
+//! expressions: slow beside a body in Rust, exact to the f32 constants in the text. The library's own `exp_of` and the like,
+//! which take f32 apart by its bits, are replaced by the f64 functions they stand for (`native`).
+
+use naga::{
+    BinaryOperator, Block, Expression, Function, Handle, Literal, MathFunction, Module,
+    RelationalFunction, ScalarKind, Statement, SwitchValue, TypeInner, UnaryOperator,
+};
+
+/// Statements a call may take: an endless loop ends in an error.
+const FUEL: usize = 10_000_000;
+
+/// A value of WGSL, f32 widened to f64.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Floats.
+    Float(f64),
+    /// i32 and u32.
+    Int(i64),
+    /// bool.
+    Bool(bool),
+    /// Vectors, arrays and structs.
+    List(Vec<Value>),
+    /// A local variable, and the way to a part of it.
+    Pointer(usize, Vec<usize>),
+}
+
+impl Value {
+    /// The float, NaN for anything else.
+    pub fn float(&self) -> f64 {
+        match self {
+            Value::Float(v) => *v,
+            _ => f64::NAN,
+        }
+    }
+
+    /// The floats of a list.
+    pub fn write(&self, out: &mut [f64]) {
+        match self {
+            Value::List(list) => out.iter_mut().zip(list).for_each(|(o, v)| *o = v.float()),
+            _ => out.fill(f64::NAN),
+        }
+    }
+
+    /// A list of floats.
+    pub fn floats(values: &[f64]) -> Value {
+        Value::List(values.iter().map(|v| Value::Float(*v)).collect())
+    }
+
+    fn int(&self) -> Result<i64, String> {
+        match self {
+            Value::Int(v) => Ok(*v),
+            _ => Err("expected a whole number".into()),
+        }
+    }
+}
+
+/// Calls a function of the module.
+///
+/// # Errors
+/// What the text holds that no host evaluates: textures, atomics, matrices, bit tricks, or a loop that does not end.
+pub fn call(
+    module: &Module,
+    function: Handle<Function>,
+    arguments: Vec<Value>,
+) -> Result<Value, String> {
+    let mut fuel = FUEL;
+    run(module, function, arguments, &mut fuel)
+}
+
+/// What the library computes by the bits of an f32, in f64.
+fn native(name: &str, a: &[Value]) -> Option<Value> {
+    use sngd_core::real::Real;
+    if name == "more_uniform" {
+        // The i-th further uniform of a label: its address, moved by i.
+        let (Value::List(address), i) = (a.first()?, a.get(1)?.int().ok()?) else {
+            return None;
+        };
+        let word = |k: usize| address.get(k).and_then(|w| w.int().ok()).unwrap_or(0) as u32;
+        let counter = [word(0).wrapping_add(i as u32), word(1), word(2), word(3)];
+        let bits = sngd_core::philox::philox(counter, [0, 0]);
+        return Some(Value::Float(sngd_core::philox::uniform(bits[0])));
+    }
+    let x = a.first()?.float();
+    let erfcx = |x: f64| <f64 as Real>::erfcx(x);
+    Some(Value::Float(match name {
+        "exp_of" => x.exp(),
+        "ln_of" => x.ln(),
+        "ln_1p" => x.ln_1p(),
+        "exp_m1" => x.exp_m1(),
+        "erfcx" => erfcx(x),
+        "ln_gamma" => libm::lgamma(x),
+        _ => return None,
+    }))
+}
+
+enum Flow {
+    Next,
+    Break,
+    Continue,
+    Return(Value),
+}
+
+struct Frame<'a> {
+    module: &'a Module,
+    function: &'a Function,
+    arguments: Vec<Value>,
+    locals: Vec<Value>,
+    values: Vec<Option<Value>>,
+    fuel: &'a mut usize,
+}
+
+fn run(
+    module: &Module,
+    function: Handle<Function>,
+    arguments: Vec<Value>,
+    fuel: &mut usize,
+) -> Result<Value, String> {
+    let function = &module.functions[function];
+    if let Some(v) = native(function.name.as_deref().unwrap_or_default(), &arguments) {
+        return Ok(v);
+    }
+    let mut frame = Frame {
+        module,
+        function,
+        arguments,
+        locals: Vec::with_capacity(function.local_variables.len()),
+        values: vec![None; function.expressions.len()],
+        fuel,
+    };
+    for (_, local) in function.local_variables.iter() {
+        let value = match local.init {
+            Some(init) => frame.get(init)?,
+            None => zero(module, local.ty)?,
+        };
+        frame.locals.push(value);
+    }
+    match frame.block(&function.body)? {
+        Flow::Return(v) => Ok(v),
+        _ => Ok(Value::List(vec![])),
+    }
+}
+
+fn zero(module: &Module, ty: Handle<naga::Type>) -> Result<Value, String> {
+    let scalar = |kind: ScalarKind| match kind {
+        ScalarKind::Bool => Value::Bool(false),
+        ScalarKind::Float | ScalarKind::AbstractFloat => Value::Float(0.0),
+        _ => Value::Int(0),
+    };
+    Ok(match &module.types[ty].inner {
+        TypeInner::Scalar(s) => scalar(s.kind),
+        TypeInner::Vector { size, scalar: s } => {
+            Value::List(vec![scalar(s.kind); *size as usize])
+        }
+        TypeInner::Array {
+            base,
+            size: naga::ArraySize::Constant(n),
+            ..
+        } => Value::List(vec![zero(module, *base)?; n.get() as usize]),
+        TypeInner::Struct { members, .. } => Value::List(
+            members
+                .iter()
+                .map(|m| zero(module, m.ty))
+                .collect::<Result<_, _>>()?,
+        ),
+        other => return Err(format!("a value of type {other:?}")),
+    })
+}
+
+fn literal(l: Literal) -> Result<Value, String> {
+    Ok(match l {
+        Literal::F32(v) => Value::Float(f64::from(v)),
+        Literal::F64(v) | Literal::AbstractFloat(v) => Value::Float(v),
+        Literal::U32(v) => Value::Int(i64::from(v)),
+        Literal::I32(v) => Value::Int(i64::from(v)),
+        Literal::AbstractInt(v) => Value::Int(v),
+        Literal::Bool(v) => Value::Bool(v),
+        other => return Err(format!("the literal {other:?}")),
+    })
+}
+
+/// An expression of a constant.
+fn constant(module: &Module, e: Handle<Expression>) -> Result<Value, String> {
+    match &module.global_expressions[e] {
+        Expression::Literal(l) => literal(*l),
+        Expression::Constant(c) => constant(module, module.constants[*c].init),
+        Expression::ZeroValue(ty) => zero(module, *ty),
+        Expression::Compose { components, .. } => Ok(Value::List(
+            components
+                .iter()
+                .map(|c| constant(module, *c))
+                .collect::<Result<_, _>>()?,
+        )),
+        Expression::Splat { size, value } => {
+            Ok(Value::List(vec![
+                constant(module, *value)?;
+                *size as usize
+            ]))
+        }
+        other => Err(format!("the constant expression {other:?}")),
+    }
+}
+
+impl Frame<'_> {
+    fn block(&mut self, block: &Block) -> Result<Flow, String> {
+        for statement in block.iter() {
+            *self.fuel = self.fuel.checked_sub(1).ok_or("a loop that does not end")?;
+            match statement {
+                Statement::Emit(range) => {
+                    for handle in range.clone() {
+                        let value = self.evaluate(handle)?;
+                        self.values[handle.index()] = Some(value);
+                    }
+                }
+                Statement::Block(inner) => match self.block(inner)? {
+                    Flow::Next => {}
+                    other => return Ok(other),
+                },
+                Statement::If {
+                    condition,
+                    accept,
+                    reject,
+                } => {
+                    let taken = if self.truth(*condition)? {
+                        accept
+                    } else {
+                        reject
+                    };
+                    match self.block(taken)? {
+                        Flow::Next => {}
+                        other => return Ok(other),
+                    }
+                }
+                Statement::Switch { selector, cases } => {
+                    let at = self.get(*selector)?.int()?;
+                    let hit = |value: &SwitchValue| match value {
+                        SwitchValue::I32(v) => i64::from(*v) == at,
+                        SwitchValue::U32(v) => i64::from(*v) == at,
+                        SwitchValue::Default => false,
+                    };
+                    let found = cases.iter().position(|c| hit(&c.value)).or_else(|| {
+                        let default = |c: &naga::SwitchCase| c.value == SwitchValue::Default;
+                        cases.iter().position(default)
+                    });
+                    for case in cases.iter().skip(found.unwrap_or(cases.len())) {
+                        match self.block(&case.body)? {
+                            Flow::Next if case.fall_through => {}
+                            Flow::Next | Flow::Break => break,
+                            other => return Ok(other),
+                        }
+                    }
+                }
+                Statement::Loop {
+                    body,
+                    continuing,
+                    break_if,
+                } => loop {
+                    match self.block(body)? {
+                        Flow::Next | Flow::Continue => {}
+                        Flow::Break => break,
+                        other => return Ok(other),
+                    }
+                    match self.block(continuing)? {
+                        Flow::Next => {}
+                        other => return Ok(other),
+                    }
+                    if let Some(end) = break_if
+                        && self.truth(*end)?
+                    {
+                        break;
+                    }
+                },
+                Statement::Break => return Ok(Flow::Break),
+                Statement::Continue => return Ok(Flow::Continue),
+                Statement::Return { value } => {
+                    return Ok(Flow::Return(match value {
+                        Some(v) => self.get(*v)?,
+                        None => Value::List(vec![]),
+                    }));
+                }
+                Statement::Store { pointer, value } => {
+                    let value = self.get(*value)?;
+                    let Value::Pointer(local, path) = self.get(*pointer)? else {
+                        return Err("a store outside a function's own variables".into());
+                    };
+                    let mut place = &mut self.locals[local];
+                    for i in path {
+                        place = match place {
+                            Value::List(list) => list.get_mut(i).ok_or("an index out of range")?,
+                            _ => return Err("an index into a number".into()),
+                        };
+                    }
+                    *place = value;
+                }
+                Statement::Call {
+                    function,
+                    arguments,
+                    result,
+                } => {
+                    let arguments = arguments
+                        .iter()
+                        .map(|a| self.get(*a))
+                        .collect::<Result<Vec<_>, _>>()?;
+                    let value = run(self.module, *function, arguments, self.fuel)?;
+                    if let Some(r) = result {
+                        self.values[r.index()] = Some(value);
+                    }
+                }
+                other => return Err(format!("the statement {other:?}")),
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn truth(&mut self, e: Handle<Expression>) -> Result<bool, String> {
+        match self.get(e)? {
+            Value::Bool(b) => Ok(b),
+            _ => Err("a condition that is no bool".into()),
+        }
+    }
+
+    fn get(&mut self, e: Handle<Expression>) -> Result<Value, String> {
+        match &self.values[e.index()] {
+            Some(v) => Ok(v.clone()),
+            None => self.evaluate(e),
+        }
+    }
+
+    fn evaluate(&mut self, e: Handle<Expression>) -> Result<Value, String> {
+        let function = self.function;
+        Ok(match &function.expressions[e] {
+            Expression::Literal(l) => literal(*l)?,
+            Expression::Constant(c) => constant(self.module, self.module.constants[*c].init)?,
+            Expression::ZeroValue(ty) => zero(self.module, *ty)?,
+            Expression::Compose { ty, components } => {
+                let mut list = Vec::with_capacity(components.len());
+                let vector = matches!(self.module.types[*ty].inner, TypeInner::Vector { .. });
+                for c in components {
+                    match self.get(*c)? {
+                        // vec4(vec2, …) takes its parts apart.
+                        Value::List(inner) if vector => list.extend(inner),
+                        v => list.push(v),
+                    }
+                }
+                Value::List(list)
+            }
+            Expression::Splat { size, value } => {
+                Value::List(vec![self.get(*value)?; *size as usize])
+            }
+            Expression::Swizzle {
+                size,
+                vector,
+                pattern,
+            } => {
+                let Value::List(list) = self.get(*vector)? else {
+                    return Err("a swizzle of a number".into());
+                };
+                let part = |p: &naga::SwizzleComponent| list[*p as usize].clone();
+                Value::List(pattern[..*size as usize].iter().map(part).collect())
+            }
+            Expression::Access { base, index } => {
+                let i = self.get(*index)?.int()?;
+                self.part(*base, usize::try_from(i).map_err(|e| e.to_string())?)?
+            }
+            Expression::AccessIndex { base, index } => self.part(*base, *index as usize)?,
+            Expression::FunctionArgument(i) => self.arguments[*i as usize].clone(),
+            Expression::LocalVariable(v) => Value::Pointer(v.index(), vec![]),
+            Expression::Load { pointer } => {
+                let Value::Pointer(local, path) = self.get(*pointer)? else {
+                    return Err("a buffer".into());
+                };
+                let mut place = &self.locals[local];
+                for i in path {
+                    place = match place {
+                        Value::List(list) => list.get(i).ok_or("an index out of range")?,
+                        _ => return Err("an index into a number".into()),
+                    };
+                }
+                place.clone()
+            }
+            Expression::Unary { op, expr } => {
+                let v = self.get(*expr)?;
+                each(&v, |v| unary(*op, v))?
+            }
+            Expression::Binary { op, left, right } => {
+                let (l, r) = (self.get(*left)?, self.get(*right)?);
+                pairs(&l, &r, |l, r| binary(*op, l, r))?
+            }
+            Expression::Select {
+                condition,
+                accept,
+                reject,
+            } => {
+                let (c, a, r) = (self.get(*condition)?, self.get(*accept)?, self.get(*reject)?);
+                match (c, a, r) {
+                    (Value::Bool(c), a, r) => {
+                        if c {
+                            a
+                        } else {
+                            r
+                        }
+                    }
+                    (Value::List(c), Value::List(a), Value::List(r)) => Value::List(
+                        c.into_iter()
+                            .zip(a.into_iter().zip(r))
+                            .map(|(c, (a, r))| if c == Value::Bool(true) { a } else { r })
+                            .collect(),
+                    ),
+                    _ => return Err("a select of different shapes".into()),
+                }
+            }
+            Expression::Relational { fun, argument } => relational(*fun, &self.get(*argument)?)?,
+            Expression::Math {
+                fun,
+                arg,
+                arg1,
+                arg2,
+                ..
+            } => {
+                let mut all = vec![self.get(*arg)?];
+                for a in [arg1, arg2].into_iter().flatten() {
+                    all.push(self.get(*a)?);
+                }
+                math(*fun, &all)?
+            }
+            Expression::As {
+                expr,
+                kind,
+                convert: Some(_),
+            } => {
+                let v = self.get(*expr)?;
+                each(&v, |v| convert(*kind, v))?
+            }
+            Expression::CallResult(_) => return Err("the result of a call not made".into()),
+            other => return Err(format!("the expression {other:?}")),
+        })
+    }
+
+    fn part(&mut self, base: Handle<Expression>, i: usize) -> Result<Value, String> {
+        Ok(match self.get(base)? {
+            Value::Pointer(local, mut path) => {
+                path.push(i);
+                Value::Pointer(local, path)
+            }
+            Value::List(list) => list.into_iter().nth(i).ok_or("an index out of range")?,
+            _ => return Err("an index into a number".into()),
+        })
+    }
+}
+
+fn each(v: &Value, f: impl Fn(&Value) -> Result<Value, String> + Copy) -> Result<Value, String> {
+    match v {
+        Value::List(list) => Ok(Value::List(
+            list.iter().map(|v| each(v, f)).collect::<Result<_, _>>()?,
+        )),
+        v => f(v),
+    }
+}
+
+/// A number beside a vector stands for each of its parts.
+fn pairs(
+    l: &Value,
+    r: &Value,
+    f: impl Fn(&Value, &Value) -> Result<Value, String> + Copy,
+) -> Result<Value, String> {
+    let list = |parts: Vec<Result<Value, String>>| {
+        parts.into_iter().collect::<Result<_, _>>().map(Value::List)
+    };
+    match (l, r) {
+        (Value::List(a), Value::List(b)) => {
+            list(a.iter().zip(b).map(|(a, b)| pairs(a, b, f)).collect())
+        }
+        (Value::List(a), b) => list(a.iter().map(|a| pairs(a, b, f)).collect()),
+        (a, Value::List(b)) => list(b.iter().map(|b| pairs(a, b, f)).collect()),
+        (a, b) => f(a, b),
+    }
+}
+
+fn unary(op: UnaryOperator, v: &Value) -> Result<Value, String> {
+    Ok(match (op, v) {
+        (UnaryOperator::Negate, Value::Float(v)) => Value::Float(-v),
+        (UnaryOperator::Negate, Value::Int(v)) => Value::Int(-v),
+        (UnaryOperator::LogicalNot, Value::Bool(v)) => Value::Bool(!v),
+        other => return Err(format!("the operation {other:?}")),
+    })
+}
+
+fn binary(op: BinaryOperator, l: &Value, r: &Value) -> Result<Value, String> {
+    use BinaryOperator as Op;
+    let compare = |order: Option<std::cmp::Ordering>| {
+        let Some(o) = order else {
+            return Some(op == Op::NotEqual);
+        };
+        Some(match op {
+            Op::Equal => o.is_eq(),
+            Op::NotEqual => o.is_ne(),
+            Op::Less => o.is_lt(),
+            Op::LessEqual => o.is_le(),
+            Op::Greater => o.is_gt(),
+            Op::GreaterEqual => o.is_ge(),
+            _ => return None,
+        })
+    };
+    Ok(match (l, r) {
+        (Value::Float(a), Value::Float(b)) => match (op, compare(a.partial_cmp(b))) {
+            (Op::Add, _) => Value::Float(a + b),
+            (Op::Subtract, _) => Value::Float(a - b),
+            (Op::Multiply, _) => Value::Float(a * b),
+            (Op::Divide, _) => Value::Float(a / b),
+            (Op::Modulo, _) => Value::Float(a % b),
+            (_, Some(truth)) => Value::Bool(truth),
+            _ => return Err(format!("the operation {op:?}")),
+        },
+        (Value::Int(a), Value::Int(b)) => match (op, compare(a.partial_cmp(b))) {
+            (Op::Add, _) => Value::Int(a.wrapping_add(*b)),
+            (Op::Subtract, _) => Value::Int(a.wrapping_sub(*b)),
+            (Op::Multiply, _) => Value::Int(a.wrapping_mul(*b)),
+            // WGSL: x / 0 = x, x % 0 = 0.
+            (Op::Divide, _) => Value::Int(a.checked_div(*b).unwrap_or(*a)),
+            (Op::Modulo, _) => Value::Int(a.checked_rem(*b).unwrap_or(0)),
+            (_, Some(truth)) => Value::Bool(truth),
+            _ => return Err(format!("the operation {op:?} on whole numbers")),
+        },
+        (Value::Bool(a), Value::Bool(b)) => match op {
+            Op::LogicalAnd | Op::And => Value::Bool(*a && *b),
+            Op::LogicalOr | Op::InclusiveOr => Value::Bool(*a || *b),
+            Op::Equal => Value::Bool(a == b),
+            Op::NotEqual => Value::Bool(a != b),
+            _ => return Err(format!("the operation {op:?} on bools")),
+        },
+        _ => return Err(format!("the operation {op:?} on different types")),
+    })
+}
+
+fn relational(fun: RelationalFunction, v: &Value) -> Result<Value, String> {
+    let truths = |v: &Value| match v {
+        Value::List(list) => list.iter().map(|v| *v == Value::Bool(true)).collect(),
+        v => vec![*v == Value::Bool(true)],
+    };
+    match fun {
+        RelationalFunction::All => Ok(Value::Bool(truths(v).into_iter().all(|t| t))),
+        RelationalFunction::Any => Ok(Value::Bool(truths(v).into_iter().any(|t| t))),
+        RelationalFunction::IsNan => each(v, |v| Ok(Value::Bool(v.float().is_nan()))),
+        RelationalFunction::IsInf => each(v, |v| Ok(Value::Bool(v.float().is_infinite()))),
+    }
+}
+
+fn convert(kind: ScalarKind, v: &Value) -> Result<Value, String> {
+    let number = match v {
+        Value::Float(v) => *v,
+        Value::Int(v) => *v as f64,
+        Value::Bool(b) => f64::from(u8::from(*b)),
+        _ => return Err("a conversion of a list".into()),
+    };
+    Ok(match kind {
+        ScalarKind::Float | ScalarKind::AbstractFloat => Value::Float(number),
+        ScalarKind::Sint => Value::Int(i64::from(number as i32)),
+        ScalarKind::Uint => Value::Int(i64::from(number as u32)),
+        ScalarKind::AbstractInt => Value::Int(number as i64),
+        ScalarKind::Bool => Value::Bool(number != 0.0),
+    })
+}
+
+fn math(fun: MathFunction, a: &[Value]) -> Result<Value, String> {
+    use MathFunction as M;
+    let float = |f: fn(f64) -> f64| each(&a[0], |v| Ok(Value::Float(f(v.float()))));
+    let two = |f: fn(f64, f64) -> f64| {
+        let Some(b) = a.get(1) else {
+            return Err(format!("{fun:?} of one argument"));
+        };
+        pairs(&a[0], b, |x, y| {
+            Ok(match (x, y) {
+                (Value::Int(x), Value::Int(y)) => Value::Int(f(*x as f64, *y as f64) as i64),
+                _ => Value::Float(f(x.float(), y.float())),
+            })
+        })
+    };
+    // f(x, y, z) by parts.
+    let three = |f: fn(f64, f64, f64) -> f64| {
+        let [x, y, z] = a else {
+            return Err(format!("{fun:?} of {} arguments", a.len()));
+        };
+        let at = |v: &Value, i: usize| match v {
+            Value::List(list) => list.get(i).map_or(f64::NAN, Value::float),
+            v => v.float(),
+        };
+        Ok(match x {
+            Value::List(list) => Value::List(
+                (0..list.len())
+                    .map(|i| Value::Float(f(at(x, i), at(y, i), at(z, i))))
+                    .collect(),
+            ),
+            _ => Value::Float(f(x.float(), y.float(), z.float())),
+        })
+    };
+    match fun {
+        M::Abs => each(&a[0], |v| {
+            Ok(match v {
+                Value::Int(v) => Value::Int(v.abs()),
+                v => Value::Float(v.float().abs()),
+            })
+        }),
+        M::Min => two(f64::min),
+        M::Max => two(f64::max),
+        M::Pow => two(f64::powf),
+        M::Atan2 => two(f64::atan2),
+        M::Step => two(|edge, x| f64::from(u8::from(x >= edge))),
+        M::Clamp => three(|x, low, high| x.max(low).min(high)),
+        M::Mix => three(|x, y, t| x * (1.0 - t) + y * t),
+        M::Fma => three(|x, y, z| x * y + z),
+        M::SmoothStep => three(|low, high, x| {
+            let t = ((x - low) / (high - low)).clamp(0.0, 1.0);
+            t * t * (3.0 - 2.0 * t)
+        }),
+        M::Saturate => float(|x| x.clamp(0.0, 1.0)),
+        M::Sign => float(|x| if x == 0.0 { 0.0 } else { x.signum() }),
+        M::Exp => float(f64::exp),
+        M::Exp2 => float(f64::exp2),
+        M::Log => float(f64::ln),
+        M::Log2 => float(f64::log2),
+        M::Sqrt => float(f64::sqrt),
+        M::InverseSqrt => float(|x| 1.0 / x.sqrt()),
+        M::Sin => float(f64::sin),
+        M::Cos => float(f64::cos),
+        M::Tan => float(f64::tan),
+        M::Sinh => float(f64::sinh),
+        M::Cosh => float(f64::cosh),
+        M::Tanh => float(f64::tanh),
+        M::Asin => float(f64::asin),
+        M::Acos => float(f64::acos),
+        M::Atan => float(f64::atan),
+        M::Asinh => float(f64::asinh),
+        M::Acosh => float(f64::acosh),
+        M::Atanh => float(f64::atanh),
+        M::Floor => float(f64::floor),
+        M::Ceil => float(f64::ceil),
+        M::Round => float(f64::round_ties_even),
+        M::Trunc => float(f64::trunc),
+        M::Fract => float(|x| x - x.floor()),
+        M::Dot => {
+            let (Value::List(x), Some(Value::List(y))) = (&a[0], a.get(1)) else {
+                return Err("a dot of numbers".into());
+            };
+            let products = x.iter().zip(y).map(|(x, y)| x.float() * y.float());
+            Ok(Value::Float(products.sum()))
+        }
+        other => Err(format!("the function {other:?}")),
+    }
+}
