@@ -52,7 +52,9 @@ impl Interpreted {
             mean: own("mean"),
             module,
         };
-        out.mean = out.mean.filter(|m| out.module.functions[*m].arguments.len() == 2);
+        out.mean = out
+            .mean
+            .filter(|m| out.module.functions[*m].arguments.len() == 2);
         out.try_all(outputs).map_err(|e| wrong(body, &e))?;
         Ok(out)
     }
@@ -161,7 +163,11 @@ impl LikelihoodBody for Interpreted {
         more: &mut dyn FnMut() -> f64,
     ) -> Option<f64> {
         // Further uniforms come by address in WGSL: any address of its own will do here.
-        let address = Value::List((0..4).map(|_| Value::Int((more() * 4294967296.0) as i64)).collect());
+        let address = Value::List(
+            (0..4)
+                .map(|_| Value::Int((more() * 4294967296.0) as i64))
+                .collect(),
+        );
         let key = Value::List(vec![Value::Int(0), Value::Int(0)]);
         let arguments = vec![
             Value::floats(eta),

@@ -151,9 +151,7 @@ fn zero(module: &Module, ty: Handle<naga::Type>) -> Result<Value, String> {
     };
     Ok(match &module.types[ty].inner {
         TypeInner::Scalar(s) => scalar(s.kind),
-        TypeInner::Vector { size, scalar: s } => {
-            Value::List(vec![scalar(s.kind); *size as usize])
-        }
+        TypeInner::Vector { size, scalar: s } => Value::List(vec![scalar(s.kind); *size as usize]),
         TypeInner::Array {
             base,
             size: naga::ArraySize::Constant(n),
@@ -194,10 +192,7 @@ fn constant(module: &Module, e: Handle<Expression>) -> Result<Value, String> {
                 .collect::<Result<_, _>>()?,
         )),
         Expression::Splat { size, value } => {
-            Ok(Value::List(vec![
-                constant(module, *value)?;
-                *size as usize
-            ]))
+            Ok(Value::List(vec![constant(module, *value)?; *size as usize]))
         }
         other => Err(format!("the constant expression {other:?}")),
     }
@@ -393,7 +388,11 @@ impl Frame<'_> {
                 accept,
                 reject,
             } => {
-                let (c, a, r) = (self.get(*condition)?, self.get(*accept)?, self.get(*reject)?);
+                let (c, a, r) = (
+                    self.get(*condition)?,
+                    self.get(*accept)?,
+                    self.get(*reject)?,
+                );
                 match (c, a, r) {
                     (Value::Bool(c), a, r) => {
                         if c {

@@ -1,7 +1,7 @@
 //! Composes plain WGSL files: each import once, in the place where it is first asked for.
 
-use crate::reflect::Checked;
 use crate::model::{GIVEN, STAND_INS};
+use crate::reflect::Checked;
 use crate::{Consts, LinkError, ModelSource};
 use std::sync::OnceLock;
 

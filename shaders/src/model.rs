@@ -28,11 +28,7 @@ pub const CONTRACT: [(&str, &str); 5] = [
 ];
 
 /// What a user's model may use without importing it.
-pub(crate) const GIVEN: [&str; 3] = [
-    "lib/contract.wgsl",
-    "lib/elementary.wgsl",
-    "lib/gamma.wgsl",
-];
+pub(crate) const GIVEN: [&str; 3] = ["lib/contract.wgsl", "lib/elementary.wgsl", "lib/gamma.wgsl"];
 
 /// Functions that a user's model may leave out, and the files that then stand in.
 pub(crate) const STAND_INS: [(&str, &str); 2] = [

@@ -45,6 +45,39 @@ fn elementary_functions_keep_single_precision() {
 }
 
 #[test]
+fn gamma_and_its_derivatives_keep_single_precision() {
+    use statrs::function::gamma::{digamma, ln_gamma};
+    let Some(gpu) = gpu() else { return };
+    let input: Vec<f32> = (0..1500).map(|i| 1.013_f32.powi(i - 700)).collect(); // 1e-4 to 3e4
+    let n = input.len();
+    let out: Vec<f32> = gpu.run(include_str!("wgsl/gamma.wgsl"), None, n, &input, 3 * n);
+    let mut worst = [0.0f64; 3];
+    for (&x, found) in input.iter().zip(out.chunks(3)) {
+        let x = f64::from(x);
+        // ψ′ by its own definition, ψ being the one at hand.
+        let h = 1e-3 * x;
+        let d = |k: f64| digamma(x + k * h);
+        let slope = (d(-2.0) - 8.0 * d(-1.0) + 8.0 * d(1.0) - d(2.0)) / (12.0 * h);
+        // ln Γ and ψ have zeros: there their terms' sizes count.
+        let (ln, psi) = (ln_gamma(x), digamma(x));
+        let terms = 1.0 + x.ln().abs() * (1.0 + x.min(6.0));
+        for (f, (truth, size)) in [
+            (ln, ln.abs().max(terms)),
+            (psi, psi.abs().max(terms)),
+            (slope, slope),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let e = (f64::from(found[f]) - truth).abs() / size;
+            assert!(e < 1e-6, "function {f} at {x}: {}, but {truth}", found[f]);
+            worst[f] = worst[f].max(e);
+        }
+    }
+    println!("ln gamma, digamma, trigamma: worst relative errors {worst:?}");
+}
+
+#[test]
 fn range_ends_are_met_on_bits() {
     let Some(gpu) = gpu() else { return };
     let input = [

@@ -239,14 +239,7 @@ pub const CASES: &[CaseInfo] = &[
         damping: 0.01,
         jeffreys: true,
     },
-    case(
-        "a9a_logistic",
-        "glm/a9a_logistic",
-        LOGIT_1,
-        29305,
-        0.3,
-        0.0,
-    ),
+    case("a9a_logistic", "glm/a9a_logistic", LOGIT_1, 29305, 0.3, 0.0),
     case(
         "digits_softmax",
         "glm/digits_softmax",

@@ -272,3 +272,49 @@ fn a_network_that_cannot_be_is_refused() {
         &["run.init", "map", "standard"],
     );
 }
+
+const OWN: &str = "[model]\nlikelihood = \"custom\"\nwgsl = \"own.wgsl\"\n";
+const EXPONENTIAL: &str = "fn log_lik(eta: array<f32, H>, obs: vec2<f32>) -> f32 {
+    return eta[0] - (obs.x + 1.0) * exp_of(eta[0]);
+}
+fn score(eta: array<f32, H>, obs: vec2<f32>) -> array<f32, H> {
+    return array<f32, H>(1.0 - (obs.x + 1.0) * exp_of(eta[0]));
+}
+fn fisher(eta: array<f32, H>, trials: f32) -> array<f32, HH> {
+    return array<f32, HH>(1.0);
+}
+";
+
+#[test]
+fn a_likelihood_that_does_not_fit_itself_is_refused_by_its_piece() {
+    let s = Scene::new(&csv(60), OWN);
+    sample(&s, 2, &["model.wgsl", "own.wgsl"]);
+    let write = |text: &str| std::fs::write(s.path("own.wgsl"), text).unwrap();
+    write(&EXPONENTIAL.replace("1.0 - (obs", "1.0 + (obs"));
+    sample(&s, 2, &["own.wgsl", "score[0]", "log_lik", "correct score"]);
+    write(&EXPONENTIAL.replace("(1.0);", "(-1.0);"));
+    sample(&s, 2, &["own.wgsl", "fisher", "positive semi-definite"]);
+    write(&EXPONENTIAL.replace("exp_of(eta[0]);\n}\nfn score", "expo(eta[0]);\n}\nfn score"));
+    sample(&s, 2, &["own.wgsl:2", "expo"]);
+    write(&EXPONENTIAL.replace("fn fisher", "fn fischer"));
+    sample(&s, 2, &["own.wgsl", "`fn fisher` is missing"]);
+    write(EXPONENTIAL);
+    let out = run(&s, &["check", "run.toml"]);
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    let set = |text: &str, parts: &[&str]| {
+        let args = [
+            "sample", "run.toml", "--device", "cpu", "--quiet", "--set", text,
+        ];
+        refused(&s, &args, 2, parts);
+    };
+    set("sampler.fisher=monte_carlo", &["draw_label", "exact"]);
+    set("model.likelihood=poisson", &["model.wgsl", "custom"]);
+    set("model.auxiliary=weights", &["model.auxiliary", "shape"]);
+    set("model.outputs=9", &["model.outputs", "8"]);
+    let none = Scene::new(&csv(60), "[model]\nlikelihood = \"custom\"\n");
+    sample(&none, 2, &["model.wgsl", "FILE.wgsl"]);
+}

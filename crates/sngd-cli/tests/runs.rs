@@ -160,3 +160,42 @@ fn what_is_no_trace_or_no_command_is_one_sentence() {
         );
     }
 }
+
+/// The examples of `docs/likelihoods.md`, as a user runs them.
+#[test]
+fn the_example_likelihoods_run() {
+    let s = Scene::new(&csv(10), RUN);
+    for (name, own) in [
+        ("negative_binomial", "size"),
+        ("student_t", "scale"),
+        ("weibull", "shape"),
+    ] {
+        let file = format!(
+            "{}/../../examples/likelihoods/{name}.toml",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let args = [
+            "sample",
+            &file,
+            "--device",
+            "cpu",
+            "--quiet",
+            "--out",
+            "own.zarr",
+            "--force",
+            "--set",
+            "run.draws=40",
+            "--set",
+            "run.warmup=20",
+        ];
+        let out = run(&s, &args);
+        assert!(
+            out.status.success(),
+            "{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+        let trace = TraceReader::open(&s.path("own.zarr")).unwrap();
+        let values = trace.samples(Phase::Draws, own).unwrap().values;
+        assert!(values.iter().all(|v| v.is_finite() && *v > 0.0), "{name}");
+    }
+}

@@ -6,7 +6,7 @@
 
 mod custom;
 
-pub use custom::{Custom, LikelihoodBody, MAX_OUTPUTS, WgslBody, difference};
+pub use custom::{Custom, LikelihoodBody, MAX_OUTPUTS, WgslBody, check_shape, difference};
 
 use crate::real::Real;
 use serde::{Deserialize, Serialize};

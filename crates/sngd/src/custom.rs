@@ -3,7 +3,9 @@
 use crate::error::Error;
 use sngd_core::config::{Config, Family};
 use sngd_core::error::CheckError;
-use sngd_core::likelihood::{Custom, LikelihoodBody, Observed, WgslBody, difference, packed};
+use sngd_core::likelihood::{
+    Custom, LikelihoodBody, Observed, WgslBody, check_shape, difference, packed,
+};
 use sngd_core::philox::{Stream, at, normals_f64, uniform};
 use sngd_core::problem::Problem;
 use sngd_shaders::Interpreted;
@@ -44,11 +46,50 @@ pub(crate) fn load(config: &mut Config, base: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Input`]: what is wrong with the text, by file and line.
+///
+/// A body in Rust instead, or beside it:
+///
+/// ```
+/// #[derive(Debug)]
+/// struct Exponential; // waiting times, ln p = η − y·e^η
+///
+/// impl sngd::LikelihoodBody for Exponential {
+///     fn log_lik(&self, eta: &[f64], obs: sngd::Observed<f64>) -> f64 {
+///         eta[0] - obs.y * eta[0].exp()
+///     }
+///     fn score(&self, eta: &[f64], obs: sngd::Observed<f64>, score: &mut [f64]) {
+///         score[0] = 1.0 - obs.y * eta[0].exp();
+///     }
+///     fn fisher(&self, _: &[f64], _: f64, w: &mut [f64]) {
+///         w[0] = 1.0;
+///     }
+/// }
+///
+/// let own = sngd::Custom {
+///     name: "exponential".into(),
+///     linear_outputs: 1,
+///     auxiliary: None,
+///     body: std::sync::Arc::new(Exponential),
+///     wgsl: None, // the GPU engine would need it
+/// };
+/// let data = sngd::Data::new(vec![0.1, 0.9, 0.4, 0.7], ["x"], vec![1.2, 0.3, 0.8, 0.5]);
+/// let summary = sngd::Sampler::builder(sngd::Model::custom(own), &data)
+///     .prior(sngd::Prior::Normal(0.0, 1.0))
+///     .prior_intercept(sngd::Prior::Normal(0.0, 1.0))
+///     .method(sngd::Mala::default().step_size(0.5))
+///     .device(sngd::Device::Cpu)
+///     .build()?
+///     .sample(sngd::Warmup(100), sngd::Draws(200))?
+///     .summary();
+/// assert_eq!(summary.rows.len(), 2);
+/// # Ok::<(), sngd::Error>(())
+/// ```
 pub fn from_wgsl(
     body: WgslBody,
     linear_outputs: usize,
     auxiliary: Option<String>,
 ) -> Result<Custom, Error> {
+    check_shape(linear_outputs, auxiliary.as_deref())?;
     let outputs = linear_outputs + usize::from(auxiliary.is_some());
     let evaluated = Interpreted::new(&body, outputs, linear_outputs)
         .map_err(|e| Error::Input(e.to_string()))?;
@@ -108,7 +149,10 @@ pub struct Finding {
 ///
 /// # Errors
 /// A WGSL text that does not validate, by file and line.
-pub fn check_likelihood(likelihood: &Custom, rows: &[Observed<f64>]) -> Result<Vec<Finding>, Error> {
+pub fn check_likelihood(
+    likelihood: &Custom,
+    rows: &[Observed<f64>],
+) -> Result<Vec<Finding>, Error> {
     let outputs = likelihood.linear_outputs + usize::from(likelihood.auxiliary.is_some());
     let grid = grid(likelihood, outputs);
     let check = Check {
@@ -132,7 +176,10 @@ pub(crate) fn check_problem(problem: &Problem) -> Result<(), Error> {
     };
     let n = problem.rows();
     let stride = n.div_ceil(16).max(1);
-    let rows: Vec<_> = (0..n).step_by(stride).map(|i| problem.observed(i)).collect();
+    let rows: Vec<_> = (0..n)
+        .step_by(stride)
+        .map(|i| problem.observed(i))
+        .collect();
     match check_likelihood(own, &rows)?.into_iter().find(|f| f.wrong) {
         Some(f) => Err(CheckError(f.message).into()),
         None => Ok(()),
@@ -184,11 +231,7 @@ impl Check<'_> {
 
     /// The pieces of one body against each other.
     fn body(&self, body: &dyn LikelihoodBody) -> Vec<Finding> {
-        let checks = [
-            self.score(body),
-            self.fisher(body),
-            self.contract(body),
-        ];
+        let checks = [self.score(body), self.fisher(body), self.contract(body)];
         let mut found: Vec<Finding> = checks.into_iter().flatten().collect();
         // Means over labels are judged by scores, so that those have to be right.
         if found.is_empty() {

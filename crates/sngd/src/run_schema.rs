@@ -81,7 +81,14 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
             key("bias", Kind::Flag),
             required(
                 "likelihood",
-                Kind::Words(&["gaussian", "bernoulli", "binomial", "poisson", "softmax", "custom"]),
+                Kind::Words(&[
+                    "gaussian",
+                    "bernoulli",
+                    "binomial",
+                    "poisson",
+                    "softmax",
+                    "custom",
+                ]),
             ),
             key("link", Kind::Words(&["logit", "probit", "cloglog", "log"])),
             key("scale", Kind::NumberOr(&["unknown"])),

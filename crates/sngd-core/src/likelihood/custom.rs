@@ -1,6 +1,7 @@
 //! A user's own likelihood: a body in Rust for the host and the CPU engine, one in WGSL for the GPU engine.
 
 use super::{Observed, packed};
+use crate::error::CheckError;
 use crate::real::Real;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -145,6 +146,25 @@ impl PartialEq for Custom {
     }
 }
 
+/// Whether outputs and the auxiliary parameter's name can be those of a likelihood.
+///
+/// # Errors
+/// No outputs or too many of them; a name that another parameter has.
+pub fn check_shape(linear_outputs: usize, auxiliary: Option<&str>) -> Result<(), CheckError> {
+    if linear_outputs == 0 || linear_outputs + usize::from(auxiliary.is_some()) > MAX_OUTPUTS {
+        return Err(CheckError(format!(
+            "model.outputs: found {linear_outputs} linear outputs, expected 1 or more, with the auxiliary parameter at most {MAX_OUTPUTS}"
+        )));
+    }
+    let taken = ["weights", "intercept", "bias"];
+    match auxiliary {
+        Some(name) if name.trim().is_empty() || taken.contains(&name) => Err(CheckError(format!(
+            "model.auxiliary: found \"{name}\", expected a name that no other parameter has, such as \"shape\""
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// η on the stack in f64.
 struct Outputs([f64; MAX_OUTPUTS], usize);
 
@@ -187,8 +207,7 @@ impl Custom {
             trials: obs.trials.to64(),
         };
         let mut s = [0.0; MAX_OUTPUTS];
-        self.body
-            .score(outputs.get(), obs, &mut s[..eta.len()]);
+        self.body.score(outputs.get(), obs, &mut s[..eta.len()]);
         write(&s, score);
         T::of(self.body.log_lik(outputs.get(), obs))
     }
@@ -215,13 +234,8 @@ impl Custom {
         levers.iter_mut().zip(h).for_each(|(l, h)| *l = h.to64());
         let (mut v, mut d) = ([0.0; MAX_OUTPUTS], [0.0; MAX_OUTPUTS]);
         let h = &levers[..n * (n + 1) / 2];
-        self.body.contract(
-            outputs.get(),
-            companion.to64(),
-            h,
-            &mut v[..n],
-            &mut d[..n],
-        );
+        self.body
+            .contract(outputs.get(), companion.to64(), h, &mut v[..n], &mut d[..n]);
         write(&v, volume);
         write(&d, divergence);
     }

@@ -2,7 +2,7 @@
 
 use crate::config::{Baseline, Config, Family, LinkName, Scale};
 use crate::error::CheckError;
-use crate::likelihood::{Likelihood, Link, MAX_OUTPUTS};
+use crate::likelihood::{Likelihood, Link, check_shape};
 use crate::philox::Stream;
 use crate::table::{Response, Table};
 use std::sync::Arc;
@@ -201,21 +201,7 @@ fn custom(config: &Config) -> Result<Likelihood, CheckError> {
             "model.wgsl: found nothing beside likelihood = \"custom\", expected the WGSL file of the likelihood; add wgsl = \"FILE.wgsl\"".into(),
         ));
     };
-    let outputs = own.linear_outputs + usize::from(own.auxiliary.is_some());
-    if own.linear_outputs == 0 || outputs > MAX_OUTPUTS {
-        return Err(CheckError(format!(
-            "model.outputs: found {} linear outputs, expected 1 or more, with the auxiliary parameter at most {MAX_OUTPUTS}",
-            own.linear_outputs
-        )));
-    }
-    let taken = ["weights", "intercept", "bias"];
-    if let Some(name) = own.auxiliary.as_deref()
-        && (name.trim().is_empty() || taken.contains(&name))
-    {
-        return Err(CheckError(format!(
-            "model.auxiliary: found \"{name}\", expected a name that no other parameter has, such as \"shape\""
-        )));
-    }
+    check_shape(own.linear_outputs, own.auxiliary.as_deref())?;
     Ok(Likelihood::Custom(Arc::clone(own)))
 }
 
