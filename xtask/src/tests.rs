@@ -161,6 +161,8 @@ fn check_trace(steps: &mut Steps) {
                     "examples/breast-cancer.toml",
                     "--force",
                     "--quiet",
+                    "--set",
+                    "output.log_likelihood=true",
                     "--out",
                 ])
                 .arg(&trace),

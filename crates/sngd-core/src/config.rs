@@ -592,4 +592,6 @@ pub struct OutputConfig {
     /// The trace; the run file's name with `.zarr` when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// Whether ln p(y|θ) of every row and draw goes into the trace's `log_likelihood` group, for leave-one-out scores.
+    pub log_likelihood: bool,
 }

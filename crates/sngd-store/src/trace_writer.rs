@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use sngd_core::trace::{Dim, DrawBlock, Sink, TraceSchema};
+use sngd_core::trace::{Dim, DrawBlock, Sink, TraceSchema, Variable};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use zarrs::array::Array;
@@ -30,6 +30,8 @@ pub struct TraceWriter {
     attributes: Map<String, Value>,
     draws: PhaseWriter,
     warmup: Option<PhaseWriter>,
+    /// The group `log_likelihood`, whose "parameters" are rows.
+    row_terms: Option<(TraceSchema, PhaseWriter)>,
 }
 
 impl TraceWriter {
@@ -64,10 +66,12 @@ impl TraceWriter {
         }
 
         maker.group("/", &attributes)?;
-        let draws = PhaseWriter::create(&maker, &schema, "", &attributes)?;
+        let groups = ["/posterior", "/sample_stats"];
+        let draws = PhaseWriter::create(&maker, &schema, &groups, &attributes)?;
+        let groups = ["/warmup_posterior", "/warmup_sample_stats"];
         let warmup = schema
             .save_warmup
-            .then(|| PhaseWriter::create(&maker, &schema, "warmup_", &attributes))
+            .then(|| PhaseWriter::create(&maker, &schema, &groups, &attributes))
             .transpose()?;
         maker.fixed_group("/observed_data", &schema.observed, &attributes)?;
         maker.fixed_group("/constant_data", &schema.constant, &attributes)?;
@@ -77,7 +81,48 @@ impl TraceWriter {
             attributes,
             draws,
             warmup,
+            row_terms: None,
         })
+    }
+
+    /// Adds the group `log_likelihood` with one variable `y[row]` of `rows` rows, which [`TraceWriter::row_terms`] then feeds.
+    ///
+    /// # Errors
+    /// As [`TraceWriter::create`].
+    pub fn with_row_terms(mut self, rows: usize) -> Result<Self, StoreError> {
+        let schema = TraceSchema {
+            chains: self.schema.chains,
+            parameters: rows,
+            variables: vec![Variable {
+                name: "y".into(),
+                dims: vec![Dim {
+                    name: "row".into(),
+                    labels: (0..rows).map(|i| i.to_string()).collect(),
+                }],
+                index: (0..rows).collect(),
+            }],
+            stats: vec![],
+            save_warmup: false,
+            observed: vec![],
+            constant: vec![],
+            attributes: vec![],
+        };
+        let writer =
+            PhaseWriter::create(&self.maker, &schema, &["/log_likelihood"], &self.attributes)?;
+        self.row_terms = Some((schema, writer));
+        Ok(self)
+    }
+
+    /// Takes ln p(y|θ) of each row, `values` `[n, C, N]` of the kept draws of a block, `stats` empty.
+    ///
+    /// # Errors
+    /// As [`Sink::block`]; nothing is done without [`TraceWriter::with_row_terms`].
+    pub fn row_terms(&mut self, block: &DrawBlock) -> Result<(), StoreError> {
+        let Some((schema, writer)) = &mut self.row_terms else {
+            return Ok(());
+        };
+        check_block(schema, writer.received(), block)?;
+        writer.take(&self.maker, schema, block)
     }
 
     /// Makes every draw received so far visible to readers.
@@ -87,6 +132,9 @@ impl TraceWriter {
     pub fn flush(&mut self) -> Result<(), StoreError> {
         for phase in self.warmup.iter_mut().chain([&mut self.draws]) {
             phase.flush(&self.maker, &self.schema)?;
+        }
+        if let Some((schema, writer)) = &mut self.row_terms {
+            writer.flush(&self.maker, schema)?;
         }
         Ok(())
     }
@@ -102,6 +150,9 @@ impl TraceWriter {
         self.maker.group("/", &self.attributes)?;
         for phase in self.warmup.iter().chain([&self.draws]) {
             phase.store_groups(&self.maker, &self.schema, &self.attributes)?;
+        }
+        if let Some((schema, writer)) = &self.row_terms {
+            writer.store_groups(&self.maker, schema, &self.attributes)?;
         }
         for (group, arrays) in [
             ("/observed_data", &self.schema.observed),
@@ -144,8 +195,8 @@ impl Sink for TraceWriter {
 /// The arrays of `posterior` and `sample_stats` of one phase, and the draws that wait for their chunk.
 #[derive(Debug)]
 struct PhaseWriter {
-    /// `/posterior` and `/sample_stats`, or the same with `warmup_`.
-    groups: [String; 2],
+    /// Of the variables, and where there are any of the statistics: `/posterior` and `/sample_stats`.
+    groups: Vec<String>,
     /// One for each variable.
     variables: Vec<Array<TraceDir>>,
     /// One for each statistic.
@@ -172,13 +223,10 @@ impl PhaseWriter {
     fn create(
         maker: &Maker,
         schema: &TraceSchema,
-        prefix: &str,
+        groups: &[&str],
         attributes: &Map<String, Value>,
     ) -> Result<Self, StoreError> {
-        let groups = [
-            format!("/{prefix}posterior"),
-            format!("/{prefix}sample_stats"),
-        ];
+        let groups: Vec<String> = groups.iter().map(|g| g.to_string()).collect();
         let chunk = trace_layout::chunk_draws(schema);
         let chains = schema.chains;
         let array = |path: String, cells, dims: &[Dim]| {

@@ -239,6 +239,56 @@ impl RunSink for Predictions {
     }
 }
 
+/// ln p(y|θ) of each row that was fitted, natural units.
+#[derive(Debug)]
+pub(crate) struct RowTerms {
+    problem: Arc<Problem>,
+    forward: Forward,
+}
+
+impl RowTerms {
+    pub(crate) fn new(prepared: &Prepared) -> RowTerms {
+        let problem = Arc::clone(&prepared.problem);
+        RowTerms {
+            forward: Forward::new(&problem),
+            problem,
+        }
+    }
+
+    /// `[n, C, N]` for the draws of a block, which must be kept ones.
+    pub(crate) fn of(&mut self, block: &DrawBlock) -> DrawBlock {
+        let problem = &self.problem;
+        let (p, n, h) = (
+            problem.parameters(),
+            problem.rows(),
+            problem.likelihood.outputs(),
+        );
+        let first_aux = p - problem.transform.aux;
+        let (mut theta, mut omega) = (vec![0.0; p], vec![0.0; p]);
+        let (mut eta, mut score) = (vec![0.0; n * h], vec![0.0; h]);
+        let mut values = Vec::with_capacity(block.values.len() / p * n);
+        for draw in block.values.chunks(p) {
+            theta.copy_from_slice(draw);
+            theta[first_aux..].iter_mut().for_each(|s| *s = s.ln());
+            // The design is kept in internal coordinates alone.
+            problem.transform.internal(&theta, &mut omega);
+            self.forward.outputs(&omega, &problem.x, &mut eta);
+            let unit = problem.transform.y_scale.ln();
+            values.extend((0..n).map(|i| {
+                let obs = problem.observed(i);
+                let eta = &eta[i * h..(i + 1) * h];
+                let ln_p = problem.likelihood.log_lik_and_score(eta, obs, &mut score);
+                ln_p + problem.likelihood.log_norm(obs) - unit
+            }));
+        }
+        DrawBlock {
+            values,
+            stats: vec![],
+            ..block.clone()
+        }
+    }
+}
+
 fn observed(held: &HeldOut, i: usize) -> Observed<f64> {
     Observed {
         y: held.y[i],
@@ -324,5 +374,48 @@ impl Scores {
             writeln!(out, "  {:.1}% of rows in the 90% interval", 100.0 * c)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Data, Device, Family, Mala, Model, Prior, Sampler};
+    use statrs::distribution::{Continuous, Normal};
+
+    #[test]
+    fn row_terms_are_densities_on_the_natural_scale() {
+        let x: Vec<f64> = (0..60).map(|i| f64::from(i * 7 % 13) + 100.0).collect();
+        let y: Vec<f64> = (0..30)
+            .map(|i| 40.0 + 0.3 * x[2 * i] - x[2 * i + 1] + (i % 5) as f64)
+            .collect();
+        let data = Data::new(x.clone(), ["a", "b"], y.clone());
+        let run = Sampler::builder(Model::linear(Family::Gaussian), &data)
+            .prior(Prior::Normal(0.0, 10.0))
+            .method(Mala::default().step_size(0.5))
+            .device(Device::Cpu)
+            .build()
+            .unwrap();
+        // Two draws of one chain: intercept, a, b, scale.
+        let draws = [[38.0, 0.2, -0.9, 1.7], [41.0, 0.35, -1.1, 0.6]];
+        let block = DrawBlock {
+            warmup: false,
+            first_draw: 0,
+            len: 2,
+            values: draws.concat(),
+            stats: vec![],
+        };
+        let terms = RowTerms::new(run.prepared()).of(&block).values;
+        assert_eq!(terms.len(), 60);
+        for (d, [c, a, b, s]) in draws.into_iter().enumerate() {
+            for i in 0..30 {
+                let law = Normal::new(c + a * x[2 * i] + b * x[2 * i + 1], s).unwrap();
+                let (own, truth) = (terms[d * 30 + i], law.ln_pdf(y[i]));
+                assert!(
+                    (own - truth).abs() < 1e-9 * (1.0 + truth.abs()),
+                    "{own} {truth}"
+                );
+            }
+        }
     }
 }

@@ -157,7 +157,10 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
             key("superchains", ANY),
         ],
     ),
-    ("output", &[key("path", Kind::Text)]),
+    (
+        "output",
+        &[key("path", Kind::Text), key("log_likelihood", Kind::Flag)],
+    ),
 ];
 
 const POLYNOMIAL: &[&str] = &["kind", "initial", "offset", "power"];

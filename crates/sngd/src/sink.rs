@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::event::Outcome;
 use crate::facts::Facts;
-use crate::predict::{Predictions, Scores};
+use crate::predict::{Predictions, RowTerms, Scores};
 use crate::prepare::Prepared;
 use crate::schema;
 use crate::summary::{Report, summarize};
@@ -46,6 +46,7 @@ impl<S: Sink> RunSink for Plain<S> {
 pub struct TraceSink {
     writer: TraceWriter,
     predictions: Option<Predictions>,
+    row_terms: Option<RowTerms>,
     flushed: Instant,
 }
 
@@ -63,10 +64,15 @@ impl TraceSink {
         engine: &EngineInfo,
         force: bool,
     ) -> Result<TraceSink, Error> {
-        let writer = TraceWriter::create(path, schema::trace(prepared, engine), force)?;
+        let asked = prepared.config.output.log_likelihood;
+        let mut writer = TraceWriter::create(path, schema::trace(prepared, engine), force)?;
+        if asked {
+            writer = writer.with_row_terms(prepared.problem.rows())?;
+        }
         Ok(TraceSink {
             writer,
             predictions: Predictions::new(prepared),
+            row_terms: asked.then(|| RowTerms::new(prepared)),
             flushed: Instant::now(),
         })
     }
@@ -77,6 +83,9 @@ impl RunSink for TraceSink {
         self.writer.block(block)?;
         if let Some(p) = &mut self.predictions {
             p.block(block)?;
+        }
+        if let Some(terms) = self.row_terms.as_mut().filter(|_| !block.warmup) {
+            self.writer.row_terms(&terms.of(block))?;
         }
         if self.flushed.elapsed() > FLUSH_EVERY {
             self.writer.flush()?;

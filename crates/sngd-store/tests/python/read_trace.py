@@ -44,6 +44,18 @@ def main(path):
     if "warmup_posterior" in trace.children:
         check_samples(trace["warmup_posterior"], True)
         check_samples(trace["warmup_sample_stats"], True)
+    if "log_likelihood" in trace.children:
+        # Row by row, its sum over rows is the likelihood that `lp` holds beside the prior.
+        terms = check_samples(trace["log_likelihood"], False)["y"]
+        assert terms.dims == ("chain", "draw", "row"), terms.dims
+        assert terms.sizes["draw"] == posterior.sizes["draw"]
+        total = terms.sum("row")
+        together = np.corrcoef(total.values.ravel(), stats["lp"].values.ravel())[0, 1]
+        assert together > 0.3, together
+        tree = trace if int(az.__version__.split(".")[0]) >= 1 else az.InferenceData(
+            posterior=posterior, log_likelihood=trace["log_likelihood"].to_dataset()
+        )
+        print(az.loo(tree))
     if "diverging" in stats:
         assert stats["diverging"].dtype == np.bool_
     if "petal width" in posterior.coords.get("feature", []):
