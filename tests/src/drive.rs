@@ -71,8 +71,11 @@ pub fn gpu() -> Option<Gpu> {
 /// The engines that suites run over: the f32 CPU engine always, the Vulkan device where one answers. On a second Vulkan
 /// driver (`SNGD_TEST_DRIVER` other than the first) the CPU half would only repeat itself.
 pub fn kinds() -> Vec<Kind> {
-    let second = std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader");
-    let mut kinds = if second { vec![] } else { vec![Kind::Cpu32] };
+    let mut kinds = if second_driver() {
+        vec![]
+    } else {
+        vec![Kind::Cpu32]
+    };
     kinds.extend(gpu().map(|_| Kind::Gpu));
     kinds
 }
@@ -177,11 +180,17 @@ pub fn run(engine: &mut dyn Engine, problem: &Problem, plan: &Plan) -> Result<Dr
     Ok(out)
 }
 
-/// A fifth of the draws: the suites' bounds scale with their Monte Carlo error, and software devices are slow.
+/// Whether this is a second Vulkan driver, on which what the first has shown need only be seen again.
+pub fn second_driver() -> bool {
+    std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader")
+}
+
+/// A fifth of the draws, a tenth on a second driver: the suites' bounds scale with their Monte Carlo error, and software devices are slow.
 pub fn shortened(kind: Kind, config: &Config) -> Config {
     let mut config = config.clone();
     if kind == Kind::Gpu {
-        config.run.draws = (config.run.draws / 5).max(config.run.draws.min(20));
+        let share = if second_driver() { 10 } else { 5 };
+        config.run.draws = (config.run.draws / share).max(config.run.draws.min(20));
     }
     config
 }

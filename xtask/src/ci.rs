@@ -12,9 +12,11 @@ fn run_checks(steps: &mut Steps) {
     steps.run("rustfmt", || {
         process::run(cargo().args(["fmt", "--all", "--check"]))
     });
+    // In the profile of the build that follows, so that build scripts and procedural macros are made once.
     steps.run("clippy", || {
         process::run(cargo().args([
             "clippy",
+            "--release",
             "--workspace",
             "--all-targets",
             "--",

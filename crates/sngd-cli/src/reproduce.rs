@@ -31,6 +31,9 @@ pub struct Args {
     /// The digits data [default: examples/digits.npz of the repository]
     #[arg(long, value_name = "FILE")]
     digits: Option<PathBuf>,
+    /// MNIST pooled to 14 x 14 by examples/mnist.py; ensemble-loss leaves it out without
+    #[arg(long, value_name = "FILE")]
+    mnist: Option<PathBuf>,
     /// Replace old files
     #[arg(long)]
     force: bool,
@@ -81,6 +84,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
         },
         seed: args.seed,
         digits: args.digits.clone(),
+        mnist: args.mnist.clone(),
         tell: &|line| {
             if !quiet {
                 output::note(line);

@@ -2,6 +2,7 @@
 //! which density the draws follow. Pure, so that all of it is tested without a device.
 
 mod ledger;
+mod numbers;
 
 use crate::batch::Batches;
 use crate::blocks::Layout;
@@ -386,94 +387,6 @@ impl Plan {
             plan.check_nominal()?;
         }
         Ok(plan)
-    }
-
-    /// Whether the target's volume |N·F + Λ| is another matrix than the damped metric.
-    pub fn split_volume(&self) -> bool {
-        self.kappa > 0.0 && self.damping > 0.0
-    }
-
-    /// ρ of the batch noise.
-    pub fn rho(&self) -> f64 {
-        if self.full_batch {
-            0.0
-        } else {
-            self.batches.rho(self.n, self.batch)
-        }
-    }
-
-    /// 2ε − ε² or 2ε: the factor of T·M in the noise budget.
-    pub fn budget(&self, epsilon: f64) -> f64 {
-        match self.integrator {
-            Integrator::Ou => 2.0 * epsilon - epsilon * epsilon,
-            Integrator::Euler => 2.0 * epsilon,
-        }
-    }
-
-    /// What a damped metric G = H + D, D = N·damping·I, adds to the budget: with step εG⁻¹ a Gaussian of precision H/T
-    /// stays exact when Q = T(2εG − ε²H) = T((2ε − ε²)G + ε²D). This is T·ε²·N·damping, 0 under Euler.
-    pub fn ridge_variance(&self, epsilon: f64) -> f64 {
-        match self.integrator {
-            Integrator::Ou => self.temperature * epsilon * epsilon * self.n as f64 * self.damping,
-            Integrator::Euler => 0.0,
-        }
-    }
-
-    /// The temperature of minibatch noise alone: ρεN/(B(2−ε)), exact on a quadratic.
-    pub fn law_temperature(&self) -> f64 {
-        let e = self.step_size.initial();
-        self.rho() * e * self.n as f64 / (self.batch as f64 * (2.0 - e))
-    }
-
-    /// Rows of the metric, r.
-    pub fn metric_row_count(&self) -> usize {
-        match self.metric_rows {
-            MetricRows::Full => self.n,
-            MetricRows::Batch => self.batch,
-            MetricRows::Sample(r) => r,
-        }
-    }
-
-    /// Total steps of the run; the last kept draw is the state before the last step.
-    pub fn steps(&self) -> usize {
-        self.warmup + self.draws * self.thin
-    }
-
-    /// Whether the log density over all data comes with the step at no price.
-    pub fn full_log_density(&self) -> bool {
-        self.full_batch
-            || (self.metric_rows == MetricRows::Full
-                && self.refresh == 1
-                && matches!(self.metric, Metric::Fisher | Metric::FisherDiagonal))
-    }
-
-    fn check_nominal(&self) -> Result<(), CheckError> {
-        let e = self.step_size.initial();
-        let need = self.rho() * e * e * self.n as f64 / self.batch as f64;
-        let have = self.budget(e) * self.temperature;
-        if have >= need {
-            return Ok(());
-        }
-        let t_min = need / self.budget(e);
-        let b_min = (need * self.batch as f64 / have).ceil();
-        Err(CheckError(format!(
-            "sampler.temperature: found {} with batch_size = {} and step_size = {e}, whose minibatch noise alone is hotter, expected at least {t_min:.4} at this batch; raise temperature to {t_min:.4} or batch_size to {b_min:.0}, or lower step_size",
-            self.temperature, self.batch
-        )))
-    }
-
-    /// A mean cost of inverting a metric of few rows: E[M̂⁻¹]/M⁻¹ ≈ r/(r − P − 1); `None` when small.
-    pub fn metric_bias(&self) -> Option<f64> {
-        let (r, p) = (self.metric_row_count() as f64, self.blocks.largest() as f64);
-        let exact = self.metric_rows == MetricRows::Full && self.fisher != FisherKind::MonteCarlo;
-        if exact || self.metric != Metric::Fisher || r >= 20.0 * p {
-            return None;
-        }
-        Some(if r > p + 1.0 {
-            r / (r - p - 1.0)
-        } else {
-            f64::INFINITY
-        })
     }
 }
 

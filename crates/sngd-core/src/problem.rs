@@ -49,6 +49,8 @@ pub struct Problem {
 /// Rows kept aside for predictive scores.
 #[derive(Debug, Clone)]
 pub struct HeldOut {
+    /// Which rows of the table, from 0, `[M]`.
+    pub rows: Vec<usize>,
     /// Design on the natural scale, `[M,D]`.
     pub x: Vec<f64>,
     /// Response on the natural scale, `[M]`.
@@ -230,6 +232,7 @@ impl Problem {
 
         let mut x = gather(&train);
         let mut held_out = (!test.is_empty()).then(|| HeldOut {
+            rows: test.clone(),
             x: gather(&test),
             y: pick(&y, &test),
             trials: pick(&trials, &test),

@@ -151,7 +151,7 @@ impl<T: Scalar> Pass<T> {
                 unit.fill(T::zero());
                 unit[packed(a, a)] = T::one();
                 derivative(
-                    &likelihood,
+                    likelihood,
                     eta,
                     data.observed[i],
                     &unit,

@@ -60,7 +60,7 @@ pub enum ModeError {
 
 const MAX_ITERATIONS: usize = 200;
 
-/// Finds the mode of the plan's target (κ included).
+/// Finds the mode of the plan's target (κ included); a network's, of which there are many, from its standard start of chain 0.
 pub fn find(problem: &Problem, plan: &Plan) -> Result<Mode, ModeError> {
     let data = Resident::<f64>::new(problem, Storage::F32, &Layout::full(problem.parameters()));
     let par = if data.p > 256 {
@@ -100,6 +100,10 @@ impl Search<'_> {
     fn run(&mut self, problem: &Problem) -> Result<Mode, ModeError> {
         let p = self.data.p;
         let mut omega = vec![0.0; p];
+        if let Some(net) = &problem.network {
+            // At zero all units are alike and stay so. The mode is then that of the basin of one standard start.
+            net.start(&mut omega, self.plan.seed, 0);
+        }
         let Some(mut here) = self.evaluate(&omega, true) else {
             return Err(improper(problem, None));
         };

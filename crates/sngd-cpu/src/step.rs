@@ -1,23 +1,25 @@
 //! One step of one chain with a dense Fisher metric; `sngd_core::engine` states what it computes.
 
-use crate::blocked::BlockFactor;
+mod metric;
 mod noise;
+mod rows;
 
+pub use metric::{assemble_metric, cost_gradient, factor_metric};
+pub use rows::{batch_rule, label_address, metric_rule, rows_coincide};
+
+use crate::blocked::BlockFactor;
 use crate::columns;
 use crate::correction::Derivative;
 use crate::diagonal::Diagonal;
 use crate::mala::Mala;
-use crate::pass::{LabelAddress, Pass, Wanted};
+use crate::pass::{Pass, Wanted};
 use crate::resident::{Resident, Scalar};
 use faer::Par;
-use sngd_core::batch::BatchRows;
 use sngd_core::blocks::Layout;
 use sngd_core::config::{Noise, NoiseRows};
 use sngd_core::engine::{FaultKind, STATS};
 use sngd_core::philox::{Stream, fill_normals};
-use sngd_core::plan::{
-    CorrectionPlan, DIVERGED, JITTER_FIRST, JITTER_RETRIES, Metric, MetricRows, Plan, RFD_STEP,
-};
+use sngd_core::plan::{CorrectionPlan, DIVERGED, Metric, Plan, RFD_STEP};
 
 /// Statistics of one step, in the order of `STATS`.
 pub type StepStats = [f64; STATS.len()];
@@ -101,31 +103,6 @@ impl<T: Scalar> Chain<T> {
         } else {
             Err(FaultKind::Diverged)
         }
-    }
-}
-
-/// Rows of the gradient at step t.
-pub fn batch_rule(plan: &Plan, chain: u32, t: u32) -> BatchRows {
-    if plan.full_batch {
-        BatchRows::All
-    } else {
-        BatchRows::new(plan.batches, plan.n, plan.batch, plan.seed, chain, t)
-    }
-}
-
-/// Whether one pass serves gradient and metric.
-pub fn rows_coincide(plan: &Plan) -> bool {
-    plan.metric_rows == MetricRows::Batch
-        || (plan.full_batch && plan.metric_rows == MetricRows::Full)
-}
-
-/// The address of the Monte Carlo labels of a pass.
-pub fn label_address(plan: &Plan, chain: u32, step: u32) -> LabelAddress {
-    LabelAddress {
-        seed: plan.seed,
-        chain,
-        step,
-        labels: plan.fisher_labels,
     }
 }
 
@@ -456,79 +433,6 @@ impl<T: Scalar> Dense<T> {
         }
         Ok(())
     }
-}
-
-/// Rows of the metric at step t.
-pub fn metric_rule(plan: &Plan, chain: u32, t: u32) -> BatchRows {
-    match plan.metric_rows {
-        MetricRows::Full => BatchRows::All,
-        MetricRows::Batch => batch_rule(plan, chain, t),
-        MetricRows::Sample(_) => BatchRows::fisher_rows(plan.n, plan.seed, chain, t),
-    }
-}
-
-/// (N/r) Σ JᵀWJ + N·damping·I + Λ, lower triangle.
-pub fn assemble_metric<T: Scalar>(
-    data: &Resident<T>,
-    plan: &Plan,
-    pass: &Pass<T>,
-    damping: f64,
-    out: &mut [T],
-) {
-    let share = T::of(plan.n as f64 / plan.metric_row_count() as f64);
-    for ((o, &f), &l) in out.iter_mut().zip(&pass.fisher).zip(&data.lambda) {
-        *o = share * f + T::of(l);
-    }
-    add_to_diagonal(&data.layout, out, T::of(plan.n as f64 * damping));
-}
-
-/// Adds a number to the diagonals of all blocks.
-fn add_to_diagonal<T: Scalar>(layout: &Layout, squares: &mut [T], number: T) {
-    for block in &layout.blocks {
-        for i in 0..block.size {
-            squares[block.at + i * (block.size + 1)] += number;
-        }
-    }
-}
-
-/// Factors M or names the fault.
-pub fn factor_metric<T: Scalar>(
-    factor: &mut BlockFactor<T>,
-    metric: &[T],
-    par: Par,
-) -> Result<(), FaultKind> {
-    factor
-        .factor(metric, JITTER_FIRST, JITTER_RETRIES, par)
-        .map_err(|e| FaultKind::MetricNotPositive {
-            pivot: e.pivot as u32,
-        })
-}
-
-/// −(N/B)·Σ Jᵀs − ∇ln prior into `out`; returns −ln prior.
-pub fn cost_gradient<T: Scalar>(
-    data: &Resident<T>,
-    plan: &Plan,
-    omega: &[T],
-    pass: &mut Pass<T>,
-    rows: usize,
-    out: &mut [T],
-) -> f64 {
-    let work = &mut pass.prior;
-    work.omega
-        .iter_mut()
-        .zip(omega)
-        .for_each(|(a, w)| *a = w.to64());
-    let cost = data.problem.prior_cost(
-        &work.omega,
-        plan.jacobian,
-        &mut work.theta,
-        &mut work.gradient,
-    );
-    let share = plan.n as f64 / rows as f64;
-    for i in 0..data.p {
-        out[i] = T::of(work.gradient[i] - share * pass.gradient[i].to64());
-    }
-    cost
 }
 
 fn scale<T: Scalar>(v: &mut [T], by: f64) {

@@ -103,14 +103,18 @@ pub fn logistic(x: f64) -> f64 {
 
 /// The digits: 64 pixels in [0, 1] a row, and the label.
 pub fn digits(settings: &Settings<'_>) -> Result<(Vec<Vec<f64>>, Vec<u32>), Error> {
-    let path = match &settings.digits {
+    images(match &settings.digits {
         Some(path) => path.clone(),
         None => {
             let here = PathBuf::from("examples/digits.npz");
             let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/digits.npz");
             if here.is_file() { here } else { built.into() }
         }
-    };
+    })
+}
+
+/// Images `X` and labels `y` of a table.
+pub fn images(path: PathBuf) -> Result<(Vec<Vec<f64>>, Vec<u32>), Error> {
     if !path.is_file() {
         return Err(Error::NoDigits {
             path: path.display().to_string(),

@@ -30,7 +30,7 @@ pub enum Error {
     Data(#[from] DataError),
     /// The digits are not there.
     #[error(
-        "{path} does not exist, expected the digits data of the repository; name it with --digits"
+        "{path} does not exist, expected a table of images X and labels y; name it with --digits or --mnist"
     )]
     NoDigits {
         /// Where it was sought.

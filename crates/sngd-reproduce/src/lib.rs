@@ -44,6 +44,8 @@ pub struct Settings<'a> {
     pub seed: u64,
     /// The digits data; the repository's own copy when left out.
     pub digits: Option<PathBuf>,
+    /// MNIST, pooled to 14 × 14 by `examples/mnist.py`; what needs it is left out without.
+    pub mnist: Option<PathBuf>,
     /// Told what is being done, one line at a time.
     pub tell: &'a dyn Fn(&str),
 }

@@ -8,6 +8,7 @@ fn tried(name: &str, out: &Path) -> Verdict {
         length: Length::Smoke,
         seed: 1,
         digits: None,
+        mnist: None,
         tell: &|_| {},
     };
     let experiment = find(name).unwrap();

@@ -209,8 +209,8 @@ struct Check<'a> {
 }
 
 fn differ(found: f64, expected: f64, scale: f64) -> bool {
-    // Written so that NaN differs.
-    !((found - expected).abs() <= TOLERANCE * (1.0 + expected.abs().max(scale)))
+    let apart = (found - expected).abs();
+    apart.is_nan() || apart > TOLERANCE * (1.0 + expected.abs().max(scale))
 }
 
 impl Check<'_> {

@@ -55,12 +55,25 @@ pub(crate) fn trace(prepared: &Prepared, engine: &EngineInfo) -> TraceSchema {
             .collect(),
         save_warmup: prepared.config.run.save_warmup,
         observed: problem.observed_data(),
-        constant: constant.into_iter().collect(),
+        constant: constant.into_iter().chain(held_out(problem)).collect(),
         attributes: attributes
             .into_iter()
             .map(|(k, v)| (k.to_string(), v))
             .collect(),
     }
+}
+
+/// Which rows of the table were kept out of the fit, from 0.
+fn held_out(problem: &Problem) -> Option<NamedArray> {
+    let rows = &problem.held_out.as_ref()?.rows;
+    Some(NamedArray {
+        name: "held_out".into(),
+        dims: vec![Dim {
+            name: "held_out_row".into(),
+            labels: (0..rows.len()).map(|i| i.to_string()).collect(),
+        }],
+        values: rows.iter().map(|&r| r as f64).collect(),
+    })
 }
 
 fn metric(names: &[String], facts: &Facts, values: Vec<f64>) -> NamedArray {

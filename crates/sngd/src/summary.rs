@@ -2,6 +2,8 @@
 //! [`Report`] serialises to the stable JSON form of `sngd summary --json`: numbers that do not exist are `null`, and a
 //! `reason` then says why. Fields are only ever added.
 
+mod write;
+
 use crate::error::Error;
 use crate::facts::Facts;
 use crate::predict::Scores;
@@ -12,7 +14,6 @@ use sngd_core::engine::STATS;
 use sngd_diag::{DEFAULT_HDI_PROB, Draws, Temperature, nested_rhat, summarize_block};
 use sngd_store::{Phase, TraceReader};
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::path::Path;
 
 /// Most numbers of draws that the thermometer of the covariance looks at; longer runs are thinned for it.
@@ -387,162 +388,4 @@ fn cost(input: &Input, facts: &Facts) -> Measured {
         Draws::from_block(&costs, input.draws, input.chains, 1, 0)
             .and_then(|d| sngd_diag::temperature_cost(&d, -at_mode, input.names.len())),
     )
-}
-
-impl Report {
-    /// Writes the table, at most `limit` rows of it, and the thermometers.
-    ///
-    /// # Errors
-    /// Those of the writer.
-    pub fn write(&self, out: &mut dyn Write, limit: usize) -> io::Result<()> {
-        let nested = self.rows.iter().any(|r| r.nested_rhat.is_some());
-        let width = self
-            .rows
-            .iter()
-            .take(limit)
-            .map(|r| r.name.chars().count())
-            .max()
-            .unwrap_or(0)
-            .max(9);
-        write!(
-            out,
-            "{:width$} {:>10} {:>9} {:>9} {:>10} {:>10} {:>8} {:>8} {:>6}",
-            "parameter", "mean", "sd", "mcse", "hdi 3%", "hdi 97%", "ess bulk", "ess tail", "r-hat"
-        )?;
-        writeln!(out, "{}", if nested { " nested" } else { "" })?;
-        for r in self.rows.iter().take(limit) {
-            write!(
-                out,
-                "{:width$} {:>10} {:>9} {:>9} {:>10} {:>10} {:>8} {:>8} {:>6}",
-                r.name,
-                scaled(r.mean, r.sd),
-                scaled(r.sd, r.sd),
-                scaled(r.mcse_mean, 0.1 * r.sd),
-                scaled(r.hdi_low, r.sd),
-                scaled(r.hdi_high, r.sd),
-                fixed(r.ess_bulk, 0),
-                fixed(r.ess_tail, 0),
-                fixed(r.rhat, 3)
-            )?;
-            match r.nested_rhat {
-                Some(v) => writeln!(out, " {:>6}", fixed(v, 3))?,
-                None => writeln!(out)?,
-            }
-        }
-        if self.rows.len() > limit {
-            writeln!(out, "... and {} more parameters", self.rows.len() - limit)?;
-        }
-        self.write_reasons(out)?;
-        self.write_thermometers(out)
-    }
-
-    /// Reasons, each once with the first parameter it is about.
-    fn write_reasons(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut said: Vec<(&str, &str, usize)> = Vec::new();
-        for r in &self.rows {
-            let Some(reason) = &r.reason else { continue };
-            match said.iter_mut().find(|(known, ..)| known == reason) {
-                Some((_, _, count)) => *count += 1,
-                None => said.push((reason, &r.name, 1)),
-            }
-        }
-        for (reason, name, count) in said {
-            let more = if count > 1 {
-                format!(" and {} more", count - 1)
-            } else {
-                String::new()
-            };
-            writeln!(out, "no number for {name}{more}: {reason}")?;
-        }
-        Ok(())
-    }
-
-    fn write_thermometers(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(
-            out,
-            "{} chains x {} draws, {}; max r-hat {}, min ess {} bulk, {} tail; {} divergences",
-            self.chains,
-            self.draws,
-            self.status,
-            fixed(self.max_rhat, 3),
-            fixed(self.min_ess_bulk, 0),
-            fixed(self.min_ess_tail, 0),
-            self.divergences
-        )?;
-        if let Some(scores) = &self.predictions {
-            scores.write(out)?;
-        }
-        if let Some(share) = self.fallback_share.filter(|s| *s > 0.0) {
-            writeln!(
-                out,
-                "in {:.3}% of the steps the minibatch noise was hotter than the target; those had full noise",
-                100.0 * share
-            )?;
-        }
-        if let Some(fault) = &self.fault {
-            writeln!(out, "the run failed: {fault}")?;
-        }
-        let t = &self.thermometers;
-        let line = |m: &Measured| match &m.reason {
-            None => format!("{} +- {}", fixed(m.value, 4), fixed(m.mcse, 4)),
-            Some(r) if m.value.is_finite() => format!("{} (no error: {r})", fixed(m.value, 4)),
-            Some(r) => format!("not known ({r})"),
-        };
-        if let Some(target) = t.target {
-            writeln!(out, "temperature: target {target}")?;
-            writeln!(
-                out,
-                "  from the spread, tr(S M)/P      {}",
-                line(&t.covariance)
-            )?;
-            writeln!(out, "  from the cost, 2(E[C] - C*)/P   {}", line(&t.cost))?;
-        }
-        if let Some(law) = t.law {
-            writeln!(
-                out,
-                "  of minibatch noise alone        {} (the law)",
-                fixed(law, 4)
-            )?;
-        }
-        match (
-            t.fisher_mismatch,
-            t.fisher_eigenvalues,
-            &t.fisher_mismatch_reason,
-        ) {
-            (Some(m), Some([low, high]), _) => writeln!(
-                out,
-                "fisher mismatch at the mode: {}, eigenvalues of F^-1 S_g from {} to {} (the law assumes 1)",
-                fixed(m, 3),
-                fixed(low, 3),
-                fixed(high, 3)
-            ),
-            (.., Some(why)) => writeln!(out, "fisher mismatch: not known ({why})"),
-            _ => Ok(()),
-        }
-    }
-
-    /// Prints the whole table; a closed standard output is no error.
-    pub fn print(&self) {
-        let _ = self.write(&mut io::stdout().lock(), usize::MAX);
-    }
-}
-
-fn fixed(x: f64, decimals: usize) -> String {
-    if x.is_nan() {
-        "-".into()
-    } else {
-        format!("{x:.decimals$}")
-    }
-}
-
-/// Three digits of the scale.
-fn scaled(x: f64, scale: f64) -> String {
-    if x.is_nan() {
-        return "-".into();
-    }
-    let digits = 2.0 - scale.abs().log10().floor();
-    if x.abs() >= 1e8 || !(-6.0..=7.0).contains(&digits) {
-        return format!("{x:.2e}");
-    }
-    format!("{x:.*}", digits.max(0.0) as usize)
 }

@@ -1,6 +1,7 @@
 //! The noise of a dense step, by policy.
 
-use super::{Context, Dense, add_to_diagonal};
+use super::metric::add_to_diagonal;
+use super::{Context, Dense};
 use crate::resident::{Resident, Scalar};
 use sngd_core::batch::Batches;
 use sngd_core::config::{Noise, NoiseRows};

@@ -1,5 +1,5 @@
 //! Test loss of NGD ensembles against the batch size at fixed ε: is the best batch near εN/2, where T = 1? Softmax
-//! regression on the digits, their images halved to 4 × 4.
+//! regressions and a perceptron on the digits, their images halved to 4 × 4, and on MNIST at 7 × 7.
 
 use crate::data;
 use crate::error::Error;
@@ -9,6 +9,8 @@ use crate::stat::{self, Estimate};
 use crate::table::Table;
 use crate::verdict::{Bound, Check, Verdict};
 use crate::{Experiment, Findings, Settings};
+use sngd_core::likelihood::Observed;
+use sngd_cpu::forward::Forward;
 use sngd_diag::small_step_temperature;
 
 /// The row of the list.
@@ -29,6 +31,65 @@ const HIGH: f64 = 0.02;
 /// Independent ensembles.
 const ENSEMBLES: usize = 8;
 
+/// What is fitted to what.
+#[derive(Clone, Copy)]
+struct Case {
+    name: &'static str,
+    /// The digits, or MNIST.
+    digits: bool,
+    /// Units of a perceptron's hidden layer; 0 for a linear predictor.
+    hidden: usize,
+    n: usize,
+    epsilon: f64,
+}
+
+const fn softmax(n: usize, epsilon: f64) -> Case {
+    Case {
+        name: "softmax",
+        digits: true,
+        hidden: 0,
+        n,
+        epsilon,
+    }
+}
+
+const PERCEPTRON: Case = Case {
+    name: "perceptron",
+    digits: true,
+    hidden: 8,
+    n: 500,
+    epsilon: 0.2,
+};
+
+const MNIST: Case = Case {
+    name: "MNIST softmax",
+    digits: false,
+    hidden: 0,
+    n: 1000,
+    epsilon: 0.2,
+};
+
+impl Case {
+    fn label(&self) -> String {
+        format!("{}, N = {}, ε = {}", self.name, self.n, self.epsilon)
+    }
+
+    fn lines(&self) -> String {
+        if self.hidden == 0 {
+            return "[model]\nlikelihood = \"softmax\"\nbaseline = \"first\"\n[prior]\nweights = \"normal(0, 1)\"\nintercept = \"normal(0, 1)\"".into();
+        }
+        format!(
+            "[model]\npredictor = \"mlp\"\nhidden = [{}]\nlikelihood = \"softmax\"\n[prior]\nweights = \"normal_fan_in(4)\"\nbias = \"normal(0, 1)\"",
+            self.hidden
+        )
+    }
+
+    /// A perceptron's metric is nearly singular where data do not pin its weights.
+    fn damping(&self) -> f64 {
+        if self.hidden == 0 { 0.0 } else { 0.01 }
+    }
+}
+
 /// One ε and B.
 struct Point {
     b: usize,
@@ -40,10 +101,17 @@ struct Point {
 }
 
 fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
-    let cells: &[(usize, f64)] = settings.pick(
-        &[(200, 0.2)][..],
-        &[(200, 0.2), (500, 0.2)][..],
-        &[(200, 0.1), (200, 0.2), (200, 0.4), (500, 0.2)][..],
+    let cases = settings.pick(
+        vec![softmax(200, 0.2)],
+        vec![softmax(200, 0.2), softmax(500, 0.2)],
+        vec![
+            softmax(200, 0.1),
+            softmax(200, 0.2),
+            softmax(200, 0.4),
+            softmax(500, 0.2),
+            PERCEPTRON,
+            MNIST,
+        ],
     );
     let length = Length {
         chains: ENSEMBLES * settings.pick(1, 2, 2),
@@ -52,6 +120,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
         thin: 10,
     };
     let mut table = Table::new(&[
+        "model",
         "n",
         "epsilon",
         "b",
@@ -63,10 +132,17 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
         "test_set_error",
     ]);
     let (mut checks, mut said, mut layers) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, &(n, epsilon)) in cells.iter().enumerate() {
-        let (train, test) = split(settings, n)?;
+    for (index, case) in cases.iter().enumerate() {
+        let (n, epsilon) = (case.n, case.epsilon);
+        let Some((train, test)) = split(settings, case)? else {
+            (settings.tell)(&format!(
+                "{} left out: name the data with --mnist",
+                case.name
+            ));
+            continue;
+        };
         let model = Model::new(
-            "[model]\nlikelihood = \"softmax\"\nbaseline = \"first\"\n[prior]\nweights = \"normal(0, 1)\"\nintercept = \"normal(0, 1)\"",
+            &case.lines(),
             data::table(&train.0, data::labels(train.1, CLASSES)),
         )?;
         let mut points: Vec<Point> = Vec::new();
@@ -76,13 +152,14 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
             if !(5..=n).contains(&b) {
                 continue;
             }
-            (settings.tell)(&format!("N = {n}, ε = {epsilon}, B = {b}"));
+            (settings.tell)(&format!("{}, B = {b}", case.label()));
             let sampler = format!(
-                "method = \"ngd\"\nstep_size = {epsilon}\nbatch_size = {b}\nfisher_refresh = {REFRESH}"
+                "method = \"ngd\"\nstep_size = {epsilon}\nbatch_size = {b}\nfisher_refresh = {REFRESH}\ndamping = {}",
+                case.damping()
             );
             let seed = settings.seed.wrapping_mul(71).wrapping_add((n + b) as u64);
             match model.sample(&sampler, length, seed) {
-                Ok(draws) => points.push(point(n, epsilon, b, &draws, &test)),
+                Ok(draws) => points.push(point(case, b, &model, &draws, &test)),
                 Err(e @ Error::RanAway { .. }) => (settings.tell)(&format!("left out: {e}")),
                 Err(e) => return Err(e),
             }
@@ -96,7 +173,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
         for p in &points {
             let over = p.loss.minus(at.loss);
             table.push(
-                &[],
+                &[case.name],
                 &[
                     n as f64,
                     epsilon,
@@ -121,22 +198,29 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
             .map(|p| format!("{} {:.4}", p.b, p.loss.value))
             .collect();
         said.push(if best.b == at.b {
-            format!("with N = {n}, ε = {epsilon} the least loss is at the claimed batch {} (losses by batch: {})", at.b, ends.join(", "))
+            format!(
+                "{}: the least loss is at the claimed batch {} (losses by batch: {})",
+                case.label(),
+                at.b,
+                ends.join(", ")
+            )
         } else if resolved {
             format!(
-                "with N = {n}, ε = {epsilon} the least loss is at B = {} (T = {:.2}), not at the claimed {} (losses by batch: {}); over another set of as many test images that difference would move by {:.4}",
-                best.b, best.temperature, at.b, ends.join(", "), row_error(best, at)
+                "{}: the least loss is at B = {} (T = {:.2}), not at the claimed {} (losses by batch: {}); over another set of as many test images that difference would move by {:.4}",
+                case.label(), best.b, best.temperature, at.b, ends.join(", "), row_error(best, at)
             )
         } else {
             format!(
-                "with N = {n}, ε = {epsilon} the best batch is not resolved between {} and {} (losses by batch: {})",
-                best.b, at.b, ends.join(", ")
+                "{}: the best batch is not resolved between {} and {} (losses by batch: {})",
+                case.label(), best.b, at.b, ends.join(", ")
             )
         });
         checks.push(Check::new(
             format!(
-                "N = {n}, ε = {epsilon}: loss at the claimed B = {} less the least, at B = {}",
-                at.b, best.b
+                "{}: loss at the claimed B = {} less the least, at B = {}",
+                case.label(),
+                at.b,
+                best.b
             ),
             gain,
             Bound::Told,
@@ -153,7 +237,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
                 )
             })
             .collect();
-        let label = format!("N = {n}, ε = {epsilon}");
+        let label = case.label();
         layers.push(Layer::new(
             "",
             index + 1,
@@ -166,7 +250,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
         figure: figure(layers),
         table,
         verdict: Verdict {
-            sentence: format!("Softmax regression on digits: {}.", said.join("; ")),
+            sentence: format!("NGD ensembles: {}.", said.join("; ")),
             checks,
         },
     })
@@ -180,10 +264,10 @@ fn figure(mut layers: Vec<Layer>) -> Figure {
         vec![(1.0, LOW), (1.0, HIGH)],
     ));
     Figure {
-        title: "NGD ensembles on digits".into(),
+        title: "NGD ensembles".into(),
         columns: 1,
         panels: vec![Panel::new(
-            "Softmax regression, 4 × 4 pixels",
+            "Digits at 4 × 4 pixels, MNIST at 7 × 7",
             Axis::log("B / (εN/2)"),
             Axis::linear("test loss less that at B = εN/2, nats").over(LOW, HIGH),
             layers,
@@ -193,23 +277,21 @@ fn figure(mut layers: Vec<Layer>) -> Figure {
 
 type Rows = (Vec<Vec<f64>>, Vec<u32>);
 
-/// Training columns and labels; test rows and labels. Images alternate by a fixed stride.
-fn split(settings: &Settings<'_>, n: usize) -> Result<(Rows, Rows), Error> {
-    let (pixels, labels) = data::digits(settings)?;
-    let halved: Vec<Vec<f64>> = pixels
-        .iter()
-        .map(|image| {
-            let at = |r: usize, c: usize| image.get(8 * r + c).copied().unwrap_or(0.0);
-            (0..16)
-                .map(|k| (2 * (k / 4), 2 * (k % 4)))
-                .map(|(r, c)| 0.25 * (at(r, c) + at(r + 1, c) + at(r, c + 1) + at(r + 1, c + 1)))
-                .collect()
-        })
-        .collect();
-    let total = halved.len();
+/// Test images of MNIST, from the front of a random order.
+const MNIST_TEST: usize = 3000;
+
+/// Training columns and labels; test rows and labels. `None` where MNIST is asked for and not named.
+fn split(settings: &Settings<'_>, case: &Case) -> Result<Option<(Rows, Rows)>, Error> {
+    let (pixels, labels) = match (&settings.mnist, case.digits) {
+        (_, true) => data::digits(settings)?,
+        (Some(path), false) => data::images(path.clone())?,
+        (None, false) => return Ok(None),
+    };
+    let halved: Vec<Vec<f64>> = pixels.iter().map(|image| halved(image)).collect();
+    let (total, n) = (halved.len(), case.n);
     if total < 2 * n {
         return Err(Error::Numbers(format!(
-            "found {total} digits, expected at least {}",
+            "found {total} images, expected at least {}",
             2 * n
         )));
     }
@@ -219,30 +301,64 @@ fn split(settings: &Settings<'_>, n: usize) -> Result<(Rows, Rows), Error> {
         order.swap(i, (dice.uniform() * (i + 1) as f64) as usize);
     }
     let (first, rest) = order.split_at(n);
-    let columns = (0..16)
-        .map(|j| first.iter().map(|&i| halved[i][j]).collect())
+    let rest = if case.digits {
+        rest
+    } else {
+        &rest[..rest.len().min(MNIST_TEST)]
+    };
+    // A pixel that is the same in every training image says nothing.
+    let varies = |j: &usize| first.iter().any(|&i| halved[i][*j] != halved[first[0]][*j]);
+    let kept: Vec<usize> = (0..halved[0].len()).filter(varies).collect();
+    let columns = kept
+        .iter()
+        .map(|&j| first.iter().map(|&i| halved[i][j]).collect())
         .collect();
     let pick = |rows: &[usize]| rows.iter().map(|&i| labels[i]).collect();
-    let test = rest.iter().map(|&i| halved[i].clone()).collect();
-    Ok(((columns, pick(first)), (test, pick(rest))))
+    let row = |i: &usize| kept.iter().map(|&j| halved[*i][j]).collect();
+    let test = rest.iter().map(row).collect();
+    Ok(Some(((columns, pick(first)), (test, pick(rest)))))
 }
 
-fn point(n: usize, epsilon: f64, b: usize, draws: &Draws, test: &Rows) -> Point {
+/// Means of 2 × 2 pixels of a square image.
+fn halved(image: &[f64]) -> Vec<f64> {
+    let side = (image.len() as f64).sqrt() as usize;
+    let half = side / 2;
+    let at = |r: usize, c: usize| image.get(side * r + c).copied().unwrap_or(0.0);
+    (0..half * half)
+        .map(|k| (2 * (k / half), 2 * (k % half)))
+        .map(|(r, c)| 0.25 * (at(r, c) + at(r + 1, c) + at(r, c + 1) + at(r + 1, c + 1)))
+        .collect()
+}
+
+fn point(case: &Case, b: usize, model: &Model, draws: &Draws, test: &Rows) -> Point {
     let m = test.1.len();
     let each = draws.chains / ENSEMBLES;
-    let d = draws.p / (CLASSES - 1);
+    let problem = model.problem();
+    let mut forward = Forward::new(problem);
+    let h = problem.likelihood.outputs();
+    let x: Vec<f64> = test
+        .0
+        .iter()
+        .flat_map(|row| {
+            problem
+                .intercept
+                .then_some(1.0)
+                .into_iter()
+                .chain(row.iter().copied())
+        })
+        .collect();
     let mut mean = vec![vec![0.0; m]; ENSEMBLES];
-    let mut eta = [0.0; CLASSES];
+    let (mut eta, mut score) = (vec![0.0; m * h], vec![0.0; h]);
     for (k, theta) in draws.values.chunks(draws.p).enumerate() {
         let ensemble = &mut mean[k % draws.chains / each];
-        for (i, x) in test.0.iter().enumerate() {
-            for c in 1..CLASSES {
-                let w = &theta[(c - 1) * d..c * d];
-                eta[c] = w[0] + w[1..].iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
-            }
-            let top = eta.iter().fold(f64::MIN, |a, b| a.max(*b));
-            let sum: f64 = eta.iter().map(|e| (e - top).exp()).sum();
-            ensemble[i] += (eta[test.1[i] as usize] - top).exp() / sum / (draws.n * each) as f64;
+        forward.outputs(theta, &x, &mut eta);
+        for (i, eta) in eta.chunks(h).enumerate() {
+            let obs = Observed {
+                y: f64::from(test.1[i]),
+                trials: 1.0,
+            };
+            let ln_p = problem.likelihood.log_lik_and_score(eta, obs, &mut score);
+            ensemble[i] += ln_p.exp() / (draws.n * each) as f64;
         }
     }
     let loss = |p: &f64| -p.max(1e-300).ln();
@@ -255,7 +371,7 @@ fn point(n: usize, epsilon: f64, b: usize, draws: &Draws, test: &Rows) -> Point 
         .collect();
     Point {
         b,
-        temperature: small_step_temperature(epsilon, n, b),
+        temperature: small_step_temperature(case.epsilon, case.n, b),
         loss: stat::over_chains(&losses),
         rows,
     }
