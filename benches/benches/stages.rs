@@ -21,7 +21,7 @@ fn stages(c: &mut Criterion) {
         let data = Resident::<f32>::new(&problem, plan.storage, &plan.blocks);
         let omega = vec![0.01f32; w.p];
         for columns in [true, false] {
-            let mut pass = Pass::new(&data, w.b, true, columns);
+            let mut pass = Pass::new(&data, w.b, true, false, columns);
             let wanted = Wanted {
                 gradient: true,
                 fisher: Some(FisherKind::Exact),

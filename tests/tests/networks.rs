@@ -148,7 +148,7 @@ fn problem(likelihood: &str, hidden: &str, activation: &str, bias: bool) -> Prob
 fn sums<T: Scalar>(problem: &Problem, blocks: Blocks, omega: &[f64]) -> (Vec<f64>, Oracle) {
     let layout = Layout::of(problem, blocks);
     let data = Resident::<T>::new(problem, Storage::F32, &layout);
-    let mut pass = Pass::new(&data, data.n, true, false);
+    let mut pass = Pass::new(&data, data.n, true, true, false);
     pass.select(&data, BatchRows::All, data.n);
     let at: Vec<T> = omega.iter().map(|&w| T::of(w)).collect();
     let wanted = Wanted {

@@ -32,8 +32,15 @@ impl<T: Scalar> Diagonal<T> {
     pub fn new(data: &Resident<T>, plan: &Plan) -> Diagonal<T> {
         let zeros = || vec![T::zero(); data.p];
         Diagonal {
-            metric_pass: Pass::new(data, plan.metric_row_count().max(plan.batch), false, false),
-            batch_pass: (!rows_coincide(plan)).then(|| Pass::new(data, plan.batch, false, false)),
+            metric_pass: Pass::new(
+                data,
+                plan.metric_row_count().max(plan.batch),
+                false,
+                false,
+                false,
+            ),
+            batch_pass: (!rows_coincide(plan))
+                .then(|| Pass::new(data, plan.batch, false, false, false)),
             second_moment: zeros(),
             metric: zeros(),
             inverse: zeros(),

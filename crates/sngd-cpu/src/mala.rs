@@ -51,7 +51,7 @@ impl<T: Scalar> Mala<T> {
         Mala {
             current: point(),
             proposal: point(),
-            pass: Pass::new(data, data.n, true, columns::serves(plan)),
+            pass: Pass::new(data, data.n, true, false, columns::serves(plan)),
             metric: vec![T::zero(); data.layout.len],
             z: vec![T::zero(); p],
             work: vec![T::zero(); p],

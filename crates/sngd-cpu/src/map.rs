@@ -69,7 +69,7 @@ pub fn find(problem: &Problem, plan: &Plan) -> Result<Mode, ModeError> {
         Par::Seq
     };
     let mut search = Search {
-        pass: Pass::new(&data, data.n, true, false),
+        pass: Pass::new(&data, data.n, true, true, false),
         factor: Factor::new(data.p),
         inverse: vec![0.0; data.p * data.p],
         data,

@@ -88,8 +88,15 @@ pub(crate) struct BlockBuffers<T> {
 }
 
 impl<T: Scalar> Pass<T> {
-    /// Buffers for up to `rows` rows; matrices only where `dense`; column-wise where the plan's passes allow it.
-    pub fn new(data: &Resident<T>, rows: usize, dense: bool, columns: bool) -> Pass<T> {
+    /// Buffers for up to `rows` rows; matrices only where `dense`, second moments only where `second`; column-wise where the plan's
+    /// passes allow it.
+    pub fn new(
+        data: &Resident<T>,
+        rows: usize,
+        dense: bool,
+        second: bool,
+        columns: bool,
+    ) -> Pass<T> {
         let (p, h, d) = (data.p, data.h, data.d);
         // A network's diagonal is its blocks of one.
         let square = match (dense, &data.network) {
@@ -109,7 +116,7 @@ impl<T: Scalar> Pass<T> {
                 Box::new(NetworkPass::new(net, layout, h, BLOCK))
             }),
             fisher: zeros(square),
-            second: zeros(square),
+            second: zeros(if second { square } else { 0 }),
             diagonal: zeros(p),
             prior: PriorWork {
                 omega: vec![0.0; p],

@@ -146,12 +146,14 @@ impl<T: Scalar> Dense<T> {
         let square = |on: bool| zeros(if on { data.layout.len } else { 0 });
         let residual = plan.noise == Noise::Residual;
         let metric_rows = plan.metric_row_count();
+        // The metric's pass measures V̂ where its rows are those of the noise.
+        let measured = residual && (plan.noise_rows == NoiseRows::Fisher || rows_coincide(plan));
         let columns = columns::serves(plan);
         Dense {
-            metric_pass: Pass::new(data, metric_rows, true, columns),
+            metric_pass: Pass::new(data, metric_rows, true, measured, columns),
             batch_pass: (!rows_coincide(plan)).then(|| {
                 let dense = residual && plan.noise_rows == NoiseRows::Batch;
-                Pass::new(data, plan.batch, dense, columns)
+                Pass::new(data, plan.batch, dense, dense, columns)
             }),
             metric: zeros(data.layout.len),
             noise_covariance: square(residual),
@@ -167,7 +169,7 @@ impl<T: Scalar> Dense<T> {
                 .then(|| Box::new(BlockFactor::new(&data.layout))),
             shifted: (plan.correction == CorrectionPlan::FiniteDifference).then(|| {
                 Box::new(Shifted {
-                    pass: Pass::new(data, metric_rows, true, columns),
+                    pass: Pass::new(data, metric_rows, true, false, columns),
                     metric: zeros(data.layout.len),
                     factor: BlockFactor::new(&data.layout),
                     omega: zeros(p),

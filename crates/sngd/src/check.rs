@@ -1,10 +1,11 @@
 //! What a run would cost: sizes, work a step, memory on either engine, and the largest sizes that fit. Runs nothing.
 
 use crate::device;
+use crate::memory::{self, Memory};
 use crate::prepare::Prepared;
 use serde::Serialize;
-use sngd_core::config::{Noise, NoiseRows, Precision};
-use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
+use sngd_core::config::Noise;
+use sngd_core::plan::{Metric, MetricRows, Plan};
 use sngd_cpu::preflight;
 use sngd_gpu::Tuning;
 use std::collections::BTreeMap;
@@ -98,13 +99,7 @@ pub fn check(prepared: &Prepared) -> Cost {
     let gpu_dispatches: BTreeMap<String, f64> = sngd_gpu::dispatches(plan, Tuning::Hardware)
         .into_iter()
         .collect();
-    let one = Plan {
-        chains: 1,
-        ..plan.clone()
-    };
-    let width = width(prepared.config.run.precision);
-    let fixed = fixed_bytes(plan, width);
-    let per_chain = chain_bytes(&one, width);
+    let memory = Memory::of(prepared);
     Cost {
         version: 1,
         data: problem.source.clone(),
@@ -121,8 +116,8 @@ pub fn check(prepared: &Prepared) -> Cost {
         bytes_per_chain_step: touched(plan),
         flops: plan.flops_per_chain_step() * plan.steps() as f64 * plan.chains as f64,
         draws_bytes: 8 * (plan.draws * plan.chains * plan.p) as u64,
-        cpu_bytes: fixed + per_chain * plan.chains as u64,
-        cpu_largest_chains: available().map(|a| a.saturating_sub(fixed) / per_chain.max(1)),
+        cpu_bytes: memory.peak(plan.chains as u64),
+        cpu_largest_chains: memory::available().map(|a| memory.largest_chains(a)),
         gpu_bytes,
         gpu_dispatches_per_step: gpu_dispatches.values().sum(),
         gpu_dispatches,
@@ -154,74 +149,6 @@ fn touched(plan: &Plan) -> f64 {
         3.0
     };
     4.0 * (rows as f64 * plan.d as f64 + matrices * square / f64::from(plan.refresh))
-}
-
-fn width(precision: Precision) -> u64 {
-    match precision {
-        Precision::F32 => 4,
-        Precision::F64 => 8,
-    }
-}
-
-/// The design, in f64 as read and in the engine's own format.
-fn fixed_bytes(plan: &Plan, width: u64) -> u64 {
-    (plan.n * plan.d) as u64 * (8 + width)
-}
-
-/// Matrices and outputs of one chain of the CPU engine.
-fn chain_bytes(plan: &Plan, width: u64) -> u64 {
-    let (p, h) = (plan.p as u64, plan.h as u64);
-    let residual = plan.noise == Noise::Residual;
-    let squares = if plan.metric != Metric::Fisher {
-        0
-    } else if plan.metropolis {
-        5
-    } else {
-        4 + 3 * u64::from(residual)
-            + 2 * u64::from(residual && plan.noise_rows == NoiseRows::Batch)
-            + 4 * u64::from(plan.correction == CorrectionPlan::FiniteDifference)
-            + u64::from(plan.correction == CorrectionPlan::ClosedForm && h > 1)
-            + u64::from(plan.split_volume())
-    };
-    let rows = (plan.batch + plan.metric_row_count()) as u64;
-    let dense = plan.metric == Metric::Fisher;
-    let passes = match plan.correction {
-        CorrectionPlan::FiniteDifference => 3,
-        _ => 2,
-    };
-    let network = passes * sngd_cpu::network_numbers(plan);
-    let square = if dense { plan.blocks.len as u64 } else { 0 };
-    width * (squares * square + rows * h + 64 * p + network)
-}
-
-/// Memory that can be had now, in bytes, where the system says.
-fn available() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
-    line.split_whitespace()
-        .nth(1)?
-        .parse::<u64>()
-        .ok()
-        .map(|kib| kib << 10)
-}
-
-/// Refuses what the CPU engine has no memory for, with the most chains that fit.
-pub(crate) fn cpu_fits(prepared: &Prepared) -> Result<(), String> {
-    let plan = &prepared.plan;
-    let width = width(prepared.config.run.precision);
-    let (fixed, per_chain) = (fixed_bytes(plan, width), chain_bytes(plan, width));
-    let need = fixed + per_chain * plan.chains as u64;
-    match available() {
-        Some(have) if need > have => Err(format!(
-            "run.chains: found {} chains of {} parameters, which need about {} of memory, expected at most the {} that are free; lower run.chains to {} or fewer",
-            plan.chains,
-            plan.p,
-            bytes(need as f64),
-            bytes(have as f64),
-            have.saturating_sub(fixed) / per_chain.max(1)
-        )),
-        _ => Ok(()),
-    }
 }
 
 fn fits(prepared: &Prepared, buffers: &BTreeMap<String, u64>) -> Vec<Fit> {
@@ -275,7 +202,7 @@ fn fits(prepared: &Prepared, buffers: &BTreeMap<String, u64>) -> Vec<Fit> {
 }
 
 /// Bytes with a unit.
-fn bytes(b: f64) -> String {
+pub(crate) fn bytes(b: f64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut b, mut i) = (b, 0);
     while b >= 1024.0 && i + 1 < units.len() {

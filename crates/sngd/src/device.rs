@@ -1,7 +1,7 @@
 //! Which engine runs: a GPU where one answers, the CPU engine otherwise, a software driver only when it is named.
 
-use crate::check;
 use crate::error::Error;
+use crate::memory;
 use crate::prepare::Prepared;
 use crate::start;
 use sngd_core::config::Precision;
@@ -105,7 +105,7 @@ fn without_wgsl(prepared: &Prepared) -> bool {
 }
 
 fn cpu(prepared: &Prepared, init: &[f64], why: &str) -> Result<Opened, Error> {
-    check::cpu_fits(prepared).map_err(EngineError::DoesNotFit)?;
+    memory::cpu_fits(prepared).map_err(EngineError::DoesNotFit)?;
     let (problem, plan, run) = (&prepared.problem, &prepared.plan, &prepared.config.run);
     let engine: Box<dyn Engine> = match run.precision {
         Precision::F32 => Box::new(CpuEngine::<f32>::new(problem, plan, init, run.threads)?),

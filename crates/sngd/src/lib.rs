@@ -25,6 +25,7 @@ mod error;
 mod event;
 mod facts;
 mod fault;
+mod memory;
 mod predict;
 mod prepare;
 mod run;
