@@ -45,33 +45,6 @@ pub fn logistic(seed: u64, n: usize) -> Result<Model, Error> {
     )
 }
 
-/// A perceptron 2–3–1, tanh, P = 13, σ = 0.2 known, on data of one like it whose three units differ.
-pub fn perceptron(seed: u64, n: usize) -> Result<Model, Error> {
-    perceptron_with(seed, n, |_, noise| noise)
-}
-
-/// The same with `noise` of each row, made from its standard normal.
-pub fn perceptron_with(
-    seed: u64,
-    n: usize,
-    noise: impl Fn(usize, f64) -> f64,
-) -> Result<Model, Error> {
-    let mut dice = Dice::new(seed, 4);
-    let x = data::columns(&mut dice, n, 2);
-    let z = data::standardised(dice.normals(n));
-    let y = (0..n).map(|i| {
-        let unit = |a: f64, b: &[f64]| data::linear(&x, a, b, i).tanh();
-        0.3 + 1.2 * unit(0.3, &[1.5, 0.2]) - 0.9 * unit(-0.2, &[0.8, -1.2])
-            + 0.7 * unit(0.5, &[-0.4, 1.4])
-            + 0.2 * noise(i, z[i])
-    });
-    let y = Response::Numbers(y.collect());
-    Model::new(
-        "[model]\npredictor = \"mlp\"\nhidden = [3]\nlikelihood = \"gaussian\"\nscale = 0.2\n[prior]\nweights = \"normal(0, 3)\"\nbias = \"normal(0, 3)\"",
-        data::table(&x, y),
-    )
-}
-
 /// Three classes, P = 6.
 pub fn softmax(seed: u64, n: usize) -> Result<Model, Error> {
     let mut dice = Dice::new(seed, 3);

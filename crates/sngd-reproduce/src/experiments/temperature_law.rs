@@ -1,4 +1,4 @@
-//! Minibatch natural gradient descent has the temperature εN/(2B): measured over a grid of ε, N and B, for five models,
+//! Minibatch natural gradient descent has the temperature εN/(2B): measured over a grid of ε, N and B, for four models,
 //! three ways to draw a batch, beside the law at finite ε, T = ρεN/(B(2−ε)), exact for the Gaussian mean.
 
 use crate::error::Error;
@@ -59,13 +59,6 @@ const CASES: &[Case] = &[
         epsilons: &[0.1, 0.3, 0.7],
         rows: &[1000],
         ways: &[WITH, WITHOUT],
-    },
-    Case {
-        name: "perceptron",
-        make: models::perceptron,
-        epsilons: &[0.05, 0.1, 0.3],
-        rows: &[1000],
-        ways: &[WITH],
     },
 ];
 
