@@ -75,6 +75,14 @@ impl Interpreted {
             arguments.push(w);
             call(&self.module, f, arguments)?;
         }
+        if let Some(f) = self.mean
+            && !matches!(call(&self.module, f, at())?, Value::Float(_))
+        {
+            return Err("a mean that is no number".into());
+        }
+        if let Some(f) = self.draw_label {
+            call(&self.module, f, label(&eta, 1.0, 0.5, 0.3, [1, 2, 3, 4]))?;
+        }
         Ok(())
     }
 }
@@ -97,6 +105,18 @@ fn wrong(body: &WgslBody, what: &str) -> LinkError {
         file: body.file.clone(),
         what: what.into(),
     }
+}
+
+/// Arguments of `draw_label`.
+fn label(eta: &[f64], companion: f64, u: f64, z: f64, address: [i64; 4]) -> Vec<Value> {
+    vec![
+        Value::floats(eta),
+        Value::Float(companion),
+        Value::Float(u),
+        Value::Float(z),
+        Value::List(address.map(Value::Int).to_vec()),
+        Value::List(vec![Value::Int(0), Value::Int(0)]),
+    ]
 }
 
 fn observed(obs: Observed<f64>) -> Value {
@@ -163,20 +183,8 @@ impl LikelihoodBody for Interpreted {
         more: &mut dyn FnMut() -> f64,
     ) -> Option<f64> {
         // Further uniforms come by address in WGSL: any address of its own will do here.
-        let address = Value::List(
-            (0..4)
-                .map(|_| Value::Int((more() * 4294967296.0) as i64))
-                .collect(),
-        );
-        let key = Value::List(vec![Value::Int(0), Value::Int(0)]);
-        let arguments = vec![
-            Value::floats(eta),
-            Value::Float(companion),
-            Value::Float(u),
-            Value::Float(z),
-            address,
-            key,
-        ];
+        let address = [(); 4].map(|()| (more() * 4_294_967_296.0) as i64);
+        let arguments = label(eta, companion, u, z, address);
         let drawn = call(&self.module, self.draw_label?, arguments);
         Some(drawn.map_or(f64::NAN, |v| v.float()))
     }

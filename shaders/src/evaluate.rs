@@ -91,7 +91,8 @@ fn native(name: &str, a: &[Value]) -> Option<Value> {
         "ln_1p" => x.ln_1p(),
         "exp_m1" => x.exp_m1(),
         "erfcx" => erfcx(x),
-        "ln_gamma" => libm::lgamma(x),
+        "ln_gamma" if x > 0.0 => libm::lgamma(x),
+        "ln_gamma" => f64::NAN,
         _ => return None,
     }))
 }
@@ -185,12 +186,20 @@ fn constant(module: &Module, e: Handle<Expression>) -> Result<Value, String> {
         Expression::Literal(l) => literal(*l),
         Expression::Constant(c) => constant(module, module.constants[*c].init),
         Expression::ZeroValue(ty) => zero(module, *ty),
-        Expression::Compose { components, .. } => Ok(Value::List(
-            components
-                .iter()
-                .map(|c| constant(module, *c))
-                .collect::<Result<_, _>>()?,
-        )),
+        Expression::Compose { ty, components } => {
+            if matches!(module.types[*ty].inner, TypeInner::Matrix { .. }) {
+                return Err("a matrix".into());
+            }
+            let vector = matches!(module.types[*ty].inner, TypeInner::Vector { .. });
+            let mut list = Vec::with_capacity(components.len());
+            for c in components {
+                match constant(module, *c)? {
+                    Value::List(inner) if vector => list.extend(inner),
+                    v => list.push(v),
+                }
+            }
+            Ok(Value::List(list))
+        }
         Expression::Splat { size, value } => {
             Ok(Value::List(vec![constant(module, *value)?; *size as usize]))
         }
@@ -252,6 +261,7 @@ impl Frame<'_> {
                     continuing,
                     break_if,
                 } => loop {
+                    *self.fuel = self.fuel.checked_sub(1).ok_or("a loop that does not end")?;
                     match self.block(body)? {
                         Flow::Next | Flow::Continue => {}
                         Flow::Break => break,
@@ -280,7 +290,8 @@ impl Frame<'_> {
                     let Value::Pointer(local, path) = self.get(*pointer)? else {
                         return Err("a store outside a function's own variables".into());
                     };
-                    let mut place = &mut self.locals[local];
+                    let place = self.locals.get_mut(local);
+                    let mut place = place.ok_or("a variable of another function")?;
                     for i in path {
                         place = match place {
                             Value::List(list) => list.get_mut(i).ok_or("an index out of range")?,
@@ -298,6 +309,10 @@ impl Frame<'_> {
                         .iter()
                         .map(|a| self.get(*a))
                         .collect::<Result<Vec<_>, _>>()?;
+                    // A pointer names a variable of this function, which the other does not have.
+                    if arguments.iter().any(|a| matches!(a, Value::Pointer(..))) {
+                        return Err("a pointer passed to a function".into());
+                    }
                     let value = run(self.module, *function, arguments, self.fuel)?;
                     if let Some(r) = result {
                         self.values[r.index()] = Some(value);
@@ -330,6 +345,9 @@ impl Frame<'_> {
             Expression::Constant(c) => constant(self.module, self.module.constants[*c].init)?,
             Expression::ZeroValue(ty) => zero(self.module, *ty)?,
             Expression::Compose { ty, components } => {
+                if matches!(self.module.types[*ty].inner, TypeInner::Matrix { .. }) {
+                    return Err("a matrix".into());
+                }
                 let mut list = Vec::with_capacity(components.len());
                 let vector = matches!(self.module.types[*ty].inner, TypeInner::Vector { .. });
                 for c in components {
@@ -352,8 +370,13 @@ impl Frame<'_> {
                 let Value::List(list) = self.get(*vector)? else {
                     return Err("a swizzle of a number".into());
                 };
-                let part = |p: &naga::SwizzleComponent| list[*p as usize].clone();
-                Value::List(pattern[..*size as usize].iter().map(part).collect())
+                let part = |p: &naga::SwizzleComponent| list.get(*p as usize).cloned();
+                let parts = pattern[..*size as usize].iter().map(part);
+                Value::List(
+                    parts
+                        .collect::<Option<_>>()
+                        .ok_or("an index out of range")?,
+                )
             }
             Expression::Access { base, index } => {
                 let i = self.get(*index)?.int()?;
@@ -366,7 +389,8 @@ impl Frame<'_> {
                 let Value::Pointer(local, path) = self.get(*pointer)? else {
                     return Err("a buffer".into());
                 };
-                let mut place = &self.locals[local];
+                let place = self.locals.get(local);
+                let mut place = place.ok_or("a variable of another function")?;
                 for i in path {
                     place = match place {
                         Value::List(list) => list.get(i).ok_or("an index out of range")?,
@@ -513,9 +537,9 @@ fn binary(op: BinaryOperator, l: &Value, r: &Value) -> Result<Value, String> {
             _ => return Err(format!("the operation {op:?}")),
         },
         (Value::Int(a), Value::Int(b)) => match (op, compare(a.partial_cmp(b))) {
-            (Op::Add, _) => Value::Int(a.wrapping_add(*b)),
-            (Op::Subtract, _) => Value::Int(a.wrapping_sub(*b)),
-            (Op::Multiply, _) => Value::Int(a.wrapping_mul(*b)),
+            (Op::Add, _) => whole(a.checked_add(*b))?,
+            (Op::Subtract, _) => whole(a.checked_sub(*b))?,
+            (Op::Multiply, _) => whole(a.checked_mul(*b))?,
             // WGSL: x / 0 = x, x % 0 = 0.
             (Op::Divide, _) => Value::Int(a.checked_div(*b).unwrap_or(*a)),
             (Op::Modulo, _) => Value::Int(a.checked_rem(*b).unwrap_or(0)),
@@ -531,6 +555,14 @@ fn binary(op: BinaryOperator, l: &Value, r: &Value) -> Result<Value, String> {
         },
         _ => return Err(format!("the operation {op:?} on different types")),
     })
+}
+
+/// A whole number that neither i32 nor u32 holds would wrap on a device.
+fn whole(v: Option<i64>) -> Result<Value, String> {
+    match v {
+        Some(v) if (i64::from(i32::MIN)..=i64::from(u32::MAX)).contains(&v) => Ok(Value::Int(v)),
+        _ => Err("a whole number beyond 32 bits".into()),
+    }
 }
 
 fn relational(fun: RelationalFunction, v: &Value) -> Result<Value, String> {

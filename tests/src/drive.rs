@@ -185,12 +185,11 @@ pub fn second_driver() -> bool {
     std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader")
 }
 
-/// A fifth of the draws, a tenth on a second driver: the suites' bounds scale with their Monte Carlo error, and software devices are slow.
+/// A fifth of the draws: the suites' bounds scale with their Monte Carlo error, and software devices are slow.
 pub fn shortened(kind: Kind, config: &Config) -> Config {
     let mut config = config.clone();
     if kind == Kind::Gpu {
-        let share = if second_driver() { 10 } else { 5 };
-        config.run.draws = (config.run.draws / share).max(config.run.draws.min(20));
+        config.run.draws = (config.run.draws / 5).max(config.run.draws.min(20));
     }
     config
 }

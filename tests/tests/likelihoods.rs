@@ -343,7 +343,7 @@ fn a_wrong_piece_is_named() {
         (
             "weibull",
             "exp_of(w);\n}",
-            "exp_of(w * 1e9);\n}",
+            "exp_of(w + 1e9);\n}",
             Piece::LogLik,
         ),
     ] {

@@ -165,6 +165,11 @@ pub fn check_likelihood(
         let evaluated = Interpreted::new(wgsl, outputs, likelihood.linear_outputs)
             .map_err(|e| Error::Input(e.to_string()))?;
         found.extend(check.pair(likelihood.body.as_ref(), &evaluated, wgsl));
+        // What the pair does not compare, the device still uses.
+        if found.is_empty() {
+            found.extend(check.contract(&evaluated));
+            found.extend(check.labels(&evaluated));
+        }
     }
     Ok(found)
 }
@@ -180,22 +185,43 @@ pub(crate) fn check_problem(problem: &Problem) -> Result<(), Error> {
         .step_by(stride)
         .map(|i| problem.observed(i))
         .collect();
-    match check_likelihood(own, &rows)?.into_iter().find(|f| f.wrong) {
-        Some(f) => Err(CheckError(f.message).into()),
-        None => Ok(()),
+    if let Some(f) = check_likelihood(own, &rows)?.into_iter().find(|f| f.wrong) {
+        return Err(CheckError(f.message).into());
     }
+    // Every response, at one η: a device may make a finite number of one that has no density.
+    let eta = vec![0.1; problem.likelihood.outputs()];
+    for i in 0..n {
+        let (obs, value) = (
+            problem.observed(i),
+            own.body.log_lik(&eta, problem.observed(i)),
+        );
+        if !value.is_finite() {
+            return Err(CheckError(format!(
+                "{}: response {} of those fitted: found log_lik = {value} at {}, expected a finite number for every response; leave such rows out or correct log_lik",
+                problem.source,
+                i + 1,
+                place(&eta, Some(obs))
+            ))
+            .into());
+        }
+    }
+    Ok(())
 }
 
-/// Outputs to try: each linear one from −1.6 to 1.6, out of step with the others, the log parameter around 0.
+/// Outputs to try: each linear one between −1.6 and 1.6, of its own, the log parameter around 0.
 fn grid(likelihood: &Custom, outputs: usize) -> Vec<Vec<f64>> {
-    let linear = [-1.6, -0.7, -0.2, 0.3, 0.9, 1.6];
     let aux = [-0.7, 0.1, 0.6];
-    (0..linear.len() * aux.len())
+    let linear = |i: usize, k: usize| {
+        let u = uniform(at(2, Stream::Label, k as u32, i as u32, 0)[0]);
+        // Three decimals, so that a message shows the number itself.
+        (3200.0 * u - 1600.0).round() / 1000.0
+    };
+    (0..18)
         .map(|i| {
             (0..outputs)
                 .map(|k| match k < likelihood.linear_outputs {
-                    true => linear[(i + 2 * k) % linear.len()],
-                    false => aux[i / linear.len()],
+                    true => linear(i, k),
+                    false => aux[i % aux.len()],
                 })
                 .collect()
         })
@@ -368,9 +394,15 @@ impl Check<'_> {
                 add(h + hh, y);
             }
             let n = f64::from(LABELS);
+            // Rare labels may not come at all: a score's spread is then what W says.
+            let floor = |j: usize| if j < h { w[packed(j, j)].max(0.0) } else { 0.0 };
             let far = |j: usize, expected: f64| -> Option<f64> {
                 let mean = sums[j].0 / n;
-                let error = ((sums[j].1 / n - mean * mean).max(0.0) / n).sqrt();
+                let spread = (sums[j].1 / n - mean * mean).max(floor(j));
+                if spread <= 0.0 {
+                    return None;
+                }
+                let error = (spread / n).sqrt();
                 let near = (mean - expected).abs() <= FAR * error + 1e-9 * (1.0 + expected.abs());
                 (!near).then_some(mean)
             };
@@ -457,6 +489,9 @@ fn negative_pivot(w: &[f64], h: usize) -> Option<f64> {
                 l[i * h + i] = rest.max(0.0).sqrt();
             } else {
                 let pivot = l[j * h + j];
+                if pivot <= 0.0 && rest.abs() > 1e-6 * top {
+                    return Some(-rest.abs());
+                }
                 l[i * h + j] = if pivot > 0.0 { rest / pivot } else { 0.0 };
             }
         }

@@ -1,11 +1,11 @@
-// ln Γ and its first two derivatives for x > 0: up by the recurrence to x ≥ 6, then Stirling's series (Abramowitz & Stegun
+// ln Γ and its first two derivatives for x > 0, elsewhere whatever comes: up by the recurrence to x ≥ 6, then Stirling's series (Abramowitz & Stegun
 // 6.1.41, 6.3.18, 6.4.12), whose next terms are below f32's rounding there.
 #import "lib/elementary.wgsl"
 
 fn ln_gamma(x: f32) -> f32 {
     var y = x;
     var product = 1.0;
-    while y < 6.0 {
+    for (var i = 0u; i < 6u && y < 6.0; i++) {
         product *= y;
         y += 1.0;
     }
@@ -18,7 +18,7 @@ fn ln_gamma(x: f32) -> f32 {
 fn digamma(x: f32) -> f32 {
     var y = x;
     var sum = 0.0;
-    while y < 6.0 {
+    for (var i = 0u; i < 6u && y < 6.0; i++) {
         sum += 1.0 / y;
         y += 1.0;
     }
@@ -31,7 +31,7 @@ fn digamma(x: f32) -> f32 {
 fn trigamma(x: f32) -> f32 {
     var y = x;
     var sum = 0.0;
-    while y < 6.0 {
+    for (var i = 0u; i < 6u && y < 6.0; i++) {
         sum += 1.0 / (y * y);
         y += 1.0;
     }
