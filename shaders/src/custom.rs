@@ -1,13 +1,14 @@
 //! A likelihood written in WGSL alone, as a body for the host and the CPU engine.
 
 use crate::evaluate::{Value, call};
-use crate::{Consts, LinkError, ModelSource, link_text};
+use crate::{Consts, LinkError, ModelSource, link};
 use naga::{Function, Handle, Module};
 use sngd_core::likelihood::{LikelihoodBody, Observed, WgslBody, difference};
 
 /// Its functions, evaluated from naga's expressions in f64. What a call cannot evaluate is NaN; [`Interpreted::new`] has tried each.
 #[derive(Debug)]
 pub struct Interpreted {
+    text: WgslBody,
     module: Module,
     log_lik: Handle<Function>,
     score: Handle<Function>,
@@ -30,7 +31,7 @@ impl Interpreted {
             linear: linear as u32,
         };
         // Each function of the contract called once, so that a declaration that does not fit is an error of the text.
-        let linked = link_text("<contract>", CALLS, &Consts::new(), Some(&model))?;
+        let linked = link("custom/calls.wgsl", &Consts::new(), Some(&model))?;
         let module = linked.validate()?.module.clone();
         let find = |name: &str| {
             let named = |f: &Function| f.name.as_deref() == Some(name);
@@ -44,6 +45,7 @@ impl Interpreted {
             return Err(wrong(body, "one of log_lik, score and fisher is missing"));
         };
         let mut out = Interpreted {
+            text: body.clone(),
             log_lik,
             score,
             fisher,
@@ -86,19 +88,6 @@ impl Interpreted {
         Ok(())
     }
 }
-
-/// Calls each function with the arguments the kernels have.
-const CALLS: &str = "#import <model>
-@group(0) @binding(0) var<storage, read_write> out: array<f32>;
-@compute @workgroup_size(1) fn main() {
-    var eta: array<f32, H>;
-    var s = score(eta, vec2<f32>(out[0], 1.0));
-    var w = fisher(eta, 1.0);
-    var c = contract(eta, 1.0, w);
-    out[0] = log_lik(eta, vec2<f32>(out[0], 1.0)) + s[0] + w[0] + c.volume[0]
-        + draw_label(eta, 1.0, 0.5, 0.0, vec4<u32>(), vec2<u32>());
-}
-";
 
 fn wrong(body: &WgslBody, what: &str) -> LinkError {
     LinkError::Unevaluable {
@@ -187,6 +176,10 @@ impl LikelihoodBody for Interpreted {
         let arguments = label(eta, companion, u, z, address);
         let drawn = call(&self.module, self.draw_label?, arguments);
         Some(drawn.map_or(f64::NAN, |v| v.float()))
+    }
+
+    fn evaluates(&self, text: &WgslBody) -> bool {
+        self.text == *text
     }
 
     fn mean(&self, eta: &[f64], companion: f64) -> Option<f64> {

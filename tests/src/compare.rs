@@ -99,3 +99,16 @@ pub fn against(case: &Case, draws: &Draws) -> Comparison {
         .collect();
     Comparison { rows }
 }
+
+/// Checks mean and sd of draws against the truth: 4.5 Monte Carlo errors, plus `bias` sds for an unadjusted step.
+pub fn assert_moments(what: &str, chains: &[Vec<f64>], mean: f64, sd: f64, bias: f64) {
+    let (m, s, m_se, s_se) = moments(chains);
+    assert!(
+        (m - mean).abs() < 4.5 * m_se + bias * sd,
+        "{what}: mean {m} ± {m_se}, truth {mean}"
+    );
+    assert!(
+        (s - sd).abs() < 4.5 * s_se + bias * sd,
+        "{what}: sd {s} ± {s_se}, truth {sd}"
+    );
+}

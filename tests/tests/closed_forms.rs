@@ -2,7 +2,7 @@
 //! wrong measure: κ = 0 and missing corrections must differ.
 
 use sngd_core::table::{Response, Table};
-use sngd_tests::compare::moments;
+use sngd_tests::compare::{assert_moments, moments};
 use sngd_tests::drive::{self, Kind, kinds};
 use sngd_tests::small::{labels, problem, table};
 use statrs::function::gamma::digamma;
@@ -29,19 +29,6 @@ const MALA: &str = "method = \"mala\"\ntarget = \"jeffreys\"\nstep_size = 0.6";
 /// Full-batch SNGD: its own bias is of order ε²; `bias` bounds it in the assertions.
 /// The damping bounds the metric where the Fisher information vanishes; neither target nor Gaussian exactness notice.
 const SNGD: &str = "target = \"jeffreys\"\nstep_size = 0.1\nbatch_size = \"full\"\ndamping = 0.01";
-
-/// Checks mean and sd of a function of the draws: 4.5 Monte Carlo errors, plus `bias` sds for an unadjusted step.
-fn check(what: &str, chains: &[Vec<f64>], mean: f64, sd: f64, bias: f64) {
-    let (m, s, m_se, s_se) = moments(chains);
-    assert!(
-        (m - mean).abs() < 4.5 * m_se + bias * sd,
-        "{what}: mean {m} ± {m_se}, truth {mean}"
-    );
-    assert!(
-        (s - sd).abs() < 4.5 * s_se + bias * sd,
-        "{what}: sd {s} ± {s_se}, truth {sd}"
-    );
-}
 
 fn mapped(d: &drive::Draws, i: usize, f: impl Fn(f64) -> f64) -> Vec<Vec<f64>> {
     d.chains_of(i)
@@ -83,7 +70,7 @@ fn bernoulli_is_beta_in_every_link() {
                     sampler,
                 );
                 let p = mapped(&d, 0, inverse_link(link));
-                check(&format!("{kind:?} {link} {sampler}"), &p, mean, sd, bias);
+                assert_moments(&format!("{kind:?} {link} {sampler}"), &p, mean, sd, bias);
             }
         }
     }
@@ -133,7 +120,7 @@ fn poisson_is_gamma() {
                 sampler,
             );
             let lambda = mapped(&d, 0, f64::exp);
-            check(
+            assert_moments(
                 &format!("{kind:?} poisson {sampler}"),
                 &lambda,
                 shape / rate,
@@ -178,7 +165,7 @@ fn softmax_is_dirichlet() {
                     .collect();
                 let a = f64::from(counts[class]) + 0.5;
                 let sd = (a * (total - a) / (total * total * (total + 1.0))).sqrt();
-                check(
+                assert_moments(
                     &format!("{kind:?} class {class} {sampler}"),
                     &p,
                     a / total,
@@ -215,7 +202,7 @@ fn normal_with_unknown_scale_has_n_degrees_of_freedom() {
                 sampler,
             );
             let sd = (ss / n / (n - 2.0)).sqrt();
-            check(
+            assert_moments(
                 &format!("{kind:?} mean {sampler}"),
                 &d.chains_of(0),
                 mean,
@@ -224,7 +211,7 @@ fn normal_with_unknown_scale_has_n_degrees_of_freedom() {
             );
             let ls = mapped(&d, 1, f64::ln);
             let sd = 0.5 * trigamma(n / 2.0).sqrt();
-            check(
+            assert_moments(
                 &format!("{kind:?} log σ {sampler}"),
                 &ls,
                 log_sigma,

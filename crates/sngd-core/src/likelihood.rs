@@ -97,16 +97,6 @@ impl Likelihood {
         self.linear_outputs() + self.aux_outputs()
     }
 
-    /// Whether the observed information equals the Fisher information (F = Hessian of the cost).
-    pub fn is_canonical(&self) -> bool {
-        !matches!(
-            self,
-            Likelihood::GaussianUnknownScale
-                | Likelihood::Binomial(Link::Probit | Link::Cloglog)
-                | Likelihood::Custom(_)
-        )
-    }
-
     /// ln p(y|η) without terms free of η, and the scores s = ∂ ln p/∂η into `score` [H].
     #[inline]
     pub fn log_lik_and_score<T: Real>(&self, eta: &[T], obs: Observed<T>, score: &mut [T]) -> T {

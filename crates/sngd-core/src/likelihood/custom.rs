@@ -57,6 +57,11 @@ pub trait LikelihoodBody: Debug + Send + Sync {
         None
     }
 
+    /// Whether this body is that text itself, evaluated: then there is nothing to hold one against the other.
+    fn evaluates(&self, _text: &WgslBody) -> bool {
+        false
+    }
+
     /// E[y|η], for the error of predictions; `None` where there is none.
     fn mean(&self, _eta: &[f64], _companion: f64) -> Option<f64> {
         None
