@@ -14,6 +14,21 @@ pub struct Block {
     pub at: usize,
 }
 
+/// A run of blocks of one order, one after another: what is done to one is done to all, in one go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    /// Number of its first block.
+    pub first: usize,
+    /// Blocks.
+    pub count: usize,
+    /// First parameter of its first block.
+    pub offset: usize,
+    /// Order of each.
+    pub size: usize,
+    /// First number of its first square.
+    pub at: usize,
+}
+
 /// Blocks in the order of ω; they cover it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -73,6 +88,24 @@ impl Layout {
         }
     }
 
+    /// The blocks in runs of one order.
+    pub fn groups(&self) -> Vec<Group> {
+        let mut out: Vec<Group> = Vec::new();
+        for (first, block) in self.blocks.iter().enumerate() {
+            match out.last_mut() {
+                Some(group) if group.size == block.size => group.count += 1,
+                _ => out.push(Group {
+                    first,
+                    count: 1,
+                    offset: block.offset,
+                    size: block.size,
+                    at: block.at,
+                }),
+            }
+        }
+        out
+    }
+
     /// Whether one block holds everything.
     pub fn is_full(&self) -> bool {
         self.blocks.len() == 1
@@ -81,5 +114,20 @@ impl Layout {
     /// The largest block's order.
     pub fn largest(&self) -> usize {
         self.blocks.iter().map(|b| b.size).max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_runs_of_one_order() {
+        let groups = Layout::of_sizes([3, 3, 2, 1, 1]).groups();
+        let told: Vec<[usize; 5]> = groups
+            .iter()
+            .map(|g| [g.first, g.count, g.offset, g.size, g.at])
+            .collect();
+        assert_eq!(told, [[0, 2, 0, 3, 0], [2, 1, 6, 2, 18], [3, 2, 8, 1, 22]]);
     }
 }

@@ -97,26 +97,24 @@ impl Buffers {
             .collect();
         self.write(gpu, "affine", &affine)?;
         self.write(gpu, "place", &place(plan, shape.net.as_ref()))?;
-        let bare = information_of(problem, plan);
+        let bare = problem.prior_information_in(&plan.blocks);
         // RMSProp has a floor of its own; what is added there is the prior's curvature.
         let damping = if plan.metric == Metric::RmsProp {
             0.0
         } else {
             plan.damping
         };
-        let ridge = plan.n as f64 * damping;
-        let mut added = bare.clone();
-        for i in 0..shape.p {
-            added[i * shape.p + i] += ridge;
+        let mut ridge = vec![0.0; plan.blocks.len];
+        for block in &plan.blocks.blocks {
+            for i in 0..block.size {
+                ridge[block.at + i * (block.size + 1)] = plan.n as f64 * damping;
+            }
         }
+        let added: Vec<f64> = bare.iter().zip(&ridge).map(|(a, b)| a + b).collect();
         self.write(gpu, "added", &narrow(&added))?;
         if plan.split_volume() && shape.dense {
             self.write(gpu, "added_bare", &narrow(&bare))?;
-            let mut damping = vec![0.0f32; shape.p * shape.p];
-            for i in 0..shape.p {
-                damping[i * shape.p + i] = ridge as f32;
-            }
-            self.write(gpu, "ridge", &damping)?;
+            self.write(gpu, "ridge", &narrow(&ridge))?;
         }
         self.write(gpu, "tiles", &shape.tiles)?;
         let mut panels = vec![0u32; shape.panels() * SLICE / 4];
@@ -147,22 +145,6 @@ impl Buffers {
         let out = bytemuck::pod_collect_to_vec(&view);
         Ok(out)
     }
-}
-
-/// Λ `[P,P]`, 0 between the plan's blocks.
-fn information_of(problem: &Problem, plan: &Plan) -> Vec<f64> {
-    let squares = problem.prior_information_in(&plan.blocks);
-    let mut out = vec![0.0; plan.p * plan.p];
-    for block in &plan.blocks.blocks {
-        for i in 0..block.size {
-            let (from, to) = (
-                block.at + i * block.size,
-                (block.offset + i) * plan.p + block.offset,
-            );
-            out[to..to + block.size].copy_from_slice(&squares[from..from + block.size]);
-        }
-    }
-    out
 }
 
 /// The design as the kernels read it: f32 words, or halves packed in pairs.

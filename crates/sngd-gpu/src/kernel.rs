@@ -275,6 +275,8 @@ fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Consts {
         .u32("SEED1", seed1)
         .u32("STORAGE", storage)
         .u32("ACTIVATION", activation)
+        .u32("SQUARES", s.squares as u32)
+        .u32("METRIC_BLOCKS", s.blocks as u32)
         .u32("BLOCKED", s.blocked())
         .u32("PIVOT", t.pivot.map_or(u32::MAX, |p| p as u32))
         .f32("PIVOT_VALUE", t.pivot_value as f32)

@@ -44,7 +44,7 @@ impl Net {
         self.layers[..l].iter().map(|l| l.outputs).sum()
     }
 
-    /// `place` of `stage/place.wgsl`, the blocks left at 0.
+    /// `place` of `stage/place.wgsl`, the diagonal left at 0.
     pub fn place(&self, p: usize) -> Vec<[u32; 4]> {
         let mut out = Vec::with_capacity(p);
         for (l, layer) in self.layers.iter().enumerate() {
@@ -70,12 +70,12 @@ impl Net {
     }
 }
 
-/// `place` of any plan: a network's columns, and the block of each parameter.
+/// `place` of any plan: a network's columns, and where each parameter's diagonal element lies among the squares.
 pub fn place(plan: &Plan, net: Option<&Net>) -> Vec<[u32; 4]> {
     let mut out = net.map_or(vec![[0; 4]; plan.p], |n| n.place(plan.p));
-    for (b, block) in plan.blocks.blocks.iter().enumerate() {
-        for at in &mut out[block.offset..block.offset + block.size] {
-            (at[2], at[3]) = (b as u32, block.offset as u32);
+    for block in &plan.blocks.blocks {
+        for i in 0..block.size {
+            out[block.offset + i][2] = (block.at + i * (block.size + 1)) as u32;
         }
     }
     out

@@ -7,7 +7,7 @@ mod metric;
 mod network;
 
 use crate::device::Tuning;
-use crate::shape::{RowSet, Shape, ridged};
+use crate::shape::{Group, RowSet, Shape, ridged};
 use crate::spec::{Spec, When, spec};
 use sngd_core::config::{FisherKind, Noise};
 use sngd_core::philox::Stream;
@@ -219,6 +219,16 @@ impl Recipe<'_> {
         self.push(s);
     }
 
+    /// A kernel over the squares of a group, one a chain and block.
+    fn over_squares(&self, s: Spec, group: &Group) -> Spec {
+        let run = &group.run;
+        s.u("ORDER", run.size)
+            .u("COUNT", run.count)
+            .u("FIRST_SQUARE", run.at)
+            .u("FIRST_PARAMETER", run.offset)
+            .u("FIRST_BLOCK", run.first)
+    }
+
     fn product(
         &mut self,
         entry: &'static str,
@@ -226,16 +236,17 @@ impl Recipe<'_> {
         (from, to): (&'static str, &'static str),
         vectors: usize,
     ) {
-        let s = spec(
-            "stage/triangle.wgsl",
-            entry,
-            [self.shape.p.div_ceil(8), self.shape.c, vectors],
-        )
-        .u("VECTORS", vectors)
-        .b("matrix", matrix)
-        .b("input", from)
-        .b("output", to);
-        self.push(s);
+        let s = self.shape;
+        for g in &s.groups {
+            let grid = [g.run.size.div_ceil(8), s.c * g.run.count, vectors];
+            let one = self
+                .over_squares(spec("stage/triangle.wgsl", entry, grid), g)
+                .u("VECTORS", vectors)
+                .b("matrix", matrix)
+                .b("input", from)
+                .b("output", to);
+            self.push(one);
+        }
     }
 
     fn cost(&mut self, gradient: &'static str, cost: &'static str, when: When) {
@@ -286,18 +297,22 @@ impl Recipe<'_> {
     fn whiten(&mut self, corrected: usize, gradient: &'static str, linv: &'static str) {
         let s = self.shape;
         let set = s.metric();
-        let one = spec("stage/whiten.wgsl", "whiten", [s.p.div_ceil(8), s.c, 1])
-            .u("CORRECTED", corrected)
-            .u("GRAD_SPLITS", set.grad_splits)
-            .u("NOISE", noise_code(self.plan.noise))
-            .u(
-                "RIDGED",
-                usize::from(ridged(self.plan) && !self.plan.metropolis),
-            )
-            .f("SHARE", self.plan.n as f64 / set.rows as f64)
-            .b("linv", linv)
-            .b("gradient", gradient);
-        self.push(one);
+        for g in &s.groups {
+            let grid = [g.run.size.div_ceil(8), s.c * g.run.count, 1];
+            let one = self
+                .over_squares(spec("stage/whiten.wgsl", "whiten", grid), g)
+                .u("CORRECTED", corrected)
+                .u("GRAD_SPLITS", set.grad_splits)
+                .u("NOISE", noise_code(self.plan.noise))
+                .u(
+                    "RIDGED",
+                    usize::from(ridged(self.plan) && !self.plan.metropolis),
+                )
+                .f("SHARE", self.plan.n as f64 / set.rows as f64)
+                .b("linv", linv)
+                .b("gradient", gradient);
+            self.push(one);
+        }
     }
 
     fn update(&mut self) {

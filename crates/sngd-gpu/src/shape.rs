@@ -2,15 +2,16 @@
 
 use crate::network::Net;
 use sngd_core::batch::Batches;
-use sngd_core::blocks::Layout;
+use sngd_core::blocks;
 use sngd_core::config::{FisherKind, Noise, NoiseRows, StepSize, Storage};
 use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
+use std::ops::Range;
 
 /// Statistics of a kept draw on the device.
 pub const STATS: usize = sngd_core::engine::STATS.len();
 /// Status words a chain (`stage/status.wgsl`).
 pub const STATUS: usize = 12;
-/// Largest P whose packed triangle fits 16 KiB of shared memory; above it the factorisation goes by panels.
+/// Largest order whose packed triangle fits 16 KiB of shared memory; above it the factorisation goes by panels.
 pub const SHARED_TRIANGLE: usize = 88;
 /// Largest P whose sums a single thread holds.
 pub const SMALL: usize = 12;
@@ -38,6 +39,31 @@ pub struct RowSet {
     pub grad_splits: usize,
     /// Parts of the log-likelihood sum.
     pub lik_sums: usize,
+}
+
+/// Blocks of one order as kernels go over them, in one dispatch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// The blocks.
+    pub run: blocks::Group,
+    /// Side of a thread's tile of a Gram matrix.
+    pub tile_m: usize,
+    /// Its tiles among [`Shape::tiles`]: those of its first block.
+    pub tiles: Range<usize>,
+    /// Outputs and columns from a block's tiles to the next block's.
+    pub steps: (usize, usize),
+}
+
+impl Group {
+    /// Whether the factorisation goes by panels.
+    pub fn panelled(&self) -> bool {
+        self.run.size > SHARED_TRIANGLE
+    }
+
+    /// Panels of the factorisation.
+    pub fn panels(&self) -> usize {
+        self.run.size.div_ceil(PANEL)
+    }
 }
 
 /// All derived sizes and choices.
@@ -73,10 +99,14 @@ pub struct Shape {
     pub grad_m: usize,
     /// Outputs a thread.
     pub grad_k: usize,
-    /// Side of a thread's tile of outputs.
-    pub tile_m: usize,
-    /// Tiles of the Fisher matrix, (k, l, row, column).
+    /// Columns a thread of the leverages.
+    pub lever_a: usize,
+    /// Tiles of the Fisher matrix, (k, l, row, column), of each group's first block.
     pub tiles: Vec<[u32; 4]>,
+    /// The metric's blocks; none where it is not dense.
+    pub groups: Vec<Group>,
+    /// Numbers of a chain's squares.
+    pub squares: usize,
     /// Whether a thread holds all sums of its rows.
     pub small: bool,
     /// Splits of the metric's rows.
@@ -168,20 +198,19 @@ impl Shape {
             grad_splits: splits(metric_count),
             lik_sums: metric_count.div_ceil(64),
         });
-        // Explicit rows are one output of P columns.
-        let (tile_m, seeds, outputs) = match &net {
-            Some(net) => (tile(p, software), net.seeds, (p, 1, 1)),
-            None => (tile(d, software), 1, (d, k, h)),
+        let (groups, tiles) = if dense {
+            groups(plan, net.is_some(), software)
+        } else {
+            (Vec::new(), Vec::new())
         };
-        let side = if software { tile_m } else { 8 * tile_m };
-        let mut tiles = fisher_tiles(outputs, tile_m, if software { 1 } else { 8 });
-        if dense && !plan.blocks.is_full() {
-            keep_coupled(&mut tiles, &plan.blocks, (outputs.0, outputs.1), side);
-        }
+        let squares = plan.blocks.len;
+        let tile_count: usize = groups.iter().map(|g| g.tiles.len() * g.run.count).sum();
+        let lever_a = tile(d, software);
+        let seeds = net.as_ref().map_or(1, |net| net.seeds);
         let fisher = |rows: usize| {
-            let room = ((96 << 20) / (4 * c * p * p)).max(1);
+            let room = ((96 << 20) / (4 * c * squares)).max(1);
             enough
-                .div_ceil(tiles.len() * c)
+                .div_ceil((tile_count * c).max(1))
                 .min((rows * seeds).div_ceil(128))
                 .min(room)
                 .clamp(1, 16)
@@ -217,7 +246,7 @@ impl Shape {
             grad_d,
             grad_m,
             grad_k,
-            tile_m,
+            lever_a,
             small,
             fisher_splits: if small {
                 small_splits
@@ -226,10 +255,12 @@ impl Shape {
             },
             second_splits: fisher(second_rows),
             tiles,
+            groups,
+            squares,
             lever_r,
             lever_splits: enough
                 .div_ceil(lever_groups)
-                .min(d.div_ceil(8 * tile_m))
+                .min(d.div_ceil(8 * lever_a))
                 .clamp(1, 8),
             lanes: if p <= 64 { 8 } else { 64 },
             slots: (BLOCK_BYTES / draw_bytes).clamp(1, 1024),
@@ -256,9 +287,14 @@ impl Shape {
         u32::from(self.blocks > 1)
     }
 
-    /// Whether the factorisation goes by panels.
+    /// Whether a factorisation goes by panels.
     pub fn panelled(&self) -> bool {
-        self.p > SHARED_TRIANGLE
+        self.groups.iter().any(Group::panelled)
+    }
+
+    /// The most blocks that are gone over together.
+    pub fn widest(&self) -> usize {
+        self.groups.iter().map(|g| g.run.count).max().unwrap_or(1)
     }
 
     /// Workgroups of `lanes` threads a chain.
@@ -266,9 +302,9 @@ impl Shape {
         self.c.div_ceil(64 / self.lanes)
     }
 
-    /// Panels of the factorisation.
+    /// The most panels of a factorisation.
     pub fn panels(&self) -> usize {
-        self.p.div_ceil(PANEL)
+        self.groups.iter().map(Group::panels).max().unwrap_or(0)
     }
 
     /// Workgroups of a gradient sum along x.
@@ -311,14 +347,53 @@ pub fn tile(d: usize, software: bool) -> usize {
         .unwrap_or(8)
 }
 
-fn fisher_tiles((d, k, h): (usize, usize, usize), m: usize, threads: usize) -> Vec<[u32; 4]> {
-    let side = threads * m;
-    let width = |a: usize| if a < k { d } else { 1 };
+/// The groups of a plan's metric with their tiles.
+fn groups(plan: &Plan, network: bool, software: bool) -> (Vec<Group>, Vec<[u32; 4]>) {
+    let mut tiles = Vec::new();
+    let groups = plan.blocks.groups().into_iter().map(|run| {
+        // A network's explicit rows are one output of P columns.
+        let (outputs, from, steps) = if network {
+            (vec![(0, run.size)], run.offset, (0, run.size))
+        } else {
+            (outputs_of(plan, &run), 0, (1, 0))
+        };
+        let widest = outputs.iter().map(|(_, width)| *width).max().unwrap_or(1);
+        let tile_m = tile(widest, software);
+        let side = if software { tile_m } else { 8 * tile_m };
+        let first = tiles.len();
+        tiles.extend(gram_tiles(&outputs, side).into_iter().map(|[k, l, i, j]| {
+            let from = from as u32;
+            [k, l, i + from, j + from]
+        }));
+        Group {
+            run,
+            tile_m,
+            tiles: first..tiles.len(),
+            steps,
+        }
+    });
+    (groups.collect(), tiles)
+}
+
+/// A linear predictor's outputs in the first block of a run, with their widths.
+fn outputs_of(plan: &Plan, run: &blocks::Group) -> Vec<(usize, usize)> {
+    let (d, k) = (plan.d, plan.k);
+    (0..plan.h)
+        .map(|a| match a < k {
+            true => (a, a * d, d),
+            false => (a, k * d + a - k, 1),
+        })
+        .filter(|(_, offset, _)| (run.offset..run.offset + run.size).contains(offset))
+        .map(|(a, _, width)| (a, width))
+        .collect()
+}
+
+fn gram_tiles(outputs: &[(usize, usize)], side: usize) -> Vec<[u32; 4]> {
     let mut out: Vec<[u32; 4]> = Vec::new();
-    for a in 0..h {
-        for b in 0..=a {
-            for i in (0..width(a)).step_by(side) {
-                for j in (0..width(b)).step_by(side) {
+    for &(a, rows) in outputs {
+        for &(b, columns) in outputs.iter().filter(|(b, _)| *b <= a) {
+            for i in (0..rows).step_by(side) {
+                for j in (0..columns).step_by(side) {
                     if a > b || j <= i {
                         out.push([a as u32, b as u32, i as u32, j as u32]);
                     }
@@ -338,28 +413,6 @@ fn fisher_tiles((d, k, h): (usize, usize, usize), m: usize, threads: usize) -> V
         )
     });
     out
-}
-
-/// Drops the tiles whose two sides have no parameters of one block.
-fn keep_coupled(tiles: &mut Vec<[u32; 4]>, blocks: &Layout, (d, k): (usize, usize), side: usize) {
-    let mut block_of = vec![0; blocks.p];
-    for (b, block) in blocks.blocks.iter().enumerate() {
-        block_of[block.offset..block.offset + block.size].fill(b);
-    }
-    // Blocks are runs of ω, so those of a run are a run too.
-    let touched = |output: u32, first: u32| {
-        let (output, first) = (output as usize, first as usize);
-        let (from, last) = if output < k {
-            (output * d + first, output * d + (first + side).min(d) - 1)
-        } else {
-            (k * d + output - k, k * d + output - k)
-        };
-        (block_of[from], block_of[last])
-    };
-    tiles.retain(|t| {
-        let (rows, columns) = (touched(t[0], t[2]), touched(t[1], t[3]));
-        rows.0 <= columns.1 && columns.0 <= rows.1
-    });
 }
 
 /// Whether a step's corrections come from row contractions.

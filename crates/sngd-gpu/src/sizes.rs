@@ -34,7 +34,7 @@ impl Sizes {
         let mapped = if shape.net.is_some() { p } else { d };
         words("affine", 2 * mapped);
         words("place", 4 * p);
-        words("added", p * p);
+        words("added", shape.squares);
         words("tiles", 4 * shape.tiles.len());
         words("now", RING * SLICE / 4);
         words("panel", shape.panels() * SLICE / 4);
@@ -111,14 +111,15 @@ impl Sizes {
             words("diagonal_sum", 2 * metric.grad_splits * c * p);
             words("metric", 4 * c * p);
         } else {
-            let square = c * p * p;
+            let square = c * shape.squares;
+            words("outcome", 2 * c * shape.blocks);
             words("fisher", square);
             words("linv", square);
             words("scale", c * p);
             let split = plan.split_volume();
             if split {
-                words("added_bare", p * p);
-                words("ridge", p * p);
+                words("added_bare", shape.squares);
+                words("ridge", shape.squares);
                 words("volume", square);
                 words("linv_volume", square);
             }
@@ -145,10 +146,18 @@ impl Sizes {
                     0
                 },
             );
-            words("panel_block", if panelled { c * PANEL * PANEL } else { 0 });
+            let together = c * shape.widest();
+            words(
+                "panel_block",
+                if panelled {
+                    together * PANEL * PANEL
+                } else {
+                    0
+                },
+            );
             let strip = panelled && shape.software;
             words("panel_strip", if strip { c * p * PANEL } else { 0 });
-            words("panel_failed", c);
+            words("panel_failed", together);
             if plan.correction == CorrectionPlan::ClosedForm && h > 1 {
                 words("inverse", square);
             }
@@ -235,8 +244,8 @@ pub fn check_fit(
 ) -> Result<(), EngineError> {
     let fits = |plan: &Plan| {
         let shape = Shape::new(plan, shape.software);
-        plan.chains <= groups as usize
-            && shape.p <= groups as usize
+        plan.chains * shape.widest() <= groups as usize
+            && plan.blocks.largest() <= groups as usize
             && shape.row_groups() <= groups as usize
             && Sizes::new(plan, &shape)
                 .too_large(binding, buffer)

@@ -137,6 +137,39 @@ fn a_singular_metric_names_chain_and_pivot() {
     }
 }
 
+/// Blocks factor apart; the chain hears of the first that failed, of the largest jitter, of any that fell back.
+#[test]
+fn blocks_tell_their_chain() {
+    for d in [3, 100] {
+        let sampler = r#""step_size": 0.3, "batch_size": 96, "noise": "full", "correction": "off", "blocks": "unit""#;
+        let mut config = common::config("softmax", r#", "baseline": "first""#, sampler, 3);
+        config.prior.0.insert("weights".into(), "flat".into());
+        config.prior.0.insert("intercept".into(), "flat".into());
+        let (problem, plan, mut init) = common::setup_config(&config, "softmax", 300, d);
+        let order = plan.blocks.largest();
+        // Chain 1 never expects the last class, chain 2 neither: their blocks are 0.
+        init[plan.p + order] = -1e4;
+        init[2 * plan.p] = -1e4;
+        init[2 * plan.p + order] = -1e4;
+        for gpu in gpus() {
+            let mut engine = GpuEngine::new(gpu, &problem, &plan, &init).unwrap();
+            engine.enqueue(span(0, 2, 1)).unwrap();
+            let block = engine.collect().unwrap();
+            let told: Vec<_> = block.faults.iter().map(|f| (f.chain, f.kind)).collect();
+            let failed = |pivot| FaultKind::MetricNotPositive { pivot };
+            assert_eq!(told, [(1, failed(order as u32)), (2, failed(0))], "{d}");
+        }
+        let cold = sampler.replace("\"full\"", "\"residual\", \"temperature\": 1e-3");
+        let config = common::config("softmax", r#", "baseline": "first""#, &cold, 3);
+        let (problem, plan, init) = common::setup_config(&config, "softmax", 300, d);
+        for gpu in gpus() {
+            let mut engine = GpuEngine::new(gpu, &problem, &plan, &init).unwrap();
+            engine.enqueue(span(0, 2, 1)).unwrap();
+            assert_eq!(engine.collect().unwrap().fallbacks, 6, "{d}");
+        }
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_told_with_what_does() {
     let Some(gpu) = gpus().pop() else { return };

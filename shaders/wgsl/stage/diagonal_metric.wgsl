@@ -5,7 +5,7 @@
 #import "lib/finite.wgsl"
 
 @group(0) @binding(1) var<storage, read> diagonal_sum: array<vec2<f32>>; // diagonal_sum[S,C,P]
-@group(0) @binding(2) var<storage, read> added: array<f32>; // added[P,P], Λ + N·damping·I
+@group(0) @binding(2) var<storage, read> added: array<f32>; // added[P], Λ + N·damping·I
 @group(0) @binding(3) var<storage, read_write> status: array<atomic<u32>>; // status[C,STATUS]
 @group(0) @binding(4) var<storage, read_write> metric: array<vec4<f32>>; // metric[C,P], (M, ∂ᵢMᵢᵢ, curvature, RMSProp's V)
 @group(0) @binding(5) var<storage, read> gradient: array<f32>; // gradient[C,P], ∇C
@@ -26,7 +26,7 @@ fn diagonal_metric(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoc
     }
     let old = metric[at];
     if METRIC == 1u {
-        let m = SHARE * sum.x + added[p * P + p];
+        let m = SHARE * sum.x + added[p];
         if !(is_finite(m) && m > 0.0) {
             if atomicCompareExchangeWeak(&status[chain * STATUS + PENDING], 0u, METRIC_NOT_POSITIVE).exchanged {
                 atomicStore(&status[chain * STATUS + PENDING_PIVOT], p);
@@ -40,7 +40,7 @@ fn diagonal_metric(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoc
         let g = gradient[at] / f32(N);
         let decay = select(RMS_DECAY, 0.0, now.first == 1u);
         let v = decay * old.w + (1.0 - decay) * g * g;
-        let curvature = sum.x / f32(R) + added[p * P + p] / f32(N);
+        let curvature = sum.x / f32(R) + added[p] / f32(N);
         metric[at] = vec4<f32>(f32(N) * (RMS_FLOOR + sqrt(v)), 0.0, curvature, v);
     }
 }

@@ -36,8 +36,9 @@ fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
     if number >= TILES {
         return;
     }
-    let tile = tiles[number];
-    let chain = group.y;
+    let sq = group.y;
+    let chain = sq / COUNT;
+    let tile = tile_of(number, sq);
     let first = group.z * ROWS_A_SPLIT;
     let last = min(R, first + ROWS_A_SPLIT);
     var sum: array<f32, TILE_M * TILE_M>;
@@ -57,5 +58,5 @@ fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
             }
         }
     }
-    write_block(tile, group.z * C + chain, sum);
+    write_block(tile, sq, group.z, sum);
 }

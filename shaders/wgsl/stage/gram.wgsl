@@ -2,11 +2,11 @@
 // through shared memory, weighted on the way in. The importing root says what a row is: row_base, weight_of, design.
 #import <consts>
 #import "stage/outputs.wgsl"
-#import "stage/place.wgsl"
+#import "stage/square.wgsl"
+#import "stage/tiles.wgsl"
 
-@group(0) @binding(4) var<storage, read> tiles: array<vec4<u32>>; // tiles[tiles], (k, l, first row, first column) in the block of outputs k >= l
-@group(0) @binding(5) var<storage, read> added: array<f32>; // added[P,P], Λ + N·damping·I
-@group(0) @binding(6) var<storage, read_write> matrix: array<f32>; // matrix[S,C,P,P], lower, row-major
+@group(0) @binding(5) var<storage, read> added: array<f32>; // added[SQUARES], Λ + N·damping·I
+@group(0) @binding(6) var<storage, read_write> matrix: array<f32>; // matrix[S,C,SQUARES], lower, row-major
 
 const T = 8u * TILE_M;
 const ROWS_A_SPLIT = (R + SPLITS - 1u) / SPLITS;
@@ -35,18 +35,20 @@ fn corner_of(tile: vec4<u32>, lane: u32) -> vec3<u32> {
     return vec3<u32>(ti, tj, u32(works));
 }
 
-fn write_corner(tile: vec4<u32>, corner: vec3<u32>, out: u32, sum: array<f32, TILE_M * TILE_M>) {
+// The square of a chain and split, from the place of a row and a column among all parameters.
+fn write_corner(tile: vec4<u32>, corner: vec3<u32>, sq: u32, split: u32, sum: array<f32, TILE_M * TILE_M>) {
     var s = sum;
-    let p0 = output_offset(tile.x);
-    let q0 = output_offset(tile.y);
+    let first = parameter_at(sq);
+    let p0 = output_offset(tile.x) + tile.z + corner.x - first;
+    let q0 = output_offset(tile.y) + tile.w + corner.y - first;
+    let out = split * C * SQUARES + square_at(sq);
     for (var r = 0u; r < TILE_M; r++) {
         for (var c = 0u; c < TILE_M; c++) {
-            let i = tile.z + corner.x + r;
-            let j = tile.w + corner.y + c;
-            if i < output_width(tile.x) && j < output_width(tile.y) && q0 + j <= p0 + i && same_block(p0 + i, q0 + j) {
-                let at = (p0 + i) * P + q0 + j;
+            let inside = tile.z + corner.x + r < output_width(tile.x) && tile.w + corner.y + c < output_width(tile.y);
+            if inside && p0 + r < ORDER && q0 + c <= p0 + r {
+                let at = (p0 + r) * ORDER + q0 + c;
                 if WITH_LAMBDA == 1u {
-                    matrix[out + at] = SHARE * s[r * TILE_M + c] + added[at];
+                    matrix[out + at] = SHARE * s[r * TILE_M + c] + added[square_at(sq % COUNT) + at];
                 } else {
                     matrix[out + at] = s[r * TILE_M + c];
                 }
@@ -61,8 +63,9 @@ var<workgroup> right: array<f32, CHUNK * T>;
 
 @compute @workgroup_size(64)
 fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let tile = tiles[group.x];
-    let chain = group.y;
+    let sq = group.y;
+    let chain = sq / COUNT;
+    let tile = tile_of(group.x, sq);
     let first = group.z * ROWS_A_SPLIT;
     let last = min(R, first + ROWS_A_SPLIT);
     let corner = corner_of(tile, lane);
@@ -104,6 +107,6 @@ fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
         workgroupBarrier();
     }
     if corner.z == 1u {
-        write_corner(tile, corner, (group.z * C + chain) * P * P, sum);
+        write_corner(tile, corner, sq, group.z, sum);
     }
 }

@@ -2,6 +2,7 @@
 // come from each row of the pass, whose squares sum to JᵀWJ, or to ggᵀ where the seed is the score.
 #import <consts>
 #import "stage/inputs.wgsl"
+#import "stage/place.wgsl"
 #import "stage/gram.wgsl"
 
 @group(0) @binding(3) var<storage, read> delta: array<f32>; // delta[C,R,UNITS], R = ROWS·SEEDS

@@ -2,6 +2,7 @@
 // a column reads is known before the rows are gone over, so that the loop has loads and no branch.
 #import <consts>
 #import "stage/inputs.wgsl"
+#import "stage/place.wgsl"
 #import "stage/gram_direct.wgsl"
 
 @group(0) @binding(3) var<storage, read> delta: array<f32>; // delta[C,R,UNITS], R = ROWS·SEEDS
@@ -37,8 +38,9 @@ fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
     if number >= TILES {
         return;
     }
-    let tile = tiles[number];
-    let chain = group.y;
+    let sq = group.y;
+    let chain = sq / COUNT;
+    let tile = tile_of(number, sq);
     let first = group.z * ROWS_A_SPLIT;
     let last = min(R, first + ROWS_A_SPLIT);
     var left: array<Column, TILE_M>;
@@ -64,5 +66,5 @@ fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
             }
         }
     }
-    write_block(tile, group.z * C + chain, sum);
+    write_block(tile, sq, group.z, sum);
 }

@@ -1,12 +1,11 @@
-// Blocked right-looking Cholesky and inverse above P = 88, panels of 32. W starts as I and takes the same row operations
+// Blocked right-looking Cholesky and inverse above ORDER = 88, panels of 32. W starts as I and takes the same row operations
 // as the matrix, so that it ends as L⁻¹: diagonal block, panel (L below it and W's block row), update of everything below.
 #import <consts>
 #import "lib/finite.wgsl"
 
 #import "stage/panel_buffers.wgsl"
-#import "stage/place.wgsl"
 
-const PANELS = (P + 31u) / 32u;
+const PANELS = (ORDER + 31u) / 32u;
 const PIVOT_MIN = 1e-7;
 
 var<workgroup> left: array<f32, 1024>;
@@ -15,27 +14,29 @@ var<workgroup> bad: u32;
 
 @compute @workgroup_size(64)
 fn panel_scale(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.y;
+    let sq = group.y;
+    let base = square_at(sq);
     let i = group.x * 64u + lane;
     if i == 0u {
-        failed[chain] = 0u;
+        failed[sq] = 0u;
     }
-    if i < P {
-        let d = matrix[(chain * P + i) * P + i];
+    if i < ORDER {
+        let d = matrix[base + i * ORDER + i];
         // A diagonal that is wrong becomes a pivot of −1, so that the factorisation names it.
-        scale[chain * P + i] = select(-1.0, inverseSqrt(max(d, 1e-37)), is_finite(d) && d > 0.0);
+        scale[vector_at(sq) + i] = select(-1.0, inverseSqrt(max(d, 1e-37)), is_finite(d) && d > 0.0);
     }
 }
 
 @compute @workgroup_size(64)
 fn panel_prepare(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.z;
+    let sq = group.z;
+    let base = square_at(sq);
     let i = group.y;
     let j = group.x * 64u + lane;
     if j <= i {
-        let at = (chain * P + i) * P + j;
-        let si = scale[chain * P + i];
-        let sj = scale[chain * P + j];
+        let at = base + i * ORDER + j;
+        let si = scale[vector_at(sq) + i];
+        let sj = scale[vector_at(sq) + j];
         if i == j {
             l[at] = select(-1.0, 1.0, si > 0.0);
         } else {
@@ -49,14 +50,15 @@ fn panel_prepare(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
 
 @compute @workgroup_size(64)
 fn panel_diagonal(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.x;
+    let sq = group.x;
+    let base = square_at(sq);
     let p0 = panel.index * B32;
     for (var e = lane; e < 1024u; e += 64u) {
         let i = e / B32;
         let j = e % B32;
         var v = select(0.0, 1.0, i == j);
-        if p0 + i < P && j <= i {
-            v = l[(chain * P + p0 + i) * P + p0 + j];
+        if p0 + i < ORDER && j <= i {
+            v = l[base + (p0 + i) * ORDER + p0 + j];
         }
         left[e] = v;
         right[e] = 0.0;
@@ -102,13 +104,13 @@ fn panel_diagonal(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
     for (var e = lane; e < 1024u; e += 64u) {
         let i = e / B32;
         let j = e % B32;
-        block[chain * 1024u + e] = right[e];
-        if p0 + i < P && j <= i {
-            l[(chain * P + p0 + i) * P + p0 + j] = left[e];
+        block[sq * 1024u + e] = right[e];
+        if p0 + i < ORDER && j <= i {
+            l[base + (p0 + i) * ORDER + p0 + j] = left[e];
         }
     }
-    if lane == 0u && bad != 0u && failed[chain] == 0u {
-        failed[chain] = bad;
+    if lane == 0u && bad != 0u && failed[sq] == 0u {
+        failed[sq] = bad;
     }
 }
 
@@ -136,26 +138,23 @@ fn product(lane: u32) -> array<f32, 16> {
 // Below the diagonal block L_IJ = A_IJ·D⁻ᵀ; on its row W_JK = D⁻¹·W_JK. `left` is kept transposed, [k,i].
 @compute @workgroup_size(64)
 fn panel_below(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.y;
+    let sq = group.y;
+    let base = square_at(sq);
     let p0 = panel.index * B32;
     let below = PANELS - 1u - panel.index;
     let on_l = group.x < below;
     let other = select(group.x - below, panel.index + 1u + group.x, on_l) * B32;
-    // Blocks that nothing couples stay 0.
-    if (on_l && !meets(p0 + B32, other)) || (!on_l && !meets(other + B32, p0)) {
-        return;
-    }
     for (var e = lane; e < 1024u; e += 64u) {
         let i = e / B32;
         let j = e % B32;
-        let d = block[chain * 1024u + e];
+        let d = block[sq * 1024u + e];
         if on_l {
-            left[j * B32 + i] = select(0.0, l[(chain * P + min(other + i, P - 1u)) * P + p0 + j], other + i < P);
+            left[j * B32 + i] = select(0.0, l[base + min(other + i, ORDER - 1u) * ORDER + p0 + j], other + i < ORDER);
             right[j * B32 + i] = d;
         } else {
             left[j * B32 + i] = d;
-            let inside = p0 + i < P && other + j <= p0 + i;
-            right[e] = select(0.0, w[(chain * P + min(p0 + i, P - 1u)) * P + min(other + j, P - 1u)], inside);
+            let inside = p0 + i < ORDER && other + j <= p0 + i;
+            right[e] = select(0.0, w[base + min(p0 + i, ORDER - 1u) * ORDER + min(other + j, ORDER - 1u)], inside);
         }
     }
     workgroupBarrier();
@@ -164,11 +163,11 @@ fn panel_below(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
         let i = (lane / 8u) * 4u + m / 4u;
         let j = (lane % 8u) * 4u + m % 4u;
         if on_l {
-            if other + i < P {
-                l[(chain * P + other + i) * P + p0 + j] = sum[m];
+            if other + i < ORDER {
+                l[base + (other + i) * ORDER + p0 + j] = sum[m];
             }
-        } else if p0 + i < P && other + j <= p0 + i {
-            w[(chain * P + p0 + i) * P + other + j] = sum[m];
+        } else if p0 + i < ORDER && other + j <= p0 + i {
+            w[base + (p0 + i) * ORDER + other + j] = sum[m];
         }
     }
 }
@@ -176,22 +175,23 @@ fn panel_below(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
 // A_IK −= L_IJ·L_KJᵀ right of the panel, W_IK −= L_IJ·W_JK left of it and on it.
 @compute @workgroup_size(64)
 fn panel_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.z;
+    let sq = group.z;
+    let base = square_at(sq);
     let p0 = panel.index * B32;
     let i0 = (panel.index + 1u + group.y) * B32;
     let k0 = select(group.x, panel.index + 1u + group.x, INVERT == 0u) * B32;
-    if k0 > i0 || !meets(p0 + B32, i0) || !meets(k0 + B32, p0) {
+    if k0 > i0 {
         return;
     }
     let on_l = k0 > p0;
     for (var e = lane; e < 1024u; e += 64u) {
         let i = e / B32;
         let j = e % B32;
-        left[j * B32 + i] = select(0.0, l[(chain * P + min(i0 + i, P - 1u)) * P + p0 + j], i0 + i < P);
+        left[j * B32 + i] = select(0.0, l[base + min(i0 + i, ORDER - 1u) * ORDER + p0 + j], i0 + i < ORDER);
         if on_l {
-            right[j * B32 + i] = select(0.0, l[(chain * P + min(k0 + i, P - 1u)) * P + p0 + j], k0 + i < P);
+            right[j * B32 + i] = select(0.0, l[base + min(k0 + i, ORDER - 1u) * ORDER + p0 + j], k0 + i < ORDER);
         } else {
-            right[e] = select(0.0, w[(chain * P + p0 + i) * P + k0 + j], k0 + j <= p0 + i);
+            right[e] = select(0.0, w[base + (p0 + i) * ORDER + k0 + j], k0 + j <= p0 + i);
         }
     }
     workgroupBarrier();
@@ -199,8 +199,8 @@ fn panel_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
     for (var m = 0u; m < 16u; m++) {
         let i = i0 + (lane / 8u) * 4u + m / 4u;
         let j = k0 + (lane % 8u) * 4u + m % 4u;
-        if i < P && j <= i {
-            let at = (chain * P + i) * P + j;
+        if i < ORDER && j <= i {
+            let at = base + i * ORDER + j;
             if on_l {
                 l[at] -= sum[m];
             } else {
@@ -213,15 +213,16 @@ fn panel_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
 // Undoes the scaling: L⁻¹ = W·S, or L = S⁻¹·L̃ into w.
 @compute @workgroup_size(64)
 fn panel_finish(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.z;
+    let sq = group.z;
+    let base = square_at(sq);
     let i = group.y;
     let j = group.x * 64u + lane;
     if j <= i {
-        let at = (chain * P + i) * P + j;
+        let at = base + i * ORDER + j;
         if INVERT == 1u {
-            w[at] *= scale[chain * P + j];
+            w[at] *= scale[vector_at(sq) + j];
         } else {
-            w[at] = l[at] / scale[chain * P + i];
+            w[at] = l[at] / scale[vector_at(sq) + i];
         }
     }
 }

@@ -1,7 +1,6 @@
 // The products of panels.wgsl for software drivers: an 8×8 block a thread, straight from memory.
 #import <consts>
 #import "stage/panel_buffers.wgsl"
-#import "stage/place.wgsl"
 
 // Rows and columns of eight below a panel, of the lower triangle of n.
 fn block_of(number: u32) -> vec2<u32> {
@@ -18,36 +17,34 @@ fn block_of(number: u32) -> vec2<u32> {
 // The panel's own values, before `panel_below` overwrites them.
 @compute @workgroup_size(32)
 fn panel_copy(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.z;
+    let sq = group.z;
+    let base = square_at(sq);
     let p0 = panel.index * B32;
     // Below the panel: column `lane` of it; on its block row: row `lane` of it.
     let k = lane;
     let other = group.y;
-    let at = (chain * P + other) * B32 + k;
+    let at = (sq * ORDER + other) * B32 + k;
     if other < p0 + B32 {
-        if INVERT == 1u && p0 + k < P && other <= p0 + k {
-            strip[at] = w[(chain * P + p0 + k) * P + other];
+        if INVERT == 1u && p0 + k < ORDER && other <= p0 + k {
+            strip[at] = w[base + (p0 + k) * ORDER + other];
         } else {
             strip[at] = 0.0;
         }
     } else {
-        strip[at] = l[(chain * P + other) * P + p0 + k];
+        strip[at] = l[base + other * ORDER + p0 + k];
     }
 }
 
 // L_IJ = A_IJ·D⁻ᵀ below the diagonal block, W_JK = D⁻¹·W_JK on its row; one of eight columns or rows a thread.
 @compute @workgroup_size(64)
 fn panel_below(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.z;
+    let sq = group.z;
+    let base = square_at(sq);
     let number = group.x * 64u + lane;
     let p0 = panel.index * B32;
     let o0 = (number / 4u) * 8u;
     let k0 = (number % 4u) * 8u;
-    if o0 >= P || (INVERT == 0u && o0 < p0 + B32) {
-        return;
-    }
-    // Blocks that nothing couples stay 0.
-    if !meets(p0 + B32, o0) || !meets(o0 + 8u, p0) {
+    if o0 >= ORDER || (INVERT == 0u && o0 < p0 + B32) {
         return;
     }
     // sum[other, k] = Σ_m strip[other, m]·D⁻¹[k, m]: the same for both, strip being W's transpose on the row.
@@ -56,8 +53,8 @@ fn panel_below(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
         var a: array<f32, 8>;
         var b: array<f32, 8>;
         for (var q = 0u; q < 8u; q++) {
-            a[q] = strip[(chain * P + min(o0 + q, P - 1u)) * B32 + m];
-            b[q] = block[chain * 1024u + (k0 + q) * B32 + m];
+            a[q] = strip[(sq * ORDER + min(o0 + q, ORDER - 1u)) * B32 + m];
+            b[q] = block[sq * 1024u + (k0 + q) * B32 + m];
         }
         for (var r = 0u; r < 8u; r++) {
             for (var c = 0u; c < 8u; c++) {
@@ -69,11 +66,11 @@ fn panel_below(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
         for (var c = 0u; c < 8u; c++) {
             let other = o0 + r;
             let k = p0 + k0 + c;
-            if other < P && k < P {
+            if other < ORDER && k < ORDER {
                 if other >= p0 + B32 {
-                    l[(chain * P + other) * P + k] = sum[r * 8u + c];
+                    l[base + other * ORDER + k] = sum[r * 8u + c];
                 } else if other <= k {
-                    w[(chain * P + k) * P + other] = sum[r * 8u + c];
+                    w[base + k * ORDER + other] = sum[r * 8u + c];
                 }
             }
         }
@@ -83,11 +80,12 @@ fn panel_below(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
 // A −= L_IJ·L_KJᵀ right of the panel, W −= L_IJ·W_JK left of it: eight rows below the panel by eight columns a thread.
 @compute @workgroup_size(64)
 fn panel_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.z;
+    let sq = group.z;
+    let base = square_at(sq);
     let number = group.x * 64u + lane;
     let p0 = panel.index * B32;
     let start = p0 + B32;
-    let rows = (P - start + 7u) / 8u;
+    let rows = (ORDER - start + 7u) / 8u;
     let triangle = rows * (rows + 1u) / 2u;
     var i0 = 0u;
     var k0 = 0u;
@@ -99,18 +97,15 @@ fn panel_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
         let rest = number - triangle;
         i0 = start + (rest / (start / 8u)) * 8u;
         k0 = (rest % (start / 8u)) * 8u;
-        if INVERT == 0u || i0 >= P {
+        if INVERT == 0u || i0 >= ORDER {
             return;
         }
-    }
-    if !meets(start, i0) || !meets(k0 + 8u, p0) {
-        return;
     }
     let on_l = k0 >= start;
     var sum: array<f32, 64>;
     var ri: array<u32, 8>;
     for (var q = 0u; q < 8u; q++) {
-        ri[q] = (chain * P + min(i0 + q, P - 1u)) * P + p0;
+        ri[q] = base + min(i0 + q, ORDER - 1u) * ORDER + p0;
     }
     if on_l {
         for (var m = 0u; m < B32; m++) {
@@ -118,7 +113,7 @@ fn panel_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
             var b: array<f32, 8>;
             for (var q = 0u; q < 8u; q++) {
                 a[q] = l[ri[q] + m];
-                b[q] = l[(chain * P + min(k0 + q, P - 1u)) * P + p0 + m];
+                b[q] = l[base + min(k0 + q, ORDER - 1u) * ORDER + p0 + m];
             }
             for (var r = 0u; r < 8u; r++) {
                 for (var c = 0u; c < 8u; c++) {
@@ -133,7 +128,7 @@ fn panel_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
             for (var q = 0u; q < 8u; q++) {
                 a[q] = l[ri[q] + m];
                 // Above W's diagonal there is nothing.
-                b[q] = select(0.0, w[(chain * P + p0 + m) * P + k0 + q], k0 + q <= p0 + m);
+                b[q] = select(0.0, w[base + (p0 + m) * ORDER + k0 + q], k0 + q <= p0 + m);
             }
             for (var r = 0u; r < 8u; r++) {
                 for (var c = 0u; c < 8u; c++) {
@@ -146,8 +141,8 @@ fn panel_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
         for (var c = 0u; c < 8u; c++) {
             let i = i0 + r;
             let j = k0 + c;
-            if i < P && j <= i {
-                let at = (chain * P + i) * P + j;
+            if i < ORDER && j <= i {
+                let at = base + i * ORDER + j;
                 if on_l {
                     l[at] -= sum[r * 8u + c];
                 } else {

@@ -1,9 +1,10 @@
 // step += εT·(Γ + (κ/2)M⁻¹∇ln|M|) from the metrics at ω ± δu: [(M⁺)⁻¹ − (M⁻)⁻¹]Lz/(2δ) and u·Δln|M|/(2δ).
 #import <consts>
 #import "stage/now.wgsl"
+#import "stage/place.wgsl"
 
-@group(0) @binding(1) var<storage, read> linv_up: array<f32>; // linv_up[C,P,P], L⁻¹ at ω + δu
-@group(0) @binding(2) var<storage, read> linv_down: array<f32>; // linv_down[C,P,P], L⁻¹ at ω − δu
+@group(0) @binding(1) var<storage, read> linv_up: array<f32>; // linv_up[C,SQUARES], L⁻¹ at ω + δu
+@group(0) @binding(2) var<storage, read> linv_down: array<f32>; // linv_down[C,SQUARES], L⁻¹ at ω − δu
 @group(0) @binding(3) var<storage, read> up: array<f32>; // up[C,P], (M⁺)⁻¹Lz
 @group(0) @binding(4) var<storage, read> down: array<f32>; // down[C,P], (M⁻)⁻¹Lz
 @group(0) @binding(5) var<storage, read> u: array<f32>; // u[C,P]
@@ -16,7 +17,7 @@ fn slope(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
     let chain = group.x;
     var s = 0.0;
     for (var p = lane; p < P; p += 64u) {
-        let at = (chain * P + p) * P + p;
+        let at = chain * SQUARES + diagonal_of(p);
         // ln|M| = −2 Σ ln (L⁻¹)_pp; the ratio is near one, so its log keeps what the two logs would lose.
         let a = linv_down[at];
         let b = linv_up[at];

@@ -1,6 +1,7 @@
-// Products of a chain's matrix with vectors: eight rows a workgroup, eight lanes a row.
+// Products of squares with vectors: eight rows a workgroup, eight lanes a row.
 #import <consts>
-@group(0) @binding(1) var<storage, read> matrix: array<f32>; // matrix[C,P,P], lower, row-major
+#import "stage/square.wgsl"
+@group(0) @binding(1) var<storage, read> matrix: array<f32>; // matrix[C,SQUARES], lower, row-major
 @group(0) @binding(2) var<storage, read> input: array<f32>; // input[C,VECTORS,P]
 @group(0) @binding(3) var<storage, read_write> output: array<f32>; // output[C,VECTORS,P]
 
@@ -19,17 +20,17 @@ fn total(lane: u32, sum: f32) -> f32 {
 // output = L·input.
 @compute @workgroup_size(64)
 fn lower(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.y;
-    let vector = (chain * VECTORS + group.z) * P;
+    let base = square_at(group.y);
+    let vector = (group.y / COUNT * VECTORS + group.z) * P + parameter_at(group.y);
     let row = group.x * 8u + lane / 8u;
     var sum = 0.0;
-    if row < P {
+    if row < ORDER {
         for (var b = lane % 8u; b <= row; b += 8u) {
-            sum += matrix[(chain * P + row) * P + b] * input[vector + b];
+            sum += matrix[base + row * ORDER + b] * input[vector + b];
         }
     }
     let t = total(lane, sum);
-    if row < P && lane % 8u == 0u {
+    if row < ORDER && lane % 8u == 0u {
         output[vector + row] = t;
     }
 }
@@ -37,18 +38,18 @@ fn lower(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
 // output = Lᵀ·input.
 @compute @workgroup_size(64)
 fn upper(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.y;
-    let vector = (chain * VECTORS + group.z) * P;
+    let base = square_at(group.y);
+    let vector = (group.y / COUNT * VECTORS + group.z) * P + parameter_at(group.y);
     let row = group.x * 8u + lane % 8u;
     var sum = 0.0;
-    if row < P {
-        for (var a = row + lane / 8u; a < P; a += 8u) {
-            sum += matrix[(chain * P + a) * P + row] * input[vector + a];
+    if row < ORDER {
+        for (var a = row + lane / 8u; a < ORDER; a += 8u) {
+            sum += matrix[base + a * ORDER + row] * input[vector + a];
         }
     }
     // Here lanes of one row lie eight apart.
     let t = total((lane % 8u) * 8u + lane / 8u, sum);
-    if row < P && lane < 8u {
+    if row < ORDER && lane < 8u {
         output[vector + row] = t;
     }
 }
@@ -56,19 +57,19 @@ fn upper(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
 // output = M·input from M's lower triangle.
 @compute @workgroup_size(64)
 fn symmetric(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.y;
-    let vector = (chain * VECTORS + group.z) * P;
+    let base = square_at(group.y);
+    let vector = (group.y / COUNT * VECTORS + group.z) * P + parameter_at(group.y);
     let row = group.x * 8u + lane / 8u;
     var sum = 0.0;
-    if row < P {
-        for (var b = lane % 8u; b < P; b += 8u) {
+    if row < ORDER {
+        for (var b = lane % 8u; b < ORDER; b += 8u) {
             let hi = max(row, b);
             let lo = min(row, b);
-            sum += matrix[(chain * P + hi) * P + lo] * input[vector + b];
+            sum += matrix[base + hi * ORDER + lo] * input[vector + b];
         }
     }
     let t = total(lane, sum);
-    if row < P && lane % 8u == 0u {
+    if row < ORDER && lane % 8u == 0u {
         output[vector + row] = t;
     }
 }

@@ -1,12 +1,12 @@
-// The packed triangle in shared memory, for P up to 88 (15.3 KiB).
+// The packed triangle in shared memory, for ORDER up to 88 (15.3 KiB).
 #import <consts>
-var<workgroup> triangle: array<f32, P * (P + 1u) / 2u>;
+var<workgroup> triangle: array<f32, ORDER * (ORDER + 1u) / 2u>;
 
-fn get_l(chain: u32, i: u32, j: u32) -> f32 {
+fn get_l(sq: u32, i: u32, j: u32) -> f32 {
     return triangle[i * (i + 1u) / 2u + j];
 }
 
-fn set_l(chain: u32, i: u32, j: u32, v: f32) {
+fn set_l(sq: u32, i: u32, j: u32, v: f32) {
     triangle[i * (i + 1u) / 2u + j] = v;
 }
 

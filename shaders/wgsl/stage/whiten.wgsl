@@ -1,10 +1,11 @@
 // u = L⁻¹(−ε∇C + εTv) + white noise, and the squares that the norms of gradient and noise need: eight rows a workgroup,
 // eight lanes a row. The step is then L⁻ᵀu.
 #import <consts>
+#import "stage/square.wgsl"
 #import "stage/now.wgsl"
 #import "stage/status.wgsl"
 
-@group(0) @binding(1) var<storage, read> linv: array<f32>; // linv[C,P,P], lower, row-major
+@group(0) @binding(1) var<storage, read> linv: array<f32>; // linv[C,SQUARES], lower, row-major
 @group(0) @binding(2) var<storage, read> gradient: array<f32>; // gradient[C,P]
 @group(0) @binding(3) var<storage, read> drift: array<f32>; // drift[S,C,P], parts of (r/N)·v
 @group(0) @binding(4) var<storage, read> z: array<f32>; // z[C,P]
@@ -17,35 +18,37 @@ var<workgroup> parts: array<vec4<f32>, 64>;
 
 @compute @workgroup_size(64)
 fn whiten(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.y;
+    let chain = group.y / COUNT;
+    let base = square_at(group.y);
+    let vector = vector_at(group.y);
     let row = group.x * 8u + lane / 8u;
     var sum = vec3<f32>();
-    if row < P {
+    if row < ORDER {
         for (var b = lane % 8u; b <= row; b += 8u) {
-            let l = linv[(chain * P + row) * P + b];
-            sum.x += l * gradient[chain * P + b];
+            let l = linv[base + row * ORDER + b];
+            sum.x += l * gradient[vector + b];
             if CORRECTED == 1u {
                 var v = 0.0;
                 for (var s = 0u; s < GRAD_SPLITS; s++) {
-                    v += drift[(s * C + chain) * P + b];
+                    v += drift[s * C * P + vector + b];
                 }
                 sum.y += l * v;
             }
             if NOISE >= 2u || RIDGED == 1u {
-                sum.z += l * extra[chain * P + b];
+                sum.z += l * extra[vector + b];
             }
         }
     }
     parts[lane] = vec4<f32>(sum, 0.0);
     workgroupBarrier();
-    if row < P && lane % 8u == 0u {
+    if row < ORDER && lane % 8u == 0u {
         var t = vec4<f32>();
         for (var q = 0u; q < 8u; q++) {
             t += parts[lane + q];
         }
         var n = 0.0;
         if NOISE >= 1u {
-            let own = z[chain * P + row];
+            let own = z[vector + row];
             let full = sqrt(now.budget) * own;
             n = full;
             if RIDGED == 1u {
@@ -62,7 +65,7 @@ fn whiten(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         if CORRECTED == 1u {
             u += now.heat * SHARE * t.y;
         }
-        white[chain * P + row] = u;
-        squares[chain * P + row] = vec2<f32>(t.x * t.x, n * n);
+        white[vector + row] = u;
+        squares[vector + row] = vec2<f32>(t.x * t.x, n * n);
     }
 }

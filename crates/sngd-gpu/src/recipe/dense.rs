@@ -59,9 +59,9 @@ impl Recipe<'_> {
             CorrectionPlan::ClosedForm => {
                 for (i, (linv, how)) in terms.into_iter().enumerate() {
                     if s.h > 1 {
-                        let tiles = s.p.div_ceil(8 * s.tile_m);
+                        let tiles = s.p.div_ceil(8 * s.lever_a);
                         let one = spec("stage/inverse.wgsl", "inverse_tiles", [tiles, tiles, s.c])
-                            .u("TILE_M", s.tile_m)
+                            .u("TILE_M", s.lever_a)
                             .b("linv", linv);
                         self.push(one);
                     }
@@ -119,16 +119,17 @@ impl Recipe<'_> {
                 when,
             );
             self.fisher(&rows, "second", (None, true, s.second_splits), when);
-            let one = spec(
-                "stage/residual.wgsl",
-                "residual",
-                [s.p.div_ceil(64), s.p, s.c],
-            )
-            .u("R", rows.rows)
-            .b("matrix", "fisher")
-            .b("first", "second_mean")
-            .at(stale);
-            self.push(one);
+            for g in &s.groups {
+                let order = g.run.size;
+                let grid = [order.div_ceil(64), order, s.c * g.run.count];
+                let one = self
+                    .over_squares(spec("stage/residual.wgsl", "residual", grid), g)
+                    .u("R", rows.rows)
+                    .b("matrix", "fisher")
+                    .b("first", "second_mean")
+                    .at(stale);
+                self.push(one);
+            }
             self.factor(("q", "q_factor"), false, 0, stale);
             self.product("lower", "q_factor", ("z", "extra"), 1);
         }

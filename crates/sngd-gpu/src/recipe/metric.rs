@@ -1,8 +1,8 @@
 //! The metric of a pass, its factor, and the leverages that it gives.
 
 use super::{Recipe, names};
-use crate::shape::{PANEL, RowSet};
-use crate::spec::{When, spec};
+use crate::shape::{Group, PANEL, RowSet};
+use crate::spec::{Spec, When, spec};
 use sngd_core::config::FisherKind;
 use sngd_core::plan::JITTER_RETRIES;
 
@@ -35,7 +35,7 @@ impl Recipe<'_> {
         self.reduce(
             volume.0,
             matrix,
-            (1, s.c * s.p * s.p),
+            (1, s.c * s.squares),
             Some(("ridge", 1.0)),
             when,
         );
@@ -55,7 +55,7 @@ impl Recipe<'_> {
         let share = self.plan.n as f64 / set.rows as f64;
         let lambda = usize::from(added.is_some());
         if s.small {
-            let length = s.c * s.p * s.p;
+            let length = s.c * s.squares;
             self.reduce(
                 "parts",
                 to,
@@ -65,49 +65,57 @@ impl Recipe<'_> {
             );
             return;
         }
+        // Second moments go over δ of the scores, which the gradient left.
+        if let (Some(net), true) = (&s.net, added.is_some()) {
+            self.backward(net, set, from_score, when);
+        }
         let split = splits > 1;
-        let count = s.tiles.len();
-        let (direct, grid) = if s.software {
-            (true, [count.div_ceil(64), s.c, splits])
-        } else {
-            (false, [count, s.c, splits])
-        };
-        let tiles = match (&s.net, direct) {
-            (Some(net), _) => {
-                // Second moments go over δ of the scores, which the gradient left.
-                if added.is_some() {
-                    self.backward(net, set, from_score, when);
+        for g in &s.groups {
+            let squares = s.c * g.run.count;
+            let grid = if s.software {
+                [g.tiles.len().div_ceil(64), squares, splits]
+            } else {
+                [g.tiles.len(), squares, splits]
+            };
+            let tiles = match (&s.net, s.software) {
+                (Some(net), true) => {
+                    let root = "stage/network_fisher_direct.wgsl";
+                    self.network_gram(root, grid, net, set, from_score)
                 }
-                let root = if direct {
-                    "stage/network_fisher_direct.wgsl"
-                } else {
-                    "stage/network_fisher.wgsl"
-                };
-                self.network_gram(root, grid, net, set, from_score)
-            }
-            (None, true) => spec("stage/fisher_direct.wgsl", "fisher_tiles", grid).u("R", set.rows),
-            (None, false) => spec("stage/fisher.wgsl", "fisher_tiles", grid).u("R", set.rows),
-        };
-        let tiles = if direct {
-            tiles.u("TILES", count)
-        } else {
-            tiles
-        };
-        let tiles = tiles
-            .u("TILE_M", s.tile_m)
-            .u("SPLITS", splits)
-            .u("FROM_SCORE", usize::from(from_score))
-            .u("WITH_LAMBDA", if split { 0 } else { lambda })
-            .f("SHARE", share)
-            .b("row_index", n.index)
-            .b("weight", if from_score { n.scores } else { n.weight })
-            .b("added", added.unwrap_or("added"))
-            .b("matrix", if split { "parts" } else { to })
-            .at(when);
-        self.push(tiles);
+                (Some(net), false) => {
+                    let root = "stage/network_fisher.wgsl";
+                    self.network_gram(root, grid, net, set, from_score)
+                }
+                (None, true) => {
+                    spec("stage/fisher_direct.wgsl", "fisher_tiles", grid).u("R", set.rows)
+                }
+                (None, false) => spec("stage/fisher.wgsl", "fisher_tiles", grid).u("R", set.rows),
+            };
+            let tiles = if s.software {
+                tiles.u("TILES", g.tiles.len())
+            } else {
+                tiles
+            };
+            let tiles = self
+                .over_squares(tiles, g)
+                .u("FIRST_TILE", g.tiles.start)
+                .u("OUTPUT_STEP", g.steps.0)
+                .u("COLUMN_STEP", g.steps.1)
+                .u("TILE_M", g.tile_m)
+                .u("SPLITS", splits)
+                .u("FROM_SCORE", usize::from(from_score))
+                .u("WITH_LAMBDA", if split { 0 } else { lambda })
+                .f("SHARE", share)
+                .b("row_index", n.index)
+                .b("weight", if from_score { n.scores } else { n.weight })
+                .b("added", added.unwrap_or("added"))
+                .b("matrix", if split { "parts" } else { to })
+                .at(when);
+            self.push(tiles);
+        }
         if split {
             let lambda = added.map(|a| (a, share));
-            self.reduce("parts", to, (splits, s.c * s.p * s.p), lambda, when);
+            self.reduce("parts", to, (splits, s.c * s.squares), lambda, when);
         }
     }
 
@@ -120,92 +128,94 @@ impl Recipe<'_> {
         when: When,
     ) {
         let s = self.shape;
-        let invert_u = usize::from(invert);
         let retries = if invert { JITTER_RETRIES as usize } else { 0 };
-        if !s.panelled() && s.software {
-            let one = spec(
-                "stage/cholesky_lane.wgsl",
-                "cholesky",
-                [s.c.div_ceil(8), 1, 1],
-            )
-            .u("INVERT", invert_u)
-            .u("RETRIES", retries)
-            .u("TELL", tell)
-            .b("matrix", matrix)
-            .b("result", result)
-            .b("triangle", "panel_l")
-            .at(when);
-            self.push(one);
-            return;
+        for g in &s.groups {
+            let of = |s: Spec| {
+                self.over_squares(s, g)
+                    .u("INVERT", usize::from(invert))
+                    .b("matrix", matrix)
+                    .at(when)
+            };
+            let told = |s: Spec| {
+                of(s)
+                    .u("RETRIES", retries)
+                    .u("TELL", tell)
+                    .b("result", result)
+                    .b("triangle", "panel_l")
+            };
+            let squares = s.c * g.run.count;
+            let specs = if g.panelled() {
+                let mut all = self.panels(g, invert, |s| of(s).b("w", result).b("l", "panel_l"));
+                let retry = spec(
+                    "stage/cholesky_retry.wgsl",
+                    "cholesky_retry",
+                    [squares, 1, 1],
+                );
+                all.push(told(retry).u("WIDTH", 256).b("failed", "panel_failed"));
+                all
+            } else if s.software {
+                let grid = [squares.div_ceil(8), 1, 1];
+                vec![told(spec("stage/cholesky_lane.wgsl", "cholesky", grid))]
+            } else {
+                let width = g.run.size.div_ceil(32) * 32;
+                let one = spec("stage/cholesky.wgsl", "cholesky", [squares, 1, 1]);
+                vec![told(one).u("WIDTH", width)]
+            };
+            self.out.extend(specs);
         }
-        if !s.panelled() {
-            let width = s.p.div_ceil(32) * 32;
-            let one = spec("stage/cholesky.wgsl", "cholesky", [s.c, 1, 1])
-                .u("INVERT", invert_u)
-                .u("RETRIES", retries)
+        if s.blocked() == 1 {
+            let grid = [s.c.div_ceil(64), 1, 1];
+            let one = spec("stage/outcomes.wgsl", "outcomes", grid)
+                .u("INVERT", usize::from(invert))
                 .u("TELL", tell)
-                .u("WIDTH", width)
-                .b("matrix", matrix)
-                .b("result", result)
                 .at(when);
             self.push(one);
-            return;
         }
-        let n = s.panels();
-        let panels = |entry, grid| {
-            spec("stage/panels.wgsl", entry, grid)
-                .u("INVERT", invert_u)
-                .b("matrix", matrix)
-                .b("w", result)
-                .b("l", "panel_l")
+    }
+
+    /// A blocked factorisation of a group's squares.
+    fn panels(&self, g: &Group, invert: bool, of: impl Fn(Spec) -> Spec) -> Vec<Spec> {
+        let s = self.shape;
+        let (order, squares, n) = (g.run.size, s.c * g.run.count, g.panels());
+        let with = |root, entry, grid| {
+            of(spec(root, entry, grid))
                 .b("block", "panel_block")
                 .b("failed", "panel_failed")
-                .at(when)
         };
-        let x = s.p.div_ceil(64);
-        self.push(panels("panel_scale", [x, s.c, 1]));
-        self.push(panels("panel_prepare", [x, s.p, s.c]));
+        let panels = |entry, grid| with("stage/panels.wgsl", entry, grid);
+        let direct =
+            |entry, grid| with("stage/panels_direct.wgsl", entry, grid).b("strip", "panel_strip");
+        let x = order.div_ceil(64);
+        let mut out = vec![
+            panels("panel_scale", [x, squares, 1]),
+            panels("panel_prepare", [x, order, squares]),
+        ];
         for j in 0..n {
             let below = n - 1 - j;
-            self.push(panels("panel_diagonal", [s.c, 1, 1]).panel(j));
+            out.push(panels("panel_diagonal", [squares, 1, 1]).panel(j));
             if s.software {
                 let start = (j + 1) * PANEL;
-                let direct = |entry, grid| {
-                    let mut one = panels(entry, grid).panel(j);
-                    one.root = "stage/panels_direct.wgsl";
-                    one.b("strip", "panel_strip")
-                };
-                self.push(direct("panel_copy", [1, s.p, s.c]));
-                let strips = 4 * s.p.div_ceil(8);
-                self.push(direct("panel_below", [strips.div_ceil(64), 1, s.c]));
-                if start < s.p {
-                    let rows = (s.p - start).div_ceil(8);
+                out.push(direct("panel_copy", [1, order, squares]).panel(j));
+                let strips = 4 * order.div_ceil(8);
+                out.push(direct("panel_below", [strips.div_ceil(64), 1, squares]).panel(j));
+                if start < order {
+                    let rows = (order - start).div_ceil(8);
                     let beside = if invert { rows * (start / 8) } else { 0 };
                     let blocks = rows * (rows + 1) / 2 + beside;
-                    self.push(direct("panel_update", [blocks.div_ceil(64), 1, s.c]));
+                    out.push(direct("panel_update", [blocks.div_ceil(64), 1, squares]).panel(j));
                 }
                 continue;
             }
             let across = if invert { n } else { below };
             if across > 0 {
-                self.push(panels("panel_below", [across, s.c, 1]).panel(j));
+                out.push(panels("panel_below", [across, squares, 1]).panel(j));
             }
             if below > 0 {
-                self.push(panels("panel_update", [across, below, s.c]).panel(j));
+                out.push(panels("panel_update", [across, below, squares]).panel(j));
             }
         }
-        self.push(panels("panel_finish", [x, s.p, s.c]));
-        let retry = spec("stage/cholesky_retry.wgsl", "cholesky_retry", [s.c, 1, 1])
-            .u("INVERT", invert_u)
-            .u("RETRIES", retries)
-            .u("TELL", tell)
-            .u("WIDTH", 256)
-            .b("matrix", matrix)
-            .b("result", result)
-            .b("triangle", "panel_l")
-            .b("failed", "panel_failed")
-            .at(when);
-        self.push(retry);
+        out.push(panels("panel_finish", [x, order, squares]));
+        out
     }
 
     /// Rows, gradient and Fisher sums by one thread a chain and split.
@@ -264,7 +274,7 @@ impl Recipe<'_> {
         let one = spec(root, "leverage", grid)
             .u("R", set.rows)
             .u("LEVER_R", s.lever_r)
-            .u("LEVER_A", s.tile_m)
+            .u("LEVER_A", s.lever_a)
             .u("LEVER_SPLITS", s.lever_splits)
             .b("row_index", names(&set).index)
             .b("matrix", if s.h == 1 { linv } else { "inverse" });

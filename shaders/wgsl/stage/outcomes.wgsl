@@ -1,0 +1,21 @@
+// From the outcomes of all blocks to the chain's words: the largest jitter, the first block that failed.
+#import <consts>
+#import "stage/tell.wgsl"
+
+@group(0) @binding(1) var<storage, read> outcome: array<vec2<u32>>; // outcome[C,METRIC_BLOCKS], (jitter level, failing parameter or NONE)
+
+@compute @workgroup_size(64)
+fn outcomes(@builtin(global_invocation_id) id: vec3<u32>) {
+    let chain = id.x;
+    if chain >= C {
+        return;
+    }
+    var level = 0u;
+    var failed = NONE;
+    for (var b = 0u; b < METRIC_BLOCKS; b++) {
+        let block = outcome[chain * METRIC_BLOCKS + b];
+        level = max(level, block.x);
+        failed = select(failed, block.y, failed == NONE);
+    }
+    tell(chain, level, failed);
+}

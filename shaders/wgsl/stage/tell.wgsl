@@ -1,0 +1,30 @@
+// The words of a chain whose metric (INVERT) or residual was factored. TELL: 1 where it is the metric's own factor, 2 the
+// volume's, 3 both.
+#import <consts>
+#import "stage/status.wgsl"
+
+@group(0) @binding(3) var<storage, read_write> status: array<u32>; // status[C,STATUS]
+
+const NONE = 0xffffffffu;
+
+fn tell(chain: u32, level: u32, pivot: u32) {
+    let at = chain * STATUS;
+    let failed = pivot != NONE;
+    let first = failed && status[at + PENDING] == 0u;
+    if first {
+        status[at + PENDING_PIVOT] = pivot;
+    }
+    if INVERT == 0u {
+        status[at + FELL_BACK] = u32(failed);
+        return;
+    }
+    if (TELL & 1u) != 0u {
+        status[at + LEVEL] = level;
+    }
+    if (TELL & 2u) != 0u {
+        status[at + VOLUME_LEVEL] = level;
+    }
+    if first {
+        status[at + PENDING] = METRIC_NOT_POSITIVE;
+    }
+}
