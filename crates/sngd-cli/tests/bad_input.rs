@@ -156,6 +156,25 @@ fn a_diverging_run_stops_with_chain_step_and_remedy() {
     sample(&s, 4, &["chain", "step", "step_size"]);
 }
 
+/// Every number of this run is finite; only the log posterior says that it is lost.
+#[test]
+fn a_run_that_strays_on_finite_numbers_is_stopped() {
+    let rows: String = (0..200)
+        .map(|i| format!("{},{},{}\n", i * i % 7 % 3, i % 17, i * 13 % 29))
+        .collect();
+    let text = |step: f64, refresh: u32| {
+        format!(
+            "[model]\npredictor = \"mlp\"\nhidden = [8]\nlikelihood = \"softmax\"\n[prior]\nweights = \"normal(0, 30)\"\nbias = \"normal(0, 30)\"\n[sampler]\nstep_size = {step}\nbatch_size = 150\nfisher_refresh = {refresh}\ndamping = 1e-4\nnoise = \"nominal\"\ntemperature = 4.0\n[run]\nchains = 4\nwarmup = 100\ndraws = 200\n"
+        )
+    };
+    let s = Scene::new(&format!("y,a,b\n{rows}"), &text(0.5, 20));
+    sample(
+        &s,
+        4,
+        &["chain", "ran away", "log posterior", "fisher_refresh"],
+    );
+}
+
 #[test]
 fn an_output_that_exists_is_refused_without_force() {
     let s = Scene::new(

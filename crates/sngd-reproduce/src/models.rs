@@ -65,3 +65,21 @@ pub fn softmax(seed: u64, n: usize) -> Result<Model, Error> {
         data::table(&x, data::labels(y, 3)),
     )
 }
+
+/// Two tanh units on two features, σ = 0.3 known, P = 9: a perceptron that its data pin down.
+pub fn perceptron(seed: u64, n: usize) -> Result<Model, Error> {
+    let mut dice = Dice::new(seed, 4);
+    let x = data::columns(&mut dice, n, 2);
+    let noise = data::standardised(dice.normals(n));
+    let y = (0..n).map(|i| {
+        let first = data::linear(&x, 0.5, &[1.5, -0.5], i).tanh();
+        let second = data::linear(&x, -0.5, &[0.4, 1.2], i).tanh();
+        0.2 + 1.2 * first - 0.9 * second + 0.3 * noise[i]
+    });
+    let y = Response::Numbers(y.collect());
+    Model::new(
+        "[model]\npredictor = \"mlp\"\nhidden = [2]\nlikelihood = \"gaussian\"\nscale = 0.3\n[prior]\nweights = \"normal(0, 3)\"\nbias = \"normal(0, 3)\"",
+        data::table(&x, y),
+    )
+    .map(|model| model.with_starts(8))
+}

@@ -20,6 +20,7 @@ const BLOCK: u32 = 128;
 pub struct Model {
     lines: String,
     problem: Problem,
+    starts: u64,
 }
 
 /// Length of a run.
@@ -110,7 +111,13 @@ impl Model {
         Ok(Model {
             lines: lines.into(),
             problem: Problem::build(&config, table)?,
+            starts: 1,
         })
+    }
+
+    /// Looks for the mode from so many standard starts of a network, the same in every run, and takes the lowest.
+    pub fn with_starts(self, starts: u64) -> Model {
+        Model { starts, ..self }
     }
 
     /// The problem.
@@ -122,8 +129,26 @@ impl Model {
     pub fn prepare(&self, sampler: &str, length: Length, seed: u64) -> Result<(Plan, Mode), Error> {
         let config = parse(&self.lines, sampler, length, seed)?;
         let plan = Plan::check(&config, &self.problem)?;
-        let mode = map::find(&self.problem, &plan)?;
+        let mode = self.mode(&plan)?;
         Ok((plan, mode))
+    }
+
+    fn mode(&self, plan: &Plan) -> Result<Mode, Error> {
+        if self.starts == 1 {
+            return Ok(map::find(&self.problem, plan)?);
+        }
+        let mut best: Option<Mode> = None;
+        for seed in 0..self.starts {
+            let from = Plan {
+                seed,
+                ..plan.clone()
+            };
+            let mode = map::find(&self.problem, &from)?;
+            if best.as_ref().is_none_or(|b| mode.cost < b.cost) {
+                best = Some(mode);
+            }
+        }
+        best.ok_or_else(|| Error::Numbers("a mode was asked for from no start".into()))
     }
 
     /// Draws; `sampler` are the keys of `[sampler]`. Chains start one posterior sd around the mode.

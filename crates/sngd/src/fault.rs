@@ -1,6 +1,7 @@
 //! Faults as sentences: which chain, which step, what happened, what helps.
 
 use crate::prepare::Prepared;
+use crate::stray::Stray;
 use sngd_core::config::Init;
 use sngd_core::engine::{Fault, FaultKind};
 use sngd_core::plan::Plan;
@@ -24,6 +25,14 @@ pub enum RunError {
         step: u32,
         /// What happened.
         kind: FaultKind,
+        /// All of it with the remedy.
+        sentence: String,
+    },
+    /// A chain ran away on finite numbers.
+    #[error("{sentence}")]
+    RanAway {
+        /// Chain.
+        chain: u32,
         /// All of it with the remedy.
         sentence: String,
     },
@@ -76,6 +85,28 @@ pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
         step,
         kind,
         sentence: format!("chain {chain}, step {step}: {what}"),
+    }
+}
+
+/// A chain that ran away, told.
+pub(crate) fn stray(prepared: &Prepared, stray: Stray) -> RunError {
+    let plan = &prepared.plan;
+    let Stray { chain, start, now } = stray;
+    let refreshed = if plan.refresh > 1 {
+        format!(
+            ", lower sampler.fisher_refresh (now {}: the metric is that of earlier steps)",
+            plan.refresh
+        )
+    } else {
+        String::new()
+    };
+    RunError::RanAway {
+        chain,
+        sentence: format!(
+            "chain {chain} ran away: found a log posterior of {now:.4e}, expected no less than {start:.4e}, which noise alone could make of its start; lower sampler.step_size (now {}), raise sampler.damping (now {}){refreshed}",
+            plan.step_size.initial(),
+            plan.damping
+        ),
     }
 }
 

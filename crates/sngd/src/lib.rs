@@ -37,6 +37,7 @@ mod self_test;
 mod sink;
 mod span;
 mod start;
+mod stray;
 mod summary;
 
 pub use builder::{Builder, Data, Mala, Model, Ngd, Psgld, Sgld, Sgrld, Sngd};

@@ -6,6 +6,7 @@ use crate::event::{Ending, Outcome, Progress};
 use crate::fault::{self, MAX_FALLBACK_SHARE, RunError};
 use crate::prepare::{Prepared, THERMOMETER_PARAMETERS, target_metric};
 use crate::span::Sizer;
+use crate::stray::Watch;
 use sngd_core::engine::{Engine, Fault, FaultKind, RawBlock, STATS, Span};
 use sngd_core::span::Cursor;
 use sngd_core::trace::DrawBlock;
@@ -71,6 +72,7 @@ struct Worker<'a> {
     chain_steps: u64,
     rate: f64,
     heat: Heat,
+    watch: Watch,
 }
 
 impl<'a> Worker<'a> {
@@ -85,6 +87,7 @@ impl<'a> Worker<'a> {
             fallbacks: 0,
             chain_steps: 0,
             rate: f64::NAN,
+            watch: Watch::new(prepared),
             heat: Heat {
                 metric: (prepared.plan.p <= THERMOMETER_PARAMETERS
                     && !prepared.plan.full_log_density())
@@ -191,6 +194,9 @@ impl<'a> Worker<'a> {
             row[stat("lp")] += self.prepared.problem.log_norm;
             row[stat("lp_minibatch")] += self.prepared.problem.log_norm;
         }
+        if !span.warmup {
+            self.watch.take(&stats);
+        }
         let mut error = fault.map(|f| fault::numbers(self.prepared, f));
         if error.is_none() {
             error = self.judge(JUDGED_FROM);
@@ -239,6 +245,9 @@ impl<'a> Worker<'a> {
     }
 
     fn judge(&self, from: u64) -> Option<RunError> {
+        if let Some(stray) = self.watch.stray() {
+            return Some(fault::stray(self.prepared, stray));
+        }
         let share = self.fallback_share();
         (self.chain_steps > from && share > MAX_FALLBACK_SHARE)
             .then(|| fault::fallbacks(self.prepared, share))
