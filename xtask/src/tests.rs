@@ -128,8 +128,8 @@ fn long_suites(drivers: &[Driver], driver: Option<&Driver>) -> Command {
     command.args([
         "test",
         "--release",
-        "-p",
-        "sngd-tests",
+        "--workspace",
+        "--tests",
         "--",
         "--ignored",
         "--nocapture",

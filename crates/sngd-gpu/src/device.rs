@@ -224,6 +224,12 @@ impl Gpu {
         }
     }
 
+    /// Bytes that the device's allocator has given out now, where the backend counts them.
+    pub fn allocated(&self) -> Option<u64> {
+        let report = self.device.generate_allocator_report()?;
+        Some(report.total_allocated_bytes)
+    }
+
     /// The first thing that went wrong with the device, as an error.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         match &*self.trouble.lock().unwrap_or_else(PoisonError::into_inner) {
