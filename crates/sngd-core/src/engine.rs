@@ -50,6 +50,56 @@ pub struct RawBlock {
     pub fallbacks: u64,
     /// The first fault of each chain that has one.
     pub faults: Vec<Fault>,
+    /// What the engine itself scored of the span's draws on held-out rows; `None` leaves that to the host.
+    pub predicted: Option<Predicted>,
+}
+
+/// Sums over draws and chains on the M held-out rows. Densities are of y in internal units and leave out what the
+/// likelihood leaves out of ln p (`Likelihood::log_norm`).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Predicted {
+    /// Largest ln p(y|η) and Σ p(y|η) divided by its exponential, `[M]`.
+    pub density: Vec<(f64, f64)>,
+    /// Σ of class probabilities, `[M,classes]`; empty for a response that is no class.
+    pub classes: Vec<f64>,
+    /// Σ of the mean of y, `[M]`; empty for classes.
+    pub mean: Vec<f64>,
+    /// Σ of a Gaussian's distribution function at y, `[M]`; zeros for other likelihoods, empty for classes.
+    pub below: Vec<f64>,
+    /// Σ over rows of ln p, and rows whose most probable class is right, of each draw: `[n, C]`.
+    pub draws: Vec<(f64, f64)>,
+}
+
+/// Adds p in the form e^max·sum to another.
+pub fn add_density((max, sum): &mut (f64, f64), (other, more): (f64, f64)) {
+    if other > *max {
+        *sum = *sum * (*max - other).exp() + more;
+        *max = other;
+    } else {
+        *sum += more * (other - *max).exp();
+    }
+}
+
+impl Predicted {
+    /// Takes in the sums of further draws.
+    pub fn add(&mut self, more: Predicted) {
+        if self.density.is_empty() {
+            *self = more;
+            return;
+        }
+        for (own, other) in self.density.iter_mut().zip(more.density) {
+            add_density(own, other);
+        }
+        let sums = [
+            (&mut self.classes, more.classes),
+            (&mut self.mean, more.mean),
+            (&mut self.below, more.below),
+        ];
+        for (own, other) in sums {
+            own.iter_mut().zip(other).for_each(|(a, b)| *a += b);
+        }
+        self.draws.extend(more.draws);
+    }
 }
 
 /// Why a chain cannot go on.

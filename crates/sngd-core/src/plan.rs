@@ -130,6 +130,10 @@ pub struct Plan {
     pub jacobian: bool,
     /// Number format of the resident features.
     pub storage: Storage,
+    /// M, held-out rows that a device scores itself; 0 where there are none, or only the host knows the mean.
+    pub held: usize,
+    /// Classes of a categorical response, else 0.
+    pub classes: usize,
     /// Steps before the first kept draw.
     pub warmup: usize,
     /// Kept draws a chain.
@@ -378,6 +382,11 @@ impl Plan {
             metropolis: row.metropolis,
             jacobian: s.target == Target::Posterior,
             storage: config.data.storage,
+            held: match problem.likelihood {
+                Likelihood::Custom(_) => 0,
+                _ => problem.held_out.as_ref().map_or(0, |h| h.rows.len()),
+            },
+            classes: problem.classes.len(),
             warmup: config.run.warmup,
             draws: config.run.draws,
             thin: config.run.thin,

@@ -108,6 +108,29 @@ impl Problem {
         }
     }
 
+    /// Design `[M,D]` and response `[M]` of the held-out rows as the engines see the others. Exact also where such a row has
+    /// another value in the pivot's column than the rows that were fitted.
+    pub fn held_out_internal(&self) -> Option<(Vec<f64>, Vec<f64>)> {
+        let held = self.held_out.as_ref()?;
+        let (mut x, mut y) = (held.x.clone(), held.y.clone());
+        // A network takes features and response as they are.
+        if self.network.is_some() {
+            return Some((x, y));
+        }
+        let t = &self.transform;
+        for (row, y) in x.chunks_mut(t.columns).zip(&mut y) {
+            let one = t.pivot.map_or(1.0, |p| row[p] / t.pivot_value);
+            for (j, v) in row.iter_mut().enumerate() {
+                *v = match t.pivot == Some(j) {
+                    true => one,
+                    false => (*v - t.mean[j] * one) / t.scale[j],
+                };
+            }
+            *y = (*y - t.y_mean * one) / t.y_scale;
+        }
+        Some((x, y))
+    }
+
     /// The response of row i.
     #[inline]
     pub fn observed(&self, i: usize) -> Observed<f64> {

@@ -1,5 +1,7 @@
 //! What leaves a run: names and shapes of what is stored, and blocks of draws on the natural scale.
 
+use crate::engine::Predicted;
+
 /// One stored variable of the posterior group, e.g. `weights[class, feature]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variable {
@@ -74,6 +76,8 @@ pub struct DrawBlock {
     pub values: Vec<f64>,
     /// `[n, C, S]`, row-major, S = number of stats.
     pub stats: Vec<f64>,
+    /// What the engine scored of these draws on held-out rows, where it did.
+    pub predicted: Option<Predicted>,
 }
 
 /// Where blocks go: a trace on disk, memory, a summary, the user's own.

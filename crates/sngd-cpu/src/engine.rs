@@ -126,6 +126,7 @@ impl<T: Scalar> CpuEngine<T> {
             stats,
             fallbacks,
             faults,
+            predicted: None,
         }
     }
 }

@@ -70,11 +70,22 @@ impl Buffers {
         init: &[f64],
     ) -> Result<(), EngineError> {
         let narrow = |v: &[f64]| -> Vec<f32> { v.iter().map(|&x| x as f32).collect() };
-        self.write(gpu, "x", &features(problem, plan.storage))?;
-        let obs: Vec<[f32; 2]> = (0..shape.n)
+        let held = problem.held_out.as_ref().filter(|_| shape.held.is_some());
+        let inside = held.and_then(|_| problem.held_out_internal());
+        let mut obs: Vec<[f32; 2]> = (0..shape.n)
             .map(|i| problem.observed(i))
             .map(|o| [o.y as f32, o.trials as f32])
             .collect();
+        if let (Some(held), Some((_, y))) = (held, &inside) {
+            let trials = |i: usize| held.trials.get(i).map_or(1.0, |&t| t as f32);
+            obs.extend(y.iter().enumerate().map(|(i, &y)| [y as f32, trials(i)]));
+        }
+        let rows: Vec<&[f64]> = [Some(&problem.x), inside.as_ref().map(|(x, _)| x)]
+            .into_iter()
+            .flatten()
+            .map(Vec::as_slice)
+            .collect();
+        self.write(gpu, "x", &features(&rows, plan.storage))?;
         self.write(gpu, "obs", &obs)?;
         let mut prior: Vec<[f32; 4]> = problem
             .priors
@@ -148,19 +159,18 @@ impl Buffers {
 }
 
 /// The design as the kernels read it: f32 words, or halves packed in pairs.
-fn features(problem: &Problem, storage: Storage) -> Vec<u32> {
+fn features(rows: &[&[f64]], storage: Storage) -> Vec<u32> {
+    let all = || rows.iter().flat_map(|r| r.iter().copied());
     let pack = |bits: &dyn Fn(f64) -> u16| -> Vec<u32> {
-        problem
-            .x
-            .chunks(2)
-            .map(|c| {
-                let high = c.get(1).map_or(0, |&v| bits(v));
-                u32::from(bits(c[0])) | (u32::from(high) << 16)
-            })
-            .collect()
+        let mut each = all().map(|v| u32::from(bits(v)));
+        std::iter::from_fn(|| {
+            let low = each.next()?;
+            Some(low | (each.next().unwrap_or(0) << 16))
+        })
+        .collect()
     };
     match storage {
-        Storage::F32 => problem.x.iter().map(|&v| (v as f32).to_bits()).collect(),
+        Storage::F32 => all().map(|v| (v as f32).to_bits()).collect(),
         Storage::F16 => pack(&|v| f16::from_f64(v).to_bits()),
         Storage::Bf16 => pack(&|v| bf16::from_f64(v).to_bits()),
     }

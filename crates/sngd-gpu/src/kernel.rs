@@ -7,6 +7,7 @@ use crate::sizes::SLICE;
 use crate::spec::{Spec, Value, When};
 use sngd_core::config::Storage;
 use sngd_core::engine::EngineError;
+use sngd_core::likelihood::Likelihood;
 use sngd_core::network::Activation;
 use sngd_core::philox::key;
 use sngd_core::plan::{DIVERGED, JITTER_FIRST, Plan};
@@ -248,6 +249,17 @@ impl Kernels {
     }
 }
 
+/// `MEAN` of `stage/predict.wgsl`, and a Gaussian's known scale.
+fn mean(likelihood: &Likelihood) -> (u32, f64) {
+    match likelihood {
+        Likelihood::Gaussian { scale } => (1, *scale),
+        Likelihood::GaussianUnknownScale => (2, 1.0),
+        Likelihood::Poisson => (3, 1.0),
+        Likelihood::Binomial(_) => (4, 1.0),
+        _ => (0, 1.0),
+    }
+}
+
 /// Constants of every kernel of a run.
 fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Consts {
     let t = &problem.transform;
@@ -262,7 +274,10 @@ fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Consts {
         Storage::F16 => 1,
         Storage::Bf16 => 2,
     };
+    let (mean, known_scale) = mean(&problem.likelihood);
     Consts::new()
+        .u32("MEAN", mean)
+        .f32("KNOWN_SCALE", known_scale as f32)
         .u32("N", s.n as u32)
         .u32("D", s.d as u32)
         .u32("K", s.k as u32)

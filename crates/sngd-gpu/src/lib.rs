@@ -6,6 +6,7 @@
 mod buffers;
 mod device;
 mod engine;
+mod held;
 mod kernel;
 mod network;
 mod recipe;

@@ -2,6 +2,7 @@
 
 mod dense;
 mod diagonal;
+mod held;
 mod mala;
 mod metric;
 mod network;
@@ -66,6 +67,8 @@ pub fn recipe(plan: &Plan, shape: &Shape) -> Vec<Spec> {
         omega: "omega",
         out: Vec::new(),
     };
+    // A draw is the state before the step.
+    r.held();
     if plan.metropolis {
         r.mala();
     } else if shape.dense {
@@ -85,6 +88,7 @@ pub fn dispatches(plan: &Plan, tuning: Tuning) -> Vec<(String, f64)> {
         let share = match s.when {
             When::Always | When::Stale => 1.0,
             When::Fresh => 1.0 / f64::from(plan.refresh),
+            When::Kept => 1.0 / plan.thin as f64,
             When::Once => continue,
         };
         match out.iter_mut().find(|(name, _)| name == s.stage()) {

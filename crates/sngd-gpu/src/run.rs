@@ -79,6 +79,7 @@ struct Copy {
     staging: usize,
     slots: usize,
     last: bool,
+    scored: bool,
     submission: wgpu::SubmissionIndex,
 }
 
@@ -210,6 +211,7 @@ impl Loop {
             stats: Vec::with_capacity(n * c * STATS),
             fallbacks: 0,
             faults: Vec::new(),
+            predicted: None,
         });
         let thin = span.thin as usize;
         let mut draw = 0;
@@ -224,7 +226,7 @@ impl Loop {
                 let steps = self.steps_a_submission().min(slots * thin - done);
                 let last = done + steps == slots * thin;
                 let copy = last.then_some((slots, draw + slots == n));
-                self.submit(first, (done, steps), thin, copy)?;
+                self.submit(first, (done, steps), (thin, span.warmup), copy)?;
                 done += steps;
                 self.harvest(false)?;
             }
@@ -279,9 +281,10 @@ impl Loop {
         &mut self,
         first: u32,
         (done, steps): (usize, usize),
-        thin: usize,
+        (thin, warmup): (usize, bool),
         copy: Option<(usize, bool)>,
     ) -> Result<(), EngineError> {
+        let scored = self.shape.held.is_some() && !warmup;
         while self.in_flight.len() >= 2 {
             self.retire()?;
         }
@@ -305,6 +308,7 @@ impl Loop {
                         When::Fresh => fresh,
                         When::Stale => stale,
                         When::Once => !self.started,
+                        When::Kept => scored && now.keep == 1,
                     };
                     if !wanted {
                         continue;
@@ -325,7 +329,7 @@ impl Loop {
             .queue
             .write_buffer(self.buffers.get("now")?, 0, &self.ring[..steps * SLICE]);
         let staging = match copy {
-            Some((slots, _)) => Some(self.record_copy(&mut encoder, slots)?),
+            Some((slots, _)) => Some(self.record_copy(&mut encoder, slots, scored)?),
             None => None,
         };
         let started = Instant::now();
@@ -336,6 +340,7 @@ impl Loop {
                 staging,
                 slots,
                 last,
+                scored,
                 submission: submission.clone(),
             });
         }

@@ -1,5 +1,6 @@
 //! Every number that kernels and buffers need, from the plan alone: pure, so that `sngd check` can ask without a device.
 
+use crate::held::Held;
 use crate::network::Net;
 use sngd_core::batch::Batches;
 use sngd_core::blocks;
@@ -127,6 +128,8 @@ pub struct Shape {
     pub net: Option<Net>,
     /// Blocks of the metric.
     pub blocks: usize,
+    /// Held-out rows, where the device scores them.
+    pub held: Option<Held>,
 }
 
 impl Shape {
@@ -263,6 +266,7 @@ impl Shape {
                 .min(d.div_ceil(8 * lever_a))
                 .clamp(1, 8),
             lanes: if p <= 64 { 8 } else { 64 },
+            held: Held::new(plan, net.as_ref(), enough),
             slots: (BLOCK_BYTES / draw_bytes).clamp(1, 1024),
             net,
             blocks: if dense { plan.blocks.blocks.len() } else { 1 },
@@ -302,9 +306,10 @@ impl Shape {
         self.c.div_ceil(64 / self.lanes)
     }
 
-    /// The most panels of a factorisation.
+    /// The most panels of a factorisation, or tiles of held-out rows: numbers that kernels read from `panel`.
     pub fn panels(&self) -> usize {
-        self.groups.iter().map(Group::panels).max().unwrap_or(0)
+        let panels = self.groups.iter().map(Group::panels).max().unwrap_or(0);
+        panels.max(self.held.as_ref().map_or(0, Held::tiles))
     }
 
     /// Workgroups of a gradient sum along x.

@@ -26,8 +26,10 @@ impl Sizes {
         let (c, n, d, h, hh, p) = (shape.c, shape.n, shape.d, shape.h, shape.hh, shape.p);
         let mut buffers: Vec<(&'static str, u64)> = Vec::new();
         let mut words = |name, count: usize| buffers.push((name, (4 * count as u64).max(16)));
-        words("x", (n * d * shape.feature_bits).div_ceil(32));
-        words("obs", 2 * n);
+        // Held-out rows follow those that are fitted.
+        let all_rows = n + shape.held.as_ref().map_or(0, |held| held.rows);
+        words("x", (all_rows * d * shape.feature_bits).div_ceil(32));
+        words("obs", 2 * all_rows);
         words("prior", 4 * p);
         words("information", p);
         // A network's parameters have an affine map each, the identity.
@@ -81,6 +83,17 @@ impl Sizes {
                 words(acts, c * set.rows * 2 * net.hidden);
                 words(delta, c * set.rows * net.units);
             }
+        }
+        if let Some(held) = &shape.held {
+            let rows = c * held.tile;
+            if let Some(net) = &shape.net {
+                words("held_index", rows);
+                words("held_acts", rows * 2 * net.hidden);
+            }
+            words("held_eta", rows * h);
+            words("held_terms", 2 * rows);
+            words("held_sums", held.sums());
+            words("held_draws", 2 * shape.slots * c);
         }
         let metric = shape.metric();
         if let Some(net) = &shape.net {
@@ -219,7 +232,9 @@ impl Sizes {
                 words("accepted", c);
             }
         }
-        let staging = 4 * (shape.slots * c * (p + STATS) + c * STATUS) as u64;
+        let scored = shape.held.as_ref();
+        let scored = scored.map_or(0, |held| held.sums() + 2 * shape.slots * c);
+        let staging = 4 * (shape.slots * c * (p + STATS) + c * STATUS + scored) as u64;
         Sizes { buffers, staging }
     }
 

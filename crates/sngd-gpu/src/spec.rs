@@ -20,6 +20,8 @@ pub enum When {
     Stale,
     /// Before the first step of the engine.
     Once,
+    /// Steps whose state is a kept draw, after warm-up.
+    Kept,
 }
 
 /// One dispatch.

@@ -88,6 +88,7 @@ fn main() -> Result<(), StoreError> {
                 len,
                 values: vec![],
                 stats: vec![],
+                predicted: None,
             };
             for draw in 0..len * chains {
                 let mut noise = || (0..12).map(|_| uniform()).sum::<f64>() - 6.0;

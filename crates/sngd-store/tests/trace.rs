@@ -77,6 +77,7 @@ fn block(warmup: bool, first_draw: usize, len: usize) -> DrawBlock {
         len,
         values: vec![],
         stats: vec![],
+        predicted: None,
     };
     for draw in first_draw..first_draw + len {
         for chain in 0..C {
@@ -244,6 +245,7 @@ fn the_coordinate_goes_on_beyond_its_first_chunk() {
             len: n as usize,
             values: values.clone(),
             stats: vec![],
+            predicted: None,
         })
         .unwrap();
     writer.finish().unwrap();

@@ -1,4 +1,5 @@
-//! Predictions on held-out rows, as an ensemble over all kept draws, scored while the run goes on.
+//! Predictions on held-out rows, as an ensemble over all kept draws, scored while the run goes on: by the device where the
+//! engine is one and knows the likelihood's mean, here otherwise.
 //!
 //! The ensemble's density of a row is the mean of the draws' densities; its log is the log score (Gneiting & Raftery 2007).
 //! Class probabilities are averaged the same way, so that accuracy, Brier score and calibration are the ensemble's. Nothing is
@@ -9,6 +10,7 @@ use crate::event::Outcome;
 use crate::prepare::Prepared;
 use crate::sink::RunSink;
 use serde::{Deserialize, Serialize};
+use sngd_core::engine::{Predicted, add_density};
 use sngd_core::likelihood::{Likelihood, Link, Observed};
 use sngd_core::problem::{HeldOut, Problem};
 use sngd_core::trace::DrawBlock;
@@ -70,6 +72,8 @@ pub struct Predictions {
     best: f64,
     single_hits: f64,
     best_hits: f64,
+    /// y in internal units, `[M]`.
+    internal: Vec<f64>,
     eta: Vec<f64>,
     theta: Vec<f64>,
 }
@@ -101,6 +105,7 @@ impl Predictions {
             best: f64::NEG_INFINITY,
             single_hits: 0.0,
             best_hits: 0.0,
+            internal: problem.held_out_internal()?.1,
             eta: vec![0.0; m * likelihood.outputs()],
             theta: vec![0.0; problem.parameters()],
             likelihood,
@@ -120,7 +125,7 @@ impl Predictions {
         self.forward.outputs(&self.theta, &held.x, &mut self.eta);
         let h = self.likelihood.outputs();
         let k = problem.classes.len();
-        let (mut total, mut hits) = (0.0, 0);
+        let (mut total, mut hits) = (0.0, 0u32);
         let (mut score, mut probability) = (vec![0.0; h], vec![0.0; k]);
         for i in 0..held.y.len() {
             let eta = &self.eta[i * h..(i + 1) * h];
@@ -128,16 +133,10 @@ impl Predictions {
             let ln_p = self.likelihood.log_lik_and_score(eta, obs, &mut score)
                 + self.likelihood.log_norm(obs);
             total += ln_p;
-            let (max, sum) = &mut self.density[i];
-            if ln_p > *max {
-                *sum = *sum * (*max - ln_p).exp() + 1.0;
-                *max = ln_p;
-            } else {
-                *sum += (ln_p - *max).exp();
-            }
+            add_density(&mut self.density[i], (ln_p, 1.0));
             if k > 0 {
                 class_probabilities(&self.likelihood, eta, &mut probability);
-                hits += usize::from(top(&probability) == obs.y as usize);
+                hits += u32::from(top(&probability) == obs.y as usize);
                 let row = &mut self.classes[i * k..(i + 1) * k];
                 row.iter_mut().zip(&probability).for_each(|(s, p)| *s += p);
             } else {
@@ -152,13 +151,46 @@ impl Predictions {
                 *below += 0.5 * (1.0 + erf(z * std::f64::consts::FRAC_1_SQRT_2));
             }
         }
-        let rows = held.y.len() as f64;
+        self.count(total, f64::from(hits));
+    }
+
+    /// One more draw: its Σ ln p over the rows, and the rows whose most probable class is right.
+    fn count(&mut self, total: f64, hits: f64) {
+        let rows = self.density.len() as f64;
         self.draws += 1;
         self.single += total / rows;
         self.best = self.best.max(total / rows);
-        let share = hits as f64 / rows;
-        self.single_hits += share;
-        self.best_hits = self.best_hits.max(share);
+        self.single_hits += hits / rows;
+        self.best_hits = self.best_hits.max(hits / rows);
+    }
+
+    /// Takes in what a device scored, which is in internal units.
+    fn take(&mut self, sums: &Predicted) {
+        let problem = Arc::clone(&self.problem);
+        let (Some(held), t) = (&problem.held_out, &problem.transform) else {
+            return;
+        };
+        let draws = sums.draws.len() as f64;
+        let mut missing = 0.0;
+        for i in 0..held.y.len() {
+            let own = problem.likelihood.log_norm(observed(held, i)) - t.y_scale.ln();
+            missing += own;
+            let (max, sum) = sums.density[i];
+            add_density(&mut self.density[i], (max + own, sum));
+            if let Some(mean) = sums.mean.get(i) {
+                // y = y_scale·(internal y) + what centring took.
+                let taken = held.y[i] - t.y_scale * self.internal[i];
+                self.mean[i] += t.y_scale * mean + taken * draws;
+            }
+            if let Some(below) = self.below.get_mut(i) {
+                *below += sums.below[i];
+            }
+        }
+        let classes = self.classes.iter_mut().zip(&sums.classes);
+        classes.for_each(|(own, more)| *own += more);
+        for (total, hits) in &sums.draws {
+            self.count(total + missing, *hits);
+        }
     }
 
     /// The scores so far; `None` before the first draw.
@@ -225,7 +257,9 @@ impl Predictions {
 
 impl RunSink for Predictions {
     fn block(&mut self, block: &DrawBlock) -> Result<(), Error> {
-        if !block.warmup {
+        if let Some(sums) = &block.predicted {
+            self.take(sums);
+        } else if !block.warmup {
             let p = self.problem.parameters();
             for values in block.values.chunks(p) {
                 self.draw(values);
@@ -284,6 +318,7 @@ impl RowTerms {
         DrawBlock {
             values,
             stats: vec![],
+            predicted: None,
             ..block.clone()
         }
     }
@@ -404,6 +439,7 @@ mod tests {
             len: 2,
             values: draws.concat(),
             stats: vec![],
+            predicted: None,
         };
         let terms = RowTerms::new(run.prepared()).of(&block).values;
         assert_eq!(terms.len(), 60);

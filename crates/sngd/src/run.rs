@@ -215,6 +215,7 @@ impl<'a> Worker<'a> {
                 len,
                 values,
                 stats,
+                predicted: None,
             };
             return (Some(block), error);
         }
@@ -230,6 +231,9 @@ impl<'a> Worker<'a> {
             &raw.omega[(len - 1) * c * p..len * c * p],
             &stats,
         );
+        // The sums are of the whole span: of a part the host makes its own.
+        let whole = len == span.draws as usize;
+        let predicted = raw.predicted.filter(|_| whole);
         let first_draw = self.draws as usize;
         self.draws += len as u64;
         (
@@ -239,6 +243,7 @@ impl<'a> Worker<'a> {
                 len,
                 values,
                 stats,
+                predicted,
             }),
             error,
         )

@@ -1,10 +1,13 @@
 //! Scores on held-out rows, against sums written out in the test.
+#![allow(clippy::print_stdout, reason = "a skipped suite must be heard")]
 
 use sngd::{
-    Activation, Data, Device, Draws, Family, LinkName, Model, Prior, Sampler, Sngd, Warmup,
+    Activation, Data, Device, Draws, Error, Family, LinkName, Model, Predictions, Prior, RunSink,
+    Sampler, Sngd, Warmup,
 };
 use sngd_core::philox::{Stream, fill_normals};
 use statrs::function::erf::erf;
+use std::sync::Arc;
 
 fn features(n: usize) -> Vec<f64> {
     (0..n * 2)
@@ -122,5 +125,98 @@ fn gaussian_intervals_cover() {
             "{:?}",
             scores.rmse
         );
+    }
+}
+
+/// A device's sums make the scores that the host makes of the same draws, in the user's units.
+#[test]
+fn a_device_scores_as_the_host_does() {
+    let n = 200;
+    let x = features(n);
+    let mut noise = vec![0.0; n];
+    fill_normals(&mut noise, 7, Stream::Init, 0, 0);
+    let eta = |i: usize| 2.0 * x[2 * i] - x[2 * i + 1] + 0.5 * noise[i];
+    let cases: [(Model, Vec<f64>); 5] = [
+        (
+            Model::linear(Family::Gaussian),
+            (0..n).map(|i| 300.0 + 40.0 * eta(i)).collect(),
+        ),
+        (
+            Model::mlp(Family::Gaussian, [4], Activation::Gelu).scale(0.5),
+            (0..n).map(eta).collect(),
+        ),
+        (
+            Model::linear(Family::Poisson),
+            (0..n).map(|i| eta(i).exp().round()).collect(),
+        ),
+        (
+            Model::linear(Family::Bernoulli),
+            (0..n).map(|i| f64::from(u8::from(eta(i) > 0.3))).collect(),
+        ),
+        (
+            Model::mlp(Family::Softmax, [3], Activation::Relu),
+            (0..n)
+                .map(|i| (eta(i) + 1.5).clamp(0.0, 2.9).floor())
+                .collect(),
+        ),
+    ];
+    for (model, y) in cases {
+        let data = Data::new(x.clone(), ["a", "b"], y);
+        let mut builder = Sampler::builder(model.clone(), &data)
+            .prior(Prior::Normal(0.0, 5.0))
+            .method(Sngd::default().step_size(0.1).batch_size(100))
+            .chains(4)
+            .device(Device::parse("software"));
+        let config = builder.config();
+        (config.run.warmup, config.run.draws) = (50, 40);
+        config.data.test_fraction = 0.3;
+        config.sampler.damping = 0.05;
+        let run = match builder.build().map(Sampler::open) {
+            Ok(Ok(run)) => run,
+            Err(e) | Ok(Err(e)) => {
+                let promised = std::env::var("SNGD_TEST_DRIVER").unwrap_or_default();
+                assert!(
+                    ["", "none", "native"].contains(&promised.as_str()),
+                    "SNGD_TEST_DRIVER = {promised}, but {e}"
+                );
+                println!("SKIPPED, NO SOFTWARE VULKAN DEVICE: {e}");
+                return;
+            }
+        };
+        let mut sink = Both {
+            device: Predictions::new(run.prepared()).unwrap(),
+            host: Predictions::new(run.prepared()).unwrap(),
+        };
+        run.run(&mut [&mut sink], &Arc::default(), &mut |_| {})
+            .unwrap();
+        let scores = |p: &Predictions| serde_json::to_value(p.scores().unwrap()).unwrap();
+        let (device, host) = (scores(&sink.device), scores(&sink.host));
+        for (name, truth) in host.as_object().unwrap() {
+            let near = match (truth.as_f64(), device[name].as_f64()) {
+                (Some(a), Some(b)) => (a - b).abs() <= 1e-4 * (1.0 + a.abs()),
+                (a, b) => a == b,
+            };
+            assert!(near, "{name}: {truth} {} {model:?}", device[name]);
+        }
+    }
+}
+
+/// The same draws scored twice.
+struct Both {
+    device: Predictions,
+    host: Predictions,
+}
+
+impl RunSink for Both {
+    fn block(&mut self, block: &sngd_core::trace::DrawBlock) -> Result<(), Error> {
+        assert!(block.warmup || block.predicted.is_some());
+        self.device.block(block)?;
+        let mut bare = block.clone();
+        bare.predicted = None;
+        self.host.block(&bare)
+    }
+
+    fn finish(&mut self, _: &sngd::Outcome, _: Option<&str>) -> Result<(), Error> {
+        Ok(())
     }
 }

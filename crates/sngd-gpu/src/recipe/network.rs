@@ -21,9 +21,22 @@ impl Recipe<'_> {
             .b("row_index", n.index)
             .at(when);
         self.push(one);
+        self.layers(net, set.rows, omega, (n.index, n.acts, n.eta), when);
+    }
+
+    /// The layers of a pass whose row numbers are known: activations and outputs.
+    pub(super) fn layers(
+        &mut self,
+        net: &Net,
+        rows: usize,
+        omega: &'static str,
+        (index, acts, eta): (&'static str, &'static str, &'static str),
+        when: When,
+    ) {
+        let (x, c) = (rows.div_ceil(64), self.shape.c);
         for (l, layer) in net.layers.iter().enumerate() {
             let one = spec("stage/forward.wgsl", "forward", [x, c, layer.outputs])
-                .u("R", set.rows)
+                .u("R", rows)
                 .u("OFFSET", layer.offset)
                 .u("INPUTS", layer.inputs)
                 .u("STRIDE", layer.stride)
@@ -32,10 +45,10 @@ impl Recipe<'_> {
                 .u("LAST", usize::from(l + 1 == net.layers.len()))
                 .u("BELOW", if l > 0 { net.column(l - 1) } else { 0 })
                 .u("HERE", net.column(l))
-                .b("row_index", n.index)
+                .b("row_index", index)
                 .b("omega", omega)
-                .b("acts", n.acts)
-                .b("eta", n.eta)
+                .b("acts", acts)
+                .b("eta", eta)
                 .at(when);
             self.push(one);
         }

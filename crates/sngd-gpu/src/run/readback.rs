@@ -18,25 +18,23 @@ impl Loop {
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         slots: usize,
+        scored: bool,
     ) -> Result<usize, EngineError> {
         while self.copies.len() >= self.staging.len() {
             self.harvest(true)?;
         }
         let index = self.next_staging;
         self.next_staging = (index + 1) % self.staging.len();
-        let (draws, status) = self.copy_bytes(slots);
         let staging = &self.staging[index];
-        encoder.copy_buffer_to_buffer(self.buffers.get("kept")?, 0, &staging.buffer, 0, draws);
-        encoder.copy_buffer_to_buffer(
-            self.buffers.get("status")?,
-            0,
-            &staging.buffer,
-            draws,
-            status,
-        );
+        let mut end = 0;
+        for (name, bytes) in self.copied(slots, scored) {
+            let from = self.buffers.get(name)?;
+            encoder.copy_buffer_to_buffer(from, 0, &staging.buffer, end, bytes);
+            end += bytes;
+        }
         let mapped = Arc::clone(&staging.mapped);
         mapped.store(WAITING, Ordering::Release);
-        encoder.map_buffer_on_submit(&staging.buffer, wgpu::MapMode::Read, ..draws + status, {
+        encoder.map_buffer_on_submit(&staging.buffer, wgpu::MapMode::Read, ..end, {
             move |r| {
                 let now = if r.is_ok() { MAPPED } else { FAILED };
                 mapped.store(now, Ordering::Release);
@@ -45,12 +43,19 @@ impl Loop {
         Ok(index)
     }
 
-    pub(super) fn copy_bytes(&self, slots: usize) -> (u64, u64) {
+    /// What of which buffers goes to the host, in bytes.
+    fn copied(&self, slots: usize, scored: bool) -> Vec<(&'static str, u64)> {
         let s = &self.shape;
-        (
-            4 * (slots * s.c * (s.p + STATS)) as u64,
-            4 * (s.c * STATUS) as u64,
-        )
+        let mut words = vec![
+            ("kept", slots * s.c * (s.p + STATS)),
+            ("status", s.c * STATUS),
+        ];
+        if let Some(held) = s.held.as_ref().filter(|_| scored) {
+            words.push(("held_sums", held.sums()));
+            words.push(("held_draws", 2 * slots * s.c));
+        }
+        let bytes = words.into_iter().map(|(name, n)| (name, 4 * n as u64));
+        bytes.collect()
     }
 
     /// Takes in the oldest copy, if it has arrived or if `wait` says to wait for it.
@@ -75,21 +80,27 @@ impl Loop {
                 "a block of draws could not be read back".into(),
             ));
         }
-        let (draws, status) = self.copy_bytes(copy.slots);
-        let view = staging
-            .buffer
-            .get_mapped_range(..draws + status)
-            .map_err(|e| {
-                EngineError::Device(format!("a block of draws could not be read back: {e}"))
-            })?;
+        let copied = self.copied(copy.slots, copy.scored);
+        let end = copied.iter().map(|(_, bytes)| bytes).sum::<u64>();
+        let view = staging.buffer.get_mapped_range(..end).map_err(|e| {
+            EngineError::Device(format!("a block of draws could not be read back: {e}"))
+        })?;
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(&view);
         drop(view);
         staging.buffer.unmap();
         staging.mapped.store(WAITING, Ordering::Release);
         let last = copy.last;
         self.copies.pop_front();
-        let (kept, status) = words.split_at(draws as usize / 4);
+        let mut rest = words.as_slice();
+        let mut parts = copied.iter().map(|(_, bytes)| {
+            let (part, more) = rest.split_at(*bytes as usize / 4);
+            rest = more;
+            part
+        });
+        let mut next = || parts.next().unwrap_or_default();
+        let (kept, status, sums, draws) = (next(), next(), next(), next());
         self.take(kept);
+        self.take_predicted(sums, draws);
         if last {
             self.close(status)?;
         }
@@ -109,6 +120,15 @@ impl Loop {
             for lp in &mut block.stats[at..at + 2] {
                 *lp -= self.prior_norm;
             }
+        }
+    }
+
+    fn take_predicted(&mut self, sums: &[u32], draws: &[u32]) {
+        if let (Some(block), Some(held)) = (self.open.front_mut(), &self.shape.held)
+            && !sums.is_empty()
+        {
+            let more = held.predicted(sums, draws, self.plan.classes);
+            block.predicted.get_or_insert_default().add(more);
         }
     }
 

@@ -1,0 +1,46 @@
+// Around the scores of a tile of held-out rows, which lie behind the N rows that are fitted.
+#import <consts>
+#import "stage/now.wgsl"
+#import "stage/panel.wgsl"
+
+@group(0) @binding(1) var<storage, read_write> row_index: array<u32>; // row_index[C,R]
+@group(0) @binding(2) var<storage, read> terms: array<vec2<f32>>; // terms[C,R], (ln p, whether the likeliest class is right)
+@group(0) @binding(3) var<storage, read_write> draws: array<vec2<f32>>; // draws[slots,C], Σ of terms over all rows
+
+// A network's layers need the row numbers first. Past the last row they repeat it.
+@compute @workgroup_size(64)
+fn indices(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let j = group.x * 64u + lane;
+    if j < R {
+        row_index[group.y * R + j] = N + min(panel.index * R + j, HELD - 1u);
+    }
+}
+
+var<workgroup> sums: array<vec2<f32>, 64>;
+
+// A workgroup a chain.
+@compute @workgroup_size(64)
+fn draw_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.x;
+    let rows = min(R, HELD - panel.index * R);
+    var sum = vec2<f32>();
+    for (var j = lane; j < rows; j += 64u) {
+        sum += terms[chain * R + j];
+    }
+    sums[lane] = sum;
+    workgroupBarrier();
+    for (var half = 32u; half > 0u; half /= 2u) {
+        if lane < half {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u {
+        let at = now.slot * C + chain;
+        var before = vec2<f32>();
+        if panel.index > 0u {
+            before = draws[at];
+        }
+        draws[at] = before + sums[0];
+    }
+}

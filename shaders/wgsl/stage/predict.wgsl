@@ -1,0 +1,108 @@
+// Scores of a kept draw on a tile of held-out rows, which lie behind the N rows that are fitted: a row a thread, the chains
+// of a share one after another, so that each sum over draws has one writer. The block's first draw starts the sums.
+#import <consts>
+#import "stage/now.wgsl"
+#import "stage/panel.wgsl"
+#import "stage/features.wgsl"
+#import "lib/special.wgsl"
+#import <model>
+
+@group(0) @binding(2) var<storage, read> obs: array<vec2<f32>>; // obs[N+HELD], (y, trials)
+@group(0) @binding(3) var<storage, read> omega: array<f32>; // omega[C,P]
+@group(0) @binding(4) var<storage, read> eta: array<f32>; // eta[C,R,H], a network's outputs
+@group(0) @binding(5) var<storage, read_write> terms: array<vec2<f32>>; // terms[C,R], (ln p, whether the likeliest class is right)
+@group(0) @binding(6) var<storage, read_write> sums: array<f32>; // sums[SPLITS,HELD,WIDTH]: max ln p, Σ p/e^max, then classes, or mean and Φ
+
+const LEAST = -3e38;
+
+// Of MEAN: 0 η itself, 1 a Gaussian's of scale KNOWN_SCALE, 2 one with ln σ as its second output, 3 e^η, 4 the trials' successes.
+fn expectation(e: array<f32, H>, trials: f32) -> f32 {
+    if MEAN == 3u {
+        var outputs = e;
+        return exp_of(outputs[0]);
+    }
+    if MEAN == 4u {
+        return trials * exp_of(log_lik(e, vec2<f32>(1.0, 1.0)));
+    }
+    var outputs = e;
+    return outputs[0];
+}
+
+fn distance(e: array<f32, H>, y: f32) -> f32 {
+    var outputs = e;
+    var scale = KNOWN_SCALE;
+    if MEAN == 2u {
+        scale = exp_of(outputs[H - 1u]);
+    }
+    return (y - outputs[0]) / scale;
+}
+
+@compute @workgroup_size(64)
+fn predict(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let j = group.x * 64u + lane;
+    let row = panel.index * R + j;
+    if j >= R || row >= HELD {
+        return;
+    }
+    let o = obs[N + row];
+    let at = (group.y * HELD + row) * WIDTH;
+    var top = LEAST;
+    var mass = 0.0;
+    if now.slot > 0u {
+        top = sums[at];
+        mass = sums[at + 1u];
+    } else {
+        for (var a = 2u; a < WIDTH; a++) {
+            sums[at + a] = 0.0;
+        }
+    }
+    for (var chain = group.y; chain < C; chain += SPLITS) {
+        var e: array<f32, H>;
+        if NETWORK == 1u {
+            for (var a = 0u; a < H; a++) {
+                e[a] = eta[(chain * R + j) * H + a];
+            }
+        } else {
+            let w0 = chain * P;
+            for (var k = 0u; k < K; k++) {
+                var sum = 0.0;
+                for (var d = 0u; d < D; d++) {
+                    sum += feature((N + row) * D + d) * omega[w0 + k * D + d];
+                }
+                e[k] = sum;
+            }
+            for (var a = K; a < H; a++) {
+                e[a] = omega[w0 + K * D + a - K];
+            }
+        }
+        let ll = log_lik(e, o);
+        if ll > top {
+            mass = mass * exp_of(top - ll) + 1.0;
+            top = ll;
+        } else {
+            mass += exp_of(ll - top);
+        }
+        var right = 0.0;
+        if CLASSES > 0u {
+            var likeliest = 0u;
+            var most = -1.0;
+            for (var c = 0u; c < CLASSES; c++) {
+                let p = exp_of(log_lik(e, vec2<f32>(f32(c), 1.0)));
+                sums[at + 2u + c] += p;
+                if p > most {
+                    likeliest = c;
+                    most = p;
+                }
+            }
+            right = select(0.0, 1.0, likeliest == u32(o.x));
+        } else {
+            sums[at + 2u] += expectation(e, o.y);
+            if MEAN == 1u || MEAN == 2u {
+                sums[at + 3u] += exp_of(ln_phi(distance(e, o.x)));
+            }
+        }
+        terms[chain * R + j] = vec2<f32>(ll, right);
+    }
+    sums[at] = top;
+    sums[at + 1u] = mass;
+}
