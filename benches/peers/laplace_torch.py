@@ -1,6 +1,6 @@
 """The Laplace approximation by laplace-torch on the run of a trace of ours: the same network, prior, rows and held-out rows.
 
-    target/laplace/bin/python benches/peers/laplace_torch.py TRACE DATA.npz [--epochs 400] [--rows N]
+    target/laplace/bin/python benches/peers/laplace_torch.py TRACE DATA.npz [--epochs 400]
 
 TRACE is a `sngd` trace of a softmax perceptron with held-out rows; DATA the table it was fitted to (X, y). Prints one JSON line for each
 predictor: the MAP network, Laplace with a Kronecker-factored Hessian over all weights, and over the last layer alone with a full Hessian, each
@@ -52,7 +52,6 @@ def main():
     parser.add_argument("trace")
     parser.add_argument("data")
     parser.add_argument("--epochs", type=int, default=400)
-    parser.add_argument("--rows", type=int, help="only so many training rows for the Hessian")
     args = parser.parse_args()
     torch.manual_seed(1)
     root = zarr.open_group(args.trace, mode="r")

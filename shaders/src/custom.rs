@@ -97,14 +97,14 @@ fn wrong(body: &WgslBody, what: &str) -> LinkError {
 }
 
 /// Arguments of `draw_label`.
-fn label(eta: &[f64], companion: f64, u: f64, z: f64, address: [i64; 4]) -> Vec<Value> {
+fn label(eta: &[f64], companion: f64, u: f64, z: f64, address: [u32; 4]) -> Vec<Value> {
     vec![
         Value::floats(eta),
         Value::Float(companion),
         Value::Float(u),
         Value::Float(z),
-        Value::List(address.map(Value::Int).to_vec()),
-        Value::List(vec![Value::Int(0), Value::Int(0)]),
+        Value::List(address.map(Value::Uint).to_vec()),
+        Value::List(vec![Value::Uint(0), Value::Uint(0)]),
     ]
 }
 
@@ -172,7 +172,7 @@ impl LikelihoodBody for Interpreted {
         more: &mut dyn FnMut() -> f64,
     ) -> Option<f64> {
         // Further uniforms come by address in WGSL: any address of its own will do here.
-        let address = [(); 4].map(|()| (more() * 4_294_967_296.0) as i64);
+        let address = [(); 4].map(|()| (more() * 4_294_967_296.0) as u32);
         let arguments = label(eta, companion, u, z, address);
         let drawn = call(&self.module, self.draw_label?, arguments);
         Some(drawn.map_or(f64::NAN, |v| v.float()))

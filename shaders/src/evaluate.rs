@@ -20,8 +20,10 @@ const FUEL: usize = 10_000_000;
 pub enum Value {
     /// Floats.
     Float(f64),
-    /// i32 and u32.
+    /// i32.
     Int(i64),
+    /// u32, which wraps.
+    Uint(u32),
     /// bool.
     Bool(bool),
     /// Vectors, arrays and structs.
@@ -55,6 +57,7 @@ impl Value {
     fn int(&self) -> Result<i64, String> {
         match self {
             Value::Int(v) => Ok(*v),
+            Value::Uint(v) => Ok(i64::from(*v)),
             _ => Err("expected a whole number".into()),
         }
     }
@@ -63,7 +66,7 @@ impl Value {
 /// Calls a function of the module.
 ///
 /// # Errors
-/// What the text holds that no host evaluates: textures, atomics, matrices, bit tricks, or a loop that does not end.
+/// What the text holds that no host evaluates: textures, atomics, matrices, bit casts, or a loop that does not end.
 pub fn call(
     module: &Module,
     function: Handle<Function>,
@@ -151,6 +154,7 @@ fn zero(module: &Module, ty: Handle<naga::Type>) -> Result<Value, String> {
     let scalar = |kind: ScalarKind| match kind {
         ScalarKind::Bool => Value::Bool(false),
         ScalarKind::Float | ScalarKind::AbstractFloat => Value::Float(0.0),
+        ScalarKind::Uint => Value::Uint(0),
         _ => Value::Int(0),
     };
     Ok(match &module.types[ty].inner {
@@ -175,7 +179,7 @@ fn literal(l: Literal) -> Result<Value, String> {
     Ok(match l {
         Literal::F32(v) => Value::Float(f64::from(v)),
         Literal::F64(v) | Literal::AbstractFloat(v) => Value::Float(v),
-        Literal::U32(v) => Value::Int(i64::from(v)),
+        Literal::U32(v) => Value::Uint(v),
         Literal::I32(v) => Value::Int(i64::from(v)),
         Literal::AbstractInt(v) => Value::Int(v),
         Literal::Bool(v) => Value::Bool(v),
@@ -473,5 +477,38 @@ impl Frame<'_> {
             Value::List(list) => list.into_iter().nth(i).ok_or("an index out of range")?,
             _ => return Err("an index into a number".into()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn f(body: &str, x: Value) -> Result<Value, String> {
+        let ty = if matches!(x, Value::Uint(_)) {
+            "u32"
+        } else {
+            "i32"
+        };
+        let text = format!("fn f(x: {ty}) -> f32 {{ {body} }}");
+        let module = naga::front::wgsl::parse_str(&text).unwrap();
+        let (function, _) = module.functions.iter().next().unwrap();
+        call(&module, function, vec![x])
+    }
+
+    #[test]
+    fn u32_wraps_and_i32_may_not() {
+        let high = Value::Float(f64::from(u32::MAX >> 8));
+        assert_eq!(f("return f32((x - 1u) >> 8u);", Value::Uint(0)), Ok(high));
+        let wrapped = Value::Float(4.0);
+        assert_eq!(
+            f("return f32(x * 5u);", Value::Uint(0x3333_3334)),
+            Ok(wrapped)
+        );
+        assert_eq!(
+            f("return f32(u32(x) ^ 0xffffffffu);", Value::Int(-3)),
+            Ok(Value::Float(2.0))
+        );
+        assert!(f("return f32(x - 1);", Value::Int(i64::from(i32::MIN))).is_err());
     }
 }

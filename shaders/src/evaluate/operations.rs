@@ -79,6 +79,21 @@ pub(super) fn binary(op: BinaryOperator, l: &Value, r: &Value) -> Result<Value, 
             (_, Some(truth)) => Value::Bool(truth),
             _ => return Err(format!("the operation {op:?} on whole numbers")),
         },
+        (Value::Uint(a), Value::Uint(b)) => match (op, compare(a.partial_cmp(b))) {
+            (Op::Add, _) => Value::Uint(a.wrapping_add(*b)),
+            (Op::Subtract, _) => Value::Uint(a.wrapping_sub(*b)),
+            (Op::Multiply, _) => Value::Uint(a.wrapping_mul(*b)),
+            (Op::Divide, _) => Value::Uint(a.checked_div(*b).unwrap_or(*a)),
+            (Op::Modulo, _) => Value::Uint(a.checked_rem(*b).unwrap_or(0)),
+            (Op::And, _) => Value::Uint(a & b),
+            (Op::InclusiveOr, _) => Value::Uint(a | b),
+            (Op::ExclusiveOr, _) => Value::Uint(a ^ b),
+            // WGSL: the distance is taken modulo 32.
+            (Op::ShiftLeft, _) => Value::Uint(a.wrapping_shl(*b)),
+            (Op::ShiftRight, _) => Value::Uint(a.wrapping_shr(*b)),
+            (_, Some(truth)) => Value::Bool(truth),
+            _ => return Err(format!("the operation {op:?} on u32")),
+        },
         (Value::Bool(a), Value::Bool(b)) => match op {
             Op::LogicalAnd | Op::And => Value::Bool(*a && *b),
             Op::LogicalOr | Op::InclusiveOr => Value::Bool(*a || *b),
@@ -90,11 +105,11 @@ pub(super) fn binary(op: BinaryOperator, l: &Value, r: &Value) -> Result<Value, 
     })
 }
 
-/// A whole number that neither i32 nor u32 holds would wrap on a device.
+/// A number that i32 does not hold would wrap on a device.
 fn whole(v: Option<i64>) -> Result<Value, String> {
     match v {
-        Some(v) if (i64::from(i32::MIN)..=i64::from(u32::MAX)).contains(&v) => Ok(Value::Int(v)),
-        _ => Err("a whole number beyond 32 bits".into()),
+        Some(v) if i32::try_from(v).is_ok() => Ok(Value::Int(v)),
+        _ => Err("an i32 beyond 32 bits".into()),
     }
 }
 
@@ -112,7 +127,14 @@ pub(super) fn relational(fun: RelationalFunction, v: &Value) -> Result<Value, St
 }
 
 pub(super) fn convert(kind: ScalarKind, v: &Value) -> Result<Value, String> {
+    // Between i32 and u32 the bits stay.
+    match (kind, v) {
+        (ScalarKind::Uint, Value::Int(v)) => return Ok(Value::Uint(*v as u32)),
+        (ScalarKind::Sint, Value::Uint(v)) => return Ok(Value::Int(i64::from(*v as i32))),
+        _ => {}
+    }
     let number = match v {
+        Value::Uint(v) => f64::from(*v),
         Value::Float(v) => *v,
         Value::Int(v) => *v as f64,
         Value::Bool(b) => f64::from(u8::from(*b)),
@@ -121,7 +143,7 @@ pub(super) fn convert(kind: ScalarKind, v: &Value) -> Result<Value, String> {
     Ok(match kind {
         ScalarKind::Float | ScalarKind::AbstractFloat => Value::Float(number),
         ScalarKind::Sint => Value::Int(i64::from(number as i32)),
-        ScalarKind::Uint => Value::Int(i64::from(number as u32)),
+        ScalarKind::Uint => Value::Uint(number as u32),
         ScalarKind::AbstractInt => Value::Int(number as i64),
         ScalarKind::Bool => Value::Bool(number != 0.0),
     })
@@ -137,6 +159,9 @@ pub(super) fn math(fun: MathFunction, a: &[Value]) -> Result<Value, String> {
         pairs(&a[0], b, |x, y| {
             Ok(match (x, y) {
                 (Value::Int(x), Value::Int(y)) => Value::Int(f(*x as f64, *y as f64) as i64),
+                (Value::Uint(x), Value::Uint(y)) => {
+                    Value::Uint(f(f64::from(*x), f64::from(*y)) as u32)
+                }
                 _ => Value::Float(f(x.float(), y.float())),
             })
         })
@@ -163,6 +188,7 @@ pub(super) fn math(fun: MathFunction, a: &[Value]) -> Result<Value, String> {
         M::Abs => each(&a[0], |v| {
             Ok(match v {
                 Value::Int(v) => Value::Int(v.abs()),
+                Value::Uint(v) => Value::Uint(*v),
                 v => Value::Float(v.float().abs()),
             })
         }),

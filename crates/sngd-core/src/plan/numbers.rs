@@ -71,7 +71,8 @@ impl Plan {
         if have >= need {
             return Ok(());
         }
-        let t_min = need / self.budget(e);
+        // Rounded up: the number that is told must work.
+        let t_min = (1e4 * need / self.budget(e)).ceil() / 1e4;
         let b_min = (need * self.batch as f64 / have).ceil();
         Err(CheckError(format!(
             "sampler.temperature: found {} with batch_size = {} and step_size = {e}, whose minibatch noise alone is hotter, expected at least {t_min:.4} at this batch; raise temperature to {t_min:.4} or batch_size to {b_min:.0}, or lower step_size",
