@@ -12,6 +12,7 @@ use crate::network::Network;
 use crate::prior::{Prior, ScalePrior};
 use crate::table::{ResponseKind, Table, TableRequest};
 use crate::transform::Transform;
+use std::mem;
 
 /// What is sampled. Engines read it once; nothing in it changes during a run.
 #[derive(Debug, Clone)]
@@ -113,22 +114,16 @@ impl Problem {
     pub fn held_out_internal(&self) -> Option<(Vec<f64>, Vec<f64>)> {
         let held = self.held_out.as_ref()?;
         let (mut x, mut y) = (held.x.clone(), held.y.clone());
-        // A network takes features and response as they are.
-        if self.network.is_some() {
-            return Some((x, y));
-        }
-        let t = &self.transform;
-        for (row, y) in x.chunks_mut(t.columns).zip(&mut y) {
-            let one = t.pivot.map_or(1.0, |p| row[p] / t.pivot_value);
-            for (j, v) in row.iter_mut().enumerate() {
-                *v = match t.pivot == Some(j) {
-                    true => one,
-                    false => (*v - t.mean[j] * one) / t.scale[j],
-                };
-            }
-            *y = (*y - t.y_mean * one) / t.y_scale;
-        }
+        self.enter(&mut x, &mut y);
         Some((x, y))
+    }
+
+    /// Makes rows internal. A network takes features and response as they are.
+    fn enter(&self, x: &mut [f64], y: &mut [f64]) {
+        if self.network.is_none() {
+            let rows = x.chunks_mut(self.design_columns()).zip(y);
+            rows.for_each(|(row, y)| self.transform.enter(row, y));
+        }
     }
 
     /// The response of row i.
@@ -297,15 +292,6 @@ impl Problem {
             scale.fill(1.0);
         }
         let pivot_value = pivot.map_or(1.0, |p| x[p]);
-        for row in x.chunks_mut(d) {
-            for j in 0..d {
-                row[j] = if Some(j) == pivot {
-                    1.0
-                } else {
-                    (row[j] - mean[j]) / scale[j]
-                };
-            }
-        }
         let family = config.model.likelihood;
         let (mut y_mean, mut y_scale) = (0.0, 1.0);
         if family == Family::Gaussian {
@@ -322,7 +308,6 @@ impl Problem {
                 y_scale = (var + (m - y_mean) * (m - y_mean)).sqrt();
             }
         }
-        let y: Vec<f64> = y.iter().map(|v| (v - y_mean) / y_scale).collect();
         let likelihood = response::likelihood(config, classes.len(), y_scale)?;
         let network = network(config, d, likelihood.linear_outputs())?;
         let (outputs, width) = match &network {
@@ -364,6 +349,9 @@ impl Problem {
             held_out,
             source,
         };
+        let (mut x, mut y) = (mem::take(&mut problem.x), mem::take(&mut problem.y));
+        problem.enter(&mut x, &mut y);
+        (problem.x, problem.y) = (x, y);
         problem.log_norm = (0..n)
             .map(|i| problem.likelihood.log_norm(problem.observed(i)))
             .sum::<f64>()

@@ -40,6 +40,23 @@ impl Transform {
         self.outputs * self.columns + self.aux
     }
 
+    /// What the pivot's column says of a row of the user's design: 1, but where a held-out row has another value there.
+    pub fn one(&self, row: &[f64]) -> f64 {
+        self.pivot.map_or(1.0, |p| row[p] / self.pivot_value)
+    }
+
+    /// Makes a row of a linear predictor's design `[D]` and its response internal.
+    pub fn enter(&self, row: &mut [f64], y: &mut f64) {
+        let one = self.one(row);
+        for (j, v) in row.iter_mut().enumerate() {
+            *v = match self.pivot == Some(j) {
+                true => one,
+                false => (*v - self.mean[j] * one) / self.scale[j],
+            };
+        }
+        *y = (*y - self.y_mean * one) / self.y_scale;
+    }
+
     /// θ from ω, both `[P]`; aux entries stay on the log scale.
     pub fn natural(&self, omega: &[f64], theta: &mut [f64]) {
         let d = self.columns;

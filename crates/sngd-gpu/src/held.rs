@@ -31,7 +31,10 @@ impl Held {
             rows,
             tile,
             splits: enough.div_ceil(tile.div_ceil(64)).min(plan.chains),
-            width: 2 + plan.classes.max(2 * usize::from(plan.classes == 0)),
+            width: match plan.classes {
+                0 => 4,
+                classes => 2 + classes,
+            },
         })
     }
 

@@ -11,10 +11,10 @@ use sngd_core::problem::Problem;
 use sngd_gpu::{GpuEngine, memory};
 
 /// Predicted and measured bytes of one draw of a run.
-fn bytes(model: &str, prior: &str, sampler: &str, d: usize, chains: usize) -> Option<(u64, u64)> {
+fn bytes(model: &str, sampler: &str, d: usize, chains: usize) -> Option<(u64, u64)> {
     let gpu = gpu()?;
     let text = format!(
-        r#"{{"seed": 7, "data": {{"path": "none", "response": "y"}}, "model": {{{model}}}, "prior": {{{prior}}},
+        r#"{{"seed": 7, "data": {{"path": "none", "response": "y"}}, "model": {{{model}}}, "prior": {{"weights": "normal(0, 1)"}},
             "sampler": {{"batch_size": 8, "fisher_rows": 16, "noise": "full", "damping": 0.1, {sampler}}}, "run": {{"chains": {chains}}}}}"#
     );
     let config: Config = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
@@ -53,8 +53,7 @@ const FULL: &str = r#""blocks": "full", "correction": "off""#;
 fn within_a_tenth(cases: &[Case<'_>]) {
     for &(hidden, sampler, d, chains) in cases {
         let model = format!(r#""likelihood": "softmax", "predictor": "mlp", "hidden": {hidden:?}"#);
-        let prior = r#""weights": "normal(0, 1)""#;
-        let Some((predicted, measured)) = bytes(&model, prior, sampler, d, chains) else {
+        let Some((predicted, measured)) = bytes(&model, sampler, d, chains) else {
             println!("SKIPPED: no device that counts its allocations");
             return;
         };

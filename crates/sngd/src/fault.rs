@@ -91,7 +91,7 @@ pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
 /// A chain that ran away, told.
 pub(crate) fn stray(prepared: &Prepared, stray: Stray) -> RunError {
     let plan = &prepared.plan;
-    let Stray { chain, start, now } = stray;
+    let Stray { chain, floor, now } = stray;
     let refreshed = if plan.refresh > 1 {
         format!(
             ", lower sampler.fisher_refresh (now {}: the metric is that of earlier steps)",
@@ -103,7 +103,7 @@ pub(crate) fn stray(prepared: &Prepared, stray: Stray) -> RunError {
     RunError::RanAway {
         chain,
         sentence: format!(
-            "chain {chain} ran away: found a log posterior of {now:.4e}, expected no less than {start:.4e}, which noise alone could make of its start; lower sampler.step_size (now {}), raise sampler.damping (now {}){refreshed}",
+            "chain {chain} ran away: found a log posterior of {now:.4e}, expected no less than {floor:.4e}, which noise alone could make of its start; lower sampler.step_size (now {}), raise sampler.damping (now {}){refreshed}",
             plan.step_size.initial(),
             plan.damping
         ),

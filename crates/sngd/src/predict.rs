@@ -72,8 +72,6 @@ pub struct Predictions {
     best: f64,
     single_hits: f64,
     best_hits: f64,
-    /// y in internal units, `[M]`.
-    internal: Vec<f64>,
     eta: Vec<f64>,
     theta: Vec<f64>,
 }
@@ -105,7 +103,6 @@ impl Predictions {
             best: f64::NEG_INFINITY,
             single_hits: 0.0,
             best_hits: 0.0,
-            internal: problem.held_out_internal()?.1,
             eta: vec![0.0; m * likelihood.outputs()],
             theta: vec![0.0; problem.parameters()],
             likelihood,
@@ -170,7 +167,7 @@ impl Predictions {
         let (Some(held), t) = (&problem.held_out, &problem.transform) else {
             return;
         };
-        let draws = sums.draws.len() as f64;
+        let (draws, d) = (sums.draws.len() as f64, problem.design_columns());
         let mut missing = 0.0;
         for i in 0..held.y.len() {
             let own = problem.likelihood.log_norm(observed(held, i)) - t.y_scale.ln();
@@ -179,7 +176,7 @@ impl Predictions {
             add_density(&mut self.density[i], (max + own, sum));
             if let Some(mean) = sums.mean.get(i) {
                 // y = y_scale·(internal y) + what centring took.
-                let taken = held.y[i] - t.y_scale * self.internal[i];
+                let taken = t.y_mean * t.one(&held.x[i * d..(i + 1) * d]);
                 self.mean[i] += t.y_scale * mean + taken * draws;
             }
             if let Some(below) = self.below.get_mut(i) {

@@ -24,7 +24,7 @@ const SHARE: f64 = 0.95;
 pub(crate) struct Stray {
     pub chain: u32,
     /// Log posterior of the start, less what noise can explain.
-    pub start: f64,
+    pub floor: f64,
     /// That of the last draw.
     pub now: f64,
 }
@@ -87,7 +87,7 @@ impl Watch {
         let Chain { floor, last, .. } = self.0[chain];
         Some(Stray {
             chain: chain as u32,
-            start: floor,
+            floor,
             now: last,
         })
     }
@@ -152,7 +152,7 @@ mod tests {
         w.take(&rows(fell, 1, 3));
         let told = Stray {
             chain: 1,
-            start: -200.0,
+            floor: -200.0,
             now: -5000.0,
         };
         assert_eq!(w.stray(), Some(told));

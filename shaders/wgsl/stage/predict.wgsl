@@ -3,12 +3,11 @@
 #import <consts>
 #import "stage/now.wgsl"
 #import "stage/panel.wgsl"
-#import "stage/features.wgsl"
+#import "stage/linear.wgsl"
 #import "lib/special.wgsl"
 #import <model>
 
 @group(0) @binding(2) var<storage, read> obs: array<vec2<f32>>; // obs[N+HELD], (y, trials)
-@group(0) @binding(3) var<storage, read> omega: array<f32>; // omega[C,P]
 @group(0) @binding(4) var<storage, read> eta: array<f32>; // eta[C,R,H], a network's outputs
 @group(0) @binding(5) var<storage, read_write> terms: array<vec2<f32>>; // terms[C,R], (ln p, whether the likeliest class is right)
 @group(0) @binding(6) var<storage, read_write> sums: array<f32>; // sums[SPLITS,HELD,WIDTH]: max ln p, Σ p/e^max, then classes, or mean and Φ
@@ -63,17 +62,7 @@ fn predict(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
                 e[a] = eta[(chain * R + j) * H + a];
             }
         } else {
-            let w0 = chain * P;
-            for (var k = 0u; k < K; k++) {
-                var sum = 0.0;
-                for (var d = 0u; d < D; d++) {
-                    sum += feature((N + row) * D + d) * omega[w0 + k * D + d];
-                }
-                e[k] = sum;
-            }
-            for (var a = K; a < H; a++) {
-                e[a] = omega[w0 + K * D + a - K];
-            }
+            e = linear_outputs(N + row, chain);
         }
         let ll = log_lik(e, o);
         if ll > top {

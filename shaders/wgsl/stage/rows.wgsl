@@ -2,13 +2,12 @@
 #import <consts>
 #import "stage/seed.wgsl"
 #import "stage/now.wgsl"
-#import "stage/features.wgsl"
+#import "stage/linear.wgsl"
 #import "lib/batch.wgsl"
 #import "lib/normal.wgsl"
 #import "stage/derivative.wgsl"
 
 @group(0) @binding(2) var<storage, read> obs: array<vec2<f32>>; // obs[N], (y, trials)
-@group(0) @binding(3) var<storage, read> omega: array<f32>; // omega[C,P]
 @group(0) @binding(4) var<storage, read_write> row_index: array<u32>; // row_index[C,R]
 @group(0) @binding(5) var<storage, read_write> eta: array<f32>; // eta[C,R,H]
 @group(0) @binding(6) var<storage, read_write> scores: array<f32>; // scores[C,R,H]
@@ -69,17 +68,7 @@ fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         } else {
             i = row_of(chain, j);
             row_index[at] = i;
-            let w0 = chain * P;
-            for (var k = 0u; k < K; k++) {
-                var sum = 0.0;
-                for (var d = 0u; d < D; d++) {
-                    sum += feature(i * D + d) * omega[w0 + k * D + d];
-                }
-                e[k] = sum;
-            }
-            for (var a = K; a < H; a++) {
-                e[a] = omega[w0 + K * D + a - K];
-            }
+            e = linear_outputs(i, chain);
         }
         let o = obs[i];
         ll = log_lik(e, o);

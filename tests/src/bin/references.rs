@@ -39,6 +39,17 @@ fn main() {
     if names.is_empty() {
         names = cases::CASES.iter().map(|c| c.name.to_string()).collect();
     }
+    if let Some(stranger) = names
+        .iter()
+        .find(|n| !cases::CASES.iter().any(|c| c.name == n.as_str()))
+    {
+        let known: Vec<&str> = cases::CASES.iter().map(|c| c.name).collect();
+        eprintln!(
+            "references: found '{stranger}', expected a posterior among {}; correct the name",
+            known.join(", ")
+        );
+        std::process::exit(2);
+    }
     println!(
         "| posterior | N | P | method | ε | B | damping | worst mean (sd) | worst sd (%) | worst z | accept | fallbacks | seconds |"
     );

@@ -94,3 +94,37 @@ impl Plan {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use crate::plan::Plan;
+    use crate::problem::Problem;
+    use crate::table::{Response, Table};
+
+    /// What a refusal names is accepted, at steps whose bound has many digits.
+    #[test]
+    fn the_temperature_that_a_refusal_names_works() {
+        let plan = |step: f64, temperature: &str| {
+            let text = format!(
+                r#"{{"data": {{"path": "none", "response": "y"}}, "model": {{"likelihood": "poisson"}}, "prior": {{"weights": "normal(0, 1)"}},
+                    "sampler": {{"batch_size": 7, "noise": "nominal", "step_size": {step}, "temperature": {temperature}}}}}"#
+            );
+            let config: Config = serde_json::from_str(&text).unwrap();
+            let table = Table {
+                source: "test".into(),
+                feature_names: vec!["x".into()],
+                features: (0..300).map(|i| f64::from(i * i % 17)).collect(),
+                response: Response::Numbers((0..300).map(|i| f64::from(i % 5)).collect()),
+                trials: None,
+            };
+            Plan::check(&config, &Problem::build(&config, table).unwrap())
+        };
+        for step in [0.11, 0.13, 0.17, 0.19, 0.23] {
+            let told = plan(step, "0.5").unwrap_err().0;
+            let (_, rest) = told.split_once("raise temperature to ").unwrap();
+            let (named, _) = rest.split_once(' ').unwrap();
+            plan(step, named).unwrap();
+        }
+    }
+}
