@@ -129,20 +129,17 @@ impl Likelihood {
                 classes: _,
                 baseline,
             } => {
-                let k = score.len();
-                let (max, sum) = softmax_normaliser(eta, baseline);
+                let log_sum = probabilities(eta, baseline, score);
+                score.iter_mut().for_each(|p| *p = -*p);
+                // With a baseline, class 0 is the logit that is fixed at 0.
                 let class = y.to64() as usize;
-                let offset = usize::from(baseline);
-                let mut own = T::zero();
-                for j in 0..k {
-                    let p = (eta[j] - max).exp() / sum;
-                    let hit = class == j + offset;
-                    score[j] = if hit { T::one() - p } else { -p };
-                    if hit {
-                        own = eta[j];
+                match class.checked_sub(usize::from(baseline)) {
+                    Some(own) if own < eta.len() => {
+                        score[own] += T::one();
+                        eta[own] - log_sum
                     }
+                    _ => -log_sum,
                 }
-                own - max - sum.ln()
             }
             Likelihood::Custom(ref own) => own.log_lik_and_score(eta, obs, score),
         }
@@ -161,12 +158,13 @@ impl Likelihood {
             Likelihood::Binomial(link) => w[0] = binomial_weight(link, eta[0], trials).0,
             Likelihood::Poisson => w[0] = eta[0].exp(),
             Likelihood::Softmax { baseline, .. } => {
-                let (max, sum) = softmax_normaliser(eta, baseline);
-                let p = |j: usize| (eta[j] - max).exp() / sum;
+                // The probabilities lie in W's last row until that is made.
+                let first = packed(eta.len() - 1, 0);
+                probabilities(eta, baseline, &mut w[first..]);
                 for k in 0..eta.len() {
-                    let pk = p(k);
+                    let pk = w[first + k];
                     for l in 0..k {
-                        w[packed(k, l)] = -pk * p(l);
+                        w[packed(k, l)] = -pk * w[first + l];
                     }
                     w[packed(k, k)] = pk * (T::one() - pk);
                 }
@@ -210,19 +208,19 @@ impl Likelihood {
             Likelihood::Softmax { baseline, .. } => {
                 // Third cumulant of a one-hot vector: p_m (f_m − Σ_c p_c f_c), f_c = h_cc − 2(hp)_c (+ pᵀhp, which cancels).
                 let k = eta.len();
-                let (max, sum) = softmax_normaliser(eta, baseline);
-                let p = |j: usize| (eta[j] - max).exp() / sum;
+                let p = &mut volume[..k];
+                probabilities(eta, baseline, p);
                 let mut mean = T::zero();
                 for c in 0..k {
                     let mut hp = T::zero();
                     for l in 0..k {
-                        hp += h[packed(c, l)] * p(l);
+                        hp += h[packed(c, l)] * p[l];
                     }
                     divergence[c] = h[packed(c, c)] - T::of(2.0) * hp;
-                    mean += p(c) * divergence[c];
+                    mean += p[c] * divergence[c];
                 }
                 for c in 0..k {
-                    volume[c] = p(c) * (divergence[c] - mean);
+                    p[c] *= divergence[c] - mean;
                 }
                 divergence[..k].copy_from_slice(&volume[..k]);
             }
@@ -308,6 +306,27 @@ impl Likelihood {
             Likelihood::Custom(_) => 0.0,
         }
     }
+}
+
+/// The classes' probabilities, without a baseline's own, into `p` [K]; returns the logarithm of the normaliser Σ e^η.
+#[inline]
+fn probabilities<T: Real>(eta: &[T], baseline: bool, p: &mut [T]) -> T {
+    let start = if baseline {
+        T::zero()
+    } else {
+        T::neg_infinity()
+    };
+    let max = eta.iter().fold(start, |m, &e| m.max(e));
+    let mut sum = if baseline {
+        T::exp_lane(-max)
+    } else {
+        T::zero()
+    };
+    (p.iter_mut().zip(eta)).for_each(|(p, &e)| *p = T::exp_lane(e - max));
+    p[..eta.len()].iter().for_each(|&p| sum += p);
+    let inverse = T::one() / sum;
+    p[..eta.len()].iter_mut().for_each(|p| *p *= inverse);
+    max + sum.ln()
 }
 
 /// max η and Σ exp(η − max), the fixed zero logit of a baseline included.

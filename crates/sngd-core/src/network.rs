@@ -22,11 +22,11 @@ pub enum Activation {
 
 impl Activation {
     /// φ(z) and φ′(z).
-    #[inline]
+    #[inline(always)]
     pub fn value_and_slope<T: Real>(self, z: T) -> (T, T) {
         match self {
             Activation::Tanh => {
-                let a = z.tanh();
+                let a = T::tanh_lane(z);
                 (a, T::one() - a * a)
             }
             Activation::Relu if z > T::zero() => (z, T::one()),
@@ -34,7 +34,7 @@ impl Activation {
             Activation::Gelu => {
                 let (c, cubic) = (T::of((2.0 / std::f64::consts::PI).sqrt()), T::of(0.044_715));
                 let half = T::of(0.5);
-                let t = (c * (z + cubic * z * z * z)).tanh();
+                let t = T::tanh_lane(c * (z + cubic * z * z * z));
                 let inner = c * (T::one() + T::of(3.0) * cubic * z * z);
                 let value = half * z * (T::one() + t);
                 (
@@ -45,12 +45,29 @@ impl Activation {
         }
     }
 
+    /// φ of a run of z into `value`, φ′ into z's place. One loop a function, so that lanes can share it.
+    #[inline(always)]
+    pub fn apply<T: Real>(self, z: &mut [T], value: &mut [T]) {
+        match self {
+            Activation::Tanh => each(Activation::Tanh, z, value),
+            Activation::Relu => each(Activation::Relu, z, value),
+            Activation::Gelu => each(Activation::Gelu, z, value),
+        }
+    }
+
     /// Variance of a weight times its fan-in at the standard start: He et al. (2015) for relu and gelu, LeCun's 1 for tanh.
     pub fn start_gain(self) -> f64 {
         match self {
             Activation::Tanh => 1.0,
             Activation::Relu | Activation::Gelu => 2.0,
         }
+    }
+}
+
+#[inline(always)]
+fn each<T: Real>(f: Activation, z: &mut [T], value: &mut [T]) {
+    for (a, z) in value.iter_mut().zip(z) {
+        (*a, *z) = f.value_and_slope(*z);
     }
 }
 

@@ -33,7 +33,7 @@ const W0: u32 = 0x9E37_79B9;
 const W1: u32 = 0xBB67_AE85;
 
 /// The ten-round bijection: counter, key -> four u32.
-#[inline]
+#[inline(always)]
 pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     let [mut c0, mut c1, mut c2, mut c3] = counter;
     let [mut k0, mut k1] = key;
@@ -57,16 +57,28 @@ pub fn key(seed: u64) -> [u32; 2] {
 }
 
 /// The four numbers at one address.
-#[inline]
+#[inline(always)]
 pub fn at(seed: u64, stream: Stream, chain: u32, step: u32, index: u32) -> [u32; 4] {
     philox([index, step, chain, stream as u32], key(seed))
 }
 
-/// Fills `out` with standard normals; element j comes from block j/4, lane j%4.
+/// Fills `out` with standard normals; element j comes from block j/4, lane j%4. Sixteen blocks at a time, whose words lie
+/// beside each other, so that vector lanes can share the loops.
+#[inline(always)]
 pub fn fill_normals<T: Real>(out: &mut [T], seed: u64, stream: Stream, chain: u32, step: u32) {
-    for (block, chunk) in out.chunks_mut(4).enumerate() {
-        let z = T::normals(at(seed, stream, chain, step, block as u32));
-        chunk.copy_from_slice(&z[..chunk.len()]);
+    const BLOCKS: usize = 16;
+    for (group, chunk) in out.chunks_mut(4 * BLOCKS).enumerate() {
+        let mut bits = [[0; BLOCKS]; 4];
+        for i in 0..BLOCKS {
+            let index = (group * BLOCKS + i) as u32;
+            let words = at(seed, stream, chain, step, index);
+            (0..4).for_each(|w| bits[w][i] = words[w]);
+        }
+        let mut z = [[T::zero(); 4]; BLOCKS];
+        for i in 0..BLOCKS {
+            z[i] = T::normals([bits[0][i], bits[1][i], bits[2][i], bits[3][i]]);
+        }
+        chunk.copy_from_slice(&z.as_flattened()[..chunk.len()]);
     }
 }
 
@@ -89,7 +101,7 @@ pub fn normals_f64(bits: [u32; 4]) -> [f64; 4] {
 }
 
 /// Box–Muller in f32 with the polynomials that `shaders/wgsl/lib/normal.wgsl` also uses.
-#[inline]
+#[inline(always)]
 pub fn normals_f32(bits: [u32; 4]) -> [f32; 4] {
     let pair = |r: u32, a: u32| {
         let radius = (2.0 * neg_ln_uniform(r)).sqrt();
@@ -102,34 +114,33 @@ pub fn normals_f32(bits: [u32; 4]) -> [f32; 4] {
 }
 
 /// −ln((bits + ½)/2³²) in f32. Above one half the form in 1 − u keeps small results exact.
-#[inline]
+#[inline(always)]
 fn neg_ln_uniform(bits: u32) -> f32 {
     const SCALE: f32 = 1.0 / 4_294_967_296.0;
     let high = bits >= 0x8000_0000;
     // t = u below one half, 1 − u above it: exact to f32 in both.
     let t = ((if high { !bits } else { bits }) as f32 + 0.5) * SCALE;
     // Write u = (1 + f)·2^e with f in [√½ − 1, √2 − 1].
-    let (f, e) = if high {
-        if t < 0.292_893_2 {
-            (-t, 0.0)
-        } else {
-            (1.0 - 2.0 * t, -1.0)
-        }
+    // Each side of each choice is computed, which lanes can do together.
+    let above = if t < 0.292_893_2 {
+        (-t, 0.0)
     } else {
-        let raw = t.to_bits();
-        let e = (raw >> 23) as i32 - 126;
-        let m = f32::from_bits((raw & 0x007f_ffff) | 0x3f00_0000);
-        if m < std::f32::consts::FRAC_1_SQRT_2 {
-            (2.0 * m - 1.0, (e - 1) as f32)
-        } else {
-            (m - 1.0, e as f32)
-        }
+        (1.0 - 2.0 * t, -1.0)
     };
+    let raw = t.to_bits();
+    let e = (raw >> 23) as i32 - 126;
+    let m = f32::from_bits((raw & 0x007f_ffff) | 0x3f00_0000);
+    let below = if m < std::f32::consts::FRAC_1_SQRT_2 {
+        (2.0 * m - 1.0, (e - 1) as f32)
+    } else {
+        (m - 1.0, e as f32)
+    };
+    let (f, e) = if high { above } else { below };
     -(ln_1p_poly(f) + e * std::f32::consts::LN_2)
 }
 
 /// ln(1 + f) on [√½ − 1, √2 − 1]; coefficients of Cephes' logf (Moshier), error below 1 ulp.
-#[inline]
+#[inline(always)]
 fn ln_1p_poly(f: f32) -> f32 {
     let c = [
         7.037_683_6e-2_f32,
@@ -148,7 +159,7 @@ fn ln_1p_poly(f: f32) -> f32 {
 }
 
 /// sin and cos of 2π·bits/2³² by integer octant reduction; polynomials of Cephes' sinf and cosf.
-#[inline]
+#[inline(always)]
 fn sin_cos_turn(bits: u32) -> (f32, f32) {
     let octant = bits >> 29;
     let low = bits & 0x1fff_ffff;
@@ -162,16 +173,14 @@ fn sin_cos_turn(bits: u32) -> (f32, f32) {
     let z = x * x;
     let s = x + x * z * (-1.666_665_5e-1 + z * (8.332_161e-3 + z * -1.951_529_6e-4));
     let c = 1.0 - 0.5 * z + z * z * (4.166_664_6e-2 + z * (-1.388_731_6e-3 + z * 2.443_315_7e-5));
-    match octant {
-        0 => (s, c),
-        1 => (c, s),
-        2 => (c, -s),
-        3 => (s, -c),
-        4 => (-s, -c),
-        5 => (-c, -s),
-        6 => (-c, s),
-        _ => (-s, c),
-    }
+    // Octants 1, 2, 5 and 6 take c for the sine; the sine is negative from 4 on, the cosine from 2 to 5.
+    let swap = ((octant + 1) >> 1) & 1 == 1;
+    let (sine, cosine) = if swap { (c, s) } else { (s, c) };
+    let signed = |v: f32, negative: u32| f32::from_bits(v.to_bits() ^ (negative << 31));
+    (
+        signed(sine, octant >> 2),
+        signed(cosine, ((octant + 2) >> 2) & 1),
+    )
 }
 
 #[cfg(test)]

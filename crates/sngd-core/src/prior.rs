@@ -82,8 +82,8 @@ impl Prior {
     #[inline]
     pub fn cost<T: Real>(self, theta: T) -> (T, T) {
         let (kind, [nu, m, s]) = self.encode();
-        let r = (theta - T::of(m)) / T::of(s);
         let inv = T::of(1.0 / s);
+        let r = (theta - T::of(m)) * inv;
         match kind {
             0 => (T::zero(), T::zero()),
             1 => (T::of(0.5) * r * r, r * inv),

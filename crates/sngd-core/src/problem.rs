@@ -41,6 +41,8 @@ pub struct Problem {
     pub classes: Vec<String>,
     /// Σ of what the likelihood leaves out of ln p(y), natural units.
     pub log_norm: f64,
+    /// Σ of what the priors leave out of −ln prior.
+    pub prior_norm: f64,
     /// Held-out rows, on the user's scale.
     pub held_out: Option<HeldOut>,
     /// Where the data came from.
@@ -104,6 +106,7 @@ impl Problem {
             intercept: self.intercept,
             classes: self.classes.clone(),
             log_norm: self.log_norm,
+            prior_norm: self.prior_norm,
             held_out: None,
             source: self.source.clone(),
         }
@@ -146,11 +149,17 @@ impl Problem {
         grad: &mut [f64],
     ) -> f64 {
         let p = self.parameters();
-        self.transform.natural(omega, theta);
-        let mut cost = 0.0;
+        // A network's coordinates are the natural ones.
+        let linear = self.network.is_none();
+        if linear {
+            self.transform.natural(omega, theta);
+        } else {
+            theta.copy_from_slice(omega);
+        }
+        let mut cost = self.prior_norm;
         for (i, prior) in self.priors.iter().enumerate() {
             let (c, d) = prior.cost(theta[i]);
-            cost += c + prior.log_norm();
+            cost += c;
             grad[i] = d;
         }
         if let Some(prior) = self.scale_prior {
@@ -162,7 +171,9 @@ impl Problem {
                 grad[p - 1] -= 1.0;
             }
         }
-        self.transform.pull_back(grad);
+        if linear {
+            self.transform.pull_back(grad);
+        }
         cost
     }
 
@@ -333,6 +344,7 @@ impl Problem {
             Some(net) => priors::network(config, net, &likelihood)?,
         };
         priors::check_proper(config, &source, &priors, &likelihood, n, d)?;
+        let prior_norm = priors.iter().map(|p| p.log_norm()).sum();
         let mut problem = Problem {
             likelihood,
             network,
@@ -346,6 +358,7 @@ impl Problem {
             intercept,
             classes,
             log_norm: 0.0,
+            prior_norm,
             held_out,
             source,
         };

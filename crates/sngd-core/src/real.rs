@@ -27,8 +27,10 @@ pub trait Real:
     fn as_f32(slice: &[Self]) -> Option<&[f32]>;
     /// The same, to write to.
     fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]>;
-    /// e^x for x ≤ 0 in a form that loops over lanes can use; 0 below −87 in f32.
+    /// e^x for x ≤ 0 in a form that loops over lanes can use; e^−87 below −87 in f32.
     fn exp_lane(x: Self) -> Self;
+    /// tanh x, in the same kind of form.
+    fn tanh_lane(x: Self) -> Self;
     /// The scaled complementary error function e^{z²}·erfc(z) for z ≥ 0.
     fn erfcx(z: Self) -> Self;
     /// Four standard normals from four u32 by Box–Muller (`crate::philox`).
@@ -65,6 +67,20 @@ impl Real for f32 {
         let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
         (p * r * r + r + 1.0) * scale
     }
+    #[inline(always)]
+    fn tanh_lane(x: f32) -> f32 {
+        // Cephes' tanhf (3 ulp): a polynomial near 0, where 1 − e cancels, and exponentials elsewhere.
+        let z = x * x;
+        let p = -5.704_988_7e-3_f32;
+        let p = p * z + 2.063_908_9e-2;
+        let p = p * z - 5.373_971_6e-2;
+        let p = p * z + 1.333_144_2e-1;
+        let p = p * z - 3.333_328_2e-1;
+        let near = x + x * z * p;
+        let e = f32::exp_lane(-2.0 * x.abs());
+        let far = ((1.0 - e) / (1.0 + e)).copysign(x);
+        if x.abs() < 0.625 { near } else { far }
+    }
     fn erfcx(z: f32) -> f32 {
         // Chebyshev fit of ln(erfc(z)/t) + z², relative error 1.2e-7 (Numerical Recipes, erfcc); the
         // WGSL side uses the same coefficients.
@@ -83,6 +99,7 @@ impl Real for f32 {
         ];
         t * c.iter().fold(0.0, |p, &ci| p * t + ci).exp()
     }
+    #[inline(always)]
     fn normals(bits: [u32; 4]) -> [f32; 4] {
         crate::philox::normals_f32(bits)
     }
@@ -104,6 +121,10 @@ impl Real for f64 {
     #[inline(always)]
     fn exp_lane(x: f64) -> f64 {
         x.exp()
+    }
+    #[inline(always)]
+    fn tanh_lane(x: f64) -> f64 {
+        x.tanh()
     }
     fn erfcx(z: f64) -> f64 {
         if z < 5.0 {
@@ -132,6 +153,17 @@ mod tests {
             let e = (f64::from(f32::exp_lane(x)) / f64::from(x).exp() - 1.0).abs();
             assert!(e < 4e-7, "{x}: {e}");
         }
+    }
+
+    #[test]
+    fn tanh_lane_is_tanh() {
+        for i in -12_000..12_000 {
+            let x = 0.001 * i as f32;
+            let (a, b) = (f64::from(f32::tanh_lane(x)), f64::from(x).tanh());
+            assert!((a - b).abs() <= 4e-7 * b.abs(), "{x}: {a} {b}");
+        }
+        assert!(f32::tanh_lane(f32::NAN).is_nan());
+        assert_eq!(f32::tanh_lane(f32::NEG_INFINITY), -1.0);
     }
 
     #[test]

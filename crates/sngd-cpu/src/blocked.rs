@@ -3,6 +3,7 @@
 use crate::dense::{Factor, NotPositive};
 use crate::resident::Scalar;
 use faer::Par;
+use pulp::{Simd, WithSimd};
 use sngd_core::blocks::Layout;
 
 /// Factors of the blocks of a metric whose squares lie one after another, each column-major, lower.
@@ -58,25 +59,20 @@ impl<T: Scalar> BlockFactor<T> {
         &self.factors[0]
     }
 
-    fn each(&self, b: &mut [T], f: impl Fn(&Factor<T>, &mut [T])) {
-        for (block, factor) in self.layout.blocks.iter().zip(&self.factors) {
-            f(factor, &mut b[block.offset..block.offset + block.size]);
-        }
-    }
-
     /// b ← L⁻¹b.
     pub fn solve_lower(&self, b: &mut [T]) {
-        self.each(b, |f, b| f.solve_lower(b));
+        Solve::Lower.run(self, b);
     }
 
     /// b ← L⁻ᵀb.
     pub fn solve_upper(&self, b: &mut [T]) {
-        self.each(b, |f, b| f.solve_upper(b));
+        Solve::Upper.run(self, b);
     }
 
     /// b ← M⁻¹b.
     pub fn solve(&self, b: &mut [T]) {
-        self.each(b, |f, b| f.solve(b));
+        self.solve_lower(b);
+        self.solve_upper(b);
     }
 
     /// out = L·z.
@@ -92,6 +88,45 @@ impl<T: Scalar> BlockFactor<T> {
         for (block, factor) in self.layout.blocks.iter().zip(&self.factors) {
             let run = block.offset..block.offset + block.size;
             factor.times_l_transposed(&x[run.clone()], &mut out[run]);
+        }
+    }
+}
+
+/// Which triangle a solve goes through.
+#[derive(Clone, Copy)]
+enum Solve {
+    Lower,
+    Upper,
+}
+
+impl Solve {
+    fn run<T: Scalar>(self, factors: &BlockFactor<T>, b: &mut [T]) {
+        pulp::Arch::new().dispatch(Solves {
+            which: self,
+            factors,
+            b,
+        });
+    }
+}
+
+struct Solves<'a, T> {
+    which: Solve,
+    factors: &'a BlockFactor<T>,
+    b: &'a mut [T],
+}
+
+impl<T: Scalar> WithSimd for Solves<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let blocks = self.factors.layout.blocks.iter();
+        for (block, factor) in blocks.zip(&self.factors.factors) {
+            let b = &mut self.b[block.offset..block.offset + block.size];
+            match self.which {
+                Solve::Lower => factor.solve_lower(b),
+                Solve::Upper => factor.solve_upper(b),
+            }
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Steps with a diagonal metric: the Fisher's own diagonal, N·I (SGLD), RMSProp (pSGLD).
 
+use crate::normals::fill_normals;
 use crate::pass::{Pass, Wanted};
 use crate::resident::{Resident, Scalar};
 use crate::step::{
     Context, StepInfo, batch_rule, cost_gradient, label_address, metric_rule, rows_coincide,
 };
+use pulp::{Simd, WithSimd};
 use sngd_core::config::{FisherKind, Noise};
 use sngd_core::engine::FaultKind;
-use sngd_core::philox::{Stream, fill_normals};
+use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, Metric, Plan, RMSPROP_DECAY, RMSPROP_FLOOR};
 
 /// Workspace of one chain.
@@ -63,7 +65,6 @@ impl<T: Scalar> Diagonal<T> {
             par,
             ..
         } = *cx;
-        let p = data.p;
         let epsilon = plan.step_size.at(t);
         let fresh = !self.started || t.is_multiple_of(plan.refresh);
         let address = label_address(plan, chain, t);
@@ -118,30 +119,34 @@ impl<T: Scalar> Diagonal<T> {
         self.metric_and_correction(data, plan, fresh)?;
         self.started = true;
 
-        let heat = plan.budget(epsilon) * plan.temperature;
-        if plan.noise != Noise::None {
+        let heat = match plan.noise {
+            Noise::None => 0.0,
+            _ => plan.budget(epsilon) * plan.temperature,
+        };
+        if heat > 0.0 {
             fill_normals(&mut self.z, plan.seed, Stream::Noise, chain, t);
         }
-        let (mut grad_norm, mut noise_norm) = (0.0, 0.0);
-        for i in 0..p {
-            let m = self.metric[i].to64();
-            let g = self.gradient[i].to64();
-            grad_norm += g * g / m;
-            let n = if plan.noise == Noise::None {
-                0.0
-            } else {
-                (heat / m).sqrt() * self.z[i].to64()
-            };
-            noise_norm += n * n * m;
-            let velocity = epsilon * plan.temperature * self.correction[i].to64();
-            omega[i] += T::of(velocity - epsilon * g / m + n);
-        }
+        pulp::Arch::new().dispatch(Move {
+            omega,
+            metric: &self.metric,
+            gradient: &self.gradient,
+            correction: &self.correction,
+            z: &self.z,
+            heat,
+            epsilon,
+            velocity: epsilon * plan.temperature,
+        });
+        let (grad_norm, noise_norm) = if cx.keep {
+            self.norms(heat)
+        } else {
+            (f64::NAN, f64::NAN)
+        };
         let scale = plan.n as f64 / plan.batch as f64;
         let stats = [
             full.map_or(f64::NAN, |l| l - prior),
             mini * scale - prior,
-            grad_norm.sqrt(),
-            noise_norm.sqrt(),
+            grad_norm,
+            noise_norm,
             0.0,
             0.0,
             epsilon,
@@ -156,6 +161,15 @@ impl<T: Scalar> Diagonal<T> {
             stats,
             fell_back: false,
         })
+    }
+
+    /// Lengths of M⁻¹∇C and of the noise in the metric.
+    fn norms(&self, heat: f64) -> (f64, f64) {
+        let squared = |v: &T| v.to64() * v.to64();
+        let pairs = self.gradient.iter().zip(&self.metric);
+        let gradient: f64 = pairs.map(|(g, m)| squared(g) / m.to64()).sum();
+        let noise: f64 = self.z.iter().map(squared).sum();
+        (gradient.sqrt(), (heat * noise).sqrt())
     }
 
     /// The metric's diagonal and Γ + (κ/2)M⁻¹∇ln|M|.
@@ -182,7 +196,7 @@ impl<T: Scalar> Diagonal<T> {
                     if corrected && root > 0.0 {
                         // ∂ḡᵢ/∂ωᵢ by the batch's Fisher diagonal, the Hessian's own for canonical links.
                         let curvature = self.metric_pass.diagonal[i].to64() / plan.batch as f64
-                            + data.lambda[i] / n;
+                            + data.lambda.diagonal()[i] / n;
                         let gamma =
                             -(1.0 - RMSPROP_DECAY) * g * curvature / (root * floor * floor * n);
                         self.correction[i] = T::of(gamma);
@@ -195,7 +209,7 @@ impl<T: Scalar> Diagonal<T> {
                     for i in 0..p {
                         let m = share * self.metric_pass.diagonal[i].to64()
                             + n * plan.damping
-                            + data.lambda[i];
+                            + data.lambda.diagonal()[i];
                         if !(m > 0.0 && m.is_finite()) {
                             return Err(FaultKind::MetricNotPositive { pivot: i as u32 });
                         }
@@ -223,5 +237,32 @@ impl<T: Scalar> Diagonal<T> {
             }
         }
         Ok(())
+    }
+}
+
+/// ω += velocity·correction − ε·gradient/M + √(heat/M)·z, in f64.
+struct Move<'a, T> {
+    omega: &'a mut [T],
+    metric: &'a [T],
+    gradient: &'a [T],
+    correction: &'a [T],
+    z: &'a [T],
+    heat: f64,
+    epsilon: f64,
+    velocity: f64,
+}
+
+impl<T: Scalar> WithSimd for Move<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let drift = self.metric.iter().zip(self.gradient);
+        let rest = self.correction.iter().zip(self.z);
+        for ((o, (m, g)), (c, z)) in self.omega.iter_mut().zip(drift).zip(rest) {
+            let inverse = 1.0 / m.to64();
+            let noise = (self.heat * inverse).sqrt() * z.to64();
+            *o += T::of(self.velocity * c.to64() - self.epsilon * g.to64() * inverse + noise);
+        }
     }
 }

@@ -38,7 +38,7 @@ impl Forward {
     pub fn outputs(&mut self, theta: &[f64], x: &[f64], eta: &mut [f64]) {
         for (x, eta) in x.chunks(ROWS * self.d).zip(eta.chunks_mut(ROWS * self.h)) {
             match &mut self.network {
-                Some(net) => net.forward(x, theta, eta, Par::Seq),
+                Some(net) => net.forward(x.chunks_exact(self.d), theta, eta, Par::Seq),
                 None => linear::outputs(x, theta, eta, self.d, self.k, self.h),
             }
         }

@@ -15,6 +15,7 @@ mod linear;
 mod mala;
 pub mod map;
 mod network;
+mod normals;
 pub mod pass;
 pub mod preflight;
 pub mod resident;

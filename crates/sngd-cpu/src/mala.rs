@@ -3,6 +3,7 @@
 
 use crate::blocked::BlockFactor;
 use crate::columns;
+use crate::normals::fill_normals;
 use crate::pass::{Pass, Wanted};
 use crate::resident::{Resident, Scalar};
 use crate::step::{
@@ -10,7 +11,7 @@ use crate::step::{
 };
 use sngd_core::batch::BatchRows;
 use sngd_core::engine::FaultKind;
-use sngd_core::philox::{Stream, at, fill_normals, uniform};
+use sngd_core::philox::{Stream, at, uniform};
 use sngd_core::plan::{Plan, trusted_pivot};
 
 /// A point with all that the proposal and its density need.

@@ -193,13 +193,8 @@ impl Search<'_> {
             labels: 1,
         };
         self.pass.run(data, omega, wanted, label, self.par);
-        let mut metric: Vec<f64> = self
-            .pass
-            .fisher
-            .iter()
-            .zip(&data.lambda)
-            .map(|(f, l)| f + l)
-            .collect();
+        let mut metric = self.pass.fisher.clone();
+        data.lambda.add_to(&data.layout, &mut metric);
         let ridge = data.n as f64 * plan.damping;
         if plan.kappa == 0.0 {
             for i in 0..p {

@@ -9,9 +9,10 @@ use crate::dense::{Block as Square, add_gram};
 use crate::pass::BLOCK;
 use crate::resident::Scalar;
 use faer::{Accum, MatMut, MatRef, Par};
+use pulp::{Simd, WithSimd};
 use sngd_core::blocks::Layout;
 use sngd_core::likelihood::packed;
-use sngd_core::network::{Layer, Network};
+use sngd_core::network::{Activation, Layer, Network};
 use sngd_core::plan::Plan;
 
 /// Numbers of a tile of explicit rows: 1 MiB in f32.
@@ -59,21 +60,24 @@ impl<T: Scalar> NetworkPass<T> {
         }
     }
 
-    /// Outputs `[m,H]` of a block of rows x `[m,D]`; auxiliary ones are parameters themselves.
-    pub fn forward(&mut self, x: &[T], omega: &[T], eta: &mut [T], par: Par) {
-        let d = self.layers[0].inputs;
-        let m = x.len() / d;
+    /// Outputs `[m,H]` of a block of rows, D numbers each; auxiliary ones are parameters themselves.
+    pub fn forward<'a>(
+        &mut self,
+        rows: impl ExactSizeIterator<Item = &'a [T]>,
+        omega: &[T],
+        eta: &mut [T],
+        par: Par,
+    ) {
+        let m = rows.len();
         self.m = m;
+        let (d, stride) = (self.layers[0].inputs, self.layers[0].stride);
+        for (input, x) in self.input[0].chunks_exact_mut(stride).zip(rows) {
+            input[..d].copy_from_slice(x);
+            input[d..].fill(T::one());
+        }
         for l in 0..self.layers.len() {
             let layer = self.layers[l];
             let weights = &omega[layer.offset..layer.offset + layer.len()];
-            if l == 0 {
-                let input = &mut self.input[0];
-                for (row, x) in input.chunks_exact_mut(layer.stride).zip(x.chunks_exact(d)) {
-                    row[..d].copy_from_slice(x);
-                    row[d..].fill(T::one());
-                }
-            }
             let last = l + 1 == self.layers.len();
             let z = &mut self.slope[l][..m * layer.outputs];
             // zᵀ [outputs,m] = W·aᵀ; row-major [m,·] is column-major [·,m].
@@ -103,15 +107,13 @@ impl<T: Scalar> NetworkPass<T> {
             }
             let stride = self.layers[l + 1].stride;
             let next = &mut self.input[l + 1];
-            for (row, z) in next
-                .chunks_exact_mut(stride)
-                .zip(z.chunks_exact_mut(layer.outputs))
-            {
-                for (a, z) in row.iter_mut().zip(z.iter_mut()) {
-                    (*a, *z) = self.net.activation.value_and_slope(*z);
-                }
-                row[layer.outputs..].fill(T::one());
-            }
+            pulp::Arch::new().dispatch(Activate {
+                activation: self.net.activation,
+                z,
+                next,
+                units: layer.outputs,
+                stride,
+            });
         }
     }
 
@@ -347,6 +349,29 @@ pub fn network_numbers(plan: &Plan) -> u64 {
         .sum();
     let tile = tile_numbers(&layers, &plan.blocks, h, rows);
     (between + tile + rows * h * h) as u64
+}
+
+/// φ of z `[m,units]` into the first columns of the next layer's input `[m,stride]`, 1 into the bias's; φ′ into z.
+struct Activate<'a, T> {
+    activation: Activation,
+    z: &'a mut [T],
+    next: &'a mut [T],
+    units: usize,
+    stride: usize,
+}
+
+impl<T: Scalar> WithSimd for Activate<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let rows = self.next.chunks_exact_mut(self.stride);
+        for (row, z) in rows.zip(self.z.chunks_exact_mut(self.units)) {
+            let (value, bias) = row.split_at_mut(self.units);
+            self.activation.apply(z, value);
+            bias.fill(T::one());
+        }
+    }
 }
 
 fn whole<T>(matrix: &mut [T], p: usize) -> Square<'_, T> {

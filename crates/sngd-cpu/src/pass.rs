@@ -105,6 +105,7 @@ impl<T: Scalar> Pass<T> {
             (false, None) => 0,
         };
         let zeros = |n| vec![T::zero(); n];
+        let linear = data.network.is_none();
         Pass {
             rows: Vec::with_capacity(rows),
             eta: zeros(rows * h),
@@ -124,15 +125,12 @@ impl<T: Scalar> Pass<T> {
                 gradient: vec![0.0; p],
             },
             block: BlockBuffers {
-                x: zeros(BLOCK * d),
-                scaled: zeros(BLOCK * d),
+                // A network copies rows into its own first layer.
+                x: zeros(if linear { BLOCK * d } else { 0 }),
+                scaled: zeros(if linear { BLOCK * d } else { 0 }),
                 score: zeros(BLOCK * h),
                 weight: zeros(BLOCK * h * (h + 1) / 2),
-                wide: zeros(if dense && data.network.is_none() {
-                    BLOCK * p
-                } else {
-                    0
-                }),
+                wide: zeros(if dense && linear { BLOCK * p } else { 0 }),
                 lever: zeros(BLOCK * h * (h + 1) / 2),
             },
         }
@@ -199,12 +197,19 @@ impl<T: Scalar> Pass<T> {
         let mut start = 0;
         while start < count {
             let m = BLOCK.min(count - start);
-            let x = block_of(data, &self.rows, start, m, &mut buffers.x);
             let eta = &mut self.eta[start * h..(start + m) * h];
-            match &mut self.network {
-                Some(net) => net.forward(x, omega, eta, par),
-                None => outputs(x, omega, eta, d, k, h),
-            }
+            let x = match &mut self.network {
+                Some(net) => {
+                    let places = (start..start + m).map(|j| row_at(&self.rows, j));
+                    net.forward(places.map(|i| &data.x[i * d..][..d]), omega, eta, par);
+                    &[]
+                }
+                None => {
+                    let x = block_of(data, &self.rows, start, m, &mut buffers.x);
+                    outputs(x, omega, eta, d, k, h);
+                    x
+                }
+            };
             for j in 0..m {
                 let e = &eta[j * h..(j + 1) * h];
                 let obs = data.observed[row_at(&self.rows, start + j)];

@@ -41,8 +41,10 @@ pub struct Resident<T> {
     pub layout: Layout,
     /// Blocks of one: where no matrix is asked for.
     pub single: Layout,
-    /// Λ in the layout's blocks.
-    pub lambda: Vec<f64>,
+    /// Λ.
+    pub lambda: Lambda,
+    /// Roots of the priors' information on the natural scale, 0 for auxiliary parameters, `[P]`.
+    pub prior_root: Vec<f64>,
     /// The prior alone is needed each step; the design in it is not.
     pub problem: Problem,
 }
@@ -67,6 +69,9 @@ impl<T: Scalar> Resident<T> {
                 }
             })
             .collect();
+        let information: Vec<f64> = (0..problem.parameters())
+            .map(|i| problem.priors.get(i).map_or(0.0, |q| q.information()))
+            .collect();
         let columns = match T::as_f32(&x) {
             Some(x) if columns::fits(h, d) && problem.network.is_none() && layout.is_full() => {
                 let column = |f: fn(&Observed<T>) -> T| -> Vec<f32> {
@@ -90,8 +95,46 @@ impl<T: Scalar> Resident<T> {
             network: problem.network.clone(),
             layout: layout.clone(),
             single: Layout::of_sizes(std::iter::repeat_n(1, problem.parameters())),
-            lambda: problem.prior_information_in(layout),
+            lambda: match problem.network {
+                Some(_) => Lambda::Diagonal(information.clone()),
+                None => Lambda::Squares(problem.prior_information_in(layout)),
+            },
+            prior_root: information.iter().map(|i| i.sqrt()).collect(),
             problem: problem.clone_without_design(),
+        }
+    }
+}
+
+/// The prior's own information Λ in internal coordinates.
+#[derive(Debug)]
+pub enum Lambda {
+    /// In the layout's blocks.
+    Squares(Vec<f64>),
+    /// A network's has a diagonal alone, `[P]`.
+    Diagonal(Vec<f64>),
+}
+
+impl Lambda {
+    /// Adds Λ to squares of the layout.
+    pub fn add_to<T: Scalar>(&self, layout: &Layout, squares: &mut [T]) {
+        match self {
+            Lambda::Squares(lambda) => {
+                (squares.iter_mut().zip(lambda)).for_each(|(s, &l)| *s += T::of(l));
+            }
+            Lambda::Diagonal(lambda) => {
+                for block in &layout.blocks {
+                    for i in 0..block.size {
+                        squares[block.at + i * (block.size + 1)] += T::of(lambda[block.offset + i]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Its diagonal, for a layout of blocks of one.
+    pub fn diagonal(&self) -> &[f64] {
+        match self {
+            Lambda::Squares(lambda) | Lambda::Diagonal(lambda) => lambda,
         }
     }
 }

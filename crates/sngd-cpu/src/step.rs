@@ -12,13 +12,14 @@ use crate::columns;
 use crate::correction::Derivative;
 use crate::diagonal::Diagonal;
 use crate::mala::Mala;
+use crate::normals::fill_normals;
 use crate::pass::{Pass, Wanted};
 use crate::resident::{Resident, Scalar};
 use faer::Par;
 use sngd_core::blocks::Layout;
 use sngd_core::config::{Noise, NoiseRows};
 use sngd_core::engine::{FaultKind, STATS};
-use sngd_core::philox::{Stream, fill_normals};
+use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, DIVERGED, Metric, Plan, RFD_STEP};
 
 /// Statistics of one step, in the order of `STATS`.
@@ -27,7 +28,7 @@ pub type StepStats = [f64; STATS.len()];
 /// What a step leaves besides the new position.
 #[derive(Debug, Clone, Copy)]
 pub struct StepInfo {
-    /// Statistics at the state before the update.
+    /// Statistics at the state before the update; the two norms are known for kept steps only.
     pub stats: StepStats,
     /// Whether residual noise fell back to full noise.
     pub fell_back: bool,
@@ -123,11 +124,17 @@ pub struct Dense<T> {
     started: bool,
     gradient: Vec<T>,
     correction: Vec<T>,
-    noise: Vec<T>,
+    noise: StepNoise<T>,
     z: Vec<T>,
     u: Vec<T>,
     work: Vec<T>,
     fell_back: bool,
+}
+
+/// The noise of a step before the metric M = LLᵀ has shaped it: n = M⁻¹·force + L⁻ᵀ·white.
+struct StepNoise<T> {
+    force: Vec<T>,
+    white: Vec<T>,
 }
 
 /// Workspace of the random finite difference.
@@ -181,7 +188,10 @@ impl<T: Scalar> Dense<T> {
             started: false,
             gradient: zeros(p),
             correction: zeros(p),
-            noise: zeros(p),
+            noise: StepNoise {
+                force: zeros(p),
+                white: zeros(p),
+            },
             z: zeros(2 * p),
             u: zeros(p),
             work: zeros(p),
@@ -213,21 +223,22 @@ impl<T: Scalar> Dense<T> {
         let velocity = self.corrections(cx, omega)?;
         self.add_noise(cx, epsilon, fresh)?;
 
-        let p = data.p;
-        self.work.copy_from_slice(&self.gradient);
-        self.factor.solve_lower(&mut self.work);
-        let grad_norm = norm(&self.work);
-        self.factor.solve_upper(&mut self.work);
-        self.factor.times_l_transposed(&self.noise, &mut self.u);
-        let noise_norm = norm(&self.u);
+        let (grad_norm, noise_norm) = if cx.keep {
+            self.norms()
+        } else {
+            (f64::NAN, f64::NAN)
+        };
+        // Drift and noise share their two solves: ω += εT·v + L⁻ᵀ(L⁻¹(force − ε∇C) + white).
         let (eps, heat) = (T::of(epsilon), T::of(epsilon * plan.temperature));
-        for i in 0..p {
-            let drift = if velocity {
-                heat * self.correction[i]
-            } else {
-                T::zero()
-            };
-            omega[i] += drift - eps * self.work[i] + self.noise[i];
+        for ((w, &f), &g) in (self.work.iter_mut().zip(&self.noise.force)).zip(&self.gradient) {
+            *w = f - eps * g;
+        }
+        self.factor.solve_lower(&mut self.work);
+        add(&mut self.work, &self.noise.white);
+        self.factor.solve_upper(&mut self.work);
+        add(omega, &self.work);
+        if velocity {
+            (omega.iter_mut().zip(&self.correction)).for_each(|(o, &v)| *o += heat * v);
         }
         let lp = full.map_or(f64::NAN, |l| l - prior);
         let scale = plan.n as f64 / plan.batch as f64;
@@ -250,6 +261,17 @@ impl<T: Scalar> Dense<T> {
             stats,
             fell_back: self.fell_back,
         })
+    }
+
+    /// Lengths of M⁻¹∇C and of the noise in the metric: |L⁻¹∇C| and |L⁻¹·force + white|.
+    fn norms(&mut self) -> (f64, f64) {
+        self.u.copy_from_slice(&self.gradient);
+        self.factor.solve_lower(&mut self.u);
+        let gradient = norm(&self.u);
+        self.u.copy_from_slice(&self.noise.force);
+        self.factor.solve_lower(&mut self.u);
+        add(&mut self.u, &self.noise.white);
+        (gradient, norm(&self.u))
     }
 
     /// Both passes; returns the full-data log-likelihood where it is known and the batch's.
@@ -435,6 +457,10 @@ impl<T: Scalar> Dense<T> {
         }
         Ok(())
     }
+}
+
+fn add<T: Scalar>(to: &mut [T], what: &[T]) {
+    to.iter_mut().zip(what).for_each(|(t, &w)| *t += w);
 }
 
 fn scale<T: Scalar>(v: &mut [T], by: f64) {

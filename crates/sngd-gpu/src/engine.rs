@@ -58,7 +58,6 @@ impl GpuEngine {
             ),
         )?;
         let (buffers, passes) = load(&gpu, problem, plan, &shape, &sizes, init)?;
-        let prior_norm = problem.priors.iter().map(|p| p.log_norm()).sum();
         let (send, blocks) = channel();
         let (commands, receive) = channel();
         let stop = Arc::new(AtomicBool::new(false));
@@ -68,7 +67,7 @@ impl GpuEngine {
             shape,
             buffers,
             passes,
-            (prior_norm, sizes.staging),
+            (problem.prior_norm, sizes.staging),
             (send, Arc::clone(&stop)),
         );
         let thread = std::thread::Builder::new()

@@ -6,8 +6,6 @@ use sngd_core::plan::{CorrectionPlan, Metric, Plan};
 
 /// The program itself, its threads and buffers.
 const PROGRAM: u64 = 32 << 20;
-/// A page: of a matrix that is zero but for its diagonal only the pages with something in them count.
-const PAGE: u64 = 4096;
 
 /// Bytes, by when they are held.
 pub(crate) struct Memory {
@@ -30,7 +28,7 @@ impl Memory {
         let design = (plan.n * plan.d) as u64;
         // A linear predictor's Λ is dense, and made from a dense one; a network's has a diagonal alone.
         let prior = match plan.network {
-            Some(_) => (8 * len).min(PAGE * p),
+            Some(_) => 8 * p,
             None => 8 * len,
         };
         // Metric, factor, F and Σ_g stay with the mode; the search has five squares more, Λ, and a design of its own.

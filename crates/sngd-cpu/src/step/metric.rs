@@ -17,9 +17,10 @@ pub fn assemble_metric<T: Scalar>(
     out: &mut [T],
 ) {
     let share = T::of(plan.n as f64 / plan.metric_row_count() as f64);
-    for ((o, &f), &l) in out.iter_mut().zip(&pass.fisher).zip(&data.lambda) {
-        *o = share * f + T::of(l);
+    for (o, &f) in out.iter_mut().zip(&pass.fisher) {
+        *o = share * f;
     }
+    data.lambda.add_to(&data.layout, out);
     add_to_diagonal(&data.layout, out, T::of(plan.n as f64 * damping));
 }
 

@@ -2,15 +2,16 @@
 
 use super::metric::add_to_diagonal;
 use super::{Context, Dense};
+use crate::normals::fill_normals;
 use crate::resident::{Resident, Scalar};
 use sngd_core::batch::Batches;
 use sngd_core::config::{Noise, NoiseRows};
 use sngd_core::engine::FaultKind;
-use sngd_core::philox::{Stream, fill_normals};
+use sngd_core::philox::Stream;
 use sngd_core::plan::{MetricRows, Plan};
 
 impl<T: Scalar> Dense<T> {
-    /// The step's noise n into `noise`.
+    /// The step's noise into `noise`.
     pub(super) fn add_noise(
         &mut self,
         cx: &Context<'_, T>,
@@ -27,7 +28,8 @@ impl<T: Scalar> Dense<T> {
         } = *cx;
         let p = data.p;
         let budget = plan.budget(epsilon) * plan.temperature;
-        self.noise.fill(T::zero());
+        self.noise.force.fill(T::zero());
+        self.noise.white.fill(T::zero());
         if plan.noise == Noise::None {
             return Ok(());
         }
@@ -57,8 +59,8 @@ impl<T: Scalar> Dense<T> {
                     self.full_noise(budget);
                     self.independent_share(cx, 0.0, plan.ridge_variance(epsilon));
                 } else {
-                    self.residual_factor.times_l(&self.z[..p], &mut self.noise);
-                    self.factor.solve(&mut self.noise);
+                    let force = &mut self.noise.force;
+                    self.residual_factor.times_l(&self.z[..p], force);
                 }
             }
             Noise::Nominal => {
@@ -80,15 +82,11 @@ impl<T: Scalar> Dense<T> {
     }
 
     fn full_noise(&mut self, budget: f64) {
-        let p = self.noise.len();
         let root = T::of(budget.sqrt());
-        for i in 0..p {
-            self.noise[i] = root * self.z[i];
-        }
-        self.factor.solve_upper(&mut self.noise);
+        (self.noise.white.iter_mut().zip(&self.z)).for_each(|(w, &z)| *w = root * z);
     }
 
-    /// Adds M⁻¹ times independent noise with covariance prior·Λ + ridge·I: what nominal noise must not deduct (its law
+    /// The force of independent noise with covariance prior·Λ + ridge·I: what nominal noise must not deduct (its law
     /// covers N·F alone), and what damping leaves of the budget.
     fn independent_share(&mut self, cx: &Context<'_, T>, prior: f64, ridge: f64) {
         if prior == 0.0 && ridge == 0.0 {
@@ -104,18 +102,16 @@ impl<T: Scalar> Dense<T> {
         let p = data.p;
         fill_normals(&mut self.z, plan.seed, Stream::PriorNoise, chain, t);
         let g = &mut self.metric_pass.prior.gradient;
+        let share = prior.sqrt();
         for i in 0..p {
-            let info = data.problem.priors.get(i).map_or(0.0, |q| q.information());
-            g[i] = (prior * info).sqrt() * self.z[i].to64();
+            g[i] = share * data.prior_root[i] * self.z[i].to64();
         }
-        data.problem.transform.pull_back(g);
+        if data.network.is_none() {
+            data.problem.transform.pull_back(g);
+        }
         let root = ridge.sqrt();
         for i in 0..p {
-            self.work[i] = T::of(g[i] + root * self.z[p + i].to64());
-        }
-        self.factor.solve(&mut self.work);
-        for i in 0..p {
-            self.noise[i] += self.work[i];
+            self.noise.force[i] = T::of(g[i] + root * self.z[p + i].to64());
         }
     }
 

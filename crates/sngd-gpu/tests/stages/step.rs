@@ -254,7 +254,7 @@ impl Step<'_> {
         let omega = self.omega[self.chain * p..][..p].to_vec();
         let (mut theta, mut grad) = (vec![0.0; p], vec![0.0; p]);
         let value = problem.prior_cost(&omega, self.plan.jacobian, &mut theta, &mut grad);
-        let norm: f64 = problem.priors.iter().map(|q| q.log_norm()).sum();
+        let norm = problem.prior_norm;
         // Errors of θ, then of the prior's slope there (normal priors: its curvature is 1/s²), then of what A brings back.
         let mut slope_error = vec![0.0; p];
         let mut slope = vec![0.0; p];

@@ -1,0 +1,33 @@
+//! Normals by the widest vectors that the machine has; the bits are those of `philox::fill_normals`.
+
+use crate::resident::Scalar;
+use pulp::{Simd, WithSimd};
+use sngd_core::philox::{self, Stream};
+
+/// [`philox::fill_normals`].
+pub fn fill_normals<T: Scalar>(out: &mut [T], seed: u64, stream: Stream, chain: u32, step: u32) {
+    pulp::Arch::new().dispatch(Fill {
+        out,
+        seed,
+        stream,
+        chain,
+        step,
+    });
+}
+
+struct Fill<'a, T> {
+    out: &'a mut [T],
+    seed: u64,
+    stream: Stream,
+    chain: u32,
+    step: u32,
+}
+
+impl<T: Scalar> WithSimd for Fill<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        philox::fill_normals(self.out, self.seed, self.stream, self.chain, self.step);
+    }
+}
