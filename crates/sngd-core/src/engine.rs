@@ -3,11 +3,11 @@
 //! Step t of chain c, from ω (all in internal coordinates):
 //! 1. metric rows -> M = (N/r) Σ JᵀWJ + N·damping·I + Λ, scaled Cholesky (every `refresh` steps);
 //! 2. batch rows -> ĝ = −(N/B) Σ Jᵀs − ∇ln prior;
-//! 3. corrections v = (κ/2)·∇ln|M| − Σ Jᵀ·divergence, so that Γ + (κ/2)M⁻¹∇ln|M| = M⁻¹v;
+//! 3. corrections v = (κ/2)·∇ln|M| − Σ Jᵀ·divergence, so that Γ + (κ/2)M⁻¹∇ln|M| = M⁻¹v, made and held with the metric;
 //! 4. noise n with covariance M⁻¹QM⁻¹; a residual Q that is not positive definite falls back to full noise for this
 //!    step, and is counted: a run in which that is common fails, one in which it is rare says how rare;
 //! 5. a kept draw is the state **before** the update, beside the statistics computed at it;
-//! 6. ω ← ω − ε M⁻¹ĝ + εT M⁻¹v + n.
+//! 6. ω ← ω − ε M⁻¹ĝ + εTw M⁻¹v + n, w = 1 where the metric is fresh (`Plan::correction_weight`).
 
 use thiserror::Error;
 

@@ -316,7 +316,7 @@ impl Plan {
         let constant_metric = !network
             && matches!(problem.likelihood, Likelihood::Gaussian { .. })
             && s.fisher == FisherKind::Exact;
-        let correction = if !row.corrected || s.fisher_refresh > 1 || constant_metric {
+        let correction = if !row.corrected || constant_metric {
             CorrectionPlan::Off
         } else {
             match s.correction {

@@ -115,7 +115,6 @@ impl<T: Scalar> Diagonal<T> {
         };
         let pass = self.batch_pass.as_mut().unwrap_or(&mut self.metric_pass);
         let prior = cost_gradient(data, plan, omega, pass, plan.batch, &mut self.gradient);
-        self.correction.fill(T::zero());
         self.metric_and_correction(data, plan, fresh)?;
         self.started = true;
 
@@ -134,7 +133,7 @@ impl<T: Scalar> Diagonal<T> {
             z: &self.z,
             heat,
             epsilon,
-            velocity: epsilon * plan.temperature,
+            velocity: epsilon * plan.temperature * plan.correction_weight(t),
         });
         let (grad_norm, noise_norm) = if cx.keep {
             self.norms(heat)
@@ -218,7 +217,8 @@ impl<T: Scalar> Diagonal<T> {
                         self.volume_inverse[i] = T::of(1.0 / (m - n * plan.damping));
                     }
                 }
-                if corrected {
+                if corrected && fresh {
+                    self.correction.fill(T::zero());
                     let share = T::of(n / plan.metric_row_count() as f64);
                     let half_kappa = T::of(0.5 * plan.kappa);
                     self.metric_pass.correction_diagonal(

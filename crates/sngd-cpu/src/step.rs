@@ -220,7 +220,9 @@ impl<T: Scalar> Dense<T> {
         }
         self.started = true;
         let prior = self.cost_gradient(data, plan, omega);
-        let velocity = self.corrections(cx, omega)?;
+        if fresh {
+            self.corrections(cx, omega)?;
+        }
         self.add_noise(cx, epsilon, fresh)?;
 
         let (grad_norm, noise_norm) = if cx.keep {
@@ -229,7 +231,7 @@ impl<T: Scalar> Dense<T> {
             (f64::NAN, f64::NAN)
         };
         // Drift and noise share their two solves: ω += εT·v + L⁻ᵀ(L⁻¹(force − ε∇C) + white).
-        let (eps, heat) = (T::of(epsilon), T::of(epsilon * plan.temperature));
+        let eps = T::of(epsilon);
         for ((w, &f), &g) in (self.work.iter_mut().zip(&self.noise.force)).zip(&self.gradient) {
             *w = f - eps * g;
         }
@@ -237,7 +239,8 @@ impl<T: Scalar> Dense<T> {
         add(&mut self.work, &self.noise.white);
         self.factor.solve_upper(&mut self.work);
         add(omega, &self.work);
-        if velocity {
+        if plan.correction != CorrectionPlan::Off {
+            let heat = T::of(epsilon * plan.temperature * plan.correction_weight(t));
             (omega.iter_mut().zip(&self.correction)).for_each(|(o, &v)| *o += heat * v);
         }
         let lp = full.map_or(f64::NAN, |l| l - prior);
@@ -337,8 +340,8 @@ impl<T: Scalar> Dense<T> {
         cost_gradient(data, plan, omega, pass, plan.batch, &mut self.gradient)
     }
 
-    /// Γ + (κ/2)·M⁻¹∇ln|M| into `correction`; false where there is none.
-    fn corrections(&mut self, cx: &Context<'_, T>, omega: &[T]) -> Result<bool, FaultKind> {
+    /// Γ + (κ/2)·M⁻¹∇ln|M| into `correction`, which holds it as long as the metric is held.
+    fn corrections(&mut self, cx: &Context<'_, T>, omega: &[T]) -> Result<(), FaultKind> {
         let Context {
             data,
             plan,
@@ -369,7 +372,7 @@ impl<T: Scalar> Dense<T> {
         };
         self.correction.fill(T::zero());
         match plan.correction {
-            CorrectionPlan::Off => return Ok(false),
+            CorrectionPlan::Off => {}
             CorrectionPlan::ClosedForm => {
                 for (factor, how) in terms.into_iter().flatten() {
                     self.metric_pass.correction_exact(
@@ -401,7 +404,7 @@ impl<T: Scalar> Dense<T> {
                 self.finite_difference(cx, omega)?;
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// theory.md, "Random finite difference": both terms from the metric at ω ± δu.

@@ -109,6 +109,16 @@ impl Recipe<'_> {
         self.out.push(s);
     }
 
+    /// What `build` adds happens where the metric is made, and holds as long as it.
+    fn with_the_metric<R>(&mut self, build: impl FnOnce(&mut Self) -> R) -> R {
+        let from = self.out.len();
+        let result = build(self);
+        for s in &mut self.out[from..] {
+            s.when = When::Fresh;
+        }
+        result
+    }
+
     fn empirical(&self) -> usize {
         usize::from(self.plan.fisher == FisherKind::Empirical)
     }

@@ -259,7 +259,7 @@ impl Loop {
         let now = Now {
             step: t,
             epsilon: e as f32,
-            heat: (e * temperature) as f32,
+            heat: (e * temperature * plan.correction_weight(t)) as f32,
             budget: (plan.budget(e) * temperature) as f32,
             law: law as f32,
             ridge: ridge as f32,

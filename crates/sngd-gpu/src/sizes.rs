@@ -199,6 +199,7 @@ impl Sizes {
                     "rfd_white",
                     "rfd_up",
                     "rfd_down",
+                    "correction",
                 ] {
                     words(name, c * p);
                 }

@@ -152,6 +152,18 @@ fn corrections() {
             ),
             ("refresh 4", r#""noise": "full", "fisher_refresh": 4"#),
             (
+                "refresh 4, jeffreys, damped, over rows",
+                r#""noise": "full", "fisher_refresh": 4, "target": "jeffreys", "damping": 0.01, "fisher_rows": 200"#,
+            ),
+            (
+                "refresh 4, probes",
+                r#""noise": "residual", "fisher_refresh": 4, "correction": "probe", "probes": 2"#,
+            ),
+            (
+                "refresh 4, diagonal",
+                r#""blocks": "diagonal", "fisher_refresh": 4, "noise": "full""#,
+            ),
+            (
                 "empirical",
                 r#""noise": "full", "fisher": "empirical", "target": "jeffreys""#,
             ),
@@ -178,6 +190,10 @@ fn random_finite_difference() {
             (
                 "jeffreys",
                 r#""noise": "full", "correction": "finite_difference", "target": "jeffreys""#,
+            ),
+            (
+                "refresh 3",
+                r#""noise": "full", "correction": "finite_difference", "fisher_refresh": 3"#,
             ),
         ],
         (400, 5, 3),

@@ -4,7 +4,7 @@ struct Now {
     keep: u32,          // 1 where this step's state is a kept draw
     slot: u32,          // kept draw of the block that t belongs to
     epsilon: f32,       // ε
-    heat: f32,          // εT
+    heat: f32,          // εT times the weight of the correction
     budget: f32,        // (2ε − ε²)T or 2εT
     law: f32,           // ρε²N/B
     spread: f32,        // ε² times the factor that takes Σ(g−ḡ)(g−ḡ)ᵀ to V̂

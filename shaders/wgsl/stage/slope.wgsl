@@ -1,6 +1,5 @@
-// step += εT·(Γ + (κ/2)M⁻¹∇ln|M|) from the metrics at ω ± δu: [(M⁺)⁻¹ − (M⁻)⁻¹]Lz/(2δ) and u·Δln|M|/(2δ).
+// Γ + (κ/2)M⁻¹∇ln|M| from the metrics at ω ± δu: [(M⁺)⁻¹ − (M⁻)⁻¹]Lz/(2δ) and u·Δln|M|/(2δ).
 #import <consts>
-#import "stage/now.wgsl"
 #import "stage/place.wgsl"
 
 @group(0) @binding(1) var<storage, read> linv_up: array<f32>; // linv_up[C,SQUARES], L⁻¹ at ω + δu
@@ -8,7 +7,7 @@
 @group(0) @binding(3) var<storage, read> up: array<f32>; // up[C,P], (M⁺)⁻¹Lz
 @group(0) @binding(4) var<storage, read> down: array<f32>; // down[C,P], (M⁻)⁻¹Lz
 @group(0) @binding(5) var<storage, read> u: array<f32>; // u[C,P]
-@group(0) @binding(6) var<storage, read_write> delta: array<f32>; // delta[C,P]
+@group(0) @binding(6) var<storage, read_write> correction: array<f32>; // correction[C,P]
 
 var<workgroup> sums: array<f32, 64>;
 
@@ -35,7 +34,6 @@ fn slope(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
     let log_det = sums[0];
     for (var p = lane; p < P; p += 64u) {
         let at = chain * P + p;
-        let c = (up[at] - down[at] + HALF_KAPPA * log_det * u[at]) / (2.0 * DELTA);
-        delta[at] += now.heat * c;
+        correction[at] = (up[at] - down[at] + HALF_KAPPA * log_det * u[at]) / (2.0 * DELTA);
     }
 }

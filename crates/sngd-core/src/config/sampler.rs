@@ -27,7 +27,7 @@ pub struct SamplerConfig {
     pub fisher_rows: FisherRows,
     /// Labels a row of the Monte Carlo Fisher.
     pub fisher_labels: u32,
-    /// Recompute the metric every m steps.
+    /// Recompute the metric, and with it the corrections, every m steps.
     pub fisher_refresh: u32,
     /// Structure of the metric.
     pub blocks: Blocks,

@@ -51,9 +51,8 @@ impl Plan {
             CorrectionPlan::Probe(q) => f64::from(q) * (4.0 * r * d * k + p * p),
             _ => 0.0,
         };
-        gradient
-            + (per_metric + factor) * (factors + passes - 1.0) / f64::from(self.refresh)
-            + correction
+        let afresh = (per_metric + factor) * (factors + passes - 1.0) + correction;
+        gradient + afresh / f64::from(self.refresh)
     }
 
     /// The target ledger: which density, and how it is reached.
@@ -100,16 +99,22 @@ impl Plan {
         );
         say(
             "correction",
-            match (self.correction, self.refresh, self.kappa == 1.0) {
-                _ if self.metropolis => "none needed: Metropolis test".into(),
-                (CorrectionPlan::Off, m, _) if m > 1 => {
-                    format!("off: the metric is frozen for {m} steps, a bias of order {m}·ε")
-                }
-                (CorrectionPlan::Off, ..) => "off".into(),
-                (CorrectionPlan::ClosedForm, ..) => "closed form, exact leverages".into(),
-                (CorrectionPlan::Probe(q), ..) => format!("{q} random probes a step"),
-                (CorrectionPlan::FiniteDifference, ..) => {
-                    format!("random finite difference, δ = {RFD_STEP} posterior sds")
+            if self.metropolis {
+                "none needed: Metropolis test".into()
+            } else {
+                let how = match self.correction {
+                    CorrectionPlan::Off => "off".into(),
+                    CorrectionPlan::ClosedForm => "closed form, exact leverages".into(),
+                    CorrectionPlan::Probe(q) => format!("{q} random probes a time"),
+                    CorrectionPlan::FiniteDifference => {
+                        format!("random finite difference, δ = {RFD_STEP} posterior sds")
+                    }
+                };
+                match (self.correction, self.refresh) {
+                    (CorrectionPlan::Off, _) | (_, 1) => how,
+                    (_, m) => {
+                        format!("{how}; held with the metric for {m} steps, a bias of order {m}·ε")
+                    }
                 }
             },
         );

@@ -36,6 +36,20 @@ impl Plan {
         }
     }
 
+    /// What a correction counts at step t, made with the metric k steps before, 0 ≤ k < `refresh`. Γ answers to what the
+    /// metric knows of the present state: it was made at one that the chain has since forgotten by Π(1−ε) over k steps. With this
+    /// weight the law of a Gaussian target is right to first order in the metric's variation, whatever k and ε. With κ = 1 the
+    /// correction holds the volume's gradient too, which is the target's and does not fade.
+    pub fn correction_weight(&self, t: u32) -> f64 {
+        let fisher = matches!(self.metric, Metric::Fisher | Metric::FisherDiagonal);
+        if self.kappa != 0.0 || !fisher {
+            return 1.0;
+        }
+        (t - t % self.refresh..t)
+            .map(|at| 1.0 - self.step_size.at(at))
+            .product()
+    }
+
     /// The temperature of minibatch noise alone: ρεN/(B(2−ε)), exact on a quadratic.
     pub fn law_temperature(&self) -> f64 {
         let e = self.step_size.initial();

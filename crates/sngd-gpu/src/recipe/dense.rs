@@ -27,7 +27,7 @@ impl Recipe<'_> {
             When::Fresh,
         );
         self.cost("gradient", "cost", When::Always);
-        let corrected = usize::from(self.corrections());
+        let corrected = usize::from(self.with_the_metric(Self::corrections));
         if plan.noise != Noise::None {
             self.normals(Stream::Noise, "z", (1, s.p));
         }
@@ -35,7 +35,8 @@ impl Recipe<'_> {
         self.whiten(corrected, "gradient", "linv");
         self.product("upper", "linv", ("white", "delta"), 1);
         if plan.correction == CorrectionPlan::FiniteDifference {
-            self.finite_difference();
+            self.with_the_metric(Self::finite_difference);
+            self.push(spec("stage/drift.wgsl", "drift", over_p(s)));
         }
         self.update();
     }
@@ -84,7 +85,7 @@ impl Recipe<'_> {
             }
             _ => return false,
         }
-        self.gradient(&set, "coefficient", "drift", When::Always);
+        self.gradient(&set, "coefficient", "drift", When::Fresh);
         true
     }
 
@@ -160,12 +161,12 @@ impl Recipe<'_> {
                 .f("DELTA", sign * RFD_STEP)
                 .b("u", "rfd_u");
             self.push(one);
-            self.rows(&set, "moved", When::Always);
+            self.rows(&set, "moved", When::Fresh);
             self.metric(
                 &set,
                 ("fisher_moved", linv),
                 ("volume_moved", volume),
-                When::Always,
+                When::Fresh,
             );
             self.product("lower", linv, ("rfd_lz", "rfd_white"), 1);
             self.product("upper", linv, ("rfd_white", out), 1);

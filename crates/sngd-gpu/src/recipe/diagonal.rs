@@ -55,9 +55,11 @@ impl Recipe<'_> {
             .u("R", set.rows)
             .f("RIDGE", plan.n as f64 * plan.damping)
             .b("row_index", names(&set).index);
-            self.push(one);
-            self.contraction((1.0, 0.0), 1, 0);
-            self.gradient(&set, "coefficient", "drift", When::Always);
+            self.with_the_metric(|r| {
+                r.push(one);
+                r.contraction((1.0, 0.0), 1, 0);
+                r.gradient(&set, "coefficient", "drift", When::Fresh);
+            });
         }
         if plan.noise != Noise::None {
             self.normals(Stream::Noise, "z", (1, s.p));
