@@ -32,8 +32,8 @@ pub enum Metric {
 pub const RMSPROP_DECAY: f64 = 0.99;
 /// See `RMSPROP_DECAY`; larger than theirs, since internal features have unit scale and f32 needs the room.
 pub const RMSPROP_FLOOR: f64 = 1e-4;
-/// δ of the random finite difference, in posterior sds (theory.md: by the scale of f32 rounding).
-pub const RFD_STEP: f64 = 1e-2;
+/// δ of the random finite difference, in posterior sds, by the scale of f32 rounding: one side goes as far as 1e-2 on two.
+pub const RFD_STEP: f64 = 2e-2;
 /// Relative jitter of a failed Cholesky, first level; each retry is ten times the last.
 pub const JITTER_FIRST: f64 = 1e-6;
 /// Retries before a chain is failed.

@@ -1,6 +1,6 @@
 //! A block-diagonal metric's factor: one scaled Cholesky a block, behind the operations of a single one.
 
-use crate::dense::{Factor, NotPositive};
+use crate::dense::{Factor, NotPositive, dot};
 use crate::resident::Scalar;
 use faer::Par;
 use pulp::{Simd, WithSimd};
@@ -69,12 +69,6 @@ impl<T: Scalar> BlockFactor<T> {
         Solve::Upper.run(self, b);
     }
 
-    /// b ← M⁻¹b.
-    pub fn solve(&self, b: &mut [T]) {
-        self.solve_lower(b);
-        self.solve_upper(b);
-    }
-
     /// out = L·z.
     pub fn times_l(&self, z: &[T], out: &mut [T]) {
         for (block, factor) in self.layout.blocks.iter().zip(&self.factors) {
@@ -88,6 +82,29 @@ impl<T: Scalar> BlockFactor<T> {
         for (block, factor) in self.layout.blocks.iter().zip(&self.factors) {
             let run = block.offset..block.offset + block.size;
             factor.times_l_transposed(&x[run.clone()], &mut out[run]);
+        }
+    }
+}
+
+/// out += scale·A·x, A symmetric in blocks of which the lower triangles are given, column-major.
+pub fn add_symmetric_product<T: Scalar>(
+    layout: &Layout,
+    scale: T,
+    squares: &[T],
+    x: &[T],
+    out: &mut [T],
+) {
+    for block in &layout.blocks {
+        let run = block.offset..block.offset + block.size;
+        let (x, out) = (&x[run.clone()], &mut out[run]);
+        for j in 0..block.size {
+            let from = block.at + j * block.size;
+            let column = &squares[from + j..from + block.size];
+            out[j] += scale * dot(column, &x[j..]);
+            let xj = scale * x[j];
+            for (o, &a) in out[j + 1..].iter_mut().zip(&column[1..]) {
+                *o += a * xj;
+            }
         }
     }
 }

@@ -247,7 +247,7 @@ impl<T: Scalar> Factor<T> {
 
 /// Σ aᵢbᵢ in sixteen sums, so that lanes can share it: an order of additions is otherwise kept.
 #[inline(always)]
-fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
+pub(crate) fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
     let mut lanes = [T::zero(); 16];
     for (a, b) in a.iter().zip(b) {

@@ -7,7 +7,7 @@ mod rows;
 pub use metric::{assemble_metric, cost_gradient, factor_metric};
 pub use rows::{batch_rule, label_address, metric_rule, rows_coincide};
 
-use crate::blocked::BlockFactor;
+use crate::blocked::{BlockFactor, add_symmetric_product};
 use crate::columns;
 use crate::correction::Derivative;
 use crate::diagonal::Diagonal;
@@ -140,10 +140,9 @@ struct StepNoise<T> {
 /// Workspace of the random finite difference.
 struct Shifted<T> {
     pass: Pass<T>,
-    metric: Vec<T>,
-    factor: BlockFactor<T>,
+    /// The volume's matrix and its factor, with κ alone.
+    volume: Option<(Vec<T>, BlockFactor<T>)>,
     omega: Vec<T>,
-    lz: Vec<T>,
 }
 
 impl<T: Scalar> Dense<T> {
@@ -177,10 +176,9 @@ impl<T: Scalar> Dense<T> {
             shifted: (plan.correction == CorrectionPlan::FiniteDifference).then(|| {
                 Box::new(Shifted {
                     pass: Pass::new(data, metric_rows, true, false, columns),
-                    metric: zeros(data.layout.len),
-                    factor: BlockFactor::new(&data.layout),
+                    volume: (plan.kappa > 0.0)
+                        .then(|| (zeros(data.layout.len), BlockFactor::new(&data.layout))),
                     omega: zeros(p),
-                    lz: zeros(p),
                 })
             }),
             inverse: square(plan.correction == CorrectionPlan::ClosedForm && data.h > 1),
@@ -230,19 +228,16 @@ impl<T: Scalar> Dense<T> {
         } else {
             (f64::NAN, f64::NAN)
         };
-        // Drift and noise share their two solves: ω += εT·v + L⁻ᵀ(L⁻¹(force − ε∇C) + white).
+        // Drift and noise share their two solves: ω += L⁻ᵀ(L⁻¹(force − ε∇C + εTv) + white).
         let eps = T::of(epsilon);
-        for ((w, &f), &g) in (self.work.iter_mut().zip(&self.noise.force)).zip(&self.gradient) {
-            *w = f - eps * g;
+        let heat = T::of(epsilon * plan.temperature * plan.correction_weight(t));
+        for (i, w) in self.work.iter_mut().enumerate() {
+            *w = self.noise.force[i] - eps * self.gradient[i] + heat * self.correction[i];
         }
         self.factor.solve_lower(&mut self.work);
         add(&mut self.work, &self.noise.white);
         self.factor.solve_upper(&mut self.work);
         add(omega, &self.work);
-        if plan.correction != CorrectionPlan::Off {
-            let heat = T::of(epsilon * plan.temperature * plan.correction_weight(t));
-            (omega.iter_mut().zip(&self.correction)).for_each(|(o, &v)| *o += heat * v);
-        }
         let lp = full.map_or(f64::NAN, |l| l - prior);
         let scale = plan.n as f64 / plan.batch as f64;
         let stats = [
@@ -340,7 +335,7 @@ impl<T: Scalar> Dense<T> {
         cost_gradient(data, plan, omega, pass, plan.batch, &mut self.gradient)
     }
 
-    /// Γ + (κ/2)·M⁻¹∇ln|M| into `correction`, which holds it as long as the metric is held.
+    /// v = (κ/2)·∇ln|M| − Σ Jᵀ·divergence into `correction`, which holds it as long as the metric is held.
     fn corrections(&mut self, cx: &Context<'_, T>, omega: &[T]) -> Result<(), FaultKind> {
         let Context {
             data,
@@ -385,7 +380,6 @@ impl<T: Scalar> Dense<T> {
                     );
                 }
                 scale(&mut self.correction, share);
-                self.factor.solve(&mut self.correction);
             }
             CorrectionPlan::Probe(q) => {
                 for i in 0..q {
@@ -398,7 +392,6 @@ impl<T: Scalar> Dense<T> {
                     }
                 }
                 scale(&mut self.correction, share / f64::from(q));
-                self.factor.solve(&mut self.correction);
             }
             CorrectionPlan::FiniteDifference => {
                 self.finite_difference(cx, omega)?;
@@ -407,7 +400,8 @@ impl<T: Scalar> Dense<T> {
         Ok(())
     }
 
-    /// theory.md, "Random finite difference": both terms from the metric at ω ± δu.
+    /// v of any model from the metric at ω + δu, u = L⁻ᵀz: −∂M[u]·u + (κ/2)·∂ln|M|[u]·Lz by a difference of one side. What it has of
+    /// even order in δ is odd in z, with mean zero, so that it is as unbiased, to O(δ²), as a difference of two.
     fn finite_difference(&mut self, cx: &Context<'_, T>, omega: &[T]) -> Result<(), FaultKind> {
         let Context {
             data,
@@ -420,44 +414,42 @@ impl<T: Scalar> Dense<T> {
         let Some(s) = &mut self.shifted else {
             return Ok(());
         };
-        let p = data.p;
         fill_normals(&mut self.u, plan.seed, Stream::Probe, chain, t);
-        self.factor.times_l(&self.u, &mut s.lz);
+        self.factor.times_l(&self.u, &mut self.correction);
         self.factor.solve_upper(&mut self.u);
+        let delta = T::of(RFD_STEP);
+        for ((moved, &w), &u) in s.omega.iter_mut().zip(omega).zip(&self.u) {
+            *moved = w + delta * u;
+        }
         s.pass.rows.clone_from(&self.metric_pass.rows);
         let wanted = Wanted {
             fisher: Some(plan.fisher),
             ..Wanted::default()
         };
+        s.pass
+            .run(data, &s.omega, wanted, label_address(plan, chain, t), par);
         let mut log_det = 0.0;
-        for sign in [1.0, -1.0] {
-            let shift = T::of(sign * RFD_STEP);
-            for i in 0..p {
-                s.omega[i] = omega[i] + shift * self.u[i];
-            }
-            s.pass
-                .run(data, &s.omega, wanted, label_address(plan, chain, t), par);
-            if self.volume.is_some() {
-                assemble_metric(data, plan, &s.pass, 0.0, &mut s.metric);
-                factor_metric(&mut s.factor, &s.metric, par)?;
-                log_det += sign * s.factor.log_det;
-            }
-            assemble_metric(data, plan, &s.pass, plan.damping, &mut s.metric);
-            factor_metric(&mut s.factor, &s.metric, par)?;
-            if self.volume.is_none() {
-                log_det += sign * s.factor.log_det;
-            }
-            self.work.copy_from_slice(&s.lz);
-            s.factor.solve(&mut self.work);
-            for i in 0..p {
-                self.correction[i] += T::of(sign) * self.work[i];
-            }
+        if let Some((metric, factor)) = &mut s.volume {
+            assemble_metric(data, plan, &s.pass, 0.0, metric);
+            factor_metric(factor, metric, par)?;
+            log_det = factor.log_det - self.volume.as_deref().unwrap_or(&self.factor).log_det;
         }
-        let inv = T::of(0.5 / RFD_STEP);
-        let slope = T::of(0.5 * plan.kappa * log_det);
-        for i in 0..p {
-            self.correction[i] = inv * (self.correction[i] + slope * self.u[i]);
-        }
+        let slope = T::of(0.5 * plan.kappa * log_det / RFD_STEP);
+        self.correction.iter_mut().for_each(|v| *v *= slope);
+        let share = plan.n as f64 / plan.metric_row_count() as f64;
+        s.pass
+            .fisher
+            .iter_mut()
+            .zip(&self.metric_pass.fisher)
+            .for_each(|(m, &f)| *m = f - *m);
+        let per = T::of(share / RFD_STEP);
+        add_symmetric_product(
+            &data.layout,
+            per,
+            &s.pass.fisher,
+            &self.u,
+            &mut self.correction,
+        );
         Ok(())
     }
 }

@@ -308,15 +308,14 @@ impl Recipe<'_> {
         self.push(one);
     }
 
-    fn whiten(&mut self, corrected: usize, gradient: &'static str, linv: &'static str) {
+    fn whiten(&mut self, drift_parts: usize, gradient: &'static str, linv: &'static str) {
         let s = self.shape;
         let set = s.metric();
         for g in &s.groups {
             let grid = [g.run.size.div_ceil(8), s.c * g.run.count, 1];
             let one = self
                 .over_squares(spec("stage/whiten.wgsl", "whiten", grid), g)
-                .u("CORRECTED", corrected)
-                .u("GRAD_SPLITS", set.grad_splits)
+                .u("DRIFT_PARTS", drift_parts)
                 .u("NOISE", noise_code(self.plan.noise))
                 .u(
                     "RIDGED",

@@ -112,14 +112,12 @@ impl Sizes {
             words("lever", shape.lever_splits * c * metric.rows * hh);
             words("coefficient", c * metric.rows * h);
         }
-        words(
-            "drift",
-            if corrected {
-                metric.grad_splits * c * p
-            } else {
-                0
-            },
-        );
+        let drift_parts = match plan.correction {
+            CorrectionPlan::FiniteDifference => 1,
+            _ if corrected => metric.grad_splits,
+            _ => 0,
+        };
+        words("drift", drift_parts * c * p);
         if !shape.dense {
             words("diagonal_sum", 2 * metric.grad_splits * c * p);
             words("metric", 4 * c * p);
@@ -192,25 +190,13 @@ impl Sizes {
                 words("prior_z", 2 * c * p);
             }
             if plan.correction == CorrectionPlan::FiniteDifference {
-                for name in [
-                    "rfd_z",
-                    "rfd_u",
-                    "rfd_lz",
-                    "rfd_white",
-                    "rfd_up",
-                    "rfd_down",
-                    "correction",
-                ] {
+                for name in ["rfd_z", "rfd_u", "rfd_here", "rfd_there"] {
                     words(name, c * p);
                 }
                 words("moved", c * p);
                 words("fisher_moved", square);
-                words("linv_up", square);
-                words("linv_down", square);
-                if split {
-                    words("volume_moved", square);
-                    words("volume_up", square);
-                    words("volume_down", square);
+                if plan.kappa > 0.0 {
+                    words("linv_moved", square);
                 }
             }
             if plan.metropolis {

@@ -68,13 +68,16 @@ fn chain_bytes(plan: &Plan, width: u64) -> u64 {
         // F, M, and a factor of each point.
         4
     } else {
-        // F, M and its factor; V̂'s pass, V̂, the residual and its factor; the same three at the point moved to.
+        // F, M and its factor; V̂'s pass, V̂, the residual and its factor; F at the point moved to, and two for its volume.
         3 + 3 * u64::from(residual)
             + match plan.noise_rows {
                 NoiseRows::Batch => 2 * u64::from(residual),
                 NoiseRows::Fisher => u64::from(residual),
             }
-            + 3 * u64::from(plan.correction == CorrectionPlan::FiniteDifference)
+            + match plan.correction {
+                CorrectionPlan::FiniteDifference => 1 + 2 * u64::from(plan.kappa > 0.0),
+                _ => 0,
+            }
             + u64::from(plan.correction == CorrectionPlan::ClosedForm && h > 1)
             + u64::from(plan.split_volume())
     };

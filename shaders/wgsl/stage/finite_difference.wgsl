@@ -1,4 +1,4 @@
-// Random finite difference (theory.md): ω ± δu, then the correction from both metrics.
+// Random finite difference: ω + δu, where the metric is made again.
 #import <consts>
 #import "stage/now.wgsl"
 

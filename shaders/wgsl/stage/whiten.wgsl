@@ -7,7 +7,7 @@
 
 @group(0) @binding(1) var<storage, read> linv: array<f32>; // linv[C,SQUARES], lower, row-major
 @group(0) @binding(2) var<storage, read> gradient: array<f32>; // gradient[C,P]
-@group(0) @binding(3) var<storage, read> drift: array<f32>; // drift[S,C,P], parts of (r/N)·v
+@group(0) @binding(3) var<storage, read> drift: array<f32>; // drift[DRIFT_PARTS,C,P], parts of (r/N)·v
 @group(0) @binding(4) var<storage, read> z: array<f32>; // z[C,P]
 @group(0) @binding(5) var<storage, read> extra: array<f32>; // extra[C,P], Q's share of noise before M⁻¹
 @group(0) @binding(6) var<storage, read> status: array<u32>; // status[C,STATUS]
@@ -27,9 +27,9 @@ fn whiten(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         for (var b = lane % 8u; b <= row; b += 8u) {
             let l = linv[base + row * ORDER + b];
             sum.x += l * gradient[vector + b];
-            if CORRECTED == 1u {
+            if DRIFT_PARTS > 0u {
                 var v = 0.0;
-                for (var s = 0u; s < GRAD_SPLITS; s++) {
+                for (var s = 0u; s < DRIFT_PARTS; s++) {
                     v += drift[s * C * P + vector + b];
                 }
                 sum.y += l * v;
@@ -62,7 +62,7 @@ fn whiten(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             }
         }
         var u = n - now.epsilon * t.x;
-        if CORRECTED == 1u {
+        if DRIFT_PARTS > 0u {
             u += now.heat * SHARE * t.y;
         }
         white[vector + row] = u;

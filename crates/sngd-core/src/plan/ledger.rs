@@ -34,9 +34,10 @@ impl Plan {
         } else {
             1.0
         };
-        let passes = match self.correction {
-            CorrectionPlan::FiniteDifference => 3.0,
-            _ => 1.0,
+        // The metric once more, and its factor where the volume asks for one.
+        let (again, factored) = match self.correction {
+            CorrectionPlan::FiniteDifference => (1.0, f64::from(self.kappa > 0.0)),
+            _ => (0.0, 0.0),
         };
         let factor = if dense {
             let cubes = self.blocks.blocks.iter().map(|b| (b.size as f64).powi(3));
@@ -51,7 +52,7 @@ impl Plan {
             CorrectionPlan::Probe(q) => f64::from(q) * (4.0 * r * d * k + p * p),
             _ => 0.0,
         };
-        let afresh = (per_metric + factor) * (factors + passes - 1.0) + correction;
+        let afresh = per_metric * (factors + again) + factor * (factors + factored) + correction;
         gradient + afresh / f64::from(self.refresh)
     }
 

@@ -3,7 +3,7 @@
 use super::{Recipe, names, noise_code, over_p};
 use crate::shape::{constant_step, residual, ridged, second_rows};
 use crate::spec::{When, spec};
-use sngd_core::config::{Noise, NoiseRows};
+use sngd_core::config::{FisherKind, Noise, NoiseRows};
 use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, RFD_STEP};
 
@@ -27,23 +27,20 @@ impl Recipe<'_> {
             When::Fresh,
         );
         self.cost("gradient", "cost", When::Always);
-        let corrected = usize::from(self.with_the_metric(Self::corrections));
         if plan.noise != Noise::None {
             self.normals(Stream::Noise, "z", (1, s.p));
         }
+        // The finite difference takes the rows elsewhere: whoever needs them here comes first.
         self.noise_shape();
-        self.whiten(corrected, "gradient", "linv");
+        let parts = self.with_the_metric(Self::corrections);
+        self.whiten(parts, "gradient", "linv");
         self.product("upper", "linv", ("white", "delta"), 1);
-        if plan.correction == CorrectionPlan::FiniteDifference {
-            self.with_the_metric(Self::finite_difference);
-            self.push(spec("stage/drift.wgsl", "drift", over_p(s)));
-        }
         self.update();
     }
 
-    /// (r/N)·v into `drift`; false where nothing comes from contractions. Γ is the metric's own; the volume's gradient
+    /// (r/N)·v into `drift`, and how many parts it is the sum of. Γ is the metric's own; the volume's gradient
     /// belongs to the target, which damping does not touch.
-    pub(super) fn corrections(&mut self) -> bool {
+    pub(super) fn corrections(&mut self) -> usize {
         let (plan, s) = (self.plan, self.shape);
         let set = s.metric();
         let half_kappa = 0.5 * plan.kappa;
@@ -55,7 +52,7 @@ impl Recipe<'_> {
         match plan.correction {
             CorrectionPlan::ClosedForm if s.small && terms.len() == 1 => {
                 self.small_lever((half_kappa, 1.0));
-                return true;
+                return set.grad_splits;
             }
             CorrectionPlan::ClosedForm => {
                 for (i, (linv, how)) in terms.into_iter().enumerate() {
@@ -83,10 +80,14 @@ impl Recipe<'_> {
                     self.contraction(how, 1, i);
                 }
             }
-            _ => return false,
+            CorrectionPlan::FiniteDifference => {
+                self.finite_difference();
+                return 1;
+            }
+            CorrectionPlan::Off => return 0,
         }
         self.gradient(&set, "coefficient", "drift", When::Fresh);
-        true
+        set.grad_splits
     }
 
     /// What the residual and nominal policies add before L⁻¹.
@@ -146,39 +147,45 @@ impl Recipe<'_> {
         }
     }
 
+    /// The metric at ω + δu, and v from its difference with the one at ω: damping and prior drop out.
     pub(super) fn finite_difference(&mut self) {
         let (plan, s) = (self.plan, self.shape);
         let set = s.metric();
+        let (matrix, linv, added) = if plan.split_volume() {
+            ("volume", "linv_volume", "added_bare")
+        } else {
+            ("fisher", "linv", "added")
+        };
         self.normals(Stream::Probe, "rfd_z", (1, s.p));
         self.product("upper", "linv", ("rfd_z", "rfd_u"), 1);
-        self.product("symmetric", "fisher", ("rfd_u", "rfd_lz"), 1);
-        let sides = [
-            (1.0, "linv_up", "volume_up", "rfd_up"),
-            (-1.0, "linv_down", "volume_down", "rfd_down"),
-        ];
-        for (sign, linv, volume, out) in sides {
-            let one = spec("stage/finite_difference.wgsl", "move_along", over_p(s))
-                .f("DELTA", sign * RFD_STEP)
-                .b("u", "rfd_u");
-            self.push(one);
-            self.rows(&set, "moved", When::Fresh);
-            self.metric(
-                &set,
-                ("fisher_moved", linv),
-                ("volume_moved", volume),
-                When::Fresh,
-            );
-            self.product("lower", linv, ("rfd_lz", "rfd_white"), 1);
-            self.product("upper", linv, ("rfd_white", out), 1);
+        let one = spec("stage/finite_difference.wgsl", "move_along", over_p(s))
+            .f("DELTA", RFD_STEP)
+            .b("u", "rfd_u");
+        self.push(one);
+        self.rows(&set, "moved", When::Fresh);
+        let from_score = plan.fisher == FisherKind::Empirical;
+        let how = (Some(added), from_score, s.fisher_splits);
+        self.fisher(&set, "fisher_moved", how, When::Fresh);
+        self.product("symmetric", matrix, ("rfd_u", "rfd_here"), 1);
+        self.product("symmetric", "fisher_moved", ("rfd_u", "rfd_there"), 1);
+        let with_volume = plan.kappa > 0.0;
+        if with_volume {
+            self.factor(("fisher_moved", "linv_moved"), true, 0, When::Fresh);
         }
-        let split = plan.split_volume();
+        let ridge = if plan.split_volume() {
+            plan.n as f64 * plan.damping
+        } else {
+            0.0
+        };
         let one = spec("stage/slope.wgsl", "slope", [s.c, 1, 1])
-            .b("linv_up", if split { "volume_up" } else { "linv_up" })
-            .b("linv_down", if split { "volume_down" } else { "linv_down" })
+            .b("linv", linv)
+            .b("linv_moved", if with_volume { "linv_moved" } else { linv })
             .f("DELTA", RFD_STEP)
             .f("HALF_KAPPA", 0.5 * plan.kappa)
-            .b("up", "rfd_up")
-            .b("down", "rfd_down")
+            .f("RIDGE", ridge)
+            .f("SHARE", plan.n as f64 / set.rows as f64)
+            .b("here", "rfd_here")
+            .b("there", "rfd_there")
             .b("u", "rfd_u");
         self.push(one);
     }
