@@ -58,8 +58,8 @@ pub struct Cost {
     pub gpu_dispatches_per_step: f64,
     /// What the adapters of this machine make of it.
     pub adapters: Vec<Fit>,
-    /// T of minibatch noise alone.
-    pub law_temperature: f64,
+    /// T of minibatch noise alone, with natural gradients.
+    pub law_temperature: Option<f64>,
     /// Smallest T at this batch and step for residual noise, at the mode.
     pub smallest_temperature: Option<f64>,
     /// Smallest B at this temperature and step for residual noise, at the mode.
@@ -123,7 +123,7 @@ pub fn check(prepared: &Prepared) -> Cost {
         gpu_dispatches,
         adapters: fits(prepared, &gpu_buffers),
         gpu_buffers,
-        law_temperature: plan.law_temperature(),
+        law_temperature: plan.natural_law(),
         smallest_temperature: reach.map(|r| r.temperature),
         smallest_batch: reach.map(|r| r.batch),
         fisher_mismatch: prepared.mismatch.as_ref().ok().map(|m| m.frobenius),
@@ -265,11 +265,12 @@ impl Cost {
                 a.largest_chains
             )?;
         }
-        writeln!(
-            out,
-            "temperature of minibatch noise alone: {:.4} (the law)",
-            self.law_temperature
-        )?;
+        if let Some(law) = self.law_temperature {
+            writeln!(
+                out,
+                "temperature of minibatch noise alone: {law:.4} (the law)"
+            )?;
+        }
         if let (Some(t), Some(b)) = (self.smallest_temperature, self.smallest_batch) {
             writeln!(
                 out,

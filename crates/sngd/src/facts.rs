@@ -24,8 +24,8 @@ pub struct Facts {
     pub temperature: f64,
     /// κ.
     pub kappa: f64,
-    /// T of minibatch noise alone, ρεN/(B(2−ε)).
-    pub law_temperature: f64,
+    /// T of minibatch noise alone, ρεN/(B(2−ε)), with natural gradients.
+    pub law_temperature: Option<f64>,
     /// Groups of chains that started together; 0 for none.
     pub superchains: usize,
     /// Whether `lp` is over all data.
@@ -63,7 +63,7 @@ impl Facts {
             step_size: plan.step_size.initial(),
             temperature: plan.temperature,
             kappa: plan.kappa,
-            law_temperature: plan.law_temperature(),
+            law_temperature: plan.natural_law(),
             superchains: prepared.config.run.superchains,
             full_log_density: plan.full_log_density(),
             log_density_at_mode: mode.map(|m| problem.log_norm - m.cost),

@@ -341,7 +341,7 @@ fn thermometers(input: &Input) -> Thermometers {
         target: Some(facts.temperature),
         covariance: covariance(input, facts),
         cost: cost(input, facts),
-        law: Some(facts.law_temperature),
+        law: facts.law_temperature,
         fisher_mismatch: mismatch.map(|m| m[0]),
         fisher_eigenvalues: mismatch.map(|m| [m[1], m[2]]),
         fisher_mismatch_reason: facts.fisher_mismatch_reason.clone(),

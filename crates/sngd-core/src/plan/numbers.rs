@@ -50,6 +50,12 @@ impl Plan {
             .product()
     }
 
+    /// `law_temperature` where the law holds: it is one of natural gradients.
+    pub fn natural_law(&self) -> Option<f64> {
+        matches!(self.metric, Metric::Fisher | Metric::FisherDiagonal)
+            .then(|| self.law_temperature())
+    }
+
     /// The temperature of minibatch noise alone: ρεN/(B(2−ε)), exact on a quadratic.
     pub fn law_temperature(&self) -> f64 {
         let e = self.step_size.initial();
