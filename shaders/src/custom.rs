@@ -1,7 +1,8 @@
 //! A likelihood written in WGSL alone, as a body for the host and the CPU engine.
 
 use crate::evaluate::{Value, call};
-use crate::{Consts, LinkError, ModelSource, link};
+use crate::model::STAND_INS;
+use crate::{CONTRACT, Consts, LinkError, ModelSource, link};
 use naga::{Function, Handle, Module};
 use sngd_core::likelihood::{LikelihoodBody, Observed, WgslBody, difference};
 
@@ -30,7 +31,7 @@ impl Interpreted {
             outputs: outputs as u32,
             linear: linear as u32,
         };
-        // Each function of the contract called once, so that a declaration that does not fit is an error of the text.
+        declared_alike(body, (outputs as u32, linear as u32))?;
         let linked = link("custom/calls.wgsl", &Consts::new(), Some(&model))?;
         let module = linked.validate()?.module.clone();
         let find = |name: &str| {
@@ -87,6 +88,52 @@ impl Interpreted {
         }
         Ok(())
     }
+}
+
+/// Refuses a function whose declaration is another than the contract's, by its own line. Whoever calls it would be blamed
+/// otherwise: nobody does here, since empty functions stand in for what was left out.
+fn declared_alike(body: &WgslBody, (outputs, linear): (u32, u32)) -> Result<(), LinkError> {
+    let mut body = body.clone();
+    for (name, declaration) in CONTRACT {
+        let result = declaration.rsplit("-> ").next().unwrap_or_default();
+        if STAND_INS.iter().any(|(n, _)| *n == name) && !body.has(name) {
+            body.text += &format!("\n{declaration} {{ return {result}(); }}\n");
+        }
+    }
+    let model = ModelSource::User {
+        body,
+        outputs,
+        linear,
+    };
+    let linked = link("custom/declared.wgsl", &Consts::new(), Some(&model))?;
+    let Ok(module) = naga::front::wgsl::parse_str(&linked.wgsl) else {
+        return Ok(()); // what does not parse is told by whoever validates
+    };
+    let find = |name: &str| {
+        let mut all = module.functions.iter();
+        all.find(|(_, f)| f.name.as_deref() == Some(name))
+    };
+    let types = |f: &Function| {
+        let arguments: Vec<_> = f.arguments.iter().map(|a| a.ty).collect();
+        (arguments, f.result.as_ref().map(|r| r.ty))
+    };
+    for (name, declaration) in CONTRACT {
+        let (Some((handle, own)), Some((_, declared))) =
+            (find(name), find(&format!("declared_{name}")))
+        else {
+            continue;
+        };
+        if types(own) != types(declared) {
+            let span = module.functions.get_span(handle);
+            let (file, line) = linked.locate(span.location(&linked.wgsl).line_number);
+            return Err(LinkError::Wgsl {
+                file: file.to_string(),
+                line,
+                message: format!("found {name} with another declaration, expected {declaration}"),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn wrong(body: &WgslBody, what: &str) -> LinkError {

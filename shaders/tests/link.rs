@@ -3,7 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 use sngd_core::likelihood::{Likelihood, Link, WgslBody};
 use sngd_shaders::{
-    BindingKind, CONTRACT, Consts, LinkError, Linked, ModelSource, files, link, link_text,
+    BindingKind, CONTRACT, Consts, Interpreted, LinkError, Linked, ModelSource, files, link,
+    link_text,
 };
 use std::mem::offset_of;
 
@@ -227,6 +228,44 @@ fn errors_in_a_users_model_name_his_file_and_line() {
     linked.validate().unwrap_or_else(|e| panic!("{e}"));
     for file in ["custom/contract.wgsl", "custom/draw_label.wgsl"] {
         assert!(linked.sources().iter().any(|s| s == file), "{file}");
+    }
+}
+
+/// Whoever calls it is not to blame: the difference of `fisher` that stands in for `contract`, for one.
+#[test]
+fn another_declaration_is_told_where_it_stands() {
+    let of = |wgsl: &str| {
+        let body = WgslBody {
+            file: "mine/laplace.wgsl".into(),
+            text: wgsl.into(),
+        };
+        Interpreted::new(&body, 1, 1)
+    };
+    of(USERS).unwrap();
+    for (i, (name, declaration)) in CONTRACT.iter().enumerate() {
+        let line = USERS.lines().find(|l| l.contains(declaration)).unwrap();
+        let result = if *name == "contract" {
+            "Contraction { var c: Contraction; return c; }"
+        } else {
+            "i32 { return 1; }"
+        };
+        for other in [
+            format!("fn {name}(eta: array<f32, H>, more: f32, most: f32) -> {result}"),
+            format!("fn {name}(eta: array<f32, H>) -> {result}"),
+        ] {
+            let mut text = USERS.replace(line, &other);
+            if *name != "contract" {
+                let contract = USERS.lines().find(|l| l.contains("fn contract")).unwrap();
+                text = text.replace(contract, "");
+            }
+            assert_eq!(
+                of(&text).unwrap_err().to_string(),
+                format!(
+                    "mine/laplace.wgsl:{}: found {name} with another declaration, expected {declaration}",
+                    i + 2
+                )
+            );
+        }
     }
 }
 
