@@ -294,6 +294,74 @@ fn right_likelihoods_pass_and_a_stand_in_is_noted() {
     }
 }
 
+/// A W that is not E[s sᵀ] is noted also where no labels can be drawn, over whatever responses the density adds up to one.
+#[test]
+fn a_stand_in_is_noted_without_labels() {
+    let text = |body: &str, w: &str| {
+        let head = "fn log_lik(eta: array<f32, H>, obs: vec2<f32>) -> f32";
+        let next = "fn score(eta: array<f32, H>, obs: vec2<f32>) -> array<f32, H>";
+        let last = "fn fisher(eta: array<f32, H>, trials: f32) -> array<f32, HH>";
+        let (log_lik, score) = body.split_once('|').expect("two pieces");
+        WgslBody {
+            file: "mine.wgsl".into(),
+            text: format!(
+                "{head} {{ return {log_lik}; }}\n{next} {{ return array<f32, H>({score}); }}\n{last} {{ return array<f32, HH>({w}); }}\n"
+            ),
+        }
+    };
+    let responses = |ys: &[f64]| -> Vec<Observed<f64>> {
+        let observed = |&y| Observed { y, trials: 1.0 };
+        ys.iter().map(observed).collect()
+    };
+    for (body, w, other, ys) in [
+        (
+            "obs.x * eta[0] - ln_1p(exp_of(eta[0])) | obs.x - 1.0 / (1.0 + exp_of(-eta[0]))",
+            "1.0 / (2.0 + exp_of(-eta[0]) + exp_of(eta[0]))",
+            "0.25",
+            [0.0, 1.0],
+        ),
+        (
+            "obs.x * eta[0] - exp_of(eta[0]) - ln_gamma(obs.x + 1.0) | obs.x - exp_of(eta[0])",
+            "exp_of(eta[0])",
+            "1.01 * exp_of(eta[0])",
+            [0.0, 7.0],
+        ),
+        (
+            "eta[0] - obs.x * exp_of(eta[0]) | 1.0 - obs.x * exp_of(eta[0])",
+            "1.0",
+            "1.01",
+            [0.3, 7.0],
+        ),
+        (
+            "-abs(obs.x - eta[0]) - 0.6931472 | sign(obs.x - eta[0])",
+            "1.0",
+            "0.99",
+            [-1.0, 7.0],
+        ),
+        // Of no known support: nothing can be said.
+        (
+            "-abs(obs.x - eta[0]) | sign(obs.x - eta[0])",
+            "1.0",
+            "2.0",
+            [-1.0, 7.0],
+        ),
+    ] {
+        let found = |w: &str| {
+            let own = from_wgsl(text(body, w), 1, None).expect("a body");
+            check_likelihood(&own, &responses(&ys)).expect("a text that validates")
+        };
+        assert_eq!(found(w), [], "{body}");
+        let noted = found(other);
+        if !body.starts_with("-abs(obs.x - eta[0]) |") {
+            assert_eq!(noted.len(), 1, "{body}: {noted:?}");
+            assert!(noted[0].piece == Piece::Fisher && !noted[0].wrong);
+            assert!(noted[0].message.contains("over all responses"), "{noted:?}");
+        } else {
+            assert_eq!(noted, [], "{body}");
+        }
+    }
+}
+
 /// Each piece of a text broken in turn: the check names that piece, whichever body it is in.
 #[test]
 fn a_wrong_piece_is_named() {

@@ -125,6 +125,9 @@ fn warn(run: &sngd::OpenRun, quiet: bool) {
     {
         output::error(&format!("warning: {text}; raise sampler.fisher_rows"));
     }
+    for note in &prepared.notes {
+        output::error(&format!("note: {note}"));
+    }
     if let Some(h) = &prepared.problem.held_out {
         output::error(&format!("{} rows are held out of the fit", h.y.len()));
     }

@@ -70,6 +70,8 @@ pub struct Cost {
     pub metric_bias: Option<f64>,
     /// Which density the draws follow, and how.
     pub ledger: BTreeMap<String, String>,
+    /// What is odd about a likelihood of the user's own and makes no draw wrong.
+    pub notes: Vec<String>,
 }
 
 /// One adapter.
@@ -129,6 +131,7 @@ pub fn check(prepared: &Prepared) -> Cost {
         fisher_mismatch: prepared.mismatch.as_ref().ok().map(|m| m.frobenius),
         metric_bias: plan.metric_bias().filter(|b| b.is_finite()),
         ledger: plan.ledger().into_iter().collect(),
+        notes: prepared.notes.clone(),
     }
 }
 
@@ -285,6 +288,9 @@ impl Cost {
         }
         for (k, v) in &self.ledger {
             writeln!(out, "{k}: {v}")?;
+        }
+        for note in &self.notes {
+            writeln!(out, "note: {note}")?;
         }
         Ok(())
     }

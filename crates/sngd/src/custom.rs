@@ -1,6 +1,7 @@
 //! Likelihoods of one's own, read from a run file.
 
 mod check;
+mod responses;
 
 pub(crate) use check::check_problem;
 pub use check::{Finding, Piece, check_likelihood};

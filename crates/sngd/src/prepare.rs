@@ -30,6 +30,8 @@ pub struct Prepared {
     pub mode: Option<Arc<Mode>>,
     /// How far Σ_g is from F at the mode, or why it is not known.
     pub mismatch: Result<FisherMismatch, String>,
+    /// What is odd about a likelihood of the user's own and makes no draw wrong.
+    pub notes: Vec<String>,
 }
 
 /// Reads the data file, whose path is relative to `base`, and checks everything.
@@ -49,7 +51,7 @@ pub fn prepare(config: Config, base: &Path) -> Result<Prepared, Error> {
 pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
     check_run(&config)?;
     let problem = Problem::build(&config, table)?;
-    custom::check_problem(&problem)?;
+    let notes = custom::check_problem(&problem)?;
     if config.run.init == Some(Init::Map) && problem.network.is_some() {
         return Err(CheckError::new("run.init: found \"map\" beside predictor = \"mlp\", whose posterior has many modes, expected \"standard\", \"prior\" or \"zero\"; remove the key").into());
     }
@@ -72,6 +74,7 @@ pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
         plan,
         mode: mode.map(Arc::new),
         mismatch,
+        notes,
     })
 }
 

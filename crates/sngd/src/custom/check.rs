@@ -1,5 +1,6 @@
 //! Holds the pieces of a likelihood of one's own against each other, before anything is sampled.
 
+use super::responses;
 use crate::error::Error;
 use sngd_core::error::CheckError;
 use sngd_core::likelihood::{
@@ -14,6 +15,10 @@ use std::fmt;
 const TOLERANCE: f64 = 1e-4;
 /// Labels drawn to measure a mean.
 const LABELS: u32 = 4000;
+/// Points at which a sum over all responses is made.
+const POINTS: usize = 6;
+/// Error of such a sum, relative to the largest entry: a density may have a kink.
+const SUM_TOLERANCE: f64 = 1e-3;
 /// Standard errors beyond which a mean over labels is wrong.
 const FAR: f64 = 6.0;
 
@@ -59,8 +64,8 @@ pub struct Finding {
 }
 
 /// Holds the pieces of a likelihood against each other at the responses `rows` and a grid of outputs: `score` against differences of
-/// `log_lik`, `contract` against differences of `fisher`, `fisher` for a negative direction and against E[s sᵀ] where labels can be
-/// drawn, `draw_label` against E[s] = 0, and the WGSL body against the Rust one. At most one finding a piece.
+/// `log_lik`, `contract` against differences of `fisher`, `fisher` for a negative direction and against E[s sᵀ] over
+/// drawn labels, or over all responses where the density is known to add up to one, `draw_label` against E[s] = 0, and the WGSL body against the Rust one. At most one finding a piece.
 ///
 /// # Errors
 /// A WGSL text that does not validate, by file and line.
@@ -85,16 +90,16 @@ pub fn check_likelihood(
         // What the pair does not compare, the device still uses.
         if found.is_empty() {
             found.extend(check.contract(&evaluated));
-            found.extend(check.labels(&evaluated));
+            found.extend(check.labels(&evaluated).unwrap_or_default());
         }
     }
     Ok(found)
 }
 
-/// Before a run: the first finding that would make draws wrong is an error.
-pub(crate) fn check_problem(problem: &Problem) -> Result<(), Error> {
+/// Before a run: the first finding that would make draws wrong is an error, what the others say comes back.
+pub(crate) fn check_problem(problem: &Problem) -> Result<Vec<String>, Error> {
     let Likelihood::Custom(own) = &problem.likelihood else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let n = problem.rows();
     let stride = n.div_ceil(16).max(1);
@@ -102,8 +107,9 @@ pub(crate) fn check_problem(problem: &Problem) -> Result<(), Error> {
         .step_by(stride)
         .map(|i| problem.observed(i))
         .collect();
-    if let Some(f) = check_likelihood(own, &rows)?.into_iter().find(|f| f.wrong) {
-        return Err(CheckError(f.message).into());
+    let found = check_likelihood(own, &rows)?;
+    if let Some(f) = found.iter().find(|f| f.wrong) {
+        return Err(CheckError(f.message.clone()).into());
     }
     // Every response, at one η: a device may make a finite number of one that has no density.
     let eta = vec![0.1; problem.likelihood.outputs()];
@@ -122,7 +128,7 @@ pub(crate) fn check_problem(problem: &Problem) -> Result<(), Error> {
             .into());
         }
     }
-    Ok(())
+    Ok(found.into_iter().map(|f| f.message).collect())
 }
 
 /// Outputs to try: each linear one between −1.6 and 1.6, of its own, the log parameter around 0.
@@ -176,11 +182,38 @@ impl Check<'_> {
     fn body(&self, body: &dyn LikelihoodBody) -> Vec<Finding> {
         let checks = [self.score(body), self.fisher(body), self.contract(body)];
         let mut found: Vec<Finding> = checks.into_iter().flatten().collect();
-        // Means over labels are judged by scores, so that those have to be right.
+        // Means are judged by scores, so that those have to be right.
         if found.is_empty() {
-            found.extend(self.labels(body));
+            found.extend(self.labels(body).unwrap_or_else(|| self.responses(body)));
         }
         found
+    }
+
+    /// E[s sᵀ] = W over all responses.
+    fn responses(&self, body: &dyn LikelihoodBody) -> Vec<Finding> {
+        let grid = &self.grid[..self.grid.len().min(POINTS)];
+        let Some(all) = responses::informations(body, grid, self.rows) else {
+            return Vec::new();
+        };
+        for (eta, expected) in grid.iter().zip(&all) {
+            let mut w = vec![0.0; expected.len()];
+            body.fisher(eta, self.rows[0].trials, &mut w);
+            let size = expected.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+            let far = |i: &usize| (w[*i] - expected[*i]).abs() > SUM_TOLERANCE * size;
+            if let Some(i) = (0..w.len()).find(far) {
+                return vec![self.stand_in(i, w[i], eta, expected[i], "all responses")];
+            }
+        }
+        Vec::new()
+    }
+
+    /// A W that is not E[s sᵀ] may be meant.
+    fn stand_in(&self, i: usize, w: f64, eta: &[f64], mean: f64, over: &str) -> Finding {
+        let text = format!(
+            "found {w:.4} for fisher's entry {i} at {}, and E[s sᵀ] over {over} {mean:.4}: a posterior stays what it is and steps may be shorter, a target of \"jeffreys\" is another",
+            place(eta, None)
+        );
+        self.finding(Piece::Fisher, false, text)
     }
 
     fn score(&self, body: &dyn LikelihoodBody) -> Option<Finding> {
@@ -266,12 +299,10 @@ impl Check<'_> {
         None
     }
 
-    /// E[s] = 0, E[s sᵀ] = W and E[y] = mean over labels that the body draws.
-    fn labels(&self, body: &dyn LikelihoodBody) -> Vec<Finding> {
+    /// E[s] = 0, E[s sᵀ] = W and E[y] = mean over labels; none where the body draws none.
+    fn labels(&self, body: &dyn LikelihoodBody) -> Option<Vec<Finding>> {
         let mut found = Vec::new();
-        let Some(first) = self.rows.first() else {
-            return found;
-        };
+        let first = self.rows.first()?;
         for (index, eta) in self.grid.iter().enumerate() {
             let h = eta.len();
             let hh = h * (h + 1) / 2;
@@ -290,9 +321,7 @@ impl Check<'_> {
                     }
                 };
                 let (u, z) = (uniform(bits[0]), normals_f64(bits)[2]);
-                let Some(y) = body.draw_label(eta, first.trials, u, z, &mut more) else {
-                    return found;
-                };
+                let y = body.draw_label(eta, first.trials, u, z, &mut more)?;
                 let obs = Observed {
                     y,
                     trials: first.trials,
@@ -329,17 +358,13 @@ impl Check<'_> {
                     "found a mean score[{k}] of {mean:.4} over labels drawn at {place}, expected 0; correct draw_label"
                 );
                 found.push(self.finding(Piece::DrawLabel, true, text));
-                return found;
+                return Some(found);
             }
             let known = found.iter().any(|f| f.piece == Piece::Fisher);
             if let Some((i, mean)) = (0..hh).find_map(|i| Some((i, far(h + i, w[i])?)))
                 && !known
             {
-                let text = format!(
-                    "fisher's entry {i} is {:.4} at {place}, and E[s sᵀ] over drawn labels {mean:.4}: the posterior stays what it is, steps may be shorter",
-                    w[i]
-                );
-                found.push(self.finding(Piece::Fisher, false, text));
+                found.push(self.stand_in(i, w[i], eta, mean, "drawn labels"));
             }
             if let Some(mean) = body.mean(eta, first.trials)
                 && let Some(drawn) = far(h + hh, mean)
@@ -351,7 +376,7 @@ impl Check<'_> {
                 found.push(self.finding(Piece::Mean, true, text));
             }
         }
-        found
+        Some(found)
     }
 
     /// The WGSL text against the body.
