@@ -192,7 +192,7 @@ impl Check<'_> {
     /// E[s sᵀ] = W over all responses.
     fn responses(&self, body: &dyn LikelihoodBody) -> Vec<Finding> {
         let grid = &self.grid[..self.grid.len().min(POINTS)];
-        let Some(all) = responses::informations(body, grid, self.rows) else {
+        let Some(all) = responses::information(body, grid, self.rows) else {
             return Vec::new();
         };
         for (eta, expected) in grid.iter().zip(&all) {

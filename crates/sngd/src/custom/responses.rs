@@ -58,7 +58,7 @@ impl Support {
 }
 
 /// E[s sᵀ], packed, at each η of a grid; none where the density adds up to one over no support that is known here.
-pub(super) fn informations(
+pub(super) fn information(
     body: &dyn LikelihoodBody,
     grid: &[Vec<f64>],
     rows: &[Observed<f64>],
@@ -68,12 +68,12 @@ pub(super) fn informations(
         let nodes = support.nodes();
         let each = grid
             .iter()
-            .map(|eta| information(body, eta, companion, &nodes));
+            .map(|eta| at_outputs(body, eta, companion, &nodes));
         each.collect()
     })
 }
 
-fn information(
+fn at_outputs(
     body: &dyn LikelihoodBody,
     eta: &[f64],
     trials: f64,
