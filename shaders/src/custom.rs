@@ -2,7 +2,7 @@
 
 use crate::evaluate::{Value, call};
 use crate::model::STAND_INS;
-use crate::{CONTRACT, Consts, LinkError, ModelSource, link};
+use crate::{CONTRACT, Consts, LinkError, ModelSource, link, link_text};
 use naga::{Function, Handle, Module};
 use sngd_core::likelihood::{LikelihoodBody, Observed, WgslBody, difference};
 
@@ -94,18 +94,21 @@ impl Interpreted {
 /// otherwise: nobody does here, since empty functions stand in for what was left out.
 fn declared_alike(body: &WgslBody, (outputs, linear): (u32, u32)) -> Result<(), LinkError> {
     let mut body = body.clone();
+    let mut root = String::from("#import <model>\n");
     for (name, declaration) in CONTRACT {
         let result = declaration.rsplit("-> ").next().unwrap_or_default();
+        let empty = format!("{declaration} {{ return {result}(); }}\n");
         if STAND_INS.iter().any(|(n, _)| *n == name) && !body.has(name) {
-            body.text += &format!("\n{declaration} {{ return {result}(); }}\n");
+            body.text += &format!("\n{empty}");
         }
+        root += &empty.replacen("fn ", "fn declared_", 1);
     }
     let model = ModelSource::User {
         body,
         outputs,
         linear,
     };
-    let linked = link("custom/declared.wgsl", &Consts::new(), Some(&model))?;
+    let linked = link_text("declared", &root, &Consts::new(), Some(&model))?;
     let Ok(module) = naga::front::wgsl::parse_str(&linked.wgsl) else {
         return Ok(()); // what does not parse is told by whoever validates
     };

@@ -28,6 +28,13 @@ pub enum Metric {
     RmsProp,
 }
 
+impl Metric {
+    /// Whether its gradients are natural ones.
+    pub fn is_fisher(self) -> bool {
+        matches!(self, Metric::Fisher | Metric::FisherDiagonal)
+    }
+}
+
 /// Decay of V in pSGLD, and λ (Li et al. 2016 use 0.99 and 1e-5).
 pub const RMSPROP_DECAY: f64 = 0.99;
 /// See `RMSPROP_DECAY`; larger than theirs, since internal features have unit scale and f32 needs the room.
@@ -253,7 +260,7 @@ impl Plan {
         let dense = metric == Metric::Fisher;
         let metric_rows = match &s.fisher_rows {
             _ if row.metropolis => MetricRows::Full,
-            _ if !matches!(metric, Metric::Fisher | Metric::FisherDiagonal) => MetricRows::Batch,
+            _ if !metric.is_fisher() => MetricRows::Batch,
             FisherRows::Named(RowsName::Full) => MetricRows::Full,
             FisherRows::Named(RowsName::Batch) if full_batch => MetricRows::Full,
             FisherRows::Named(RowsName::Batch) => MetricRows::Batch,

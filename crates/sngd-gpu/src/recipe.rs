@@ -110,13 +110,12 @@ impl Recipe<'_> {
     }
 
     /// What `build` adds happens where the metric is made, and holds as long as it.
-    fn with_the_metric<R>(&mut self, build: impl FnOnce(&mut Self) -> R) -> R {
+    fn with_the_metric(&mut self, build: impl FnOnce(&mut Self)) {
         let from = self.out.len();
-        let result = build(self);
+        build(self);
         for s in &mut self.out[from..] {
             s.when = When::Fresh;
         }
-        result
     }
 
     fn empirical(&self) -> usize {

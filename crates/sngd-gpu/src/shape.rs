@@ -423,11 +423,18 @@ fn gram_tiles(outputs: &[(usize, usize)], side: usize) -> Vec<[u32; 4]> {
 /// Whether a step's corrections come from row contractions.
 pub fn contracted(plan: &Plan) -> bool {
     match plan.correction {
-        CorrectionPlan::ClosedForm => {
-            matches!(plan.metric, Metric::Fisher | Metric::FisherDiagonal)
-        }
+        CorrectionPlan::ClosedForm => plan.metric.is_fisher(),
         CorrectionPlan::Probe(_) => true,
         _ => false,
+    }
+}
+
+/// Parts that (r/N)·v comes in: the splits of its rows, or the one vector of a finite difference.
+pub fn drift_parts(plan: &Plan, shape: &Shape) -> usize {
+    match plan.correction {
+        CorrectionPlan::FiniteDifference => 1,
+        _ if contracted(plan) => shape.metric().grad_splits,
+        _ => 0,
     }
 }
 

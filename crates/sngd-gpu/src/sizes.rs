@@ -1,6 +1,6 @@
 //! Bytes of every device buffer, by name: the one place that allocation and `sngd check` share.
 
-use crate::shape::{PANEL, STATS, STATUS, Shape, contracted, residual, ridged};
+use crate::shape::{PANEL, STATS, STATUS, Shape, contracted, drift_parts, residual, ridged};
 use sngd_core::config::Noise;
 use sngd_core::engine::EngineError;
 use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
@@ -107,17 +107,11 @@ impl Sizes {
         words("white", c * p);
         words("z", c * p);
         words("extra", c * p);
-        let corrected = contracted(plan);
-        if corrected {
+        if contracted(plan) {
             words("lever", shape.lever_splits * c * metric.rows * hh);
             words("coefficient", c * metric.rows * h);
         }
-        let drift_parts = match plan.correction {
-            CorrectionPlan::FiniteDifference => 1,
-            _ if corrected => metric.grad_splits,
-            _ => 0,
-        };
-        words("drift", drift_parts * c * p);
+        words("drift", drift_parts(plan, shape) * c * p);
         if !shape.dense {
             words("diagonal_sum", 2 * metric.grad_splits * c * p);
             words("metric", 4 * c * p);

@@ -2,8 +2,8 @@
 
 use sngd::Family::{Bernoulli, Gaussian};
 use sngd::{
-    Data, Device, Draws, Ending, Error, Mala, Model, Prior, Sampler, Samples, Sngd, TraceSink,
-    Warmup, summarize_trace,
+    Data, Device, Draws, Ending, Error, Mala, Model, Prior, Sampler, Samples, Sgld, Sngd,
+    TraceSink, Warmup, summarize_trace,
 };
 use sngd_core::config::{Init, Precision};
 use std::sync::Arc;
@@ -58,6 +58,45 @@ fn a_thermometer_does_not_see_the_damping() {
             );
         }
     }
+}
+
+/// ln p = η − y·eᵑ with twice the W that it has.
+#[derive(Debug)]
+struct Exponential;
+
+impl sngd::LikelihoodBody for Exponential {
+    fn log_lik(&self, eta: &[f64], obs: sngd::Observed<f64>) -> f64 {
+        eta[0] - obs.y * eta[0].exp()
+    }
+    fn score(&self, eta: &[f64], obs: sngd::Observed<f64>, score: &mut [f64]) {
+        score[0] = 1.0 - obs.y * eta[0].exp();
+    }
+    fn fisher(&self, _: &[f64], _: f64, w: &mut [f64]) {
+        w[0] = 2.0;
+    }
+}
+
+/// The law of minibatch noise is one of natural gradients; a W that is no E[s sᵀ] is told before a run.
+#[test]
+fn a_plan_tells_what_holds() {
+    let law = |run: sngd::Builder| sngd::check(run.build().unwrap().prepared()).law_temperature;
+    assert!(law(logistic()).is_some());
+    assert_eq!(law(logistic().method(Sgld::default())), None);
+    let own = sngd::Custom {
+        name: "exponential".into(),
+        linear_outputs: 1,
+        auxiliary: None,
+        body: Arc::new(Exponential),
+        wgsl: None,
+    };
+    let waits = Data::new(vec![0.1, 0.9, 0.4, 0.7], ["x"], vec![1.2, 0.3, 0.8, 0.5]);
+    let run = Sampler::builder(Model::custom(own), &waits)
+        .prior(Prior::Normal(0.0, 1.0))
+        .prior_intercept(Prior::Normal(0.0, 1.0))
+        .method(Mala::default())
+        .device(Device::Cpu);
+    let notes = sngd::check(run.build().unwrap().prepared()).notes;
+    assert!(notes.len() == 1 && notes[0].contains("fisher"), "{notes:?}");
 }
 
 #[test]

@@ -41,8 +41,7 @@ impl Plan {
     /// weight the law of a Gaussian target is right to first order in the metric's variation, whatever k and ε. With κ = 1 the
     /// correction holds the volume's gradient too, which is the target's and does not fade.
     pub fn correction_weight(&self, t: u32) -> f64 {
-        let fisher = matches!(self.metric, Metric::Fisher | Metric::FisherDiagonal);
-        if self.kappa != 0.0 || !fisher {
+        if self.kappa != 0.0 || !self.metric.is_fisher() {
             return 1.0;
         }
         (t - t % self.refresh..t)
@@ -52,8 +51,8 @@ impl Plan {
 
     /// `law_temperature` where the law holds: it is one of natural gradients.
     pub fn natural_law(&self) -> Option<f64> {
-        matches!(self.metric, Metric::Fisher | Metric::FisherDiagonal)
-            .then(|| self.law_temperature())
+        let natural = self.metric.is_fisher();
+        natural.then(|| self.law_temperature())
     }
 
     /// The temperature of minibatch noise alone: ρεN/(B(2−ε)), exact on a quadratic.
@@ -81,7 +80,7 @@ impl Plan {
         self.full_batch
             || (self.metric_rows == MetricRows::Full
                 && self.refresh == 1
-                && matches!(self.metric, Metric::Fisher | Metric::FisherDiagonal))
+                && self.metric.is_fisher())
     }
 
     pub(super) fn check_nominal(&self) -> Result<(), CheckError> {

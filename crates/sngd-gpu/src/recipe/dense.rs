@@ -1,7 +1,7 @@
 //! The step with a dense Fisher metric.
 
 use super::{Recipe, names, noise_code, over_p};
-use crate::shape::{constant_step, residual, ridged, second_rows};
+use crate::shape::{constant_step, drift_parts, residual, ridged, second_rows};
 use crate::spec::{When, spec};
 use sngd_core::config::{FisherKind, Noise, NoiseRows};
 use sngd_core::philox::Stream;
@@ -32,15 +32,15 @@ impl Recipe<'_> {
         }
         // The finite difference takes the rows elsewhere: whoever needs them here comes first.
         self.noise_shape();
-        let parts = self.with_the_metric(Self::corrections);
-        self.whiten(parts, "gradient", "linv");
+        self.with_the_metric(Self::corrections);
+        self.whiten(drift_parts(plan, s), "gradient", "linv");
         self.product("upper", "linv", ("white", "delta"), 1);
         self.update();
     }
 
-    /// (r/N)·v into `drift`, and how many parts it is the sum of. Γ is the metric's own; the volume's gradient
+    /// (r/N)·v into `drift`. Γ is the metric's own; the volume's gradient
     /// belongs to the target, which damping does not touch.
-    pub(super) fn corrections(&mut self) -> usize {
+    pub(super) fn corrections(&mut self) {
         let (plan, s) = (self.plan, self.shape);
         let set = s.metric();
         let half_kappa = 0.5 * plan.kappa;
@@ -52,7 +52,7 @@ impl Recipe<'_> {
         match plan.correction {
             CorrectionPlan::ClosedForm if s.small && terms.len() == 1 => {
                 self.small_lever((half_kappa, 1.0));
-                return set.grad_splits;
+                return;
             }
             CorrectionPlan::ClosedForm => {
                 for (i, (linv, how)) in terms.into_iter().enumerate() {
@@ -80,14 +80,10 @@ impl Recipe<'_> {
                     self.contraction(how, 1, i);
                 }
             }
-            CorrectionPlan::FiniteDifference => {
-                self.finite_difference();
-                return 1;
-            }
-            CorrectionPlan::Off => return 0,
+            CorrectionPlan::FiniteDifference => return self.finite_difference(),
+            CorrectionPlan::Off => return,
         }
         self.gradient(&set, "coefficient", "drift", When::Fresh);
-        set.grad_splits
     }
 
     /// What the residual and nominal policies add before L⁻¹.

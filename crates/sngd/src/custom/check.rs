@@ -65,7 +65,8 @@ pub struct Finding {
 
 /// Holds the pieces of a likelihood against each other at the responses `rows` and a grid of outputs: `score` against differences of
 /// `log_lik`, `contract` against differences of `fisher`, `fisher` for a negative direction and against E[s sᵀ] over
-/// drawn labels, or over all responses where the density is known to add up to one, `draw_label` against E[s] = 0, and the WGSL body against the Rust one. At most one finding a piece.
+/// drawn labels, or over all responses where the density adds up to one over responses of a known kind, `draw_label` against
+/// E[s] = 0, and the WGSL body against the Rust one. At most one finding a piece.
 ///
 /// # Errors
 /// A WGSL text that does not validate, by file and line.
