@@ -29,6 +29,10 @@ pub struct Problem {
     pub y: Vec<f64>,
     /// Trials, or a custom likelihood's companion column, `[N]`; empty when all are 1.
     pub trials: Vec<f64>,
+    /// What is added to every linear output of a row, internal units, `[N]`; empty for none.
+    pub offset: Vec<f64>,
+    /// How often each row counts, `[N]`; empty when every row counts once.
+    pub weights: Vec<f64>,
     /// Priors of the coefficients, or of a network's weights and biases, on the natural scale, `[P−A]`.
     pub priors: Vec<Prior>,
     /// Prior of an unknown scale.
@@ -100,6 +104,8 @@ impl Problem {
             x: Vec::new(),
             y: self.y.clone(),
             trials: self.trials.clone(),
+            offset: self.offset.clone(),
+            weights: self.weights.clone(),
             priors: self.priors.clone(),
             scale_prior: self.scale_prior,
             columns: self.columns.clone(),
@@ -352,6 +358,8 @@ impl Problem {
             x,
             y,
             trials,
+            offset: Vec::new(),
+            weights: Vec::new(),
             priors,
             scale_prior,
             columns,
