@@ -203,7 +203,7 @@ pub fn sample(kind: Kind, config: &Config, problem: &Problem) -> Option<Draws> {
 pub fn sample_as_asked(kind: Kind, config: &Config, problem: &Problem) -> Option<Draws> {
     let plan = Plan::check(config, problem).expect("the plan is sound");
     let mode = map::find(problem, &plan).expect("the mode exists");
-    let init = dispersed(&plan, &mode, config.run.init_scale);
+    let init = dispersed(&plan, &mode, config.run.init_scale.unwrap_or(2.0));
     let mut engine = engine(kind, problem, &plan, &init).expect("the engine loads")?;
     Some(run(engine.as_mut(), problem, &plan).expect("the engine runs"))
 }

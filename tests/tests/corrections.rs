@@ -245,7 +245,7 @@ fn random_estimators_average_to_the_closed_form() {
                 c.sampler.damping = damping;
                 let omega = start(problem.parameters());
                 let truth = applied(Kind::Cpu64, &c, &problem, &omega, "closed_form")[0].clone();
-                c.run.chains = chains;
+                c.run.chains = Some(chains);
                 let all = applied(Kind::Cpu64, &c, &problem, &omega, how);
                 for (i, t) in truth.iter().enumerate() {
                     let n = chains as f64;

@@ -277,7 +277,7 @@ fn draw(
 ) -> Option<Draws> {
     let mut config = config.clone();
     config.sampler = toml::from_str(sampler).expect("a [sampler]");
-    (config.run.chains, config.run.warmup, config.run.draws) = (chains, warmup, draws);
+    (config.run.chains, config.run.warmup, config.run.draws) = (Some(chains), Some(warmup), draws);
     let config = drive::shortened(kind, &config);
     let plan = Plan::check(&config, problem).expect("a plan");
     let mut engine = drive::engine(kind, problem, &plan, &starts(&plan)).expect("an engine")?;

@@ -40,10 +40,10 @@ const SHORT: &[Run] = &[
 ];
 
 fn settings(config: &mut Config) {
-    config.run.chains = 32;
-    config.run.warmup = 100;
+    config.run.chains = Some(32);
+    config.run.warmup = Some(100);
     config.run.draws = 2000;
-    config.run.init_scale = 1.0;
+    config.run.init_scale = Some(1.0);
 }
 
 #[test]

@@ -90,14 +90,26 @@ pub struct PriorConfig(pub BTreeMap<String, String>);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
-    /// C.
-    pub chains: usize,
-    /// Steps before the first kept draw.
-    pub warmup: usize,
+    /// C; chosen when left out or `auto`.
+    #[serde(
+        deserialize_with = "sampler::auto",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub chains: Option<usize>,
+    /// Steps before the first kept draw; chosen when left out or `auto`.
+    #[serde(
+        deserialize_with = "sampler::auto",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub warmup: Option<usize>,
     /// Kept draws a chain.
     pub draws: usize,
-    /// Steps a kept draw.
-    pub thin: usize,
+    /// Steps per kept draw; chosen when left out or `auto`.
+    #[serde(
+        deserialize_with = "sampler::auto",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub thin: Option<usize>,
     /// `auto`, `cpu`, `gpu` or part of an adapter's name.
     pub device: String,
     /// Of the CPU engine.
@@ -105,8 +117,12 @@ pub struct RunConfig {
     /// Where chains start; when left out the MAP for linear predictors, `standard` for networks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<Init>,
-    /// Size of the jitter around the MAP, in posterior sds.
-    pub init_scale: f64,
+    /// Size of the jitter around the MAP, in posterior sds; 2 when left out, 1 with the metric at the mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_scale: Option<f64>,
+    /// When the run may end before its last draw.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Until>,
     /// Keep warm-up draws in the trace.
     pub save_warmup: bool,
     /// Threads of the CPU engine; all cores when left out.
@@ -114,6 +130,21 @@ pub struct RunConfig {
     pub threads: Option<usize>,
     /// Groups of chains for the nested R-hat of many short chains; 0 for none.
     pub superchains: usize,
+}
+
+impl RunConfig {
+    /// C as asked for; with the metric at the state 4 where nothing is.
+    pub fn chains_or_default(&self) -> usize {
+        self.chains.unwrap_or(4)
+    }
+
+    /// Draws to keep per chain at most: `draws`, or what `until` allows.
+    pub fn most_draws(&self) -> usize {
+        match self.until {
+            Some(until) => until.max_draws.unwrap_or(DEFAULT_MAX_DRAWS),
+            None => self.draws,
+        }
+    }
 }
 
 impl Config {
@@ -129,20 +160,39 @@ impl Config {
 impl Default for RunConfig {
     fn default() -> Self {
         RunConfig {
-            chains: 4,
-            warmup: 500,
+            chains: None,
+            warmup: None,
             draws: 1000,
-            thin: 1,
+            thin: None,
             device: "auto".into(),
             precision: Precision::F32,
             init: None,
-            init_scale: 2.0,
+            init_scale: None,
+            until: None,
             save_warmup: false,
             threads: None,
             superchains: 0,
         }
     }
 }
+
+/// When a run has enough: it ends at the first look at which every condition given holds for every parameter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Until {
+    /// Least effective sample size of a mean, by batch means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ess: Option<f64>,
+    /// Largest Monte Carlo error of a mean, in posterior sds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mcse: Option<f64>,
+    /// Draws per chain after which it ends all the same; `DEFAULT_MAX_DRAWS` when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_draws: Option<usize>,
+}
+
+/// See [`Until::max_draws`].
+pub const DEFAULT_MAX_DRAWS: usize = 100_000;
 
 /// Number format of the CPU engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

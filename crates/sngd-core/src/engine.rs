@@ -8,6 +8,15 @@
 //!    step, and is counted: a run in which that is common fails, one in which it is rare says how rare;
 //! 5. a kept draw is the state **before** the update, beside the statistics computed at it;
 //! 6. ω ← ω − ε M⁻¹ĝ + εTw M⁻¹v + n, w = 1 where the metric is fresh (`Plan::correction_weight`).
+//!
+//! With `Metric::Mode` the step is made in u = Lᵀ(ω − ω*) (`crate::expansion`), where M is the identity. With
+//! ∇R = Σ x̃ᵢrᵢ − c − the prior's remainder, so that ∇C = u − ∇R, over all rows or as (1/B) Σ x̃ᵢrᵢ/qᵢ over a batch drawn by influence:
+//! 1. u′ = (1 − ε)u + ε∇R + √((2ε − ε²)T)·z, z from `Stream::Noise` at (chain, step);
+//! 2. with `Plan::metropolis`, u′ is kept when ln of a uniform from `Stream::Accept` is below
+//!    (R′ − R)/T + [−2εb·(u′ − au) + ε²|b|² + 2εb′·(u − au′) − ε²|b′|²]/(2(2ε − ε²)T), a = 1 − ε, b = ∇R(u), b′ = ∇R(u′),
+//!    R = Σρ − cᵀu − the prior's remainder: what does not depend on R cancels, so nothing large is subtracted;
+//! 3. a step whose ∇R is not finite is not made: the chain stays, and it is counted (`RawBlock::fallbacks`);
+//! 4. statistics: lp = −C(ω*) − ½|u|² + R over all rows, `lp_minibatch` the same from the batch, |∇C| and |noise| in u.
 
 use thiserror::Error;
 
@@ -46,7 +55,9 @@ pub struct RawBlock {
     pub omega: Vec<f64>,
     /// Statistics, `[n, C, STATS.len()]`. `lp` leaves out `Problem::log_norm`; NaN where it was not computed.
     pub stats: Vec<f64>,
-    /// Steps whose residual noise fell back to full noise, over all chains.
+    /// The step's estimate of ∇C at each draw, internal coordinates, `[n, C, P]`; empty where the engine keeps none.
+    pub gradient: Vec<f64>,
+    /// Steps whose residual noise fell back to full noise, or whose gradient was not finite, over all chains.
     pub fallbacks: u64,
     /// The first fault of each chain that has one.
     pub faults: Vec<Fault>,

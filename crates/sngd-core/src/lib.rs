@@ -4,6 +4,7 @@ pub mod blocks;
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod expansion;
 pub mod likelihood;
 pub mod network;
 pub mod philox;

@@ -25,6 +25,10 @@ pub enum Stream {
     Split = 7,
     /// The prior's share of nominal noise.
     PriorNoise = 8,
+    /// Minibatch rows drawn by their influence.
+    Influence = 9,
+    /// The pilot runs that set the step.
+    Pilot = 10,
 }
 
 const M0: u32 = 0xD251_1F53;

@@ -1,19 +1,24 @@
 //! `Config` checked against a `Problem` gives a `Plan`: every number that an engine needs, and the ledger that says
 //! which density the draws follow. Pure, so that all of it is tested without a device.
 
+mod at_mode;
 mod ledger;
 mod numbers;
+
+pub use at_mode::{ModeRequest, ModeSettings, metric_at};
 
 use crate::batch::Batches;
 use crate::blocks::Layout;
 use crate::config::{
-    BatchSize, Blocks, Config, Correction, FisherKind, FisherRows, Integrator, Method, Noise,
-    NoiseRows, RowsName, Schedule, StepSize, Storage, Target,
+    BatchSize, Blocks, Config, Correction, DEFAULT_STEP_SIZE, FisherKind, FisherRows, Gradient,
+    Integrator, Method, Noise, NoiseRows, RowsName, Schedule, StepSize, Storage, Target,
 };
 use crate::error::CheckError;
+use crate::expansion::Expansion;
 use crate::likelihood::Likelihood;
 use crate::network::Network;
 use crate::problem::Problem;
+use std::sync::Arc;
 
 /// M: what preconditions the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +31,14 @@ pub enum Metric {
     Identity,
     /// N·(λ + √V) of RMSProp, V a running mean of the squared per-row gradient.
     RmsProp,
+    /// JᵀA*J + Λ at the mode, constant and shared by all chains (`crate::expansion`).
+    Mode,
 }
 
 impl Metric {
     /// Whether its gradients are natural ones.
     pub fn is_fisher(self) -> bool {
-        matches!(self, Metric::Fisher | Metric::FisherDiagonal)
+        matches!(self, Metric::Fisher | Metric::FisherDiagonal | Metric::Mode)
     }
 }
 
@@ -51,6 +58,8 @@ pub const JITTER_RETRIES: u32 = 5;
 pub fn trusted_pivot(rows: usize, epsilon: f64) -> f64 {
     4.0 * (rows as f64).sqrt() * epsilon
 }
+/// Steps before the first kept draw where nothing else is asked for and the metric is at the state.
+pub const DEFAULT_WARMUP: usize = 500;
 /// |ω| beyond this (internal units) counts as diverged.
 pub const DIVERGED: f64 = 1e7;
 
@@ -149,6 +158,10 @@ pub struct Plan {
     pub thin: usize,
     /// The method asked for.
     pub method: Method,
+    /// How the gradient is estimated.
+    pub gradient: Gradient,
+    /// With the metric at the mode, what is known there.
+    pub expansion: Option<Arc<Expansion>>,
 }
 
 /// A row of the table of methods: metric × correction × noise.
@@ -195,24 +208,29 @@ impl Plan {
     /// Checks everything that needs no device and no optimisation.
     pub fn check(config: &Config, problem: &Problem) -> Result<Plan, CheckError> {
         let s = &config.sampler;
-        let row = method_row(s.method);
+        let method = s.method_or_default();
+        let step_size = s.step_size.clone().unwrap_or(DEFAULT_STEP_SIZE);
+        let damping = s.damping.unwrap_or(0.0);
+        let row = method_row(method);
         let (n, p) = (problem.rows(), problem.parameters());
         let k = problem.likelihood.linear_outputs();
         let network = problem.network.is_some();
-        check_step_size(&s.step_size)?;
-        positive("run.chains", config.run.chains)?;
-        positive("run.thin", config.run.thin)?;
+        check_step_size(&step_size)?;
+        let chains = config.run.chains_or_default();
+        positive("run.chains", chains)?;
+        let thin = config.run.thin.unwrap_or(1);
+        positive("run.thin", thin)?;
         positive("run.draws", config.run.draws)?;
         positive("sampler.fisher_refresh", s.fisher_refresh as usize)?;
         positive("sampler.fisher_labels", s.fisher_labels as usize)?;
         positive("sampler.probes", s.probes as usize)?;
-        if !(s.damping >= 0.0 && s.damping.is_finite()) {
+        if !(damping >= 0.0 && damping.is_finite()) {
             return Err(CheckError(format!(
                 "sampler.damping: found {}, expected a finite number of 0 or more",
-                s.damping
+                damping
             )));
         }
-        let temperature = match (s.method, s.temperature) {
+        let temperature = match (method, s.temperature) {
             (Method::Ngd, Some(t)) => {
                 return Err(CheckError(format!(
                     "sampler.temperature: found {t} beside method = \"ngd\", which has only the temperature that step_size and batch_size imply, expected none; remove the key or use method = \"sngd\""
@@ -362,7 +380,7 @@ impl Plan {
         };
         let plan = Plan {
             seed: config.seed,
-            chains: config.run.chains,
+            chains,
             n,
             d: problem.design_columns(),
             k,
@@ -384,8 +402,8 @@ impl Plan {
             correction,
             kappa: s.target.kappa(),
             temperature,
-            step_size: s.step_size.clone(),
-            damping: s.damping,
+            step_size,
+            damping,
             metropolis: row.metropolis,
             jacobian: s.target == Target::Posterior,
             storage: config.data.storage,
@@ -394,10 +412,12 @@ impl Plan {
                 _ => problem.held_out.as_ref().map_or(0, |h| h.rows.len()),
             },
             classes: problem.classes.len(),
-            warmup: config.run.warmup,
-            draws: config.run.draws,
-            thin: config.run.thin,
-            method: s.method,
+            warmup: config.run.warmup.unwrap_or(DEFAULT_WARMUP),
+            draws: config.run.most_draws(),
+            thin,
+            method,
+            gradient: Gradient::Plain,
+            expansion: None,
         };
         if plan.noise == Noise::Nominal {
             plan.check_nominal()?;

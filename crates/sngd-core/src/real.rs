@@ -31,6 +31,8 @@ pub trait Real:
     fn exp_lane(x: Self) -> Self;
     /// tanh x, in the same kind of form.
     fn tanh_lane(x: Self) -> Self;
+    /// ln(1 + x) for x in [0, 1], in the same kind of form.
+    fn ln_1p_lane(x: Self) -> Self;
     /// The scaled complementary error function e^{z²}·erfc(z) for z ≥ 0.
     fn erfcx(z: Self) -> Self;
     /// Four standard normals from four u32 by Box–Muller (`crate::philox`).
@@ -81,6 +83,19 @@ impl Real for f32 {
         let far = ((1.0 - e) / (1.0 + e)).copysign(x);
         if x.abs() < 0.625 { near } else { far }
     }
+    #[inline(always)]
+    fn ln_1p_lane(x: f32) -> f32 {
+        // 2·artanh(z) with z = x/(2 + x) ≤ 1/3: the next term, z¹⁵/15, is 5e-9.
+        let z = x / (2.0 + x);
+        let q = z * z;
+        let p = 1.0 / 13.0_f32;
+        let p = p * q + 1.0 / 11.0;
+        let p = p * q + 1.0 / 9.0;
+        let p = p * q + 1.0 / 7.0;
+        let p = p * q + 1.0 / 5.0;
+        let p = p * q + 1.0 / 3.0;
+        2.0 * (z * q * p + z)
+    }
     fn erfcx(z: f32) -> f32 {
         // Chebyshev fit of ln(erfc(z)/t) + z², relative error 1.2e-7 (Numerical Recipes, erfcc); the
         // WGSL side uses the same coefficients.
@@ -123,6 +138,9 @@ impl Real for f64 {
         x.exp()
     }
     #[inline(always)]
+    fn ln_1p_lane(x: f64) -> f64 {
+        x.ln_1p()
+    }
     fn tanh_lane(x: f64) -> f64 {
         x.tanh()
     }

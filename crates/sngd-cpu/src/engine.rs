@@ -124,6 +124,7 @@ impl<T: Scalar> CpuEngine<T> {
             span,
             omega,
             stats,
+            gradient: Vec::new(),
             fallbacks,
             faults,
             predicted: None,

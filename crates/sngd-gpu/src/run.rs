@@ -209,6 +209,7 @@ impl Loop {
             span,
             omega: Vec::with_capacity(n * c * p),
             stats: Vec::with_capacity(n * c * STATS),
+            gradient: Vec::new(),
             fallbacks: 0,
             faults: Vec::new(),
             predicted: None,

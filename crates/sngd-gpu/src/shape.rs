@@ -322,7 +322,7 @@ impl Shape {
 /// W of `rows.wgsl`: 0 none (or s sᵀ on the way), 1 exact, 2 Monte Carlo; 3 to 5 the diagonals, 5 empirical.
 fn weights(plan: &Plan) -> u32 {
     match (plan.metric, plan.fisher) {
-        (Metric::Identity, _) => 0,
+        (Metric::Identity | Metric::Mode, _) => 0,
         // A network's diagonal comes from seeds, whose root is of the whole W.
         (Metric::RmsProp, _) if plan.network.is_some() => 1,
         (Metric::RmsProp, _) => 3,

@@ -203,14 +203,14 @@ macro_rules! methods {
 
         impl Default for $name {
             fn default() -> Self {
-                $name(SamplerConfig { method: Method::$name, ..SamplerConfig::default() })
+                $name(SamplerConfig { method: Some(Method::$name), ..SamplerConfig::default() })
             }
         }
 
         impl $name {
             /// ε in (0, 1].
             pub fn step_size(mut self, epsilon: f64) -> Self {
-                self.0.step_size = StepSize::Constant(epsilon);
+                self.0.step_size = Some(StepSize::Constant(epsilon));
                 self
             }
             /// B.
@@ -250,7 +250,7 @@ macro_rules! methods {
             }
             /// λ of the metric.
             pub fn damping(mut self, damping: f64) -> Self {
-                self.0.damping = damping;
+                self.0.damping = Some(damping);
                 self
             }
         }
@@ -345,13 +345,13 @@ impl Builder {
 
     /// C.
     pub fn chains(mut self, chains: usize) -> Builder {
-        self.config.run.chains = chains;
+        self.config.run.chains = Some(chains);
         self
     }
 
     /// Steps a kept draw.
     pub fn thin(mut self, steps: usize) -> Builder {
-        self.config.run.thin = steps;
+        self.config.run.thin = Some(steps);
         self
     }
 

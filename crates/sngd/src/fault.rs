@@ -66,15 +66,12 @@ pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
             sngd_core::plan::DIVERGED,
             plan.step_size.initial(),
             plan.damping,
-            if prepared.config.init() == Init::Map && prepared.config.run.init_scale <= 1.0 {
+            if prepared.config.init() == Init::Map && prepared.init_scale() <= 1.0 {
                 " or sampler.batch_size".to_string()
             } else if prepared.problem.network.is_some() {
                 " or give the weights a narrower prior".to_string()
             } else if prepared.config.init() == Init::Map {
-                format!(
-                    " or lower run.init_scale (now {})",
-                    prepared.config.run.init_scale
-                )
+                format!(" or lower run.init_scale (now {})", prepared.init_scale())
             } else {
                 " or set run.init = \"map\"".to_string()
             }

@@ -25,8 +25,12 @@ pub(crate) enum Kind {
     NumberOr(&'static [&'static str]),
     /// A whole number of 1 or more, or one of these words.
     CountOr(&'static [&'static str]),
-    /// A number, or a table with a `kind`.
+    /// A whole number from this on, or `auto`.
+    WholeOrAuto(u64),
+    /// A number, `auto`, or a table with a `kind`.
     StepSize,
+    /// A table that says when a run has enough.
+    Until,
 }
 
 /// A key, what it may be, and whether a run file must have it.
@@ -53,6 +57,7 @@ const fn required(name: &'static str, kind: Kind) -> Key {
 }
 
 const ANY: Kind = Kind::Count(0, u32::MAX as u64);
+const AUTO_ONE: Kind = Kind::WholeOrAuto(1);
 const ONE: Kind = Kind::Count(1, u32::MAX as u64);
 
 /// Keys outside a section.
@@ -106,12 +111,17 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
         &[
             key(
                 "method",
-                Kind::Words(&["sngd", "ngd", "sgld", "psgld", "sgrld", "mala"]),
+                Kind::Words(&["auto", "sngd", "ngd", "sgld", "psgld", "sgrld", "mala"]),
+            ),
+            key("metric", Kind::Words(&["auto", "state", "mode"])),
+            key(
+                "gradient",
+                Kind::Words(&["auto", "plain", "control_variates"]),
             ),
             key("target", Kind::Words(&["posterior", "jeffreys"])),
             key("temperature", Kind::Number),
             key("step_size", Kind::StepSize),
-            key("batch_size", Kind::CountOr(&["full"])),
+            key("batch_size", Kind::CountOr(&["full", "auto"])),
             key(
                 "batches",
                 Kind::Words(&["with_replacement", "without_replacement", "epochs"]),
@@ -138,16 +148,17 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
                 Kind::Words(&["auto", "closed_form", "probe", "finite_difference", "off"]),
             ),
             key("probes", ONE),
-            key("damping", Kind::Number),
+            key("damping", Kind::NumberOr(&["auto"])),
         ],
     ),
     (
         "run",
         &[
-            key("chains", ONE),
-            key("warmup", ANY),
+            key("chains", AUTO_ONE),
+            key("warmup", Kind::WholeOrAuto(0)),
             key("draws", ONE),
-            key("thin", ONE),
+            key("thin", AUTO_ONE),
+            key("until", Kind::Until),
             key("device", Kind::Text),
             key("precision", Kind::Words(&["f32", "f64"])),
             key("init", Kind::Words(&["map", "prior", "zero", "standard"])),
@@ -257,16 +268,63 @@ impl Kind {
                 Value::Integer(i) if (1..=i64::from(u32::MAX)).contains(i) => Ok(()),
                 _ => word(words, "a whole number of 1 or more, "),
             },
+            Kind::WholeOrAuto(low) => match value {
+                Value::String(s) if s == "auto" => Ok(()),
+                Value::Integer(i)
+                    if u64::try_from(*i).is_ok_and(|i| low <= i && i <= u64::from(u32::MAX)) =>
+                {
+                    Ok(())
+                }
+                _ => wrong(format!(
+                    "a whole number from {low} to {}, or \"auto\"",
+                    u32::MAX
+                )),
+            },
             Kind::StepSize if number(value) => Ok(()),
+            Kind::StepSize if value.as_str() == Some("auto") => Ok(()),
             Kind::StepSize => step_size(value),
+            Kind::Until => until(value),
         }
+    }
+}
+
+fn until(value: &Value) -> Result<(), String> {
+    const EXPECTED: &str = "a table such as { ess = 1000 } or { mcse = 0.02, max_draws = 20000 }";
+    const KNOWN: &[&str] = &["ess", "mcse", "max_draws"];
+    let Value::Table(table) = value else {
+        return Err(format!("found {}, expected {EXPECTED}", shown(value)));
+    };
+    for (name, value) in table {
+        if !KNOWN.contains(&name.as_str()) {
+            return Err(format!(
+                "found unknown key \"{name}\", expected {}{}",
+                one_of(KNOWN),
+                hint(name, KNOWN.iter().copied())
+            ));
+        }
+        let positive = match value {
+            Value::Integer(i) => *i > 0,
+            Value::Float(f) => *f > 0.0 && f.is_finite() && name != "max_draws",
+            _ => false,
+        };
+        if !positive {
+            return Err(format!(
+                "found {name} = {}, expected a positive number",
+                shown(value)
+            ));
+        }
+    }
+    if table.contains_key("ess") || table.contains_key("mcse") {
+        Ok(())
+    } else {
+        Err(format!("found neither ess nor mcse, expected {EXPECTED}"))
     }
 }
 
 fn step_size(value: &Value) -> Result<(), String> {
     let Value::Table(table) = value else {
         return Err(format!(
-            "found {}, expected a number in (0, 1] or a table such as {{ kind = \"polynomial\", initial = 0.3 }}",
+            "found {}, expected a number in (0, 1], \"auto\" or a table such as {{ kind = \"polynomial\", initial = 0.3 }}",
             shown(value)
         ));
     };

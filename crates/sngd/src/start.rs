@@ -13,7 +13,7 @@ pub fn positions(prepared: &Prepared) -> Vec<f64> {
         let address = (chain - chain % group.max(1)) as u32;
         match (prepared.config.init(), &prepared.mode) {
             (Init::Map, Some(mode)) => {
-                out.extend(mode.near(run.init_scale, plan.seed, address));
+                out.extend(mode.near(prepared.init_scale(), plan.seed, address));
             }
             (Init::Standard, _) => out.extend(standard(prepared, address)),
             (Init::Prior, _) => out.extend(from_prior(prepared, address)),

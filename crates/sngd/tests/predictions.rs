@@ -91,7 +91,7 @@ fn gaussian_intervals_cover() {
             .chains(4)
             .device(Device::Cpu);
         builder.config().data.test_fraction = 0.4;
-        builder.config().sampler.damping = 0.05;
+        builder.config().sampler.damping = Some(0.05);
         let run = builder.build().unwrap();
         let samples = run.sample(Warmup(300), Draws(100)).unwrap();
         let scores = samples.predictions().unwrap();
@@ -168,9 +168,9 @@ fn a_device_scores_as_the_host_does() {
             .chains(4)
             .device(Device::parse("software"));
         let config = builder.config();
-        (config.run.warmup, config.run.draws) = (50, 40);
+        (config.run.warmup, config.run.draws) = (Some(50), 40);
         config.data.test_fraction = 0.3;
-        config.sampler.damping = 0.05;
+        config.sampler.damping = Some(0.05);
         let run = match builder.build().map(Sampler::open) {
             Ok(Ok(run)) => run,
             Err(e) | Ok(Err(e)) => {

@@ -62,10 +62,10 @@ fn main() {
             let mut config = case.config.clone();
             // The two large posteriors get shorter chains: a step of theirs costs a thousand of the others'.
             let large = case.problem.rows() * case.problem.parameters() > 500_000;
-            config.run.chains = chains;
+            config.run.chains = Some(chains);
             config.run.draws = if large { draws.min(1000) } else { draws };
-            config.run.warmup = 200;
-            config.run.init_scale = 1.0;
+            config.run.warmup = Some(200);
+            config.run.init_scale = Some(1.0);
             match method.as_str() {
                 "mala" => {
                     config.sampler.method = Method::Mala;

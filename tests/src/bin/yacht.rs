@@ -37,8 +37,9 @@ fn main() {
     for text in samplers {
         let mut config = case.config.clone();
         config.sampler = toml::from_str(&text.replace(';', "\n")).expect("a [sampler]");
-        (config.run.chains, config.run.warmup, config.run.draws) = (chains, warmup, draws);
-        config.run.thin = thin;
+        (config.run.chains, config.run.warmup, config.run.draws) =
+            (Some(chains), Some(warmup), draws);
+        config.run.thin = Some(thin);
         let plan = Plan::check(&config, &case.problem).expect("a plan");
         let starts = case.starts(chains, 1);
         let start = Instant::now();

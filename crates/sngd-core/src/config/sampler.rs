@@ -1,23 +1,31 @@
 //! `[sampler]`: the step.
 
 use crate::batch::Batches;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `[sampler]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SamplerConfig {
-    /// The row of the table of methods.
-    pub method: Method,
+    /// The row of the table of methods; chosen from the data when left out or `auto`.
+    #[serde(deserialize_with = "auto", skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+    /// Where the metric is taken; chosen when left out or `auto`.
+    #[serde(deserialize_with = "auto", skip_serializing_if = "Option::is_none")]
+    pub metric: Option<MetricAt>,
+    /// How the gradient is estimated; chosen when left out or `auto`.
+    #[serde(deserialize_with = "auto", skip_serializing_if = "Option::is_none")]
+    pub gradient: Option<Gradient>,
     /// `posterior` (κ = 0) or `jeffreys` (κ = 1).
     pub target: Target,
     /// T; 1 when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// ε in (0, 1].
-    pub step_size: StepSize,
-    /// B; the smaller of 128 and N when left out, all rows for `mala`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// ε in (0, 1]; chosen when left out or `auto`.
+    #[serde(deserialize_with = "auto", skip_serializing_if = "Option::is_none")]
+    pub step_size: Option<StepSize>,
+    /// B; chosen when left out or `auto`. With the metric at the state that is the smaller of 128 and N, all rows for `mala`.
+    #[serde(deserialize_with = "auto", skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<BatchSize>,
     /// How minibatch rows are drawn.
     pub batches: Batches,
@@ -43,17 +51,20 @@ pub struct SamplerConfig {
     pub correction: Correction,
     /// Probes a step when `correction` is `probe`.
     pub probes: u32,
-    /// λ of M = N(F + λI) + Λ, in internal coordinates.
-    pub damping: f64,
+    /// λ of M = N(F + λI) + Λ, in internal coordinates; chosen when left out or `auto`.
+    #[serde(deserialize_with = "auto", skip_serializing_if = "Option::is_none")]
+    pub damping: Option<f64>,
 }
 
 impl Default for SamplerConfig {
     fn default() -> Self {
         SamplerConfig {
-            method: Method::Sngd,
+            method: None,
+            metric: None,
+            gradient: None,
             target: Target::Posterior,
             temperature: None,
-            step_size: StepSize::Constant(0.1),
+            step_size: None,
             batch_size: None,
             batches: Batches::WithReplacement,
             fisher: FisherKind::Exact,
@@ -66,9 +77,32 @@ impl Default for SamplerConfig {
             integrator: None,
             correction: Correction::Auto,
             probes: 1,
-            damping: 0.0,
+            damping: None,
         }
     }
+}
+
+/// Reads a value or the word `auto`, which leaves it open.
+pub(crate) fn auto<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Word {
+        Auto,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either<T> {
+        Open(Word),
+        Value(T),
+    }
+    Ok(match Either::deserialize(deserializer)? {
+        Either::Open(Word::Auto) => None,
+        Either::Value(value) => Some(value),
+    })
 }
 
 /// The methods: rows of one table (`plan::method_row`).
@@ -87,6 +121,26 @@ pub enum Method {
     Sgrld,
     /// Metropolis-adjusted Langevin on full batches; exact.
     Mala,
+}
+
+/// Where the metric M is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricAt {
+    /// At the state of each chain, made anew as it moves: the paper's.
+    State,
+    /// At the posterior's mode: one constant matrix for all chains.
+    Mode,
+}
+
+/// How a step estimates the gradient of the cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gradient {
+    /// The rows' own gradients, summed over all rows or scaled up from a minibatch.
+    Plain,
+    /// The exact second-order expansion at the mode, plus what a minibatch says of the remainder.
+    ControlVariates,
 }
 
 /// Which measure the target is written in.
@@ -151,6 +205,41 @@ fn third() -> f64 {
 }
 fn hundredth() -> f64 {
     0.01
+}
+
+/// ε where nothing else is asked for and the metric is at the state.
+pub const DEFAULT_STEP_SIZE: StepSize = StepSize::Constant(0.1);
+
+impl SamplerConfig {
+    /// The method asked for; with the metric at the state `sngd` where none is.
+    pub fn method_or_default(&self) -> Method {
+        self.method.unwrap_or(Method::Sngd)
+    }
+
+    /// The keys that only a metric at the state has, of those that are set.
+    pub fn state_keys(&self) -> Vec<&'static str> {
+        let plain = SamplerConfig::default();
+        [
+            ("batches", self.batches != plain.batches),
+            ("fisher", self.fisher != plain.fisher),
+            ("fisher_rows", self.fisher_rows != plain.fisher_rows),
+            ("fisher_labels", self.fisher_labels != plain.fisher_labels),
+            (
+                "fisher_refresh",
+                self.fisher_refresh != plain.fisher_refresh,
+            ),
+            ("blocks", self.blocks != plain.blocks),
+            ("noise", self.noise.is_some()),
+            ("noise_rows", self.noise_rows != plain.noise_rows),
+            ("integrator", self.integrator.is_some()),
+            ("correction", self.correction != plain.correction),
+            ("probes", self.probes != plain.probes),
+            ("damping", self.damping.is_some_and(|d| d != 0.0)),
+        ]
+        .into_iter()
+        .filter_map(|(key, set)| set.then_some(key))
+        .collect()
+    }
 }
 
 impl StepSize {

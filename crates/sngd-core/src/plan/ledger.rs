@@ -1,7 +1,7 @@
 //! What a plan says of itself: its work, and the ledger of its target.
 
 use super::{CorrectionPlan, Metric, Plan, RFD_STEP};
-use crate::config::Noise;
+use crate::config::{Gradient, Noise};
 
 impl Plan {
     /// Floating-point operations of one step of one chain, in the order of theory: metric, factor, correction, rest.
@@ -12,6 +12,13 @@ impl Plan {
             self.p as f64,
         );
         let (d, h, k) = (self.d as f64, self.h as f64, self.k as f64);
+        if self.metric == Metric::Mode {
+            // Outputs and gradient of each row, and the two triangles where the design is not whitened.
+            let whitened = self.expansion.as_ref().is_some_and(|e| e.whitened);
+            let columns = if whitened { p } else { d * k };
+            let triangles = if whitened { 0.0 } else { 2.0 * p * p };
+            return 4.0 * b * columns + triangles + 10.0 * p;
+        }
         let network = self.network.is_some();
         let gradient = if network {
             6.0 * b * p
@@ -95,12 +102,30 @@ impl Plan {
                 Metric::Fisher => format!("N·F + Λ{}, {:?} Fisher over {} rows, refreshed every {} steps, damping {}", match self.blocks.blocks.len() { 1 => String::new(), n => format!(" in {n} diagonal blocks of at most {}", self.blocks.largest()) }, self.fisher, self.metric_row_count(), self.refresh, self.damping),
                 Metric::FisherDiagonal => format!("diagonal of N·F + Λ, {:?} Fisher over {} rows, damping {}", self.fisher, self.metric_row_count(), self.damping),
                 Metric::Identity => "N·I in internal (centred and scaled) coordinates: step_size/N in the units of SGLD's literature".into(),
+                Metric::Mode => format!("JᵀAJ + Λ at the posterior's mode, constant and shared by all chains, A the {} information", match self.expansion.as_ref().is_some_and(|e| e.observed_information) { true => "observed", false => "Fisher" }),
                 Metric::RmsProp => "N·(λ + √V), RMSProp in internal (centred and scaled) coordinates".into(),
             },
         );
+        if self.metric == Metric::Mode {
+            say(
+                "gradient",
+                match self.gradient {
+                    Gradient::Plain => "over all rows".into(),
+                    Gradient::ControlVariates => format!(
+                        "control variates of second order at the mode, {} rows per step drawn by influence",
+                        self.batch
+                    ),
+                },
+            );
+        }
         say(
             "correction",
-            if self.metropolis {
+            if self.metric == Metric::Mode {
+                match self.metropolis {
+                    true => "none needed: a constant metric and a Metropolis test".into(),
+                    false => "none needed: a constant metric".into(),
+                }
+            } else if self.metropolis {
                 "none needed: Metropolis test".into()
             } else {
                 let how = match self.correction {

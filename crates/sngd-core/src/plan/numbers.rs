@@ -51,7 +51,8 @@ impl Plan {
 
     /// `law_temperature` where the law holds: it is one of natural gradients.
     pub fn natural_law(&self) -> Option<f64> {
-        let natural = self.metric.is_fisher();
+        // Control variates leave next to nothing of the minibatch's noise.
+        let natural = self.metric.is_fisher() && self.metric != Metric::Mode;
         natural.then(|| self.law_temperature())
     }
 
@@ -78,7 +79,8 @@ impl Plan {
     /// Whether the log density over all data comes with the step at no price.
     pub fn full_log_density(&self) -> bool {
         self.full_batch
-            || (self.metric_rows == MetricRows::Full
+            || (self.metric != Metric::Mode
+                && self.metric_rows == MetricRows::Full
                 && self.refresh == 1
                 && self.metric.is_fisher())
     }

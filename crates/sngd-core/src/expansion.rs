@@ -1,0 +1,304 @@
+//! The log likelihood expanded to second order at the posterior's mode: what a sampler whose metric is held there reads
+//! in place of the data.
+//!
+//! With M = JᵀA*J + Λ = LLᵀ at the mode ω* (A* the negative second derivative of ln p in a row's outputs, Λ the prior's own
+//! information) and u = Lᵀ(ω − ω*), the cost is
+//!
+//! ```text
+//! C(ω) = C(ω*) + cᵀu + ½|u|² − Σᵢ ρᵢ + prior remainder,     c = L⁻¹∇C(ω*) ≈ 0,
+//! ```
+//!
+//! where ρᵢ is what ln p of row i has beyond second order in Δηᵢ = Jᵢ(ω − ω*). So a Gaussian posterior is standard normal in u and
+//! every row's remainder is 0; for N rows they are of order (P/N)^{3/2} each. Two things follow. Sums over rows hold small numbers
+//! only, so that f32 does for any N; and a few rows, drawn by their influence, tell the remainder's gradient well enough
+//! (control variates of second order).
+//!
+//! With one linear output the design is kept *whitened*, x̃ = L⁻¹x: then Δη = x̃ᵀu, gradients come out in u, and a step has no solve.
+
+use crate::philox::{Stream, at};
+use crate::problem::Problem;
+use std::fmt;
+
+/// See the module text. Shared by all chains, written by none.
+#[derive(Clone, PartialEq)]
+pub struct Expansion {
+    /// ω*, internal coordinates, `[P]`.
+    pub omega: Vec<f64>,
+    /// C(ω*) without `Problem::log_norm`, prior constants included.
+    pub cost: f64,
+    /// L, `[P,P]` column-major lower; the upper triangle is 0.
+    pub chol: Vec<f64>,
+    /// c = L⁻¹∇C(ω*), `[P]`: rounding, where the search for the mode has converged.
+    pub slope: Vec<f64>,
+    /// Whether A* is the observed information; else the Fisher information, where the observed was not positive definite.
+    pub observed_information: bool,
+    /// Whether `x` is L⁻¹x, `[N,P]`; else the internal design `[N,D]`.
+    pub whitened: bool,
+    /// Columns of `x`: P if whitened, else D.
+    pub columns: usize,
+    /// Design, `[N,columns]`, row-major.
+    pub x: Vec<f32>,
+    /// What is known of each row, `[N, RowLayout::len]`.
+    pub rows: Vec<f32>,
+    /// Places in a row of `rows`.
+    pub layout: RowLayout,
+    /// Whether −ln prior has nothing beyond second order: normal and flat priors alone.
+    pub quadratic_prior: bool,
+    /// How minibatch rows are drawn; `None` where none are.
+    pub influence: Option<AliasTable>,
+}
+
+/// Places of the numbers that are kept of a row: y, trials, weight, ln p at η*, 1/(probability of being drawn), then η* `[H]`,
+/// the scores there `[H]` and A* packed `[H(H+1)/2]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowLayout {
+    /// H.
+    pub outputs: usize,
+}
+
+impl RowLayout {
+    /// Response, internal units.
+    pub const Y: usize = 0;
+    /// Trials, or a custom likelihood's companion.
+    pub const TRIALS: usize = 1;
+    /// How often the row counts.
+    pub const WEIGHT: usize = 2;
+    /// ln p(y|η*) without what is free of η.
+    pub const LOG_LIK: usize = 3;
+    /// 1/q, q the probability with which a draw from `Expansion::influence` is this row.
+    pub const INVERSE_Q: usize = 4;
+    /// η*, `[H]`.
+    pub const ETA: usize = 5;
+
+    /// Where the scores start.
+    pub const fn score(self) -> usize {
+        Self::ETA + self.outputs
+    }
+
+    /// Where A* starts.
+    pub const fn information(self) -> usize {
+        Self::ETA + 2 * self.outputs
+    }
+
+    /// Numbers per row.
+    pub const fn len(self) -> usize {
+        Self::ETA + 2 * self.outputs + self.outputs * (self.outputs + 1) / 2
+    }
+}
+
+impl Expansion {
+    /// N.
+    pub fn row_count(&self) -> usize {
+        self.rows.len() / self.layout.len()
+    }
+
+    /// u = Lᵀ(ω − ω*).
+    pub fn whiten(&self, omega: &[f64], u: &mut [f64]) {
+        let p = omega.len();
+        for j in 0..p {
+            let column = &self.chol[j * p..(j + 1) * p];
+            u[j] = (j..p).map(|i| column[i] * (omega[i] - self.omega[i])).sum();
+        }
+    }
+
+    /// ω = ω* + L⁻ᵀu, in place.
+    pub fn to_internal(&self, u: &mut [f64]) {
+        let p = u.len();
+        for j in (0..p).rev() {
+            let column = &self.chol[j * p..(j + 1) * p];
+            let known: f64 = (j + 1..p).map(|i| column[i] * u[i]).sum();
+            u[j] = (u[j] - known) / column[j];
+        }
+        u.iter_mut().zip(&self.omega).for_each(|(u, w)| *u += w);
+    }
+
+    /// A gradient in ω from one in u: L·g, in place.
+    pub fn gradient_to_internal(&self, g: &mut [f64]) {
+        let p = g.len();
+        for i in (0..p).rev() {
+            g[i] = (0..=i).map(|j| self.chol[j * p + i] * g[j]).sum();
+        }
+    }
+
+    /// What −ln prior has beyond second order at ω* + `delta`, and its gradient in ω into `gradient` `[P]`; 0 for a quadratic
+    /// prior. `reference` is the prior's cost and gradient at ω*, `lambda` Λ `[P,P]`.
+    pub fn prior_remainder(
+        &self,
+        problem: &Problem,
+        reference: &PriorReference,
+        delta: &[f64],
+        work: &mut PriorWork,
+        gradient: &mut [f64],
+    ) -> f64 {
+        let p = delta.len();
+        for ((at, w), d) in work.omega.iter_mut().zip(&self.omega).zip(delta) {
+            *at = w + d;
+        }
+        let cost = problem.prior_cost(&work.omega, true, &mut work.theta, gradient);
+        let mut rest = cost - reference.cost;
+        for i in 0..p {
+            let row = &reference.lambda[i * p..(i + 1) * p];
+            let pull: f64 = row.iter().zip(delta).map(|(l, d)| l * d).sum();
+            rest -= (reference.gradient[i] + 0.5 * pull) * delta[i];
+            gradient[i] -= reference.gradient[i] + pull;
+        }
+        rest
+    }
+}
+
+/// The prior at ω*: what its remainder is measured from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PriorReference {
+    /// −ln prior(ω*), the log-Jacobian of log σ included.
+    pub cost: f64,
+    /// Its gradient, `[P]`.
+    pub gradient: Vec<f64>,
+    /// Λ, `[P,P]`, symmetric.
+    pub lambda: Vec<f64>,
+}
+
+impl PriorReference {
+    /// At ω.
+    pub fn at(problem: &Problem, omega: &[f64]) -> PriorReference {
+        let p = omega.len();
+        let mut gradient = vec![0.0; p];
+        let cost = problem.prior_cost(omega, true, &mut vec![0.0; p], &mut gradient);
+        PriorReference {
+            cost,
+            gradient,
+            lambda: problem.prior_information(),
+        }
+    }
+}
+
+/// Room for one evaluation of the prior.
+#[derive(Debug, Clone)]
+pub struct PriorWork {
+    omega: Vec<f64>,
+    theta: Vec<f64>,
+}
+
+impl PriorWork {
+    /// For P parameters.
+    pub fn new(p: usize) -> PriorWork {
+        PriorWork {
+            omega: vec![0.0; p],
+            theta: vec![0.0; p],
+        }
+    }
+}
+
+impl fmt::Debug for Expansion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expansion")
+            .field("rows", &self.row_count())
+            .field("parameters", &self.omega.len())
+            .field("whitened", &self.whitened)
+            .field("cost", &self.cost)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Draws of a row with given probabilities in constant time (Walker 1977; Vose's construction 1991).
+#[derive(Debug, Clone, PartialEq)]
+pub struct AliasTable {
+    /// A column keeps its own row when a random word is below this, `[N]`; u32::MAX always does.
+    pub keep: Vec<u32>,
+    /// The row it gives otherwise, `[N]`.
+    pub alias: Vec<u32>,
+}
+
+impl AliasTable {
+    /// For probabilities `q` `[N]`, which sum to 1.
+    pub fn new(q: &[f64]) -> AliasTable {
+        let n = q.len();
+        let mut share: Vec<f64> = q.iter().map(|p| p * n as f64).collect();
+        let mut keep = vec![u32::MAX; n];
+        let mut alias: Vec<u32> = (0..n as u32).collect();
+        let (mut small, mut large): (Vec<u32>, Vec<u32>) =
+            (0..n as u32).partition(|&i| share[i as usize] < 1.0);
+        let mut fill = |s: u32, l: u32, share: &[f64]| {
+            keep[s as usize] = (share[s as usize] * f64::from(u32::MAX)) as u32;
+            alias[s as usize] = l;
+        };
+        let mut last = None;
+        while let (Some(&s), Some(&l)) = (small.last(), large.last()) {
+            small.pop();
+            last = Some(l);
+            // What is short of a whole column comes from a row that has more than one.
+            fill(s, l, &share);
+            share[l as usize] -= 1.0 - share[s as usize];
+            if share[l as usize] < 1.0 {
+                large.pop();
+                small.push(l);
+            }
+        }
+        // Rounding may use up the large rows first: what is then left is a whole column, or one that must still be shared.
+        for s in small.into_iter().filter(|&s| share[s as usize] < 0.999) {
+            if let Some(l) = last {
+                fill(s, l, &share);
+            }
+        }
+        AliasTable { keep, alias }
+    }
+
+    /// The row that two random words give.
+    #[inline]
+    pub fn row(&self, column: u32, coin: u32) -> u32 {
+        let i = ((u64::from(column) * self.keep.len() as u64) >> 32) as usize;
+        let keep = self.keep[i];
+        if coin < keep || keep == u32::MAX {
+            i as u32
+        } else {
+            self.alias[i]
+        }
+    }
+
+    /// Rows of `chain` at `step`: the words of block j/2, lanes 2(j%2) and 2(j%2)+1, give row j.
+    pub fn fill(&self, out: &mut [u32], seed: u64, chain: u32, step: u32) {
+        for (block, pair) in out.chunks_mut(2).enumerate() {
+            let words = at(seed, Stream::Influence, chain, step, block as u32);
+            for (row, word) in pair.iter_mut().zip(words.chunks_exact(2)) {
+                *row = self.row(word[0], word[1]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frequencies of many draws against their probabilities: chi-square on a skewed table, zeros included.
+    #[test]
+    fn rows_come_as_often_as_they_should() {
+        let weights: Vec<f64> = (0..101).map(|i| f64::from(i * i % 37)).collect();
+        let total: f64 = weights.iter().sum();
+        let q: Vec<f64> = weights.iter().map(|w| w / total).collect();
+        let table = AliasTable::new(&q);
+        let (steps, b) = (20_000u32, 16);
+        let mut seen = vec![0f64; q.len()];
+        let mut rows = vec![0; b];
+        for step in 0..steps {
+            table.fill(&mut rows, 5, 3, step);
+            rows.iter().for_each(|&r| seen[r as usize] += 1.0);
+        }
+        let draws = f64::from(steps) * b as f64;
+        let mut chi2 = 0.0;
+        for (s, p) in seen.iter().zip(&q) {
+            if *p == 0.0 {
+                assert_eq!(*s, 0.0, "a row of probability 0 was drawn");
+            } else {
+                chi2 += (s - draws * p).powi(2) / (draws * p);
+            }
+        }
+        // About 98 degrees of freedom; the 1e-6 quantile of chi-square(98) is 173.
+        assert!(chi2 < 173.0, "{chi2}");
+    }
+
+    #[test]
+    fn one_row_is_always_drawn() {
+        let table = AliasTable::new(&[1.0]);
+        assert_eq!(table.row(u32::MAX, u32::MAX), 0);
+    }
+}
