@@ -30,14 +30,14 @@ const VARIANTS: [fn(&mut Config); 8] = [
         c.sampler.fisher_rows = FisherRows::Named(RowsName::Full);
     },
     |c| {
-        c.sampler.damping = 0.01;
+        c.sampler.damping = Some(0.01);
         c.sampler.target = Target::Jeffreys;
     },
     |c| c.sampler.correction = Correction::Probe,
     |c| c.sampler.correction = Correction::FiniteDifference,
     |c| c.sampler.blocks = Blocks::Diagonal,
     |c| {
-        c.sampler.method = Method::Mala;
+        c.sampler.method = Some(Method::Mala);
         c.sampler.target = Target::Jeffreys;
         c.sampler.batch_size = None;
     },

@@ -6,6 +6,7 @@ use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_core::span::Cursor;
 use sngd_cpu::map::{self, Mode};
+use sngd_cpu::mode::{Settled, settle};
 use sngd_cpu::{CpuEngine, Scalar};
 use sngd_gpu::{DeviceSelector, Gpu, GpuEngine};
 use std::sync::OnceLock;
@@ -206,4 +207,26 @@ pub fn sample_as_asked(kind: Kind, config: &Config, problem: &Problem) -> Option
     let init = dispersed(&plan, &mode, config.run.init_scale.unwrap_or(2.0));
     let mut engine = engine(kind, problem, &plan, &init).expect("the engine loads")?;
     Some(run(engine.as_mut(), problem, &plan).expect("the engine runs"))
+}
+
+/// What a run file of data, model and prior alone becomes.
+///
+/// # Errors
+/// The sentence of the refusal.
+pub fn settled(config: &Config, problem: &Problem) -> Result<Settled, String> {
+    let found = map::search(problem, 0.0, 1e-12).map_err(|e| e.to_string())?;
+    settle(config, problem, &found.omega).map_err(|e| e.to_string())
+}
+
+/// Draws of a plan whose metric is at the mode; `None` where the engine is not here.
+pub fn sample_settled(
+    kind: Kind,
+    config: &Config,
+    plan: &Plan,
+    problem: &Problem,
+) -> Option<Draws> {
+    let scale = config.run.init_scale.unwrap_or(1.0);
+    let init = dispersed(plan, &Mode::of_expansion(plan), scale);
+    let mut engine = engine(kind, problem, plan, &init).expect("the engine loads")?;
+    Some(run(engine.as_mut(), problem, plan).expect("the engine runs"))
 }

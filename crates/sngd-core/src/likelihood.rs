@@ -5,7 +5,7 @@
 //! Jᵀs, the Fisher information JᵀWJ. Symmetric [H,H] arrays are packed lower, `at(k, l)`, k ≥ l.
 
 mod custom;
-mod remainder;
+pub mod remainder;
 
 pub use custom::{Custom, LikelihoodBody, MAX_OUTPUTS, WgslBody, check_shape, difference};
 

@@ -33,6 +33,8 @@ pub trait Real:
     fn tanh_lane(x: Self) -> Self;
     /// ln(1 + x) for x in [0, 1], in the same kind of form.
     fn ln_1p_lane(x: Self) -> Self;
+    /// ln x for finite x > 0, in the same kind of form; of x ≤ 0 it is some number or NaN.
+    fn ln_lane(x: Self) -> Self;
     /// The scaled complementary error function e^{z²}·erfc(z) for z ≥ 0.
     fn erfcx(z: Self) -> Self;
     /// Four standard normals from four u32 by Box–Muller (`crate::philox`).
@@ -96,6 +98,20 @@ impl Real for f32 {
         let p = p * q + 1.0 / 3.0;
         2.0 * (z * q * p + z)
     }
+    #[inline(always)]
+    fn ln_lane(x: f32) -> f32 {
+        // x = 2^e·m with m in [√½, √2); ln m as in `ln_1p_lane`, with z = (m − 1)/(m + 1) below 0.172.
+        let bits = x.to_bits().wrapping_sub(0x3f35_04f3);
+        let e = (bits as i32 >> 23) as f32;
+        let m = f32::from_bits((bits & 0x007f_ffff).wrapping_add(0x3f35_04f3));
+        let z = (m - 1.0) / (m + 1.0);
+        let q = z * z;
+        let p = 1.0 / 9.0_f32;
+        let p = p * q + 1.0 / 7.0;
+        let p = p * q + 1.0 / 5.0;
+        let p = p * q + 1.0 / 3.0;
+        e * std::f32::consts::LN_2 + 2.0 * (z * q * p + z)
+    }
     fn erfcx(z: f32) -> f32 {
         // Chebyshev fit of ln(erfc(z)/t) + z², relative error 1.2e-7 (Numerical Recipes, erfcc); the
         // WGSL side uses the same coefficients.
@@ -141,6 +157,9 @@ impl Real for f64 {
     fn ln_1p_lane(x: f64) -> f64 {
         x.ln_1p()
     }
+    fn ln_lane(x: f64) -> f64 {
+        x.ln()
+    }
     fn tanh_lane(x: f64) -> f64 {
         x.tanh()
     }
@@ -171,6 +190,21 @@ mod tests {
             let e = (f64::from(f32::exp_lane(x)) / f64::from(x).exp() - 1.0).abs();
             assert!(e < 4e-7, "{x}: {e}");
         }
+    }
+
+    #[test]
+    fn logarithms_of_lanes_are_logarithms() {
+        for i in 0..4000 {
+            let x = i as f32 / 3999.0;
+            let near = (f32::ln_1p_lane(x) - x.ln_1p()).abs();
+            assert!(near <= 2.5e-7 * x.ln_1p(), "{x}");
+            let x = (f64::from(i) * 0.04 - 80.0).exp() as f32;
+            assert!(
+                (f32::ln_lane(x) - x.ln()).abs() <= 3e-7 * x.ln().abs().max(0.3),
+                "{x}"
+            );
+        }
+        assert_eq!(f32::ln_lane(1.0), 0.0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Chains over threads behind the `Engine` trait.
 
+use crate::mode::ModeChains;
 use crate::resident::{Resident, Scalar};
 use crate::step::{Chain, ChainKind, Context};
 use faer::Par;
@@ -14,12 +15,19 @@ use std::collections::VecDeque;
 /// The native engine.
 pub struct CpuEngine<T> {
     info: EngineInfo,
-    data: Resident<T>,
     plan: Plan,
-    chains: Vec<Chain<T>>,
+    chains: Chains<T>,
     pool: rayon::ThreadPool,
     queue: VecDeque<Span>,
     next_step: u32,
+}
+
+/// The chains, by where their metric is taken.
+enum Chains<T> {
+    /// At the state of each.
+    State(Box<Resident<T>>, Vec<Chain<T>>),
+    /// At the mode.
+    Mode(ModeChains<T>),
 }
 
 /// One chain's share of a block.
@@ -52,12 +60,20 @@ impl<T: Scalar> CpuEngine<T> {
         let pool = builder
             .build()
             .map_err(|e| EngineError::Device(format!("the thread pool could not be built: {e}")))?;
-        let data = Resident::new(problem, plan.storage, &plan.blocks);
-        let chains: Vec<Chain<T>> = init
-            .chunks(p)
-            .enumerate()
-            .map(|(c, w)| Chain::new(&data, plan, c as u32, w))
-            .collect();
+        let chains = match &plan.expansion {
+            Some(expansion) => {
+                Chains::Mode(pool.install(|| ModeChains::new(problem, plan, expansion, init)))
+            }
+            None => {
+                let data = Resident::new(problem, plan.storage, &plan.blocks);
+                let chains = init
+                    .chunks(p)
+                    .enumerate()
+                    .map(|(c, w)| Chain::new(&data, plan, c as u32, w))
+                    .collect();
+                Chains::State(Box::new(data), chains)
+            }
+        };
         let bits = 8 * size_of::<T>();
         let threads = pool.current_num_threads();
         Ok(CpuEngine {
@@ -66,7 +82,6 @@ impl<T: Scalar> CpuEngine<T> {
                 device: format!("CPU engine, f{bits}, {threads} threads"),
                 driver: format!("native {}", std::env::consts::ARCH),
             },
-            data,
             plan: plan.clone(),
             chains,
             pool,
@@ -76,7 +91,12 @@ impl<T: Scalar> CpuEngine<T> {
     }
 
     fn run(&mut self, span: Span) -> RawBlock {
-        let (data, plan) = (&self.data, &self.plan);
+        self.next_step = span.first_step + span.draws * span.thin;
+        let plan = &self.plan;
+        let (data, chains) = match &mut self.chains {
+            Chains::State(data, chains) => (&**data, chains),
+            Chains::Mode(chains) => return self.pool.install(|| chains.run(plan, span)),
+        };
         let threads = self.pool.current_num_threads();
         // Many chains: one a task. Few: the threads go into each chain's algebra.
         let inner = if plan.chains < threads {
@@ -84,7 +104,6 @@ impl<T: Scalar> CpuEngine<T> {
         } else {
             Par::Seq
         };
-        let chains = &mut self.chains;
         let lanes: Vec<Lane> = self.pool.install(|| {
             if plan.chains < threads {
                 chains
@@ -98,7 +117,6 @@ impl<T: Scalar> CpuEngine<T> {
                     .collect()
             }
         });
-        self.next_step = span.first_step + span.draws * span.thin;
         let (n, c, p, s) = (span.draws as usize, plan.chains, plan.p, STATS.len());
         let mut omega = Vec::with_capacity(n * c * p);
         let mut stats = Vec::with_capacity(n * c * s);
@@ -108,8 +126,7 @@ impl<T: Scalar> CpuEngine<T> {
                 stats.extend_from_slice(&lane.stats[i * s..(i + 1) * s]);
             }
         }
-        let faults = self
-            .chains
+        let faults = chains
             .iter()
             .filter_map(|c| {
                 c.fault.map(|(step, kind)| Fault {
@@ -195,16 +212,19 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     }
 
     fn state(&mut self) -> Result<ChainState, EngineError> {
+        let chains = match &self.chains {
+            Chains::State(_, chains) => chains,
+            Chains::Mode(chains) => return Ok(chains.state(self.next_step)),
+        };
         let mut second_moment = Vec::new();
-        for c in &self.chains {
+        for c in chains {
             if let ChainKind::Diagonal(d) = &c.kind {
                 second_moment.extend(d.second_moment.iter().map(|v| v.to64()));
             }
         }
         Ok(ChainState {
             step: self.next_step,
-            omega: self
-                .chains
+            omega: chains
                 .iter()
                 .flat_map(|c| c.omega.iter().map(|w| w.to64()))
                 .collect(),

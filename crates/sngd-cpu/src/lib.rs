@@ -14,11 +14,14 @@ pub mod forward;
 mod linear;
 mod mala;
 pub mod map;
+pub mod mode;
 mod network;
+mod newton;
 mod normals;
 pub mod pass;
 pub mod preflight;
 pub mod resident;
+pub mod row_sums;
 mod step;
 
 pub use engine::CpuEngine;

@@ -3,8 +3,11 @@
 
 use crate::correction::Derivative;
 use crate::dense::Factor;
+pub use crate::newton::Found;
+use crate::newton::{self, NoMode};
 use crate::pass::{LabelAddress, Pass, Wanted};
 use crate::resident::Resident;
+use crate::row_sums::{Curvature, row_sums};
 use faer::Par;
 use sngd_core::batch::BatchRows;
 use sngd_core::blocks::Layout;
@@ -35,6 +38,43 @@ pub struct Mode {
 }
 
 impl Mode {
+    /// What a plan with the metric at the mode knows of it; the rows' Fisher matrices are left out.
+    pub fn of_expansion(plan: &Plan) -> Mode {
+        let none = Mode {
+            omega: vec![0.0; plan.p],
+            cost: f64::NAN,
+            metric: Vec::new(),
+            chol: Vec::new(),
+            fisher: Vec::new(),
+            sigma_g: Vec::new(),
+            converged: false,
+        };
+        let Some(expansion) = &plan.expansion else {
+            return none;
+        };
+        let p = plan.p;
+        let mut metric = vec![0.0; if p <= LARGEST_KEPT { p * p } else { 0 }];
+        if !metric.is_empty() {
+            let l = faer::MatRef::from_column_major_slice(&expansion.chol, p, p);
+            faer::linalg::matmul::matmul(
+                faer::MatMut::from_column_major_slice_mut(&mut metric, p, p),
+                faer::Accum::Replace,
+                l,
+                l.transpose(),
+                1.0,
+                Par::Seq,
+            );
+        }
+        Mode {
+            omega: expansion.omega.clone(),
+            cost: expansion.cost,
+            metric,
+            chol: expansion.chol.clone(),
+            converged: true,
+            ..none
+        }
+    }
+
     /// ω* + scale·L⁻ᵀz for a chain: `scale` posterior sds at T = 1 in every direction.
     pub fn near(&self, scale: f64, seed: u64, chain: u32) -> Vec<f64> {
         let p = self.omega.len();
@@ -58,10 +98,17 @@ pub enum ModeError {
     Improper(String),
 }
 
+/// Parameters up to which the metric itself is kept beside its factor.
+const LARGEST_KEPT: usize = 1024;
 const MAX_ITERATIONS: usize = 200;
 
 /// Finds the mode of the plan's target (κ included); a network's, of which there are many, from its standard start of chain 0.
 pub fn find(problem: &Problem, plan: &Plan) -> Result<Mode, ModeError> {
+    if problem.network.is_none() && plan.kappa == 0.0 {
+        let ridge = plan.n as f64 * plan.damping;
+        let found = search(problem, ridge, 1e-16)?;
+        return at(problem, found, ridge);
+    }
     let data = Resident::<f64>::new(problem, Storage::F32, &Layout::full(problem.parameters()));
     let par = if data.p > 256 {
         Par::rayon(0)
@@ -77,6 +124,61 @@ pub fn find(problem: &Problem, plan: &Plan) -> Result<Mode, ModeError> {
         par,
     };
     search.run(problem)
+}
+
+/// The mode of a linear predictor's posterior to `tolerance` nats.
+///
+/// # Errors
+/// [`ModeError::Improper`].
+pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, ModeError> {
+    let found = newton::search(problem, ridge, tolerance)
+        .map_err(|NoMode::Singular| improper(problem, None))?;
+    let runs_away = RunsAway {
+        last_move: found.last_move,
+        converged: found.converged,
+    };
+    runs_away.check(problem, &found.omega)?;
+    Ok(found)
+}
+
+/// Everything that is known at a mode.
+///
+/// # Errors
+/// [`ModeError::Improper`].
+pub fn at(problem: &Problem, found: Found, ridge: f64) -> Result<Mode, ModeError> {
+    let (p, n) = (problem.parameters(), problem.rows() as f64);
+    let sums = row_sums(problem, &found.omega, Curvature::Fisher, true);
+    let lambda = problem.prior_information();
+    let mut fisher = vec![0.0; p * p];
+    let mut sigma_g = vec![0.0; p * p];
+    let mut metric = vec![0.0; p * p];
+    for j in 0..p {
+        for i in j..p {
+            let (a, b) = (j * p + i, i * p + j);
+            fisher[a] = sums.matrix[a] / n;
+            sigma_g[a] = sums.second[a] / n - sums.gradient[i] * sums.gradient[j] / (n * n);
+            metric[a] = sums.matrix[a] + lambda[a];
+            if i == j {
+                metric[a] += ridge;
+            }
+            (fisher[b], sigma_g[b], metric[b]) = (fisher[a], sigma_g[a], metric[a]);
+        }
+    }
+    let mut factor = Factor::new(p);
+    let par = if p > 256 { Par::rayon(0) } else { Par::Seq };
+    if factor.factor(&metric, 0.0, 0, par).is_err() {
+        return Err(improper(problem, None));
+    }
+    let prior = problem.prior_cost(&found.omega, true, &mut vec![0.0; p], &mut vec![0.0; p]);
+    Ok(Mode {
+        omega: found.omega,
+        cost: prior - sums.log_lik,
+        metric,
+        chol: factor.l,
+        fisher,
+        sigma_g,
+        converged: found.converged,
+    })
 }
 
 struct Search<'a> {
@@ -146,7 +248,13 @@ impl Search<'_> {
                 break;
             }
         }
-        self.check_proper(problem, &omega, last_move, converged)?;
+        if self.plan.kappa == 0.0 {
+            let runs_away = RunsAway {
+                last_move,
+                converged,
+            };
+            runs_away.check(problem, &omega)?;
+        }
         // The factor and sums of the final point.
         let Some(here) = self.evaluate(&omega, false) else {
             return Err(improper(problem, None));
@@ -238,23 +346,25 @@ impl Search<'_> {
             metric,
         })
     }
+}
 
+/// How a search ended.
+struct RunsAway {
+    last_move: f64,
+    converged: bool,
+}
+
+impl RunsAway {
     /// Under separation the cost falls for ever along a ray: Fisher scoring then goes on taking long steps.
-    fn check_proper(
-        &self,
-        problem: &Problem,
-        omega: &[f64],
-        last_move: f64,
-        converged: bool,
-    ) -> Result<(), ModeError> {
-        let flat = problem.priors.contains(&Prior::Flat)
-            || problem.scale_prior.is_some_and(|s| s == ScalePrior::Flat);
-        let p = self.data.p;
-        if converged || self.plan.kappa > 0.0 {
+    fn check(&self, problem: &Problem, omega: &[f64]) -> Result<(), ModeError> {
+        if self.converged {
             return Ok(());
         }
+        let flat = problem.priors.contains(&Prior::Flat)
+            || problem.scale_prior.is_some_and(|s| s == ScalePrior::Flat);
+        let p = omega.len();
         let scale_runs = problem.transform.aux == 1 && omega[p - 1] < -12.0;
-        if (flat && last_move > 0.05) || scale_runs {
+        if (flat && self.last_move > 0.05) || scale_runs {
             let largest = (0..p).max_by(|&a, &b| omega[a].abs().total_cmp(&omega[b].abs()));
             return Err(improper(problem, largest));
         }

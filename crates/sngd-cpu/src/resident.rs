@@ -1,6 +1,7 @@
 //! Data as the engine keeps it: the problem's design in the engine's number format.
 
 use crate::columns::{self, Source};
+use crate::mode::LaneKernels;
 use half::{bf16, f16};
 use sngd_core::blocks::Layout;
 use sngd_core::config::Storage;
@@ -10,7 +11,7 @@ use sngd_core::problem::Problem;
 use sngd_core::real::Real;
 
 /// A `Real` that the dense algebra can also work with.
-pub trait Scalar: Real + faer::traits::RealField {}
+pub trait Scalar: Real + faer::traits::RealField + LaneKernels {}
 impl Scalar for f32 {}
 impl Scalar for f64 {}
 

@@ -2,13 +2,14 @@
 
 use crate::custom;
 use crate::error::Error;
-use sngd_core::config::{Config, Init, Noise, Precision};
+use sngd_core::config::{Config, Init, MetricAt, Noise, Precision};
 use sngd_core::error::CheckError;
-use sngd_core::plan::Plan;
+use sngd_core::plan::{self, Metric, Plan};
 use sngd_core::prior::{Prior, ScalePrior};
 use sngd_core::problem::{Problem, table_request};
 use sngd_core::table::Table;
 use sngd_cpu::map::{self, Mode};
+use sngd_cpu::mode::settle;
 use sngd_cpu::preflight;
 use sngd_diag::FisherMismatch;
 use std::path::Path;
@@ -16,6 +17,12 @@ use std::sync::Arc;
 
 /// Largest P whose metric is kept in the trace and measured by the thermometers.
 pub const THERMOMETER_PARAMETERS: usize = 512;
+
+/// How near the search for the mode must come where the metric is held there, in nats relative to the cost: what is left is part of
+/// the expansion.
+const MODE_TOLERANCE: f64 = 1e-12;
+/// Work beyond which the Fisher mismatch is not measured where nothing depends on it, N·P².
+const MISMATCH_FLOPS: f64 = 2e8;
 
 /// A run, checked. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,6 +37,8 @@ pub struct Prepared {
     pub mode: Option<Arc<Mode>>,
     /// How far Σ_g is from F at the mode, or why it is not known.
     pub mismatch: Result<FisherMismatch, String>,
+    /// With the metric at the mode: what decided the settings, in one short paragraph.
+    pub reasons: Option<String>,
     /// What is odd about a likelihood of the user's own and makes no draw wrong.
     pub notes: Vec<String>,
 }
@@ -58,7 +67,11 @@ pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
     if config.run.init == Some(Init::Standard) && problem.network.is_none() {
         return Err(CheckError::new("run.init: found \"standard\" beside predictor = \"linear\", expected \"map\", \"prior\" or \"zero\"; remove the key").into());
     }
+    if plan::metric_at(&config, &problem)? == MetricAt::Mode {
+        return at_mode(config, problem, notes);
+    }
     let plan = Plan::check(&config, &problem)?;
+    check_superchains(&config, plan.chains)?;
     check_length(&plan)?;
     let mode = if needs_mode(&config, &problem, &plan) {
         let mode = map::find(&problem, &plan).map_err(|e| CheckError(e.to_string()))?;
@@ -74,18 +87,56 @@ pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
         plan,
         mode: mode.map(Arc::new),
         mismatch,
+        reasons: None,
+        notes,
+    })
+}
+
+/// A run whose metric is at the mode: the mode, the expansion there, and settings that fit both.
+fn at_mode(config: Config, problem: Problem, notes: Vec<String>) -> Result<Prepared, Error> {
+    let found =
+        map::search(&problem, 0.0, MODE_TOLERANCE).map_err(|e| CheckError(e.to_string()))?;
+    let settled = settle(&config, &problem, &found.omega)?;
+    check_superchains(&config, settled.plan.chains)?;
+    check_length(&settled.plan)?;
+    let small = problem.rows() as f64 * (problem.parameters() as f64).powi(2) < MISMATCH_FLOPS;
+    let (mode, mismatch) = if small && settled.plan.p <= THERMOMETER_PARAMETERS {
+        let mode = map::at(&problem, found, 0.0).map_err(|e| CheckError(e.to_string()))?;
+        let mismatch = mismatch(&settled.plan, Some(&mode));
+        (mode, mismatch)
+    } else {
+        let why = "the problem is large, and with the metric at the mode nothing depends on it";
+        (Mode::of_expansion(&settled.plan), Err(why.to_string()))
+    };
+    Ok(Prepared {
+        config,
+        problem: Arc::new(problem),
+        plan: settled.plan,
+        mode: Some(Arc::new(mode)),
+        mismatch,
+        reasons: Some(settled.reasons),
         notes,
     })
 }
 
 impl Prepared {
+    /// Size of the jitter around the mode at the start, in posterior sds.
+    pub fn init_scale(&self) -> f64 {
+        let default = if self.plan.metric == Metric::Mode {
+            1.0
+        } else {
+            2.0
+        };
+        self.config.run.init_scale.unwrap_or(default)
+    }
+
     /// The same run with other lengths.
     ///
     /// # Errors
     /// [`Error::Check`] when there are no draws, or more steps than can be counted.
     pub fn with_lengths(&self, warmup: usize, draws: usize) -> Result<Prepared, Error> {
         let mut out = self.clone();
-        (out.config.run.warmup, out.config.run.draws) = (warmup, draws);
+        (out.config.run.warmup, out.config.run.draws) = (Some(warmup), draws);
         (out.plan.warmup, out.plan.draws) = (warmup, draws);
         if draws == 0 {
             return Err(CheckError::new("run.draws: found 0, expected 1 or more").into());
@@ -115,22 +166,25 @@ pub(crate) fn target_metric(prepared: &Prepared) -> Option<Vec<f64>> {
 
 fn check_run(config: &Config) -> Result<(), CheckError> {
     let run = &config.run;
-    if run.superchains > 0 && (run.superchains < 2 || !run.chains.is_multiple_of(run.superchains)) {
+    if let Some(scale) = run.init_scale.filter(|s| !(*s >= 0.0 && s.is_finite())) {
         return Err(CheckError(format!(
-            "run.superchains: found {} for {} chains, expected 2 or more that divide the chains, or 0 for none",
-            run.superchains, run.chains
-        )));
-    }
-    if !(run.init_scale >= 0.0 && run.init_scale.is_finite()) {
-        return Err(CheckError(format!(
-            "run.init_scale: found {}, expected a finite number of 0 or more",
-            run.init_scale
+            "run.init_scale: found {scale}, expected a finite number of 0 or more"
         )));
     }
     if run.precision == Precision::F64 && !matches!(run.device.as_str(), "auto" | "cpu" | "") {
         return Err(CheckError(format!(
             "run.precision: found \"f64\" beside device = \"{}\", expected it only on the CPU engine; set run.device = \"cpu\" or run.precision = \"f32\"",
             run.device
+        )));
+    }
+    Ok(())
+}
+
+fn check_superchains(config: &Config, chains: usize) -> Result<(), CheckError> {
+    let groups = config.run.superchains;
+    if groups > 0 && (groups < 2 || !chains.is_multiple_of(groups)) {
+        return Err(CheckError(format!(
+            "run.superchains: found {groups} for {chains} chains, expected 2 or more that divide the chains, or 0 for none"
         )));
     }
     Ok(())

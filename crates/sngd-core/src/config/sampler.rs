@@ -185,6 +185,12 @@ pub enum Schedule {
         #[serde(default = "third")]
         power: f64,
     },
+    /// ε_t = initial·3^−k, k the number of times that 2 divides t + 1, at most 3: half of the steps are long, a quarter a third as
+    /// long, and so on. A Metropolis-adjusted chain that is stuck where long steps are refused leaves by a short one.
+    Ruler {
+        /// ε of the longest steps.
+        initial: f64,
+    },
     /// ε_t = initial·(cos(π·(t mod L)/L) + 1)/2, L = `cycle` steps, not below `floor`·initial.
     Cyclical {
         /// ε at the start of each cycle.
@@ -248,7 +254,9 @@ impl StepSize {
         match self {
             StepSize::Constant(e) => *e,
             StepSize::Schedule(
-                Schedule::Polynomial { initial, .. } | Schedule::Cyclical { initial, .. },
+                Schedule::Polynomial { initial, .. }
+                | Schedule::Cyclical { initial, .. }
+                | Schedule::Ruler { initial },
             ) => *initial,
         }
     }
@@ -262,6 +270,9 @@ impl StepSize {
                 offset,
                 power,
             }) => initial * (1.0 + f64::from(t) / offset).powf(-power),
+            StepSize::Schedule(Schedule::Ruler { initial }) => {
+                initial / f64::from(3u32.pow((t.wrapping_add(1)).trailing_zeros().min(3)))
+            }
             StepSize::Schedule(Schedule::Cyclical {
                 initial,
                 cycle,

@@ -80,7 +80,7 @@ pub struct ModeSettings {
     /// B; N with a plain gradient.
     pub batch: usize,
     /// ε.
-    pub step_size: f64,
+    pub step_size: StepSize,
     /// C.
     pub chains: usize,
     /// Steps before the first kept draw.
@@ -221,7 +221,7 @@ impl Plan {
             correction: CorrectionPlan::Off,
             kappa: 0.0,
             temperature,
-            step_size: StepSize::Constant(settings.step_size),
+            step_size: settings.step_size.clone(),
             damping: 0.0,
             metropolis: settings.metropolis,
             jacobian: true,

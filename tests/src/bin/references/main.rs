@@ -1,4 +1,6 @@
-//! `references [--engine cpu|cpu64|gpu] [--draws N] [--chains C] [--verbose] [NAME ...]`: the table of reference posteriors.
+//! `references [--engine cpu|cpu64|gpu] [NAME ...]`: the reference posteriors with automatic settings. With `--tuned` the paper's
+//! method, metric at the state, with the step, batch and damping that were found for each by hand:
+//! `references --tuned [--draws N] [--chains C] [--methods sngd,euler,mala] [--verbose] [NAME ...]`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line")]
 
 use sngd_core::config::{BatchSize, FullName, Integrator, Method, StepSize};
@@ -6,9 +8,12 @@ use sngd_tests::drive::Kind;
 use sngd_tests::{cases, compare, drive};
 use std::time::Instant;
 
+mod automatic;
+
 fn main() {
     let mut kind = Kind::Cpu32;
     let (mut draws, mut chains) = (3000, 32);
+    let mut tuned = false;
     let mut epsilon = None;
     let mut damping = None;
     let mut batch = None;
@@ -31,6 +36,7 @@ fn main() {
             "--step-size" => epsilon = value().parse::<f64>().ok(),
             "--damping" => damping = value().parse::<f64>().ok(),
             "--verbose" => verbose = true,
+            "--tuned" => tuned = true,
             "--batch" => batch = value().parse::<usize>().ok(),
             "--methods" => methods = value().split(',').map(String::from).collect(),
             _ => names.push(a),
@@ -50,6 +56,10 @@ fn main() {
         );
         std::process::exit(2);
     }
+    if !tuned {
+        automatic::table(kind, &names);
+        return;
+    }
     println!(
         "| posterior | N | P | method | ε | B | damping | worst mean (sd) | worst sd (%) | worst z | accept | fallbacks | seconds |"
     );
@@ -68,35 +78,39 @@ fn main() {
             config.run.init_scale = Some(1.0);
             match method.as_str() {
                 "mala" => {
-                    config.sampler.method = Method::Mala;
+                    config.sampler.method = Some(Method::Mala);
                     config.sampler.batch_size = Some(BatchSize::Named(FullName::Full));
                     let p = case.problem.parameters();
                     let e = 2.0 / (p as f64).sqrt();
-                    config.sampler.step_size = StepSize::Constant(e.min(0.7));
+                    config.sampler.step_size = Some(StepSize::Constant(e.min(0.7)));
                 }
                 "euler" => config.sampler.integrator = Some(Integrator::Euler),
                 _ => {}
             }
             if let Some(e) = epsilon {
-                config.sampler.step_size = StepSize::Constant(e);
+                config.sampler.step_size = Some(StepSize::Constant(e));
             }
             if let Some(b) = batch {
                 config.sampler.batch_size = Some(BatchSize::Rows(b));
             }
             if let Some(d) = damping {
-                config.sampler.damping = d;
+                config.sampler.damping = Some(d);
             }
             let start = Instant::now();
             let Some(d) = drive::sample_as_asked(kind, &config, &case.problem) else {
                 continue;
             };
             let seconds = start.elapsed().as_secs_f64();
-            let e = config.sampler.step_size.initial();
+            let e = config
+                .sampler
+                .step_size
+                .as_ref()
+                .map_or(0.1, StepSize::initial);
             let b = match config.sampler.batch_size {
                 Some(BatchSize::Rows(b)) => b.to_string(),
                 _ => "N".into(),
             };
-            let damp = config.sampler.damping;
+            let damp = config.sampler.damping.unwrap_or(0.0);
             let (n, p) = (case.problem.rows(), case.problem.parameters());
             if let Some(f) = d.faults.first() {
                 println!(

@@ -1,0 +1,168 @@
+//! The mode of a linear predictor's posterior by Fisher scoring in f64, with a line search; the matrix is made anew only while
+//! steps are long.
+
+use crate::dense::Factor;
+use crate::row_sums::{Curvature, RowSums, row_sums};
+use faer::Par;
+use sngd_core::likelihood::{Likelihood, Link};
+use sngd_core::problem::Problem;
+
+/// Steps before the search gives up.
+const MAX_ITERATIONS: usize = 200;
+/// Newton decrement, in nats, below which the matrix of the last step serves again.
+const REUSE: f64 = 0.05;
+
+/// Where the search ended.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// ω*, `[P]`.
+    pub omega: Vec<f64>,
+    /// Whether the last step was small enough.
+    pub converged: bool,
+    /// Its largest coordinate.
+    pub last_move: f64,
+}
+
+/// Why there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoMode {
+    /// The information is singular under the priors.
+    Singular,
+}
+
+/// A point and what is known there.
+struct Point {
+    omega: Vec<f64>,
+    cost: f64,
+    gradient: Vec<f64>,
+}
+
+/// Searches until the cost is within `tolerance` nats of its least. `ridge` is added to the matrix's diagonal.
+pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, NoMode> {
+    let p = problem.parameters();
+    let lambda = problem.prior_information();
+    let par = if p > 256 { Par::rayon(0) } else { Par::Seq };
+    let mut factor = Factor::new(p);
+    let mut refactor = |sums: &RowSums| -> Result<Factor<f64>, NoMode> {
+        let mut metric = sums.matrix.clone();
+        metric.iter_mut().zip(&lambda).for_each(|(m, l)| *m += l);
+        (0..p).for_each(|i| metric[i * (p + 1)] += ridge);
+        factor
+            .factor(&metric, 0.0, 0, par)
+            .map_err(|_| NoMode::Singular)?;
+        Ok(std::mem::replace(&mut factor, Factor::new(p)))
+    };
+    let start = start(problem);
+    let sums = row_sums(problem, &start, Curvature::Fisher, false);
+    let mut solver = refactor(&sums)?;
+    let mut here = point(problem, start, &sums);
+    let (mut converged, mut last_move, mut fresh) = (false, f64::INFINITY, true);
+    for _ in 0..MAX_ITERATIONS {
+        let mut step = here.gradient.clone();
+        solver.solve(&mut step);
+        let decrement: f64 = step.iter().zip(&here.gradient).map(|(s, g)| s * g).sum();
+        let near = decrement < REUSE;
+        let curvature = if near {
+            Curvature::No
+        } else {
+            Curvature::Fisher
+        };
+        let mut length = 1.0;
+        let next = loop {
+            let omega: Vec<f64> = (here.omega.iter().zip(&step))
+                .map(|(w, s)| w - length * s)
+                .collect();
+            let sums = row_sums(problem, &omega, curvature, false);
+            let there = point(problem, omega, &sums);
+            // What rounding leaves of two sums that agree is no reason to go back.
+            if there.cost.is_finite() && there.cost <= here.cost + 1e-12 * here.cost.abs() {
+                break Some((there, sums));
+            }
+            length *= 0.5;
+            if length < 1e-9 {
+                break None;
+            }
+        };
+        let Some((there, sums)) = next else {
+            if fresh {
+                converged = decrement < 1e-6;
+                break;
+            }
+            // A matrix of an earlier point may point the wrong way.
+            let sums = row_sums(problem, &here.omega, Curvature::Fisher, false);
+            solver = refactor(&sums)?;
+            fresh = true;
+            continue;
+        };
+        last_move = there
+            .omega
+            .iter()
+            .zip(&here.omega)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f64::max);
+        let gained = here.cost - there.cost;
+        here = there;
+        fresh = curvature != Curvature::No;
+        if fresh {
+            match refactor(&sums) {
+                Ok(next) => solver = next,
+                // Saturated predictions on the way: the last matrix still points downhill.
+                Err(NoMode::Singular) => fresh = false,
+            }
+        }
+        let small = tolerance * (1.0 + here.cost.abs());
+        if decrement < small && gained < small.max(1e-12 * here.cost.abs()) {
+            converged = true;
+            break;
+        }
+    }
+    Ok(Found {
+        omega: here.omega,
+        converged,
+        last_move,
+    })
+}
+
+fn point(problem: &Problem, omega: Vec<f64>, sums: &RowSums) -> Point {
+    let p = omega.len();
+    let mut gradient = vec![0.0; p];
+    let prior = problem.prior_cost(&omega, true, &mut vec![0.0; p], &mut gradient);
+    gradient
+        .iter_mut()
+        .zip(&sums.gradient)
+        .for_each(|(g, s)| *g -= s);
+    Point {
+        omega,
+        cost: prior - sums.log_lik,
+        gradient,
+    }
+}
+
+/// An intercept at the link of the mean response, everything else 0.
+fn start(problem: &Problem) -> Vec<f64> {
+    let mut omega = vec![0.0; problem.parameters()];
+    let Some(pivot) = problem.transform.pivot else {
+        return omega;
+    };
+    let n = problem.rows();
+    let weight = |i: usize| problem.weights.get(i).copied().unwrap_or(1.0);
+    let sum = |of: &dyn Fn(usize) -> f64| (0..n).map(|i| weight(i) * of(i)).sum::<f64>();
+    let counts = sum(&|i| problem.y[i]);
+    let offset = |i: usize| problem.offset.get(i).copied().unwrap_or(0.0);
+    match &problem.likelihood {
+        Likelihood::Poisson if counts > 0.0 => {
+            omega[pivot] = (counts / sum(&|i| offset(i).exp())).ln();
+        }
+        Likelihood::Binomial(link) => {
+            let trials = sum(&|i| problem.observed(i).trials);
+            // Half a success and half a failure more keep it finite.
+            let mu = (counts + 0.5) / (trials + 1.0);
+            omega[pivot] = match link {
+                Link::Cloglog => (-(1.0 - mu).ln()).ln(),
+                _ => (mu / (1.0 - mu)).ln() * if *link == Link::Probit { 0.6 } else { 1.0 },
+            };
+        }
+        _ => {}
+    }
+    omega
+}
