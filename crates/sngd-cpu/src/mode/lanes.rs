@@ -39,7 +39,7 @@ pub trait LaneKernels: Sized {
 }
 
 macro_rules! lane_kernels {
-    ($t:ty, $vectors:ident, $as_simd:ident, $as_mut_simd:ident, $splat:ident, $mul_add:ident, $lanes:ident) => {
+    ($t:ty, $vectors:ident, $as_simd:ident, $as_mut_simd:ident, $splat:ident, $mul_add:ident, $lanes:ident, $dots:ident) => {
         const _: () = {
             struct Times<'a>(Rows<'a>, &'a [Lane<$t>], &'a mut [Lane<$t>]);
             struct AddTransposed<'a>(Rows<'a>, &'a [Lane<$t>], &'a mut [Lane<$t>]);
@@ -130,22 +130,7 @@ macro_rules! lane_kernels {
                 }
                 #[inline(always)]
                 fn dots(x: [&[f32]; 4], v: &[$t]) -> [$t; 4] {
-                    let mut sums = [[0.0; LANES]; 4];
-                    let (blocks, rest) = v.as_chunks::<LANES>();
-                    for (b, v) in blocks.iter().enumerate() {
-                        for i in 0..4 {
-                            let x: &[f32] = &x[i][b * LANES..][..LANES];
-                            for l in 0..LANES {
-                                sums[i][l] += <$t>::from(x[l]) * v[l];
-                            }
-                        }
-                    }
-                    let at = blocks.len() * LANES;
-                    std::array::from_fn(|i| {
-                        let tail = rest.iter().zip(&x[i][at..]);
-                        sums[i].iter().sum::<$t>()
-                            + tail.map(|(v, x)| v * <$t>::from(*x)).sum::<$t>()
-                    })
+                    $dots(x, v)
                 }
                 #[inline(always)]
                 fn add_rows(x: [&[f32]; 4], f: [$t; 4], out: &mut [$t]) {
@@ -168,7 +153,8 @@ lane_kernels!(
     as_mut_simd_f32s,
     splat_f32s,
     mul_add_f32s,
-    F32_LANES
+    F32_LANES,
+    dots_f32
 );
 lane_kernels!(
     f64,
@@ -177,8 +163,69 @@ lane_kernels!(
     as_mut_simd_f64s,
     splat_f64s,
     mul_add_f64s,
-    F64_LANES
+    F64_LANES,
+    dots_f64
 );
+
+/// Four dot products at once, each in as many sums as a vector has lanes.
+struct Dots<'a>([&'a [f32]; 4], &'a [f32]);
+
+impl WithSimd for Dots<'_> {
+    type Output = [f32; 4];
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [f32; 4] {
+        let Dots(x, v) = self;
+        let n = v.len();
+        let (vectors, rest) = S::as_simd_f32s(v);
+        let x: [&[f32]; 4] = std::array::from_fn(|i| &x[i][..n]);
+        let parts: [&[S::f32s]; 4] =
+            std::array::from_fn(|i| &S::as_simd_f32s(x[i]).0[..vectors.len()]);
+        let mut sums = [simd.splat_f32s(0.0); 4];
+        for (j, &v) in vectors.iter().enumerate() {
+            for i in 0..4 {
+                sums[i] = simd.mul_add_f32s(parts[i][j], v, sums[i]);
+            }
+        }
+        let mut out = sums.map(|s| simd.reduce_sum_f32s(s));
+        let from = n - rest.len();
+        for i in 0..4 {
+            for (a, b) in x[i][from..].iter().zip(rest) {
+                out[i] += a * b;
+            }
+        }
+        out
+    }
+}
+
+#[inline(always)]
+fn dots_f32(x: [&[f32]; 4], v: &[f32]) -> [f32; 4] {
+    pulp::Arch::new().dispatch(Dots(x, v))
+}
+
+#[inline(always)]
+fn dots_f64(x: [&[f32]; 4], v: &[f64]) -> [f64; 4] {
+    let mut sums = [0.0; 4];
+    for (j, v) in v.iter().enumerate() {
+        for i in 0..4 {
+            sums[i] += f64::from(x[i][j]) * v;
+        }
+    }
+    sums
+}
+
+/// Asks the memory for a row that will be read soon. Rows drawn at random lie anywhere, and waiting for each in turn would be most of
+/// a step.
+#[inline(always)]
+pub fn prefetch(row: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in row.chunks(16) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing and faults nowhere; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! One chain whose step sees a few rows: control variates of second order at the mode, rows drawn by their influence.
 
 use super::data::{ModeData, PriorRoom};
+use super::lanes::prefetch;
 use super::{DIVERGED_SDS, Kept};
 use crate::normals;
 use crate::resident::Scalar;
@@ -11,6 +12,8 @@ use sngd_core::philox::Stream;
 
 /// Rows that go through the products together.
 const FOUR: usize = 4;
+/// Rows that are on their way from memory while others are computed.
+const AHEAD: usize = 16;
 
 /// One chain and its room.
 #[derive(Debug)]
@@ -152,7 +155,16 @@ impl<T: Scalar> Subsampled<T> {
         self.sums.fill(T::zero());
         let mut rest = 0.0;
         let mut last = T::zero();
-        for four in self.rows.chunks(FOUR) {
+        let fetch = |rows: &[u32]| {
+            for &i in rows {
+                prefetch(&expansion.x[i as usize * n..][..n]);
+                prefetch(&expansion.rows[i as usize * len..][..len]);
+            }
+        };
+        fetch(&self.rows[..self.rows.len().min(AHEAD)]);
+        for (b, four) in self.rows.chunks(FOUR).enumerate() {
+            let next = (b * FOUR + AHEAD).min(self.rows.len());
+            fetch(&self.rows[next..(next + FOUR).min(self.rows.len())]);
             // A short block repeats its first row and gives the repetition no weight.
             let row = |i: usize| four.get(i).copied().unwrap_or(four[0]) as usize;
             let x: [&[f32]; FOUR] = std::array::from_fn(|i| &expansion.x[row(i) * n..][..n]);
