@@ -135,9 +135,7 @@ pub(crate) fn room(path: &Path, force: bool) -> Result<Room, StoreError> {
             first.display()
         )));
     };
-    let foreign = mark
-        .first_foreign(path)
-        .map_err(|e| io("read", path, &e))?;
+    let foreign = mark.first_foreign(path).map_err(|e| io("read", path, &e))?;
     if let Some(entry) = foreign {
         let entry = entry.strip_prefix(path).unwrap_or(&entry).display();
         return Err(refuse(format!(
@@ -198,9 +196,13 @@ fn shown(path: &Path) -> String {
 
 /// Whether a file, or the link by which it is named, is in the folder, which is free of links, or is the folder.
 fn holds(folder: &Path, file: &Path) -> bool {
-    let named = fs::canonicalize(parent(file)).map(|p| p.join(file.file_name().unwrap_or_default()));
+    let named =
+        fs::canonicalize(parent(file)).map(|p| p.join(file.file_name().unwrap_or_default()));
     let places = [fs::canonicalize(file), named];
-    places.iter().flatten().any(|place| place.starts_with(folder))
+    places
+        .iter()
+        .flatten()
+        .any(|place| place.starts_with(folder))
 }
 
 /// The trace that a path would be inside of.
@@ -213,6 +215,8 @@ fn trace_around(path: &Path) -> Option<PathBuf> {
             Err(_) => outer = parent(outer),
         }
     };
-    let found = folder.ancestors().find(|folder| Mark::read(folder).is_some());
+    let found = folder
+        .ancestors()
+        .find(|folder| Mark::read(folder).is_some());
     found.map(Path::to_path_buf)
 }

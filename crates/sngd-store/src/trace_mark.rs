@@ -123,7 +123,10 @@ impl Mark {
             return None;
         }
         match place {
-            Place::Root => self.0.get_key_value(name).map(|(group, _)| Place::Group(group)),
+            Place::Root => self
+                .0
+                .get_key_value(name)
+                .map(|(group, _)| Place::Group(group)),
             Place::Group(group) => self.0.get(group)?.contains(name).then_some(Place::Array),
             Place::Array => (name == "c").then_some(Place::Chunks),
             Place::Chunks => number(name).then_some(Place::Chunks),

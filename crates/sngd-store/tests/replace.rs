@@ -429,10 +429,7 @@ fn a_run_that_is_not_whole_costs_nothing() {
     let second = dir.path().join("t.zarr.old-2");
     assert_eq!(writer.old_trace(), &OldTrace::SetAside(second.clone()));
     writer.conclude(true);
-    assert_eq!(
-        (held(&path), content(&aside) == left),
-        ((3.0, 6), true)
-    );
+    assert_eq!((held(&path), content(&aside) == left), ((3.0, 6), true));
     assert!(!second.exists());
 }
 
