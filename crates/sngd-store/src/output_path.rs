@@ -57,6 +57,11 @@ pub fn try_output(path: &Path) -> Result<(), StoreError> {
     }
     let attempt = beside.join(format!(".sngd-{}.try", std::process::id()));
     fs::create_dir(&attempt)
+        .or_else(|e| match e.kind() {
+            // Left by a killed program that had the same number.
+            ErrorKind::AlreadyExists => Ok(()),
+            _ => Err(e),
+        })
         .and_then(|()| fs::remove_dir(&attempt))
         .map_err(|e| io("written", path, &e))?;
     lock(path).map(|_| ())
