@@ -421,7 +421,7 @@ fn a_run_that_is_not_whole_costs_nothing() {
     assert_eq!(writer.conclude(false), &OldTrace::SetAside(aside.clone()));
     drop(writer);
     assert_eq!((held(&path), held(&aside)), ((2.0, 5), (1.0, 150)));
-    assert_eq!(set_aside_before(&path), [aside.clone()]);
+    assert_eq!(set_aside_before(&path), vec![aside.clone()]);
 
     // What is left neither blocks the next run nor is touched by it.
     let left = content(&aside);
