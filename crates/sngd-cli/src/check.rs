@@ -20,6 +20,8 @@ pub struct Args {
 /// Runs it; the exit code.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     let file = RunFile::read(&args.run, &args.overrides)?;
+    // A plan is no run: an old trace may stand where `sngd sample --force` would replace it.
+    file.check_output(&file.output(), true)?;
     let cost = check(&prepare(file.config, &file.base)?);
     if args.json {
         output::json(&cost)?;

@@ -4,7 +4,7 @@ use crate::output;
 use crate::progress::Shown;
 use serde::Serialize;
 use sngd::{Ending, Error, Outcome, Report, RunFile, Sampler, TraceSink};
-use sngd_store::StoreError;
+use sngd_store::OldTrace;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ pub struct Args {
     /// Where the trace goes [default: output.path, else the run file's name with .zarr]
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
-    /// Replace an old trace
+    /// Replace an old trace; it is set aside until the new one is complete
     #[arg(long)]
     force: bool,
     /// No progress and no table
@@ -65,10 +65,9 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         file.config.run.threads = Some(threads);
     }
     let out = args.out.clone().unwrap_or_else(|| file.output());
-    if !args.force && std::fs::symlink_metadata(&out).is_ok() {
-        let path = out.display().to_string();
-        return Err(Error::from(StoreError::Exists { path }).into());
-    }
+    file.check_output(&out, args.force)?;
+    sngd_store::try_output(&out).map_err(Error::from)?;
+    tell_set_aside(&out, args.quiet);
     let interrupt = Interrupt::listen()?;
     let run = Sampler::from_config(file.config, &file.base)?.open()?;
     warn(&run, args.quiet);
@@ -78,14 +77,20 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     interrupt.running();
     let outcome = run
         .run(&mut [&mut trace], &interrupt.stop, &mut |e| shown.tell(e))
-        .map_err(|e| kept(e, &out))?;
+        .map_err(|e| kept(e, &trace, &out))?;
     if outcome.ending == Ending::Interrupted {
         output::error(&format!(
-            "interrupted after {} draws a chain; {} holds them",
+            "interrupted after {} draws a chain{}",
             outcome.draws,
-            out.display()
+            whereabouts("; the trace holds them in", &trace, &out)
         ));
         return Ok(130);
+    }
+    if let OldTrace::Left { path, why } = trace.old_trace() {
+        output::error(&format!(
+            "note: the old trace is left in {}: {why}",
+            path.display()
+        ));
     }
     // The run is over: from here on an interruption is one.
     interrupt.idle();
@@ -133,11 +138,41 @@ fn warn(run: &sngd::OpenRun, quiet: bool) {
     }
 }
 
-/// A failed run with its draws' whereabouts.
-fn kept(e: Error, out: &Path) -> anyhow::Error {
-    let Error::Run(_) = &e else { return e.into() };
-    let sentence = format!("{e}; the draws before that are in {}", out.display());
+/// Old traces beside the output that earlier runs could neither replace nor put back.
+fn tell_set_aside(out: &Path, quiet: bool) {
+    if quiet {
+        return;
+    }
+    for old in sngd_store::set_aside_before(out) {
+        output::error(&format!(
+            "note: {} is a trace that an earlier run set aside and did not replace; rename it to keep it, or remove it",
+            old.display()
+        ));
+    }
+}
+
+/// A failed run with the whereabouts of its draws and of the trace that it was to replace.
+fn kept(e: Error, trace: &TraceSink, out: &Path) -> anyhow::Error {
+    let sentence = whereabouts("; the draws before that are in", trace, out);
+    if sentence.is_empty() {
+        return e.into();
+    }
+    let sentence = format!("{e}{sentence}");
     anyhow::Error::new(e).context(sentence)
+}
+
+/// Where the draws and the old trace are after a run that is not complete: the end of a sentence.
+fn whereabouts(draws: &str, trace: &TraceSink, out: &Path) -> String {
+    let mut text = String::new();
+    if trace.shows_draws() {
+        text += &format!("{draws} {}", out.display());
+    }
+    match trace.old_trace() {
+        OldTrace::SetAside(old) => text += &format!("; the old trace is in {}", old.display()),
+        OldTrace::PutBack => text += &format!("; the old trace is back in {}", out.display()),
+        OldTrace::None | OldTrace::Removed | OldTrace::Left { .. } => {}
+    }
+    text
 }
 
 /// The first Ctrl-C ends the run after the draws in flight, the second ends the program.

@@ -112,5 +112,8 @@ fn main() -> Result<(), StoreError> {
     };
     blocks(true, &[30, 40], &mut writer)?;
     blocks(false, &[64, 64, 64, 58], &mut writer)?;
-    writer.finish()
+    writer.finish()?;
+    // An old demo trace at the path goes now.
+    writer.conclude(true);
+    Ok(())
 }

@@ -2,24 +2,31 @@
 //!
 //! The first half turns a file into a [`sngd_core::table::Table`]: [`read_table`] and [`column_names`]. The second
 //! half is [`TraceWriter`], a [`sngd_core::trace::Sink`] that grows a Zarr v3 directory while a run goes on, and
-//! [`TraceReader`], which reads such a directory back, finished or not.
+//! [`TraceReader`], which reads such a directory back, finished or not. [`check_output`] tells early whether a trace may go to
+//! a path.
 
 mod builder;
 mod csv_table;
 mod data_error;
 mod label;
 mod npy_table;
+mod old_trace;
+mod output_path;
 mod parquet_table;
+mod phase_writer;
 mod read;
 mod select;
 mod store_error;
 mod trace_arrays;
 mod trace_dir;
 mod trace_layout;
+mod trace_mark;
 mod trace_reader;
 mod trace_writer;
 
 pub use data_error::{At, DataError};
+pub use old_trace::OldTrace;
+pub use output_path::{check_output, set_aside_before, try_output};
 pub use read::{column_names, read_table};
 pub use store_error::StoreError;
 pub use trace_reader::{Phase, Samples, StoredArray, TraceReader};

@@ -12,16 +12,36 @@ pub enum StoreError {
         /// The path.
         path: String,
     },
-    /// With force, but what is there was not written by sngd.
+    /// What is there is not a trace of sngd, or not only that.
     #[error(
-        "{path}: found {found} where --force may replace only a trace written by sngd; nothing was removed, choose \
-         another output path, or remove it yourself"
+        "{path}: found {found} where nothing, an empty folder or, with --force, a trace written by sngd was expected; \
+         nothing was changed, choose another output path or move it away yourself"
     )]
     NotOurs {
         /// The path.
         path: String,
         /// What is there, in words.
-        found: &'static str,
+        found: String,
+    },
+    /// The path can never be a trace's own folder.
+    #[error(
+        "{path}: found {found} where the output path was expected to name a folder for the trace alone; choose a path \
+         such as run.zarr"
+    )]
+    NotAFolder {
+        /// The path.
+        path: String,
+        /// What is wrong with it, in words.
+        found: String,
+    },
+    /// Another run holds the folder.
+    #[error(
+        "{path}: found another run that writes there where the output path was expected to be free; wait for it to end, \
+         or choose another output path"
+    )]
+    Busy {
+        /// The path.
+        path: String,
     },
     /// Nothing to read, or not a trace.
     #[error(
@@ -54,7 +74,7 @@ pub enum StoreError {
     Io {
         /// The file or directory.
         path: String,
-        /// `written`, `read` or `removed`.
+        /// `written`, `read` or `set aside`.
         action: &'static str,
         /// What the system said.
         detail: String,

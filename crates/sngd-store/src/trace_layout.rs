@@ -1,10 +1,11 @@
 //! Checks a schema before anything is written, and says which array stands where.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sngd_core::trace::{Dim, NamedArray, TraceSchema, Variable};
 
 use crate::store_error::StoreError;
+use crate::trace_mark::Groups;
 
 /// Most draws in a chunk.
 pub(crate) const CHUNK_DRAWS: usize = 100;
@@ -57,6 +58,61 @@ pub(crate) fn check(schema: &TraceSchema) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Every group of a trace with the names of its arrays, coordinates included.
+pub(crate) fn groups(schema: &TraceSchema) -> Result<Groups, StoreError> {
+    let variables: Vec<(&str, &[Dim])> = schema
+        .variables
+        .iter()
+        .map(|v| (v.name.as_str(), v.dims.as_slice()))
+        .collect();
+    let stats: Vec<(&str, &[Dim])> = schema
+        .stats
+        .iter()
+        .map(|s| (s.name.as_str(), &[] as &[Dim]))
+        .collect();
+    let mut groups = Groups::new();
+    let phases: &[&str] = if schema.save_warmup {
+        &["", "warmup_"]
+    } else {
+        &[""]
+    };
+    for phase in phases {
+        for (group, arrays) in [("posterior", &variables), ("sample_stats", &stats)] {
+            let names = names(group, arrays, &["chain", "draw"])?;
+            groups.insert(format!("{phase}{group}"), names);
+        }
+    }
+    for (group, arrays) in [
+        ("observed_data", &schema.observed),
+        ("constant_data", &schema.constant),
+    ] {
+        let arrays: Vec<(&str, &[Dim])> = arrays
+            .iter()
+            .map(|a| (a.name.as_str(), a.dims.as_slice()))
+            .collect();
+        if !arrays.is_empty() {
+            groups.insert(group.into(), names(group, &arrays, &[])?);
+        }
+    }
+    Ok(groups)
+}
+
+/// Names of arrays, of their coordinates, and of those that the group has anyway.
+pub(crate) fn names(
+    group: &str,
+    arrays: &[(&str, &[Dim])],
+    anyway: &[&str],
+) -> Result<BTreeSet<String>, StoreError> {
+    let coordinates = coordinates(group, arrays.iter().copied(), anyway)?;
+    let coordinates = coordinates.iter().filter(|(_, labels)| !labels.is_empty());
+    let names = arrays.iter().map(|(name, _)| *name);
+    let names = names.chain(coordinates.map(|(name, _)| *name));
+    Ok(names
+        .chain(anyway.iter().copied())
+        .map(str::to_owned)
+        .collect())
 }
 
 /// The coordinate labels of each named dimension of a group; a dimension without labels has no coordinate.

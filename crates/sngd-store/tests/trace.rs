@@ -306,7 +306,8 @@ fn data_beside_the_draws_and_attributes() {
         Some(env!("CARGO_PKG_VERSION"))
     );
     assert!(reader.attribute("created_at").unwrap().ends_with('Z'));
-    assert_eq!(reader.attributes().len(), 5);
+    assert!(reader.attribute("sngd_trace").is_some());
+    assert_eq!(reader.attributes().len(), 6);
     writer
         .set_attributes(&[("status".into(), "complete".into())])
         .unwrap();
@@ -396,76 +397,6 @@ fn warmup_is_stored_only_when_asked() {
             path.display()
         )
     );
-}
-
-#[test]
-fn force_replaces_a_trace_and_nothing_else() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("t.zarr");
-    let say = |force| {
-        TraceWriter::create(&path, schema(), force)
-            .unwrap_err()
-            .to_string()
-            .replace(path.to_str().unwrap(), "T")
-    };
-    let not_ours = |found: &str| {
-        format!(
-            "T: found {found} where --force may replace only a trace written by sngd; nothing was removed, choose \
-             another output path, or remove it yourself"
-        )
-    };
-
-    let mut writer = TraceWriter::create(&path, schema(), false).unwrap();
-    writer.block(&block(false, 0, 150)).unwrap();
-    writer.finish().unwrap();
-    assert_eq!(
-        say(false),
-        "T: found an existing path where a new trace was to be written; choose another output path, or pass --force to \
-         replace an old trace"
-    );
-    check(&path, Phase::Draws, 150);
-    // A schema that is refused does not cost the old trace.
-    assert!(
-        TraceWriter::create(
-            &path,
-            TraceSchema {
-                chains: 0,
-                ..schema()
-            },
-            true
-        )
-        .is_err()
-    );
-    check(&path, Phase::Draws, 150);
-    TraceWriter::create(
-        &path,
-        TraceSchema {
-            save_warmup: false,
-            ..schema()
-        },
-        true,
-    )
-    .unwrap();
-    check(&path, Phase::Draws, 0);
-    assert!(!path.join("warmup_posterior").exists() && !path.join("posterior/scale/c").exists());
-
-    std::fs::write(
-        path.join("zarr.json"),
-        r#"{"zarr_format":3,"node_type":"group","attributes":{}}"#,
-    )
-    .unwrap();
-    assert_eq!(say(true), not_ours("a Zarr directory of another program"));
-    std::fs::remove_file(path.join("zarr.json")).unwrap();
-    assert_eq!(say(true), not_ours("a directory without zarr.json"));
-    assert!(path.join("posterior/zarr.json").is_file());
-    std::fs::remove_dir_all(&path).unwrap();
-    std::fs::write(&path, "thesis").unwrap();
-    assert_eq!(say(true), not_ours("something that is not a directory"));
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "thesis");
-    std::fs::remove_file(&path).unwrap();
-    std::fs::create_dir(&path).unwrap();
-    TraceWriter::create(&path, schema(), true).unwrap();
-    check(&path, Phase::Draws, 0);
 }
 
 #[test]

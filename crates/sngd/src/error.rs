@@ -50,6 +50,8 @@ impl Error {
             Error::Store(
                 StoreError::Exists { .. }
                 | StoreError::NotOurs { .. }
+                | StoreError::NotAFolder { .. }
+                | StoreError::Busy { .. }
                 | StoreError::NotATrace { .. },
             ) => 2,
             Error::Store(_) | Error::Sink(_) => 5,

@@ -9,6 +9,7 @@
 //! use std::path::Path;
 //!
 //! let file = RunFile::read(Path::new("pima.toml"), &["sampler.step_size=0.05".into()])?;
+//! file.check_output(&file.output(), false)?;
 //! let run = Sampler::from_config(file.config.clone(), &file.base)?.open()?;
 //! let mut trace = TraceSink::create(&file.output(), run.prepared(), run.engine(), false)?;
 //! let outcome = run.run(&mut [&mut trace], &Default::default(), &mut |_event| {})?;

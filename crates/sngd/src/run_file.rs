@@ -49,14 +49,34 @@ impl RunFile {
     }
 
     /// Where the trace goes when the command line does not say: `output.path` beside the run file, or the run file's
-    /// name with `.zarr` in the current directory.
+    /// name with `.zarr` for its last ending, in the current directory.
     pub fn output(&self) -> PathBuf {
         match &self.config.output.path {
+            // Joined to a folder, an empty path would be that folder.
+            Some(p) if p.as_os_str().is_empty() => p.clone(),
             Some(p) => self.base.join(p),
             None => {
-                Path::new(self.path.file_stem().unwrap_or("run".as_ref())).with_extension("zarr")
+                let mut name = self.path.file_stem().unwrap_or("run".as_ref()).to_owned();
+                name.push(".zarr");
+                name.into()
             }
         }
+    }
+
+    /// Checks, before anything is computed, that the trace of this run may go to `out`: that the folder is free or
+    /// empty or, with `force`, holds an old trace and nothing else, and none of the files that the run reads. Only reads.
+    ///
+    /// # Errors
+    /// [`Error::Store`], as [`sngd_store::check_output`].
+    pub fn check_output(&self, out: &Path, force: bool) -> Result<(), Error> {
+        let data = self.base.join(&self.config.data.path);
+        let wgsl = self.config.model.wgsl.as_ref().map(|w| self.base.join(w));
+        let mut inputs = vec![
+            ("run file", self.path.as_path()),
+            ("data file", data.as_path()),
+        ];
+        inputs.extend(wgsl.as_deref().map(|w| ("likelihood's file", w)));
+        Ok(sngd_store::check_output(out, &inputs, force)?)
     }
 }
 
@@ -178,7 +198,7 @@ impl Entries {
         let as_text = || Value::String(raw.to_string());
         let kind = kind_of(section, key).map_err(|e| Error::Input(format!("{at}: {e}")))?;
         let value = match parsed {
-            Some(v) if kind != Kind::Text || v.is_str() => v,
+            Some(v) if !matches!(kind, Kind::Text | Kind::Path) || v.is_str() => v,
             _ => as_text(),
         };
         self.check(section, key, &value, &at)?;

@@ -9,6 +9,8 @@ use toml::Value;
 pub(crate) enum Kind {
     /// Any text.
     Text,
+    /// A text that is not empty.
+    Path,
     /// `true` or `false`.
     Flag,
     /// A number.
@@ -68,7 +70,7 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
     (
         "data",
         &[
-            required("path", Kind::Text),
+            required("path", Kind::Path),
             required("response", Kind::Text),
             key("features", Kind::Names),
             key("intercept", Kind::Flag),
@@ -170,7 +172,7 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
     ),
     (
         "output",
-        &[key("path", Kind::Text), key("log_likelihood", Kind::Flag)],
+        &[key("path", Kind::Path), key("log_likelihood", Kind::Flag)],
     ),
 ];
 
@@ -225,6 +227,11 @@ impl Kind {
             Kind::Text => match value {
                 Value::String(_) => Ok(()),
                 _ => wrong("a text in quotes".into()),
+            },
+            Kind::Path => match value {
+                Value::String(s) if !s.trim().is_empty() => Ok(()),
+                Value::String(_) => Err("found an empty text, expected a path".into()),
+                _ => wrong("a path in quotes".into()),
             },
             Kind::Flag => match value {
                 Value::Boolean(_) => Ok(()),

@@ -1,7 +1,7 @@
 //! Where blocks go: a trace on disk, memory, any `sngd_core::trace::Sink`, several at once.
 
 use crate::error::Error;
-use crate::event::Outcome;
+use crate::event::{Ending, Outcome};
 use crate::facts::Facts;
 use crate::predict::{Predictions, RowTerms, Scores};
 use crate::prepare::Prepared;
@@ -9,7 +9,7 @@ use crate::schema;
 use crate::summary::{Report, summarize};
 use sngd_core::engine::{EngineInfo, STATS};
 use sngd_core::trace::{DrawBlock, Sink};
-use sngd_store::TraceWriter;
+use sngd_store::{OldTrace, TraceWriter};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -54,10 +54,12 @@ pub struct TraceSink {
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 
 impl TraceSink {
-    /// Creates the trace of a run; with `force` it replaces an old one.
+    /// Creates the trace of a run; with `force` it replaces an old one, which is set aside until this one is whole. A
+    /// run that ends before its first stored draw puts the old one back; one that ends later, but not complete, leaves
+    /// both, as a killed program does. [`TraceSink::old_trace`] tells.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Store`], as [`TraceWriter::create`].
     pub fn create(
         path: &Path,
         prepared: &Prepared,
@@ -75,6 +77,16 @@ impl TraceSink {
             row_terms: asked.then(|| RowTerms::new(prepared)),
             flushed: Instant::now(),
         })
+    }
+
+    /// What became of the trace that this one replaces.
+    pub fn old_trace(&self) -> &OldTrace {
+        self.writer.old_trace()
+    }
+
+    /// Whether the trace shows a draw, of the warm-up or a kept one.
+    pub fn shows_draws(&self) -> bool {
+        self.writer.shows_draws()
     }
 }
 
@@ -113,7 +125,10 @@ impl RunSink for TraceSink {
             Some(("sngd_predictions".to_string(), text))
         }));
         last.extend(why.map(|w| ("fault".to_string(), w.to_string())));
-        Ok(self.writer.set_attributes(&last)?)
+        self.writer.set_attributes(&last)?;
+        self.writer
+            .conclude(outcome.ending == Ending::Complete && why.is_none());
+        Ok(())
     }
 }
 
