@@ -146,7 +146,11 @@ fn applied(
             .map(<[f64]>::to_vec)
             .collect::<Vec<_>>()
     };
-    let epsilon = config.sampler.step_size.initial();
+    let epsilon = config
+        .sampler
+        .step_size
+        .as_ref()
+        .map_or(0.1, |s| s.initial());
     let (with, without) = (after(how), after("off"));
     with.iter()
         .zip(&without)
@@ -216,7 +220,7 @@ fn closed_forms_match_finite_differences_for_every_likelihood() {
                     let mut c = config.clone();
                     c.sampler.target = serde_json::from_value(target.into()).unwrap();
                     c.sampler.blocks = serde_json::from_value(blocks.into()).unwrap();
-                    c.sampler.damping = damping;
+                    c.sampler.damping = Some(damping);
                     let plan = Plan::check(&c, &problem).unwrap();
                     let omega = start(plan.p);
                     let got = &applied(Kind::Cpu64, &c, &problem, &omega, "closed_form")[0];
@@ -242,7 +246,7 @@ fn random_estimators_average_to_the_closed_form() {
             for how in ["probe", "finite_difference"] {
                 let mut c = config.clone();
                 c.sampler.target = serde_json::from_value(target.into()).unwrap();
-                c.sampler.damping = damping;
+                c.sampler.damping = Some(damping);
                 let omega = start(problem.parameters());
                 let truth = applied(Kind::Cpu64, &c, &problem, &omega, "closed_form")[0].clone();
                 c.run.chains = Some(chains);

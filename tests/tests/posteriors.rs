@@ -58,8 +58,8 @@ fn residual_noise_reaches_the_references() {
             let b = (run.share * case.problem.rows() as f64).ceil() as usize;
             config.sampler.batch_size = Some(BatchSize::Rows(b));
             config.sampler.batches = Batches::WithoutReplacement;
-            config.sampler.step_size = StepSize::Constant(run.epsilon);
-            config.sampler.damping = run.damping;
+            config.sampler.step_size = Some(StepSize::Constant(run.epsilon));
+            config.sampler.damping = Some(run.damping);
             let Some(d) = drive::sample(kind, &config, &case.problem) else {
                 continue;
             };
@@ -94,9 +94,9 @@ fn mala_is_exact() {
             };
             let mut config = case.config.clone();
             settings(&mut config);
-            config.sampler.method = Method::Mala;
+            config.sampler.method = Some(Method::Mala);
             config.sampler.batch_size = Some(BatchSize::Named(FullName::Full));
-            config.sampler.step_size = StepSize::Constant(run.mala_step);
+            config.sampler.step_size = Some(StepSize::Constant(run.mala_step));
             let Some(d) = drive::sample(kind, &config, &case.problem) else {
                 continue;
             };
@@ -118,10 +118,10 @@ fn mala_stays_where_the_determinant_can_be_told() {
         let mut config = case.config.clone();
         settings(&mut config);
         config.run.draws = 20_000;
-        config.sampler.method = Method::Mala;
+        config.sampler.method = Some(Method::Mala);
         config.sampler.batch_size = Some(BatchSize::Named(FullName::Full));
-        config.sampler.step_size = StepSize::Constant(0.7);
-        config.sampler.damping = 0.0;
+        config.sampler.step_size = Some(StepSize::Constant(0.7));
+        config.sampler.damping = Some(0.0);
         let Some(d) = drive::sample(kind, &config, &case.problem) else {
             continue;
         };

@@ -112,6 +112,24 @@ impl Expansion {
         u.iter_mut().zip(&self.omega).for_each(|(u, w)| *u += w);
     }
 
+    /// M⁻¹b, in place.
+    pub fn solve(&self, b: &mut [f64]) {
+        let p = b.len();
+        for j in 0..p {
+            let column = &self.chol[j * p..(j + 1) * p];
+            b[j] /= column[j];
+            let y = b[j];
+            for (b, l) in b[j + 1..].iter_mut().zip(&column[j + 1..]) {
+                *b -= l * y;
+            }
+        }
+        for j in (0..p).rev() {
+            let column = &self.chol[j * p..(j + 1) * p];
+            let known: f64 = (j + 1..p).map(|i| column[i] * b[i]).sum();
+            b[j] = (b[j] - known) / column[j];
+        }
+    }
+
     /// A gradient in ω from one in u: L·g, in place.
     pub fn gradient_to_internal(&self, g: &mut [f64]) {
         let p = g.len();

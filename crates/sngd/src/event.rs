@@ -1,5 +1,6 @@
 //! What a run says while it goes on.
 
+use crate::gauges::Gauges;
 use serde::Serialize;
 
 /// Told to the caller of a run, in order.
@@ -67,7 +68,7 @@ impl Ending {
 }
 
 /// What a run did.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
     /// How it ended.
     pub ending: Ending,
@@ -83,4 +84,6 @@ pub struct Outcome {
     pub fallbacks: u64,
     /// The same as a share of those steps.
     pub fallback_share: f64,
+    /// What was measured on the way; `None` where there were too few draws.
+    pub gauges: Option<Gauges>,
 }

@@ -4,6 +4,7 @@
 use crate::error::Error;
 use crate::event::{Ending, Outcome, Progress};
 use crate::fault::{self, MAX_FALLBACK_SHARE, RunError};
+use crate::gauges::Meter;
 use crate::prepare::{Prepared, THERMOMETER_PARAMETERS, target_metric};
 use crate::span::Sizer;
 use crate::stray::Watch;
@@ -18,6 +19,8 @@ use tokio::sync::mpsc;
 
 /// Blocks that may wait for the receiver.
 const WAITING: usize = 4;
+/// Kept draws per chain before a run is first asked whether it has enough.
+const FIRST_LOOK: u64 = 100;
 /// Chain-steps before the share of fallbacks is judged in the middle of a run.
 const JUDGED_FROM: u64 = 20_000;
 
@@ -73,6 +76,7 @@ struct Worker<'a> {
     rate: f64,
     heat: Heat,
     watch: Watch,
+    meter: Meter,
 }
 
 impl<'a> Worker<'a> {
@@ -88,6 +92,7 @@ impl<'a> Worker<'a> {
             chain_steps: 0,
             rate: f64::NAN,
             watch: Watch::new(prepared),
+            meter: Meter::new(prepared),
             heat: Heat {
                 metric: (prepared.plan.p <= THERMOMETER_PARAMETERS
                     && !prepared.plan.full_log_density())
@@ -108,11 +113,14 @@ impl<'a> Worker<'a> {
         let mut cursor = Cursor::new(plan, self.prepared.config.run.save_warmup);
         let mut sizer = Sizer::new(plan);
         let mut in_flight: VecDeque<Span> = VecDeque::new();
-        let mut stopped = false;
+        let until = self.prepared.config.run.until;
+        let (mut stopped, mut enough) = (false, false);
+        let mut next_look = FIRST_LOOK;
         let mut last = Instant::now();
         loop {
             stopped |= stop.load(Ordering::Relaxed) || send.is_closed();
             while !stopped
+                && !enough
                 && in_flight.len() < engine.depth().max(1)
                 && let Some(span) = cursor.next(sizer.steps(), sizer.max_draws())
             {
@@ -135,8 +143,14 @@ impl<'a> Worker<'a> {
             if let Some(e) = error {
                 return Err(e.into());
             }
+            // Looks lie at draws that grow by a tenth, so that they cost next to nothing.
+            if let Some(until) = until.as_ref().filter(|_| self.draws >= next_look) {
+                next_look = self.draws + (self.draws / 10).max(FIRST_LOOK);
+                let gauges = self.meter.read(self.prepared);
+                enough = gauges.is_some_and(|g| g.enough(until));
+            }
         }
-        let whole = self.draws == plan.draws as u64;
+        let whole = enough || self.draws == plan.draws as u64;
         if let Some(e) = self.judge(0) {
             return Err(e.into());
         }
@@ -226,6 +240,9 @@ impl<'a> Worker<'a> {
             .chunks(s)
             .filter(|row| row[stat("diverging")] != 0.0)
             .count() as u64;
+        let numbers = len * c * p;
+        let gradient = raw.gradient.get(..numbers).unwrap_or(&[]);
+        self.meter.take(&raw.omega[..numbers], gradient);
         self.heat.measure(
             self.prepared,
             &raw.omega[(len - 1) * c * p..len * c * p],
@@ -290,6 +307,7 @@ impl<'a> Worker<'a> {
             divergences: self.divergences,
             fallbacks: self.fallbacks,
             fallback_share: self.fallback_share(),
+            gauges: self.meter.read(self.prepared),
         }
     }
 }

@@ -370,7 +370,10 @@ mod tests {
             "prior.weights=normal(0, 1)",
             "prior.weights.b=flat",
         ]);
-        assert_eq!(c.sampler.step_size.initial(), 0.05);
+        assert_eq!(
+            c.sampler.step_size.as_ref().map(|s| s.initial()),
+            Some(0.05)
+        );
         assert_eq!((c.seed, c.run.device.as_str()), (7, "llvmpipe"));
         assert_eq!(c.data.response, "2020");
         assert_eq!(

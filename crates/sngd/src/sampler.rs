@@ -190,7 +190,7 @@ fn finish(
             later.get_or_insert(e);
         }
     }
-    tell(&Event::Finished(outcome));
+    tell(&Event::Finished(outcome.clone()));
     match error.or(later) {
         Some(e) => Err(e),
         None => Ok(outcome),

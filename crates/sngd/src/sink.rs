@@ -209,7 +209,7 @@ impl RunSink for Samples {
     }
 
     fn finish(&mut self, outcome: &Outcome, _: Option<&str>) -> Result<(), Error> {
-        self.outcome = Some(*outcome);
+        self.outcome = Some(outcome.clone());
         debug_assert_eq!(
             self.stats.len(),
             self.draws * self.facts.chains * STATS.len()

@@ -2,10 +2,14 @@
 //! [`Report`] serialises to the stable JSON form of `sngd summary --json`: numbers that do not exist are `null`, and a
 //! `reason` then says why. Fields are only ever added.
 
+mod verdict;
 mod write;
+
+pub use verdict::Verdict;
 
 use crate::error::Error;
 use crate::facts::Facts;
+use crate::gauges::Gauges;
 use crate::predict::Scores;
 use crate::run::stat;
 use crate::sink::Samples;
@@ -52,6 +56,10 @@ pub struct Report {
     pub thermometers: Thermometers,
     /// The ensemble's scores on the held-out rows.
     pub predictions: Option<Scores>,
+    /// What the run measured of itself.
+    pub gauges: Option<Gauges>,
+    /// Whether the draws can be used as they are, and if not what to change.
+    pub verdict: Verdict,
     /// Which density the draws follow, and how.
     pub ledger: BTreeMap<String, String>,
 }
@@ -128,6 +136,7 @@ struct Input {
     status: String,
     fault: Option<String>,
     fallback_share: Option<f64>,
+    gauges: Option<Gauges>,
     predictions: Option<Scores>,
     facts: Option<Facts>,
 }
@@ -144,10 +153,12 @@ pub fn summarize(samples: &Samples) -> Report {
         divergences: column(stat("diverging")).filter(|d| **d != 0.0).count() as u64,
         status: samples
             .outcome
+            .as_ref()
             .map_or("running", |o| o.ending.name())
             .to_string(),
         fault: None,
-        fallback_share: samples.outcome.map(|o| o.fallback_share),
+        fallback_share: samples.outcome.as_ref().map(|o| o.fallback_share),
+        gauges: samples.outcome.as_ref().and_then(|o| o.gauges.clone()),
         predictions: samples.predictions(),
         facts: Some(samples.facts.clone()),
     })
@@ -205,10 +216,13 @@ pub fn summarize_trace(path: &Path) -> Result<Report, Error> {
             .find(|a| a.name == "metric" && a.values.len() == square)
             .map(|a| a.values.clone());
     }
-    let share = reader
+    let outcome = reader
         .attribute("outcome")
-        .and_then(|t| serde_json::from_str::<serde_json::Value>(t).ok())
+        .and_then(|t| serde_json::from_str::<serde_json::Value>(t).ok());
+    let share = outcome
+        .as_ref()
         .and_then(|v| v.get("fallback_share")?.as_f64());
+    let gauges = outcome.and_then(|v| serde_json::from_value(v.get("gauges")?.clone()).ok());
     Ok(report(Input {
         names,
         chains,
@@ -219,6 +233,7 @@ pub fn summarize_trace(path: &Path) -> Result<Report, Error> {
         status: reader.attribute("status").unwrap_or("unknown").to_string(),
         fault: reader.attribute("fault").map(str::to_string),
         fallback_share: share,
+        gauges,
         predictions: reader
             .attribute("sngd_predictions")
             .and_then(|t| serde_json::from_str(t).ok()),
@@ -280,7 +295,7 @@ fn report(input: Input) -> Report {
             })
             .unwrap_or(f64::NAN)
     };
-    Report {
+    let mut report = Report {
         version: 1,
         status: input.status.clone(),
         fault: input.fault.clone(),
@@ -300,8 +315,12 @@ fn report(input: Input) -> Report {
             .iter()
             .flat_map(|f| f.ledger.iter().cloned())
             .collect(),
+        gauges: input.gauges.clone(),
+        verdict: Verdict::default(),
         rows,
-    }
+    };
+    report.verdict = verdict::judge(&report);
+    report
 }
 
 fn missing(reason: impl Into<String>) -> Measured {

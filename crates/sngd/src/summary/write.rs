@@ -118,6 +118,7 @@ impl Report {
                 fixed(law, 4)
             )?;
         }
+        self.write_gauges(out)?;
         match (
             t.fisher_mismatch,
             t.fisher_eigenvalues,
@@ -129,10 +130,38 @@ impl Report {
                 fixed(m, 3),
                 fixed(low, 3),
                 fixed(high, 3)
-            ),
-            (.., Some(why)) => writeln!(out, "fisher mismatch: not known ({why})"),
-            _ => Ok(()),
+            )?,
+            (.., Some(why)) => writeln!(out, "fisher mismatch: not known ({why})")?,
+            _ => {}
         }
+        writeln!(out, "{}", self.verdict.sentence)
+    }
+
+    /// The worst configurational temperature and the certificate of the means, a line each.
+    fn write_gauges(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (Some(g), Some(target)) = (&self.gauges, self.thermometers.target) else {
+            return Ok(());
+        };
+        let name = |i: usize| self.rows.get(i).map_or("?", |r| r.name.as_str());
+        if let Some(i) = g.worst_temperature(target) {
+            writeln!(
+                out,
+                "  of each parameter, E[w dC/dw]   {} +- {} for {}, the furthest off",
+                fixed(g.temperature[i], 4),
+                fixed(g.temperature_error[i], 4),
+                name(i)
+            )?;
+        }
+        if let Some(i) = g.worst_shift() {
+            writeln!(
+                out,
+                "certificate: without their Monte Carlo error and first-order bias the means move by {} sd at most ({}), known to {} sd; `sngd summary --exact` moves them",
+                fixed(g.shift_sds[i].abs(), 3),
+                name(i),
+                fixed(g.shift_error[i], 4)
+            )?;
+        }
+        Ok(())
     }
 
     /// Prints the whole table; a closed standard output is no error.

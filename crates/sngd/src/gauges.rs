@@ -1,0 +1,264 @@
+//! What a run measures of itself while it goes on, by batch means: the precision of every mean, the configurational temperature of
+//! every parameter, and what is left of the Monte Carlo error of the means.
+//!
+//! Integration by parts gives, for any smooth posterior at temperature T, any parameter j and any constant c,
+//! E[∂C/∂ω_j] = 0 and E[(ω_j − c)·∂C/∂ω_j] = T: no Gaussian assumption (the virial theorem; Wenzel et al. 2020 call it the
+//! configurational temperature). The step's own estimate of ∇C serves, since it is unbiased given the state it is taken at. And
+//! ω̄ − M⁻¹·mean(∇C) has neither the Monte Carlo error nor the sampler's bias to first order (zero-variance control variates, Mira
+//! et al. 2013): the distance between the two is a certificate of the means.
+
+use crate::facts;
+use crate::prepare::Prepared;
+use serde::{Deserialize, Serialize};
+use sngd_core::expansion::Expansion;
+use std::sync::Arc;
+
+/// Draws of a batch at first; batches grow twofold when there are many.
+const FIRST_LENGTH: usize = 25;
+/// Batches per chain beyond which neighbours are joined.
+const MOST_BATCHES: usize = 64;
+/// Numbers kept beyond which batches are joined at fewer.
+const MOST_NUMBERS: usize = 1 << 25;
+
+/// The measurements of a run. Parameters are in stored order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gauges {
+    /// Effective draws of each mean, `[P]`, by batch means.
+    pub ess: Vec<f64>,
+    /// Monte Carlo error of each mean in posterior sds, `[P]`.
+    pub mcse: Vec<f64>,
+    /// Configurational temperature of each parameter in centred coordinates, `[P]`; empty where the engine keeps no gradients.
+    pub temperature: Vec<f64>,
+    /// Its Monte Carlo error, `[P]`.
+    pub temperature_error: Vec<f64>,
+    /// What takes the Monte Carlo error off each mean, in its own units, `[P]`; empty without gradients or an expansion at the mode.
+    pub shift: Vec<f64>,
+    /// The same in posterior sds of each parameter in centred coordinates, `[P]`.
+    pub shift_sds: Vec<f64>,
+    /// Monte Carlo error that is left in `shift_sds`, `[P]`.
+    pub shift_error: Vec<f64>,
+}
+
+/// Sums while a run goes on: per chain and batch, over its draws, of ω − c, ∇C and (ω − c)·∇C, `[3,P]`.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    p: usize,
+    chains: usize,
+    order: Vec<usize>,
+    centre: Vec<f64>,
+    gradients: bool,
+    length: usize,
+    filled: usize,
+    current: Vec<f64>,
+    batches: Vec<Vec<f64>>,
+    square: Vec<f64>,
+    draws: usize,
+    expansion: Option<Arc<Expansion>>,
+}
+
+impl Meter {
+    pub fn new(prepared: &Prepared) -> Meter {
+        let (p, chains) = (prepared.plan.p, prepared.plan.chains);
+        let mode = prepared.mode.as_ref().map(|m| m.omega.clone());
+        Meter {
+            p,
+            chains,
+            order: facts::order(&prepared.problem),
+            centre: mode.unwrap_or_default(),
+            gradients: false,
+            length: FIRST_LENGTH,
+            filled: 0,
+            current: vec![0.0; chains * 3 * p],
+            batches: vec![Vec::new(); chains],
+            square: vec![0.0; p],
+            draws: 0,
+            expansion: prepared.plan.expansion.clone(),
+        }
+    }
+
+    /// Takes kept draws `[n,C,P]` in internal coordinates and the gradients at them, if there are any.
+    pub fn take(&mut self, omega: &[f64], gradient: &[f64]) {
+        let p = self.p;
+        if self.centre.is_empty() {
+            let Some(first) = omega.get(..p) else { return };
+            self.centre = first.to_vec();
+        }
+        self.gradients = gradient.len() == omega.len();
+        let nothing = vec![0.0; p];
+        for (i, row) in omega.chunks_exact(self.chains * p).enumerate() {
+            for (c, w) in row.chunks_exact(p).enumerate() {
+                let at = (i * self.chains + c) * p;
+                let g = gradient.get(at..at + p).unwrap_or(&nothing);
+                let sums = &mut self.current[c * 3 * p..(c + 1) * 3 * p];
+                let (away, rest) = sums.split_at_mut(p);
+                let (slope, product) = rest.split_at_mut(p);
+                for j in 0..p {
+                    let d = w[j] - self.centre[j];
+                    away[j] += d;
+                    slope[j] += g[j];
+                    product[j] += d * g[j];
+                    self.square[j] += d * d;
+                }
+            }
+            self.draws += 1;
+            self.filled += 1;
+            if self.filled == self.length {
+                self.close();
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        let width = 3 * self.p;
+        for (batches, sums) in self.batches.iter_mut().zip(self.current.chunks(width)) {
+            batches.extend_from_slice(sums);
+        }
+        self.current.fill(0.0);
+        self.filled = 0;
+        let count = self.batches.first().map_or(0, |b| b.len() / width);
+        let numbers = count * width * self.chains;
+        if count >= MOST_BATCHES || (numbers > MOST_NUMBERS && count >= 8) {
+            for batches in &mut self.batches {
+                let pairs = batches.chunks(2 * width);
+                *batches = pairs
+                    .filter(|pair| pair.len() == 2 * width)
+                    .flat_map(|pair| (0..width).map(|i| pair[i] + pair[width + i]))
+                    .collect();
+            }
+            self.length *= 2;
+        }
+    }
+
+    /// The measurements so far; `None` before there are four batches in all.
+    pub fn read(&self, prepared: &Prepared) -> Option<Gauges> {
+        let (p, width) = (self.p, 3 * self.p);
+        let all: Vec<&[f64]> = self
+            .batches
+            .iter()
+            .flat_map(|b| b.chunks_exact(width))
+            .collect();
+        let m = all.len();
+        if m < 4 {
+            return None;
+        }
+        let per = self.length as f64;
+        let count = (self.draws * self.chains) as f64;
+        // Mean over batches of a quantity, and the error of that mean.
+        let mean_of = |at: usize| {
+            let mean = all.iter().map(|b| b[at]).sum::<f64>() / (m as f64 * per);
+            let spread = all
+                .iter()
+                .map(|b| (b[at] / per - mean).powi(2))
+                .sum::<f64>();
+            (mean, (spread / ((m - 1) * m) as f64).sqrt())
+        };
+        let away: Vec<(f64, f64)> = (0..p).map(mean_of).collect();
+        let sd: Vec<f64> = (0..p)
+            .map(|j| (self.square[j] / count - away[j].0.powi(2)).max(0.0).sqrt())
+            .collect();
+        let by_order = |of: &dyn Fn(usize) -> f64| self.order.iter().map(|&j| of(j)).collect();
+        let mut out = Gauges {
+            mcse: by_order(&|j| away[j].1 / sd[j]),
+            ess: by_order(&|j| (sd[j] / away[j].1).powi(2)),
+            temperature: Vec::new(),
+            temperature_error: Vec::new(),
+            shift: Vec::new(),
+            shift_sds: Vec::new(),
+            shift_error: Vec::new(),
+        };
+        if !self.gradients {
+            return Some(out);
+        }
+        let product: Vec<(f64, f64)> = (2 * p..3 * p).map(mean_of).collect();
+        out.temperature = by_order(&|j| product[j].0);
+        out.temperature_error = by_order(&|j| product[j].1);
+        if let Some(expansion) = &self.expansion {
+            let groups = self.groups();
+            let (shift, error) = shifts(expansion, &groups, p);
+            out.shift_sds = by_order(&|j| shift[j] / sd[j]);
+            out.shift_error = by_order(&|j| error[j] / sd[j]);
+            let natural = natural_shift(prepared, &self.centre, &away, &shift);
+            out.shift = by_order(&|j| natural[j]);
+        }
+        Some(out)
+    }
+
+    /// Means of ω − c and ∇C, `[groups][2P]`: chains where there are eight or more, else all batches.
+    fn groups(&self) -> Vec<Vec<f64>> {
+        let width = 3 * self.p;
+        let mean = |parts: Vec<&[f64]>| -> Vec<f64> {
+            let n = parts.len() as f64 * self.length as f64;
+            (0..2 * self.p)
+                .map(|i| parts.iter().map(|b| b[i]).sum::<f64>() / n)
+                .collect()
+        };
+        if self.chains >= 8 {
+            let chain = |b: &Vec<f64>| mean(b.chunks_exact(width).collect());
+            self.batches.iter().map(chain).collect()
+        } else {
+            let batches = self.batches.iter().flat_map(|b| b.chunks_exact(width));
+            batches.map(|b| mean(vec![b])).collect()
+        }
+    }
+}
+
+/// −M⁻¹·mean(∇C) over all groups, and the error that is left in the mean of ω − M⁻¹∇C, both `[P]`.
+fn shifts(expansion: &Expansion, groups: &[Vec<f64>], p: usize) -> (Vec<f64>, Vec<f64>) {
+    let m = groups.len();
+    let mut solved: Vec<f64> = groups.iter().flat_map(|g| g[p..].iter().copied()).collect();
+    solved.chunks_exact_mut(p).for_each(|b| expansion.solve(b));
+    let n = m as f64;
+    let shift = (0..p)
+        .map(|j| -solved.iter().skip(j).step_by(p).sum::<f64>() / n)
+        .collect();
+    let error = (0..p)
+        .map(|j| {
+            let value = |i: usize| groups[i][j] - solved[i * p + j];
+            let mean = (0..m).map(value).sum::<f64>() / n;
+            let spread = (0..m).map(|i| (value(i) - mean).powi(2)).sum::<f64>();
+            (spread / (n * (n - 1.0))).sqrt()
+        })
+        .collect();
+    (shift, error)
+}
+
+/// A shift of the mean of ω in the units of θ; a scale's by its derivative.
+fn natural_shift(
+    prepared: &Prepared,
+    centre: &[f64],
+    away: &[(f64, f64)],
+    shift: &[f64],
+) -> Vec<f64> {
+    let p = shift.len();
+    let mean: Vec<f64> = centre.iter().zip(away).map(|(c, a)| c + a.0).collect();
+    let moved: Vec<f64> = mean.iter().zip(shift).map(|(m, s)| m + s).collect();
+    let (mut from, mut to) = (vec![0.0; p], vec![0.0; p]);
+    prepared.problem.report(&mean, &mut from);
+    prepared.problem.report(&moved, &mut to);
+    to.iter().zip(&from).map(|(t, f)| t - f).collect()
+}
+
+impl Gauges {
+    /// Whether every mean is as precise as asked.
+    pub fn enough(&self, until: &sngd_core::config::Until) -> bool {
+        let ess = until
+            .ess
+            .is_none_or(|least| self.ess.iter().all(|e| *e >= least));
+        let mcse = until
+            .mcse
+            .is_none_or(|most| self.mcse.iter().all(|e| *e <= most));
+        ess && mcse
+    }
+
+    /// The parameter, by its place, whose temperature is furthest from `target` in units of its error.
+    pub fn worst_temperature(&self, target: f64) -> Option<usize> {
+        let off = |i: usize| ((self.temperature[i] - target) / self.temperature_error[i]).abs();
+        (0..self.temperature.len()).max_by(|&a, &b| off(a).total_cmp(&off(b)))
+    }
+
+    /// The parameter, by its place, whose mean is furthest from where the certificate puts it.
+    pub fn worst_shift(&self) -> Option<usize> {
+        let size = |i: usize| self.shift_sds[i].abs();
+        (0..self.shift_sds.len()).max_by(|&a, &b| size(a).total_cmp(&size(b)))
+    }
+}
