@@ -106,11 +106,12 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     } else if !args.quiet {
         let report = sngd::summarize_trace(&out)?;
         output::with_stdout(|w| {
-            report.write(w, ROWS)?;
+            writeln!(w, "trace: {}", out.display())?;
             if report.rows.len() > ROWS {
                 writeln!(w, "all parameters: sngd summary {}", out.display())?;
             }
-            writeln!(w, "trace: {}", out.display())
+            // The verdict is the last line.
+            report.write(w, ROWS)
         })?;
     }
     Ok(0)
@@ -129,6 +130,9 @@ fn warn(run: &sngd::OpenRun, quiet: bool) {
         .find(|(k, _)| k == "metric_bias")
     {
         output::error(&format!("warning: {text}; raise sampler.fisher_rows"));
+    }
+    if let Some(reasons) = &prepared.reasons {
+        output::error(&format!("settings: {reasons}"));
     }
     for note in &prepared.notes {
         output::error(&format!("note: {note}"));

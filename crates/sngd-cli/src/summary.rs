@@ -11,11 +11,17 @@ pub struct Args {
     /// As JSON; numbers that do not exist are null
     #[arg(long)]
     json: bool,
+    /// Take the Monte Carlo error and the sampler's first-order bias off the means, by the gradients at the draws
+    #[arg(long)]
+    exact: bool,
 }
 
 /// Runs it; the exit code.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
-    let report = sngd::summarize_trace(&args.trace)?;
+    let mut report = sngd::summarize_trace(&args.trace)?;
+    if args.exact {
+        report.move_means()?;
+    }
     if args.json {
         output::json(&report)?;
     } else {

@@ -130,7 +130,7 @@ pub fn check(prepared: &Prepared) -> Cost {
         smallest_batch: reach.map(|r| r.batch),
         fisher_mismatch: prepared.mismatch.as_ref().ok().map(|m| m.frobenius),
         metric_bias: plan.metric_bias().filter(|b| b.is_finite()),
-        ledger: plan.ledger().into_iter().collect(),
+        ledger: crate::facts::ledger(prepared).into_iter().collect(),
         notes: prepared.notes.clone(),
     }
 }

@@ -69,7 +69,7 @@ impl Facts {
             log_density_at_mode: mode.map(|m| problem.log_norm - m.cost),
             fisher_mismatch: mismatch.ok().map(|m| [m.frobenius, m.smallest, m.largest]),
             fisher_mismatch_reason: mismatch.err().cloned(),
-            ledger: plan.ledger(),
+            ledger: ledger(prepared),
             log_scale: (problem.transform.aux == 1)
                 .then(|| order.iter().position(|&i| i == plan.p - 1))
                 .flatten(),
@@ -80,6 +80,14 @@ impl Facts {
             order,
         }
     }
+}
+
+/// The plan's ledger, and why the settings are what they are.
+pub(crate) fn ledger(prepared: &Prepared) -> Vec<(String, String)> {
+    let mut out = prepared.plan.ledger();
+    let reasons = prepared.reasons.iter().cloned();
+    out.extend(reasons.map(|r| ("settings".to_string(), r)));
+    out
 }
 
 /// Natural index of each stored parameter: variables in order, row-major.

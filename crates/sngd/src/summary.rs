@@ -323,6 +323,26 @@ fn report(input: Input) -> Report {
     report
 }
 
+impl Report {
+    /// Moves every mean by what its gradients say of its Monte Carlo error; `mcse_mean` is then the error that is left.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the run kept no gradients, or its metric was not at the mode.
+    pub fn move_means(&mut self) -> Result<(), Error> {
+        let gauges = self.gauges.as_ref().filter(|g| g.shift.len() == self.rows.len());
+        let Some(g) = gauges else {
+            return Err(Error::Input(
+                "--exact: found a trace without gradients at its draws, expected one of a run with the metric at the mode; sample with sampler.metric = \"mode\"".into(),
+            ));
+        };
+        for (i, row) in self.rows.iter_mut().enumerate() {
+            row.mean += g.shift[i];
+            row.mcse_mean = g.shift_error[i] * row.sd;
+        }
+        Ok(())
+    }
+}
+
 fn missing(reason: impl Into<String>) -> Measured {
     Measured {
         value: f64::NAN,
