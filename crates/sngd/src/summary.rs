@@ -329,7 +329,10 @@ impl Report {
     /// # Errors
     /// [`Error::Input`] where the run kept no gradients, or its metric was not at the mode.
     pub fn move_means(&mut self) -> Result<(), Error> {
-        let gauges = self.gauges.as_ref().filter(|g| g.shift.len() == self.rows.len());
+        let gauges = self
+            .gauges
+            .as_ref()
+            .filter(|g| g.shift.len() == self.rows.len());
         let Some(g) = gauges else {
             return Err(Error::Input(
                 "--exact: found a trace without gradients at its draws, expected one of a run with the metric at the mode; sample with sampler.metric = \"mode\"".into(),

@@ -1,0 +1,263 @@
+//! Run files of data, model and prior alone: the settings that are chosen, and the posteriors that they give.
+
+use sngd_core::config::{
+    BatchSize, Config, Gradient, Method, MetricAt, RunConfig, SamplerConfig, StepSize,
+};
+use sngd_core::engine::Engine;
+use sngd_core::plan::{Metric, Plan, metric_at};
+use sngd_cpu::CpuEngine;
+use sngd_cpu::map::Mode;
+use sngd_tests::drive::{self, Draws, Kind};
+use sngd_tests::{cases, compare};
+
+/// A case with nothing set but data, model and prior; `None` where its files are not here.
+fn bare(name: &str) -> Option<(cases::Case, Config)> {
+    let case = cases::load(name)?;
+    let mut config = case.config.clone();
+    config.sampler = SamplerConfig::default();
+    config.run = RunConfig::default();
+    Some((case, config))
+}
+
+fn draws_of(kind: Kind, config: &Config, case: &cases::Case) -> Option<(Plan, Draws)> {
+    let settled = drive::settled(config, &case.problem).expect("settings are found");
+    let draws = drive::sample_settled(kind, config, &settled.plan, &case.problem)?;
+    assert!(draws.faults.is_empty(), "{:?}", draws.faults);
+    assert_eq!(draws.fallbacks, 0);
+    Some((settled.plan, draws))
+}
+
+/// Every mean within 0.1 sd and every sd within 5 % of the reference, with default draws on the CPU engine; and no further off than
+/// chance and a step without a Metropolis test allow.
+#[test]
+fn posteriors_need_no_settings() {
+    if drive::second_driver() {
+        return;
+    }
+    for info in cases::CASES
+        .iter()
+        .filter(|c| !c.jeffreys && c.name != "digits_softmax")
+    {
+        let Some((case, config)) = bare(info.name) else {
+            continue;
+        };
+        let Some((plan, draws)) = draws_of(Kind::Cpu32, &config, &case) else {
+            continue;
+        };
+        let c = compare::against(&case, &draws);
+        assert!(
+            c.worst_mean() < 0.1,
+            "{}: mean off by {} sd",
+            info.name,
+            c.worst_mean()
+        );
+        assert!(
+            c.worst_sd() < 0.05,
+            "{}: sd off by {}",
+            info.name,
+            c.worst_sd()
+        );
+        if plan.metropolis {
+            assert!(
+                c.worst_z() < 4.5,
+                "{}: {} Monte Carlo errors",
+                info.name,
+                c.worst_z()
+            );
+        }
+    }
+}
+
+/// The same kernels on the Vulkan device, at a fifth of the draws.
+#[test]
+fn the_device_agrees() {
+    if drive::gpu().is_none() {
+        return;
+    }
+    for name in [
+        "gc_pima",
+        "GLM_Poisson",
+        "GLM_Binomial",
+        "softmax_iris",
+        "kilpisjarvi",
+    ] {
+        let Some((case, mut config)) = bare(name) else {
+            continue;
+        };
+        config.run.draws = 200;
+        config.run.warmup = Some(100);
+        let Some((_, draws)) = draws_of(Kind::Gpu, &config, &case) else {
+            continue;
+        };
+        let c = compare::against(&case, &draws);
+        assert!(
+            c.worst_z() < 4.5,
+            "{name}: {} Monte Carlo errors",
+            c.worst_z()
+        );
+        assert!(c.worst_mean() < 0.15, "{name}: {}", c.worst_mean());
+    }
+}
+
+/// Control variates sample the same posterior as the exact kernel, up to what a step without a test leaves.
+#[test]
+fn few_rows_give_the_posterior_of_all() {
+    let Some((case, mut config)) = bare("nes_logit") else {
+        return;
+    };
+    config.sampler.gradient = Some(Gradient::ControlVariates);
+    config.sampler.batch_size = Some(BatchSize::Rows(64));
+    config.sampler.step_size = Some(StepSize::Constant(0.3));
+    for kind in drive::kinds() {
+        config.run.draws = if kind == Kind::Gpu { 300 } else { 1000 };
+        let Some((plan, draws)) = draws_of(kind, &config, &case) else {
+            continue;
+        };
+        assert_eq!((plan.batch, plan.metropolis), (64, false));
+        let c = compare::against(&case, &draws);
+        for row in &c.rows {
+            assert!(
+                row.mean_error.abs() < 4.5 * row.mean_mcse + 0.02,
+                "{kind:?} {row:?}"
+            );
+            assert!(
+                row.sd_error.abs() < 4.5 * row.sd_mcse + 0.01,
+                "{kind:?} {row:?}"
+            );
+        }
+    }
+}
+
+/// At temperature T the spread of a nearly Gaussian posterior is √T times as large, exact and not.
+#[test]
+fn temperatures_are_held() {
+    let Some((case, mut config)) = bare("wells_dist100ars") else {
+        return;
+    };
+    config.sampler.temperature = Some(0.25);
+    for method in [Method::Mala, Method::Sngd] {
+        config.sampler.metric = Some(MetricAt::Mode);
+        config.sampler.method = Some(method);
+        let Some((_, draws)) = draws_of(Kind::Cpu32, &config, &case) else {
+            return;
+        };
+        let c = compare::against(&case, &draws);
+        for row in &c.rows {
+            let off = row.sd_error + 0.5;
+            assert!(off.abs() < 4.5 * row.sd_mcse + 0.01, "{method:?} {row:?}");
+        }
+    }
+}
+
+/// A chain's bits depend neither on how many others run nor on how a run is cut into spans.
+#[test]
+fn chains_are_independent_of_their_company() {
+    let Some((case, mut config)) = bare("gc_pima") else {
+        return;
+    };
+    for gradient in [Gradient::Plain, Gradient::ControlVariates] {
+        config.sampler.gradient = Some(gradient);
+        let run = |chains: usize, cuts: &[u32], threads: usize| {
+            let mut config = config.clone();
+            config.run.chains = Some(chains);
+            let plan = drive::settled(&config, &case.problem)
+                .expect("settles")
+                .plan;
+            let init = drive::dispersed(&plan, &Mode::of_expansion(&plan), 1.0);
+            let mut engine =
+                CpuEngine::<f32>::new(&case.problem, &plan, &init, Some(threads)).expect("loads");
+            let mut first = 0;
+            let mut out = Vec::new();
+            for &draws in cuts {
+                let span = sngd_core::engine::Span {
+                    first_step: first,
+                    draws,
+                    thin: 1,
+                    warmup: false,
+                };
+                engine.enqueue(span).expect("is taken");
+                let block = engine.collect().expect("comes");
+                for row in block.omega.chunks(chains * plan.p) {
+                    out.extend_from_slice(&row[..3 * plan.p]);
+                }
+                first += draws;
+            }
+            out
+        };
+        let alone = run(3, &[20], 1);
+        assert_eq!(alone, run(40, &[20], 2), "{gradient:?}");
+        assert_eq!(alone, run(17, &[1, 6, 13], 2), "{gradient:?}");
+    }
+}
+
+/// Which run files take the metric at the mode, and what is refused beside it.
+#[test]
+fn the_mode_is_for_posteriors_that_have_one() {
+    let Some((case, plain)) = bare("gc_pima") else {
+        return;
+    };
+    let at = |change: &dyn Fn(&mut SamplerConfig)| {
+        let mut config = plain.clone();
+        change(&mut config.sampler);
+        metric_at(&config, &case.problem)
+    };
+    assert_eq!(at(&|_| {}), Ok(MetricAt::Mode));
+    assert_eq!(
+        at(&|s| s.batch_size = Some(BatchSize::Rows(40))),
+        Ok(MetricAt::Mode)
+    );
+    assert_eq!(at(&|s| s.method = Some(Method::Sngd)), Ok(MetricAt::State));
+    assert_eq!(at(&|s| s.damping = Some(0.1)), Ok(MetricAt::State));
+    assert_eq!(
+        at(&|s| s.target = sngd_core::config::Target::Jeffreys),
+        Ok(MetricAt::State)
+    );
+    assert_eq!(
+        at(&|s| {
+            s.method = Some(Method::Sngd);
+            s.metric = Some(MetricAt::Mode);
+        }),
+        Ok(MetricAt::Mode)
+    );
+    for change in [
+        (|s: &mut SamplerConfig| s.damping = Some(0.1)) as fn(&mut SamplerConfig),
+        |s| s.method = Some(Method::Sgld),
+        |s| s.target = sngd_core::config::Target::Jeffreys,
+        |s| s.noise = Some(sngd_core::config::Noise::Residual),
+    ] {
+        let refused = at(&|s| {
+            s.metric = Some(MetricAt::Mode);
+            change(s);
+        });
+        let text = refused.expect_err("two keys that rule each other out").0;
+        assert!(
+            text.contains("metric = \"mode\"") && text.contains("remove one"),
+            "{text}"
+        );
+    }
+}
+
+/// The plan says what was chosen: small data are sampled exactly, and keys that are set win.
+#[test]
+fn keys_that_are_set_win() {
+    let Some((case, mut config)) = bare("gc_pima") else {
+        return;
+    };
+    let plan = drive::settled(&config, &case.problem)
+        .expect("settles")
+        .plan;
+    assert!(plan.metropolis && plan.full_batch && plan.metric == Metric::Mode);
+    config.sampler.step_size = Some(StepSize::Constant(0.37));
+    config.run.chains = Some(5);
+    config.run.thin = Some(3);
+    config.run.warmup = Some(11);
+    let plan = drive::settled(&config, &case.problem)
+        .expect("settles")
+        .plan;
+    assert_eq!(plan.step_size, StepSize::Constant(0.37));
+    assert_eq!((plan.chains, plan.thin, plan.warmup), (5, 3, 11));
+    config.sampler.gradient = Some(Gradient::Plain);
+    config.sampler.batch_size = Some(BatchSize::Rows(20));
+    let refused = drive::settled(&config, &case.problem).expect_err("plain minibatches");
+    assert!(refused.contains("control_variates"), "{refused}");
+}
