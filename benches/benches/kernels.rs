@@ -60,6 +60,8 @@ fn gaussian(config: &Config, bernoulli: &Problem) -> Problem {
         features: bernoulli.x.clone(),
         response: Response::Numbers(response),
         trials: None,
+        offset: None,
+        weights: None,
     };
     Problem::build(config, table).expect("a workload's features suit a Gaussian")
 }

@@ -385,6 +385,8 @@ fn a9a() -> Option<Table> {
             levels: vec!["-1".into(), "1".into()],
         },
         trials: None,
+        offset: None,
+        weights: None,
     })
 }
 
@@ -413,5 +415,7 @@ fn digits() -> Option<Table> {
             levels: (0..10).map(|c| c.to_string()).collect(),
         },
         trials: None,
+        offset: None,
+        weights: None,
     })
 }

@@ -133,6 +133,8 @@ pub fn design(path: &Path, labels: bool) -> (Table, Option<usize>) {
             .collect(),
         response,
         trials: (first == 2).then(|| rows.iter().map(|r| r[1]).collect()),
+        offset: None,
+        weights: None,
     };
     (table, constant.map(|c| c - first))
 }

@@ -21,6 +21,8 @@ pub fn table(features: &[(&str, &[f64])], response: Response) -> Table {
             .collect(),
         response,
         trials: None,
+        offset: None,
+        weights: None,
     }
 }
 

@@ -71,6 +71,8 @@ pub fn load() -> Option<Yacht> {
         features: x,
         response: Response::Numbers(y),
         trials: None,
+        offset: None,
+        weights: None,
     };
     let text = "[model]\npredictor = \"mlp\"\nhidden = [8]\nlikelihood = \"gaussian\"\nscale = 0.3\n[prior]\nweights = \"normal(0, 1)\"\nbias = \"normal(0, 1)\"\n";
     let (config, problem) = small::problem(text, table);

@@ -254,6 +254,8 @@ fn many_rows_add_up() {
         features: numbers(n * d, 1),
         response: small::labels(&(0..n).map(|i| (i * i % 4) as u32).collect::<Vec<_>>(), 4),
         trials: None,
+        offset: None,
+        weights: None,
     };
     let text = "[model]\npredictor = \"mlp\"\nhidden = [6]\nlikelihood = \"softmax\"\n";
     let (_, problem) = small::problem(text, table);

@@ -129,7 +129,7 @@ fn a_batch_larger_than_the_data_is_refused() {
 fn a_temperature_out_of_reach_names_the_smallest_temperature_and_batch() {
     let s = Scene::new(
         &csv(400),
-        &format!("{LOGIT}[sampler]\nbatch_size = 10\nstep_size = 0.5\n"),
+        &format!("{LOGIT}[sampler]\nmethod = \"sngd\"\nbatch_size = 10\nstep_size = 0.5\n"),
     );
     sample(
         &s,

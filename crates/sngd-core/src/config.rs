@@ -59,6 +59,18 @@ pub struct DataConfig {
     /// Share of rows held out.
     #[serde(default)]
     pub test_fraction: f64,
+    /// A column that is added to the linear predictor of its row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<String>,
+    /// A column of positive numbers whose logarithm is added to the linear predictor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<String>,
+    /// A column of row weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+    /// What the weights are.
+    #[serde(default)]
+    pub weights_kind: WeightsKind,
     /// How features are kept on the device.
     #[serde(default)]
     pub storage: Storage,
@@ -66,6 +78,17 @@ pub struct DataConfig {
 
 fn yes() -> bool {
     true
+}
+
+/// What row weights are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightsKind {
+    /// How often a row counts.
+    #[default]
+    Frequency,
+    /// Known relative precisions of a Gaussian response: Var(y) = σ²/w.
+    Precision,
 }
 
 /// Number format of the resident features.

@@ -213,6 +213,11 @@ impl Plan {
         let damping = s.damping.unwrap_or(0.0);
         let row = method_row(method);
         let (n, p) = (problem.rows(), problem.parameters());
+        if problem.has_row_columns() {
+            return Err(CheckError(
+                "data.weights: found a column of weights, or of an offset, beside a metric at the state of each chain, expected them only with the metric at the mode; leave sampler.method and target out, or remove the column".into(),
+            ));
+        }
         let k = problem.likelihood.linear_outputs();
         let network = problem.network.is_some();
         check_step_size(&step_size)?;

@@ -3,6 +3,7 @@
 mod names;
 mod priors;
 mod response;
+mod row_columns;
 
 use crate::blocks::Layout;
 use crate::config::{Config, Family, Predictor};
@@ -12,6 +13,7 @@ use crate::network::Network;
 use crate::prior::{Prior, ScalePrior};
 use crate::table::{ResponseKind, Table, TableRequest};
 use crate::transform::Transform;
+use row_columns::RowColumns;
 use std::mem;
 
 /// What is sampled. Engines read it once; nothing in it changes during a run.
@@ -33,6 +35,8 @@ pub struct Problem {
     pub offset: Vec<f64>,
     /// How often each row counts, `[N]`; empty when every row counts once.
     pub weights: Vec<f64>,
+    /// √w of known precisions w, `[N]`, by which design, response and offset of each row are multiplied; empty for none.
+    pub roots: Vec<f64>,
     /// Priors of the coefficients, or of a network's weights and biases, on the natural scale, `[P−A]`.
     pub priors: Vec<Prior>,
     /// Prior of an unknown scale.
@@ -64,6 +68,8 @@ pub struct HeldOut {
     pub y: Vec<f64>,
     /// Trials, empty when all are 1.
     pub trials: Vec<f64>,
+    /// Offset on the natural scale, `[M]`; empty for none.
+    pub offset: Vec<f64>,
 }
 
 /// What to ask a reader for.
@@ -76,6 +82,8 @@ pub fn table_request(config: &Config) -> TableRequest {
         },
         features: config.data.features.clone(),
         trials: (config.model.trials.clone()).or_else(|| config.model.companion.clone()),
+        offset: (config.data.offset.clone()).or_else(|| config.data.exposure.clone()),
+        weights: config.data.weights.clone(),
     }
 }
 
@@ -106,6 +114,7 @@ impl Problem {
             trials: self.trials.clone(),
             offset: self.offset.clone(),
             weights: self.weights.clone(),
+            roots: self.roots.clone(),
             priors: self.priors.clone(),
             scale_prior: self.scale_prior,
             columns: self.columns.clone(),
@@ -226,6 +235,11 @@ impl Problem {
         let source = table.source.clone();
         let (y, trials, classes) = response::response(config, &table)?;
         let (train, test) = response::split(config, table.rows())?;
+        let RowColumns {
+            offset,
+            weights,
+            roots,
+        } = RowColumns::of(config, &table, &test)?;
         let d0 = table.feature_names.len();
         // A network's units have biases of their own.
         let linear = config.model.predictor == Predictor::Linear;
@@ -271,9 +285,11 @@ impl Problem {
             x: gather(&test),
             y: pick(&y, &test),
             trials: pick(&trials, &test),
+            offset: pick(&offset, &test),
         });
         drop(table.features);
         let (y, trials) = (pick(&y, &train), pick(&trials, &train));
+        let (offset, weights) = (pick(&offset, &train), pick(&weights, &train));
         let n = y.len();
         let moments = column_moments(&x, d);
         let pivot = if linear {
@@ -358,8 +374,9 @@ impl Problem {
             x,
             y,
             trials,
-            offset: Vec::new(),
-            weights: Vec::new(),
+            offset: offset.iter().map(|o| o / y_scale).collect(),
+            weights,
+            roots,
             priors,
             scale_prior,
             columns,
@@ -373,10 +390,12 @@ impl Problem {
         let (mut x, mut y) = (mem::take(&mut problem.x), mem::take(&mut problem.y));
         problem.enter(&mut x, &mut y);
         (problem.x, problem.y) = (x, y);
+        let weight = |i: usize| problem.weights.get(i).copied().unwrap_or(1.0);
         problem.log_norm = (0..n)
-            .map(|i| problem.likelihood.log_norm(problem.observed(i)))
+            .map(|i| weight(i) * (problem.likelihood.log_norm(problem.observed(i)) - y_scale.ln()))
             .sum::<f64>()
-            - n as f64 * y_scale.ln();
+            + problem.roots.iter().map(|r| r.ln()).sum::<f64>();
+        problem.scale_rows();
         Ok(problem)
     }
 }

@@ -7,10 +7,14 @@ pub struct TableRequest {
     pub response: String,
     /// Whether the response is read as labels (any text or number, mapped later) or as numbers.
     pub response_kind: ResponseKind,
-    /// Feature columns in order; `None` means every column that is neither response nor trials.
+    /// Feature columns in order; `None` means every column that is neither response, trials, offset nor weights.
     pub features: Option<Vec<String>>,
     /// The binomial's column of trials.
     pub trials: Option<String>,
+    /// The column added to the linear predictor, or the exposure whose logarithm is.
+    pub offset: Option<String>,
+    /// The column of row weights.
+    pub weights: Option<String>,
 }
 
 /// How the response column is read.
@@ -49,6 +53,10 @@ pub struct Table {
     pub response: Response,
     /// Trials of a binomial response, `[N]`.
     pub trials: Option<Vec<f64>>,
+    /// Offset, or exposure, of each row, `[N]`.
+    pub offset: Option<Vec<f64>>,
+    /// Weight of each row, `[N]`.
+    pub weights: Option<Vec<f64>>,
 }
 
 impl Table {

@@ -73,6 +73,8 @@ impl Workload {
                 levels: vec!["0".into(), "1".into()],
             },
             trials: None,
+            offset: None,
+            weights: None,
         };
         let text = format!(
             "[data]\npath = \"-\"\nresponse = \"y\"\nintercept = false\n[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 1)\"\n[sampler]\nstep_size = 0.1\nbatch_size = {}\nfisher_rows = \"batch\"\nnoise = \"full\"\ncorrection = \"closed_form\"\n[run]\nchains = {}\nwarmup = 0\n",

@@ -169,7 +169,13 @@ pub fn at(problem: &Problem, found: Found, ridge: f64) -> Result<Mode, ModeError
     if factor.factor(&metric, 0.0, 0, par).is_err() {
         return Err(improper(problem, None));
     }
-    let prior = problem.prior_cost(&found.omega, true, &mut vec![0.0; p], &mut vec![0.0; p]);
+    let mut step = vec![0.0; p];
+    let prior = problem.prior_cost(&found.omega, true, &mut vec![0.0; p], &mut step);
+    step.iter_mut()
+        .zip(&sums.gradient)
+        .for_each(|(g, s)| *g -= s);
+    factor.solve(&mut step);
+    check_still(problem, &found.omega, &step)?;
     Ok(Mode {
         omega: found.omega,
         cost: prior - sums.log_lik,
@@ -370,6 +376,20 @@ impl RunsAway {
         }
         Ok(())
     }
+}
+
+/// Refuses a point from which a step with the matrix *there* would go on and on: a search with an older matrix may have come to rest
+/// where data separate, since the gradient vanishes along the ray and the information with it.
+///
+/// # Errors
+/// [`ModeError::Improper`].
+pub fn check_still(problem: &Problem, omega: &[f64], step: &[f64]) -> Result<(), ModeError> {
+    let size = step.iter().fold(0.0, |m: f64, s| m.max(s.abs()));
+    let ended = RunsAway {
+        last_move: size,
+        converged: size < 0.05,
+    };
+    ended.check(problem, omega)
 }
 
 fn improper(problem: &Problem, coefficient: Option<usize>) -> ModeError {

@@ -9,6 +9,8 @@ use sngd_core::problem::Problem;
 
 /// Steps before the search gives up.
 const MAX_ITERATIONS: usize = 200;
+/// Largest move of a coordinate that may end the search: where data separate, the cost stops falling while steps stay long.
+const STILL: f64 = 1e-3;
 /// Newton decrement, in nats, below which the matrix of the last step serves again.
 const REUSE: f64 = 0.05;
 
@@ -111,7 +113,8 @@ pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, No
             }
         }
         let small = tolerance * (1.0 + here.cost.abs());
-        if decrement < small && gained < small.max(1e-12 * here.cost.abs()) {
+        let still = last_move < STILL;
+        if still && decrement < small && gained < small.max(1e-12 * here.cost.abs()) {
             converged = true;
             break;
         }

@@ -177,6 +177,8 @@ fn example() -> Result<(Problem, Plan), String> {
         features,
         response: Response::Numbers(y),
         trials: None,
+        offset: None,
+        weights: None,
     };
     let problem = Problem::build(&config, table).map_err(|e| e.to_string())?;
     let plan = Plan::check(&config, &problem).map_err(|e| e.to_string())?;

@@ -65,6 +65,8 @@ pub fn table(columns: &[Vec<f64>], response: Response) -> Table {
             .collect(),
         response,
         trials: None,
+        offset: None,
+        weights: None,
     }
 }
 
@@ -127,6 +129,8 @@ pub fn images(path: PathBuf) -> Result<(Vec<Vec<f64>>, Vec<u32>), Error> {
             response_kind: ResponseKind::Label,
             features: None,
             trials: None,
+            offset: None,
+            weights: None,
         },
     )?;
     let d = read.feature_names.len();

@@ -15,6 +15,8 @@ fn main() -> Result<(), DataError> {
         response_kind: ResponseKind::Number,
         features: None,
         trials: None,
+        offset: None,
+        weights: None,
     };
     let start = Instant::now();
     let table = read_table(Path::new(&path), &request)?;

@@ -15,6 +15,8 @@ pub(crate) struct TableBuilder {
     numbers: Vec<f64>,
     labels: LabelColumn,
     trials: Vec<f64>,
+    offset: Vec<f64>,
+    weights: Vec<f64>,
 }
 
 /// What is wrong with a cell, before it is known where.
@@ -34,6 +36,8 @@ impl TableBuilder {
             numbers: Vec::new(),
             labels: LabelColumn::default(),
             trials: Vec::new(),
+            offset: Vec::new(),
+            weights: Vec::new(),
         }
     }
 
@@ -68,8 +72,14 @@ impl TableBuilder {
             ResponseKind::Number => self.numbers.resize(self.rows, 0.0),
             ResponseKind::Label => self.labels.grow(self.rows),
         }
-        if self.selection.trials.is_some() {
-            self.trials.resize(self.rows, 0.0);
+        for (name, column) in [
+            (&self.selection.trials, &mut self.trials),
+            (&self.selection.offset, &mut self.offset),
+            (&self.selection.weights, &mut self.weights),
+        ] {
+            if name.is_some() {
+                column.resize(self.rows, 0.0);
+            }
         }
     }
 
@@ -128,6 +138,8 @@ impl TableBuilder {
             Slot::Number => self.numbers[row] = value,
             Slot::Label => self.labels.set_number(row, value),
             Slot::Trials => self.trials[row] = value,
+            Slot::Offset => self.offset[row] = value,
+            Slot::Weights => self.weights[row] = value,
         }
     }
 
@@ -186,6 +198,8 @@ impl TableBuilder {
         Ok(Table {
             source: self.path,
             trials: self.selection.trials.is_some().then_some(self.trials),
+            offset: self.selection.offset.is_some().then_some(self.offset),
+            weights: self.selection.weights.is_some().then_some(self.weights),
             feature_names: self.selection.feature_names,
             features: self.features,
             response,

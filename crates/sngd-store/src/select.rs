@@ -17,6 +17,10 @@ pub(crate) enum Slot {
     Label,
     /// The binomial's trials.
     Trials,
+    /// The offset or exposure.
+    Offset,
+    /// The weights.
+    Weights,
 }
 
 /// A request resolved against the names of a file.
@@ -26,6 +30,8 @@ pub(crate) struct Selection {
     pub response: String,
     pub response_kind: ResponseKind,
     pub trials: Option<String>,
+    pub offset: Option<String>,
+    pub weights: Option<String>,
     /// `(column of the file, slot)`, in the file's order.
     pub slots: Vec<(usize, Slot)>,
 }
@@ -69,10 +75,16 @@ impl Selection {
                 ResponseKind::Label => Slot::Label,
             },
         ));
-        if let Some(trials) = &request.trials {
-            let trials = find(trials, "trials")?;
-            take(trials, "trials")?;
-            slots.push((trials, Slot::Trials));
+        for (name, role, slot) in [
+            (&request.trials, "trials", Slot::Trials),
+            (&request.offset, "offset", Slot::Offset),
+            (&request.weights, "weights", Slot::Weights),
+        ] {
+            if let Some(name) = name {
+                let column = find(name, role)?;
+                take(column, role)?;
+                slots.push((column, slot));
+            }
         }
         let features = match &request.features {
             Some(wanted) => wanted
@@ -101,6 +113,8 @@ impl Selection {
             response: request.response.clone(),
             response_kind: request.response_kind,
             trials: request.trials.clone(),
+            offset: request.offset.clone(),
+            weights: request.weights.clone(),
             slots,
         })
     }
@@ -111,6 +125,8 @@ impl Selection {
             Slot::Feature(d) => &self.feature_names[d],
             Slot::Number | Slot::Label => &self.response,
             Slot::Trials => self.trials.as_deref().unwrap_or_default(),
+            Slot::Offset => self.offset.as_deref().unwrap_or_default(),
+            Slot::Weights => self.weights.as_deref().unwrap_or_default(),
         }
     }
 }

@@ -21,6 +21,8 @@ fn request(response: &str) -> TableRequest {
         response_kind: ResponseKind::Number,
         features: None,
         trials: None,
+        offset: None,
+        weights: None,
     }
 }
 

@@ -13,6 +13,8 @@ fn request(response: &str) -> TableRequest {
         response_kind: ResponseKind::Number,
         features: None,
         trials: None,
+        offset: None,
+        weights: None,
     }
 }
 
@@ -47,6 +49,8 @@ fn reads_features_response_and_trials_in_the_asked_order() {
     let asked = TableRequest {
         features: Some(vec!["b".into(), "a".into()]),
         trials: Some("n".into()),
+        offset: None,
+        weights: None,
         ..request("y")
     };
     let table = read_table(&path, &asked).unwrap();
@@ -180,6 +184,8 @@ fn a_column_that_is_not_there() {
     );
     let asked = TableRequest {
         trials: Some("N".into()),
+        offset: None,
+        weights: None,
         ..request("y")
     };
     assert_eq!(

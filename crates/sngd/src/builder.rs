@@ -23,6 +23,8 @@ pub struct Data {
     features: Vec<f64>,
     response: Vec<f64>,
     trials: Option<Vec<f64>>,
+    offset: Option<Vec<f64>>,
+    weights: Option<Vec<f64>>,
 }
 
 impl Data {
@@ -39,12 +41,26 @@ impl Data {
             features,
             response,
             trials: None,
+            offset: None,
+            weights: None,
         }
     }
 
     /// Trials of a binomial response, or what a custom likelihood reads beside the response, `[N]`.
     pub fn trials(mut self, trials: Vec<f64>) -> Data {
         self.trials = Some(trials);
+        self
+    }
+
+    /// What is added to the linear predictor of each row, `[N]`; the logarithm of an exposure.
+    pub fn offset(mut self, offset: Vec<f64>) -> Data {
+        self.offset = Some(offset);
+        self
+    }
+
+    /// How often each row counts, `[N]`.
+    pub fn weights(mut self, weights: Vec<f64>) -> Data {
+        self.weights = Some(weights);
         self
     }
 
@@ -56,17 +72,25 @@ impl Data {
                 self.features.len()
             )));
         }
-        if let Some(t) = self.trials.as_ref().filter(|t| t.len() != n) {
-            return Err(CheckError(format!(
-                "data: found {} trials for {n} responses, expected one each",
-                t.len()
-            )));
+        for (what, column) in [
+            ("trials", &self.trials),
+            ("offsets", &self.offset),
+            ("weights", &self.weights),
+        ] {
+            if let Some(c) = column.as_ref().filter(|c| c.len() != n) {
+                return Err(CheckError(format!(
+                    "data: found {} {what} for {n} responses, expected one each",
+                    c.len()
+                )));
+            }
         }
         let all = self
             .features
             .iter()
             .chain(&self.response)
-            .chain(self.trials.iter().flatten());
+            .chain(self.trials.iter().flatten())
+            .chain(self.offset.iter().flatten())
+            .chain(self.weights.iter().flatten());
         if let Some(v) = all.into_iter().find(|v| !v.is_finite()) {
             return Err(CheckError(format!(
                 "data: found {v}, expected finite numbers; leave such rows out"
@@ -94,6 +118,8 @@ impl Data {
             features: self.features.clone(),
             response,
             trials: self.trials.clone(),
+            offset: self.offset.clone(),
+            weights: self.weights.clone(),
         })
     }
 }
@@ -296,6 +322,10 @@ impl Builder {
                 intercept: model.intercept,
                 standardize: false,
                 test_fraction: 0.0,
+                offset: data.offset.as_ref().map(|_| "offset".into()),
+                exposure: None,
+                weights: data.weights.as_ref().map(|_| "weights".into()),
+                weights_kind: Default::default(),
                 storage: Storage::F32,
             },
             model: model.config,

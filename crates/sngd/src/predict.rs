@@ -121,6 +121,9 @@ impl Predictions {
         self.theta[first_aux..].iter_mut().for_each(|s| *s = s.ln());
         self.forward.outputs(&self.theta, &held.x, &mut self.eta);
         let h = self.likelihood.outputs();
+        for (eta, o) in self.eta.chunks_mut(h).zip(&held.offset) {
+            eta[0] += o;
+        }
         let k = problem.classes.len();
         let (mut total, mut hits) = (0.0, 0u32);
         let (mut score, mut probability) = (vec![0.0; h], vec![0.0; k]);
@@ -304,6 +307,10 @@ impl RowTerms {
             // The design is kept in internal coordinates alone.
             problem.transform.internal(&theta, &mut omega);
             self.forward.outputs(&omega, &problem.x, &mut eta);
+            let outputs = problem.likelihood.outputs();
+            for (eta, o) in eta.chunks_mut(outputs).zip(&problem.offset) {
+                eta[0] += o;
+            }
             let unit = problem.transform.y_scale.ln();
             values.extend((0..n).map(|i| {
                 let obs = problem.observed(i);

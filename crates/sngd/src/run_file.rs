@@ -340,7 +340,7 @@ mod tests {
         let m = message(&format!("{SMALL}[run]\nchains = \"many\"\n"), &[]);
         assert_eq!(
             m,
-            "r.toml:7: run.chains: found the text \"many\", expected a whole number from 1 to 4294967295"
+            "r.toml:7: run.chains: found the text \"many\", expected a whole number from 1 to 4294967295, or \"auto\""
         );
         let m = message(&format!("{SMALL}[sampler]\nmethod = \"sgnd\"\n"), &[]);
         assert!(
@@ -400,6 +400,11 @@ mod tests {
             }
         }
         config(&["sampler.step_size={ kind = \"polynomial\", initial = 1 }"]);
+        config(&[
+            "run.until={ ess = 1000, max_draws = 5000 }",
+            "sampler.step_size=auto",
+        ]);
+        config(&["run.chains=auto", "run.warmup=auto", "run.thin=auto"]);
         config(&["sampler.step_size={ kind = \"cyclical\", initial = 0.5, cycle = 50 }"]);
     }
 
@@ -407,10 +412,23 @@ mod tests {
     fn every_key_of_the_config_is_in_the_schema() {
         let mut c = config(&["data.features=[]", "model.link=logit", "model.scale=1"]);
         c.model.trials = Some("t".into());
+        c.data.offset = Some("o".into());
+        c.data.exposure = Some("e".into());
+        c.data.weights = Some("w".into());
         c.sampler.temperature = Some(1.0);
         c.sampler.batch_size = Some(sngd_core::config::BatchSize::Rows(1));
         c.sampler.noise = Some(sngd_core::config::Noise::Full);
         c.sampler.integrator = Some(sngd_core::config::Integrator::Ou);
+        c.sampler.method = Some(sngd_core::config::Method::Mala);
+        c.sampler.metric = Some(sngd_core::config::MetricAt::Mode);
+        c.sampler.gradient = Some(sngd_core::config::Gradient::Plain);
+        c.sampler.step_size = Some(sngd_core::config::DEFAULT_STEP_SIZE);
+        c.sampler.damping = Some(0.0);
+        c.run.chains = Some(1);
+        c.run.warmup = Some(0);
+        c.run.thin = Some(1);
+        c.run.init_scale = Some(1.0);
+        c.run.until = Some(Default::default());
         c.run.threads = Some(1);
         c.run.init = Some(sngd_core::config::Init::Zero);
         c.model.hidden = Some(vec![2]);

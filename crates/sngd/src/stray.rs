@@ -51,7 +51,17 @@ impl Watch {
         let chains = start::positions(prepared)
             .chunks(plan.p)
             .map(|omega| {
-                let (value, error) = log_posterior(&prepared.problem, omega, plan.jacobian);
+                let (value, error) = match &plan.expansion {
+                    // No row need be looked at again: a start lies so many sds from the mode.
+                    Some(expansion) => {
+                        let mut u = vec![0.0; plan.p];
+                        expansion.whiten(omega, &mut u);
+                        let away: f64 = u.iter().map(|u| u * u).sum();
+                        let at_mode = prepared.problem.log_norm - expansion.cost;
+                        (at_mode - 0.5 * away, 0.0)
+                    }
+                    None => log_posterior(&prepared.problem, omega, plan.jacobian),
+                };
                 Chain {
                     floor: value - energy - ERRORS * error,
                     draws: 0,

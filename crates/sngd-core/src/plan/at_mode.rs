@@ -228,6 +228,8 @@ impl Plan {
             storage: config.data.storage,
             held: match problem.likelihood {
                 Likelihood::Custom(_) => 0,
+                // The host adds offsets.
+                _ if !problem.offset.is_empty() => 0,
                 _ => problem.held_out.as_ref().map_or(0, |h| h.rows.len()),
             },
             classes: problem.classes.len(),

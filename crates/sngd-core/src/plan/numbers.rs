@@ -138,6 +138,8 @@ mod tests {
                 features: (0..300).map(|i| f64::from(i * i % 17)).collect(),
                 response: Response::Numbers((0..300).map(|i| f64::from(i % 5)).collect()),
                 trials: None,
+                offset: None,
+                weights: None,
             };
             Plan::check(&config, &Problem::build(&config, table).unwrap())
         };

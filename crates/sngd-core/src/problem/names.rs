@@ -153,7 +153,9 @@ impl Problem {
         let mut out = vec![NamedArray {
             name: "y".into(),
             dims: vec![rows.clone()],
-            values: self.y.iter().map(|y| y * t.y_scale + t.y_mean).collect(),
+            values: (self.y.iter().enumerate())
+                .map(|(i, y)| y / self.roots.get(i).unwrap_or(&1.0) * t.y_scale + t.y_mean)
+                .collect(),
         }];
         if !self.trials.is_empty() {
             let own = matches!(self.likelihood, Likelihood::Custom(_));

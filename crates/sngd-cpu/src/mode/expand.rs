@@ -4,9 +4,10 @@ use super::data::{ModeData, inverse_factor, zero_lane};
 use super::group::{Group, start};
 use super::lanes::LaneKernels;
 use super::lanes::{LANES, Lane};
-use super::pass::{Pass, Sums, chunk_count};
+use super::pass::{Pass, Sums};
 use super::tile::{TILE, remainders};
 use crate::dense::Factor;
+use crate::map::{ModeError, check_still};
 use crate::row_sums::{Curvature, canonical, row_outputs, row_sums, row_terms};
 use faer::{MatMut, MatRef, Par};
 use half::{bf16, f16};
@@ -55,9 +56,14 @@ impl Measured {
     }
 }
 
-/// Why there is no expansion: the pivot at which the information is not positive definite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotPositive(pub usize);
+/// Why there is no expansion.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NoExpansion {
+    /// The information is not positive definite at this pivot.
+    NotPositive(usize),
+    /// The point is no mode.
+    NoMode(ModeError),
+}
 
 /// Expands a linear predictor's log likelihood at ω*, and measures it with draws keyed by `seed`.
 pub fn expand(
@@ -65,7 +71,7 @@ pub fn expand(
     omega: &[f64],
     storage: Storage,
     seed: u64,
-) -> Result<(Expansion, Measured), NotPositive> {
+) -> Result<(Expansion, Measured), NoExpansion> {
     let (n, p) = (problem.rows(), problem.parameters());
     let mut curvature = Curvature::Observed;
     let mut sums = row_sums(problem, omega, curvature, false);
@@ -76,13 +82,20 @@ pub fn expand(
         |matrix: &[f64]| -> Vec<f64> { matrix.iter().zip(&lambda).map(|(m, l)| m + l).collect() };
     if let Err(e) = factor.factor(&metric(&sums.matrix), 0.0, 0, par) {
         if canonical(&problem.likelihood) {
-            return Err(NotPositive(e.pivot));
+            return Err(NoExpansion::NotPositive(e.pivot));
         }
         curvature = Curvature::Fisher;
         sums = row_sums(problem, omega, curvature, false);
         let again = factor.factor(&metric(&sums.matrix), 0.0, 0, par);
-        again.map_err(|e| NotPositive(e.pivot))?;
+        again.map_err(|e| NoExpansion::NotPositive(e.pivot))?;
     }
+    let mut step = vec![0.0; p];
+    problem.prior_cost(omega, true, &mut vec![0.0; p], &mut step);
+    step.iter_mut()
+        .zip(&sums.gradient)
+        .for_each(|(g, s)| *g -= s);
+    factor.solve(&mut step);
+    check_still(problem, omega, &step).map_err(NoExpansion::NoMode)?;
     let mut chol = factor.l;
     for j in 0..p {
         chol[j * p..j * p + j].fill(0.0);
@@ -385,24 +398,4 @@ fn squares(data: &ModeData<f32>, sums: &Sums<f32>) -> Vec<f32> {
             }
         });
     out
-}
-
-/// ∇C over all rows at some positions, in u, `[m,P]` from u `[m,P]`: in one pass that all of them share.
-pub fn certify(problem: &Problem, expansion: &Arc<Expansion>, u: &[f64]) -> Vec<f64> {
-    let p = expansion.omega.len();
-    let data = ModeData::<f32>::new(problem, Arc::clone(expansion));
-    let mut groups: Vec<Group<f32>> = u.chunks(p * LANES).map(|u| Group::new(p, 0, u)).collect();
-    if chunk_count(expansion.row_count()) > 1 {
-        let mut pass = Pass::new(&data, groups.len());
-        start(&data, &mut groups, &mut pass);
-    } else {
-        groups.par_iter_mut().for_each(|g| {
-            let mut pass = Pass::new(&data, 1);
-            start(&data, std::slice::from_mut(g), &mut pass);
-        });
-    }
-    groups
-        .iter()
-        .flat_map(|g| (0..g.count).flat_map(|l| g.gradient(l)))
-        .collect()
 }

@@ -2,7 +2,7 @@
 //! is a function of the data, the model and the seed, so that the same run file gives the same draws on every engine.
 
 use super::data::ModeData;
-use super::expand::{Measured, NotPositive, expand};
+use super::expand::{Measured, NoExpansion, expand};
 use super::group::{Group, Move, start, step};
 use super::lanes::LANES;
 use super::pass::Pass;
@@ -68,12 +68,13 @@ pub fn settle(config: &Config, problem: &Problem, omega: &[f64]) -> Result<Settl
     let n = problem.rows();
     let request = ModeRequest::of(config, n)?;
     let (expansion, measured) = expand(problem, omega, config.data.storage, config.seed)
-        .map_err(|NotPositive(pivot)| {
-            CheckError(format!(
+        .map_err(|e| match e {
+            NoExpansion::NoMode(e) => CheckError(e.to_string()),
+            NoExpansion::NotPositive(pivot) => CheckError(format!(
                 "{}: found an information matrix that is not positive definite at {}, expected one that is; give that parameter a proper prior such as \"normal(0, 2.5)\"",
                 problem.source,
                 problem.parameter_names()[pivot]
-            ))
+            )),
         })?;
     let expansion = Arc::new(expansion);
     let temperature = config.sampler.temperature.unwrap_or(1.0);

@@ -1,0 +1,124 @@
+//! Columns that say something of each row beside its features: offset or exposure, and weights.
+
+use super::Problem;
+use crate::config::{Config, Family, Predictor, WeightsKind};
+use crate::error::CheckError;
+use crate::table::Table;
+
+/// The columns of a table, checked, `[N]` each or empty.
+pub(super) struct RowColumns {
+    /// What is added to the linear predictor, natural units.
+    pub offset: Vec<f64>,
+    /// How often each row counts.
+    pub weights: Vec<f64>,
+    /// √w of known precisions.
+    pub roots: Vec<f64>,
+}
+
+impl RowColumns {
+    /// Of a table; `test` are the rows held out.
+    pub fn of(config: &Config, table: &Table, test: &[usize]) -> Result<RowColumns, CheckError> {
+        let (data, model) = (&config.data, &config.model);
+        let source = &table.source;
+        let mut out = RowColumns {
+            offset: Vec::new(),
+            weights: Vec::new(),
+            roots: Vec::new(),
+        };
+        if let (Some(_), Some(exposure)) = (&data.offset, &data.exposure) {
+            return Err(CheckError(format!(
+                "data.exposure: found \"{exposure}\" beside data.offset, expected one of the two; remove one, or make a column of the sum"
+            )));
+        }
+        if let Some(column) = &table.offset {
+            let key = if data.exposure.is_some() {
+                "exposure"
+            } else {
+                "offset"
+            };
+            let outputs = model.outputs.unwrap_or(1);
+            if model.likelihood == Family::Softmax || outputs > 1 {
+                return Err(CheckError(format!(
+                    "data.{key}: found a column beside a likelihood of several linear predictors, expected it only where there is one; remove the key"
+                )));
+            }
+            out.offset = column.clone();
+            if let Some(name) = &data.exposure {
+                if let Some(i) = column.iter().position(|e| *e <= 0.0) {
+                    return Err(CheckError(format!(
+                        "{source}: row {}, column '{name}': found an exposure of {}, expected a number above 0, since its logarithm is added to the linear predictor; correct the row or leave it out",
+                        i + 1,
+                        column[i]
+                    )));
+                }
+                out.offset.iter_mut().for_each(|o| *o = o.ln());
+            }
+        }
+        let Some(column) = &table.weights else {
+            return if data.weights_kind == WeightsKind::Precision {
+                Err(CheckError(
+                    "data.weights_kind: found \"precision\" without data.weights, expected the column of weights beside it; add weights = \"COLUMN\"".into(),
+                ))
+            } else {
+                Ok(out)
+            };
+        };
+        let name = data.weights.as_deref().unwrap_or("weights");
+        let precision = data.weights_kind == WeightsKind::Precision;
+        let bad = |w: &f64| if precision { *w <= 0.0 } else { *w < 0.0 };
+        if let Some(i) = column.iter().position(bad) {
+            return Err(CheckError(format!(
+                "{source}: row {}, column '{name}': found a weight of {}, expected {}; correct the row or leave it out",
+                i + 1,
+                column[i],
+                if precision {
+                    "a precision above 0"
+                } else {
+                    "0 or more"
+                }
+            )));
+        }
+        if !precision {
+            if column.iter().all(|w| *w == 0.0) {
+                return Err(CheckError(format!(
+                    "{source}: column '{name}': found only weights of 0, expected a row that counts; choose another column"
+                )));
+            }
+            out.weights = column.clone();
+            return Ok(out);
+        }
+        if model.likelihood != Family::Gaussian || model.predictor != Predictor::Linear {
+            return Err(CheckError(
+                "data.weights_kind: found \"precision\" beside a model that is no linear gaussian one, expected \"frequency\"".into(),
+            ));
+        }
+        if !test.is_empty() {
+            return Err(CheckError(
+                "data.test_fraction: found held-out rows beside weights_kind = \"precision\", expected none; remove one of the two".into(),
+            ));
+        }
+        out.roots = column.iter().map(|w| w.sqrt()).collect();
+        Ok(out)
+    }
+}
+
+impl Problem {
+    /// Multiplies each row by the root of its known precision: then every row has the variance σ².
+    pub(super) fn scale_rows(&mut self) {
+        let d = self.design_columns();
+        for (i, root) in self.roots.iter().enumerate() {
+            self.x[i * d..(i + 1) * d]
+                .iter_mut()
+                .for_each(|x| *x *= root);
+            self.y[i] *= root;
+            if let Some(o) = self.offset.get_mut(i) {
+                *o *= root;
+            }
+        }
+    }
+
+    /// Whether a row has an offset or counts otherwise than once.
+    pub fn has_row_columns(&self) -> bool {
+        !self.offset.is_empty() || !self.weights.is_empty()
+    }
+}
