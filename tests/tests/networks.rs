@@ -137,6 +137,8 @@ fn problem(likelihood: &str, hidden: &str, activation: &str, bias: bool) -> Prob
         features: numbers(n * d, 1).iter().map(|v| 2.0 * v).collect(),
         response,
         trials,
+        offset: None,
+        weights: None,
     };
     let text = format!(
         "[model]\npredictor = \"mlp\"\nhidden = {hidden}\nactivation = \"{activation}\"\nbias = {bias}\n{likelihood}\n"

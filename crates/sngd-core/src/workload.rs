@@ -1,5 +1,6 @@
-//! The workloads of the benches: synthetic logistic regression, SNGD at T = 1, closed-form correction, exact Fisher of the
-//! batch, noise `full`. One definition for `sngd bench`, the criterion benches and the tests.
+//! The workloads of the benches: synthetic logistic regression at T = 1. W1 to W7 are SNGD with the metric at the state, closed-form
+//! correction, exact Fisher of the batch, noise `full`; W8 is control variates and W9 exact MALA with the metric at the mode. One
+//! definition for `sngd bench`, the criterion benches and the tests.
 
 use crate::config::Config;
 use crate::error::CheckError;
@@ -10,8 +11,10 @@ use crate::table::{Response, Table};
 /// Sizes of one workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workload {
-    /// W1 to W7.
+    /// W1 to W7, and W8 and W9 with P or N behind.
     pub name: &'static str,
+    /// The step.
+    pub kernel: Kernel,
     /// Rows.
     pub n: usize,
     /// Parameters.
@@ -22,12 +25,55 @@ pub struct Workload {
     pub b: usize,
 }
 
+/// What a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// Metric at the state of each chain.
+    State,
+    /// Metric at the mode, B rows by control variates.
+    ControlVariates,
+    /// Metric at the mode, all rows, Metropolis test.
+    AllRows,
+}
+
 const fn workload(name: &'static str, n: usize, p: usize, c: usize, b: usize) -> Workload {
-    Workload { name, n, p, c, b }
+    let kernel = Kernel::State;
+    Workload {
+        name,
+        kernel,
+        n,
+        p,
+        c,
+        b,
+    }
+}
+
+const fn few_rows(name: &'static str, n: usize, p: usize, b: usize) -> Workload {
+    let kernel = Kernel::ControlVariates;
+    Workload {
+        name,
+        kernel,
+        n,
+        p,
+        c: 64,
+        b,
+    }
+}
+
+const fn all_rows(name: &'static str, n: usize) -> Workload {
+    let kernel = Kernel::AllRows;
+    Workload {
+        name,
+        kernel,
+        n,
+        p: 50,
+        c: 64,
+        b: n,
+    }
 }
 
 /// All of them, by name.
-pub const WORKLOADS: [Workload; 7] = [
+pub const WORKLOADS: [Workload; 18] = [
     workload("W1", 10_000, 8, 1024, 64),
     workload("W2", 10_000, 32, 256, 128),
     workload("W3", 10_000, 64, 64, 256),
@@ -35,12 +81,27 @@ pub const WORKLOADS: [Workload; 7] = [
     workload("W5", 20_000, 1024, 2, 1024),
     workload("W6", 20_000, 4096, 1, 4096),
     workload("W7", 1_000_000, 100, 32, 1024),
+    few_rows("W8-8", 100_000, 8, 64),
+    few_rows("W8-32", 100_000, 32, 64),
+    few_rows("W8-128", 100_000, 128, 128),
+    few_rows("W8-512", 50_000, 512, 256),
+    few_rows("W8-1024", 20_000, 1024, 512),
+    few_rows("W8-n1e4", 10_000, 50, 64),
+    few_rows("W8-n1e5", 100_000, 50, 64),
+    few_rows("W8-n1e6", 1_000_000, 50, 64),
+    few_rows("W8-n1e7", 10_000_000, 50, 64),
+    all_rows("W9-n1e4", 10_000),
+    all_rows("W9-n1e6", 1_000_000),
 ];
 
 impl Workload {
-    /// Least floating-point work of a chain-step: SYRK (lower half) B·P², Cholesky P³/3, exact leverages B·P².
+    /// Least floating-point work of a chain-step. At the state: SYRK (lower half) B·P², Cholesky P³/3, exact leverages B·P². At the
+    /// mode: outputs and gradient, 4·B·P.
     pub fn flops(&self) -> f64 {
         let (b, p) = (self.b as f64, self.p as f64);
+        if self.kernel != Kernel::State {
+            return 4.0 * b * p;
+        }
         2.0 * b * p * p + p * p * p / 3.0
     }
 
@@ -76,9 +137,20 @@ impl Workload {
             offset: None,
             weights: None,
         };
+        let sampler = match self.kernel {
+            Kernel::State => format!(
+                "step_size = 0.1\nbatch_size = {}\nfisher_rows = \"batch\"\nnoise = \"full\"\ncorrection = \"closed_form\"",
+                self.b
+            ),
+            Kernel::ControlVariates => format!(
+                "metric = \"mode\"\ngradient = \"control_variates\"\nbatch_size = {}\nstep_size = 0.3",
+                self.b
+            ),
+            Kernel::AllRows => "metric = \"mode\"\nmethod = \"mala\"\nstep_size = 1.0".into(),
+        };
         let text = format!(
-            "[data]\npath = \"-\"\nresponse = \"y\"\nintercept = false\n[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 1)\"\n[sampler]\nstep_size = 0.1\nbatch_size = {}\nfisher_rows = \"batch\"\nnoise = \"full\"\ncorrection = \"closed_form\"\n[run]\nchains = {}\nwarmup = 0\n",
-            self.b, self.c
+            "[data]\npath = \"-\"\nresponse = \"y\"\nintercept = false\n[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 1)\"\n[sampler]\n{sampler}\n[run]\nchains = {}\nwarmup = 0\n",
+            self.c
         );
         let config: Config = toml::from_str(&text).map_err(|e| CheckError(e.to_string()))?;
         let problem = Problem::build(&config, table)?;

@@ -1,10 +1,15 @@
 //! Timing of the bench workloads: an engine's steady rate, and the ceiling that a dense product sets.
 
 use crate::error::Error;
+use sngd_core::config::Config;
 use sngd_core::engine::{Engine, Span};
+use sngd_core::error::CheckError;
 use sngd_core::plan::Plan;
-use sngd_core::workload::Workload;
+use sngd_core::problem::Problem;
+use sngd_core::workload::{Kernel, Workload};
 use sngd_cpu::CpuEngine;
+use sngd_cpu::map::{self, Mode};
+use sngd_cpu::mode::settle;
 use sngd_gpu::{DeviceSelector, Gpu, GpuEngine};
 use std::time::Instant;
 
@@ -26,8 +31,7 @@ pub fn gemm_ceiling() -> f64 {
 /// Where the workload or the engine cannot be built.
 pub fn cpu(w: &Workload, seconds: f64) -> Result<Rate, Error> {
     let (config, problem) = w.build()?;
-    let plan = Plan::check(&config, &problem)?;
-    let init = vec![0.0; w.c * w.p];
+    let (plan, init) = plan(w, &config, &problem)?;
     let mut engine = CpuEngine::<f32>::new(&problem, &plan, &init, None)?;
     time(&mut engine, w, seconds)
 }
@@ -44,11 +48,22 @@ pub fn gpu(w: &Workload, seconds: f64, device: Option<&str>) -> Result<(String, 
         }
     };
     let (config, problem) = w.build()?;
-    let plan = Plan::check(&config, &problem)?;
-    let init = vec![0.0; w.c * w.p];
+    let (plan, init) = plan(w, &config, &problem)?;
     let mut engine = GpuEngine::new(gpu, &problem, &plan, &init)?;
     let name = engine.info().device.clone();
     Ok((name, time(&mut engine, w, seconds)?))
+}
+
+/// The plan of a workload and where its chains start.
+fn plan(w: &Workload, config: &Config, problem: &Problem) -> Result<(Plan, Vec<f64>), Error> {
+    if w.kernel == Kernel::State {
+        return Ok((Plan::check(config, problem)?, vec![0.0; w.c * w.p]));
+    }
+    let found = map::search(problem, 0.0, 1e-12).map_err(|e| CheckError(e.to_string()))?;
+    let plan = settle(config, problem, &found.omega)?.plan;
+    let mode = Mode::of_expansion(&plan);
+    let init = (0..w.c as u32).flat_map(|c| mode.near(1.0, 1, c)).collect();
+    Ok((plan, init))
 }
 
 /// Blocks of a tenth of the time each; the first two find the block's length and warm the caches.
