@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""NumPyro's NUTS with its defaults (1000 steps of warm-up, dense_mass off, target acceptance 0.8), 4 chains in parallel.
+
+    numpyro_nuts.py --problem DIR/NAME.json
+
+One JSON line at each look: wall time since process start, means and sds of all draws so far, least ESS.
+"""
+
+import argparse
+import os
+
+from problem import Clock, Looks, Moments, Problem, tell, wide
+
+CHAINS = 4
+BLOCK = 25  # draws of a chain between looks; one size, so that one compilation serves
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--problem", required=True)
+    parser.add_argument("--warmup", type=int, default=1000)
+    parser.add_argument("--draws", type=int, default=1_000_000, help="of a chain, at most")
+    options = parser.parse_args()
+    clock = Clock()
+    problem = Problem(options.problem)
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    import numpyro
+
+    numpyro.set_host_device_count(CHAINS)
+    import jax
+
+    jax.config.update("jax_enable_x64", wide(problem))
+    import jax.numpy as jnp
+    import numpy as np
+    import numpyro.distributions as dist
+    from jax_glm import arrays
+    from numpyro.diagnostics import effective_sample_size
+    from numpyro.infer import MCMC, NUTS
+
+    def model(x, y, offset):
+        prior = dist.Normal(0.0, problem.prior_sd).expand([problem.classes, problem.width]).to_event(2)
+        omega = numpyro.sample("omega", prior)
+        eta = x @ omega.T
+        if problem.likelihood == "softmax":
+            numpyro.sample("y", dist.Categorical(logits=eta), obs=y)
+        elif problem.likelihood == "poisson":
+            numpyro.sample("y", dist.Poisson(jnp.exp(eta[:, 0] + offset)), obs=y)
+        else:
+            numpyro.sample("y", dist.Bernoulli(logits=eta[:, 0]), obs=y)
+
+    mcmc = MCMC(
+        NUTS(model), num_warmup=options.warmup, num_samples=BLOCK, num_chains=CHAINS, chain_method="parallel", progress_bar=False
+    )
+    data = arrays(problem)
+    mcmc.warmup(jax.random.key(1), *data)
+    before_draws = clock.now()
+    moments, looks, kept = Moments(), Looks(BLOCK), []
+    while moments.count < CHAINS * options.draws:
+        mcmc.run(mcmc.post_warmup_state.rng_key, *data)
+        mcmc.post_warmup_state = mcmc.last_state
+        block = np.asarray(mcmc.get_samples(group_by_chain=True)["omega"]).reshape(CHAINS, BLOCK, -1)
+        kept.append(block)
+        moments.add(block.reshape(CHAINS * BLOCK, -1))
+        if looks.due(moments.count // CHAINS):
+            seconds = clock.now()
+            ess = clock.leave_out(lambda: effective_sample_size(np.concatenate(kept, axis=1)).min())
+            clock.leave_out(
+                lambda: tell(
+                    seconds, moments.mean(), moments.sd(), draws=moments.count, before_draws=before_draws, ess=ess
+                )
+            )
+
+
+if __name__ == "__main__":
+    main()
