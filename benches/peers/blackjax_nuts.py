@@ -9,7 +9,7 @@ One JSON line at each look: wall time since process start, means and sds of all 
 import argparse
 import os
 
-from problem import Clock, Looks, Moments, Problem, tell, wide
+from problem import Clock, Looks, Moments, Problem, least_ess, tell, wide
 
 CHAINS = 4
 BLOCK = 25  # draws of a chain between looks
@@ -58,6 +58,7 @@ def main():
     key_starts, key_warm, key_draws = jax.random.split(jax.random.key(1), 3)
     starts = 0.1 * jax.random.normal(key_starts, (CHAINS, problem.parameters))
     states, step_sizes, masses = jax.block_until_ready(warm_up(jax.random.split(key_warm, CHAINS), starts))
+    advance = advance.lower(jax.random.split(key_draws, CHAINS), states, step_sizes, masses).compile()
     before_draws = clock.now()
     moments, looks, kept = Moments(), Looks(BLOCK), []
     while moments.count < CHAINS * options.draws:
@@ -68,8 +69,7 @@ def main():
         moments.add(block.reshape(CHAINS * BLOCK, -1))
         if looks.due(moments.count // CHAINS):
             seconds = clock.now()
-            all_draws = clock.leave_out(lambda: np.concatenate(kept, axis=1))
-            ess = clock.leave_out(lambda: np.min(blackjax.diagnostics.effective_sample_size(all_draws)))
+            ess = clock.leave_out(lambda: least_ess(kept))
             clock.leave_out(
                 lambda: tell(
                     seconds, moments.mean(), moments.sd(), draws=moments.count, before_draws=before_draws, ess=ess

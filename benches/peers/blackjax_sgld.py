@@ -12,7 +12,7 @@ variance by more than a twentieth (2.5 % of an sd), which leaves the other half 
 import argparse
 import os
 
-from problem import Clock, Looks, Moments, Problem, tell, wide
+from problem import Clock, Looks, Moments, Problem, least_ess, tell, wide
 
 CHAINS = 4
 THIN = 10  # steps between the draws that enter means and sds
@@ -71,6 +71,7 @@ def main():
 
     positions = jnp.tile(mode, (CHAINS, 1))
     key = jax.random.key(1)
+    advance = advance.lower(jax.random.split(key, CHAINS), positions).compile()
     before_draws = clock.now()
     moments, looks, kept, stride, blocks = Moments(), Looks(block), [], 1, 0
     while moments.count // CHAINS * THIN < options.steps:
@@ -83,9 +84,7 @@ def main():
             kept, stride = [np.concatenate(kept, axis=1)[:, ::2]], min(2 * stride, block)
         if looks.due(moments.count // CHAINS):
             seconds = clock.now()
-            ess = clock.leave_out(
-                lambda: np.min(blackjax.diagnostics.effective_sample_size(np.concatenate(kept, axis=1)))
-            )
+            ess = clock.leave_out(lambda: least_ess(kept))
             clock.leave_out(
                 lambda: tell(
                     seconds,

@@ -9,7 +9,7 @@ One JSON line at each look: wall time since process start, means and sds of all 
 import argparse
 import os
 
-from problem import Clock, Looks, Moments, Problem, tell, wide
+from problem import Clock, Looks, Moments, Problem, least_ess, tell, wide
 
 CHAINS = 4
 BLOCK = 25  # draws of a chain between looks; one size, so that one compilation serves
@@ -34,7 +34,6 @@ def main():
     import numpy as np
     import numpyro.distributions as dist
     from jax_glm import arrays
-    from numpyro.diagnostics import effective_sample_size
     from numpyro.infer import MCMC, NUTS
 
     def model(x, y, offset):
@@ -48,22 +47,35 @@ def main():
         else:
             numpyro.sample("y", dist.Bernoulli(logits=eta[:, 0]), obs=y)
 
+    kernel = NUTS(model)
     mcmc = MCMC(
-        NUTS(model), num_warmup=options.warmup, num_samples=BLOCK, num_chains=CHAINS, chain_method="parallel", progress_bar=False
+        kernel, num_warmup=options.warmup, num_samples=BLOCK, num_chains=CHAINS, chain_method="parallel", progress_bar=False
     )
     data = arrays(problem)
     mcmc.warmup(jax.random.key(1), *data)
+
+    @jax.pmap
+    def advance(state):
+        """MCMC.run compiles its loop at every call; this one is compiled once."""
+
+        def draw(state, _):
+            state = kernel.sample(state, data, {})
+            return state, state.z["omega"]
+
+        return jax.lax.scan(draw, state, None, length=BLOCK)
+
+    state = mcmc.post_warmup_state
+    advance = advance.lower(state).compile()
     before_draws = clock.now()
     moments, looks, kept = Moments(), Looks(BLOCK), []
     while moments.count < CHAINS * options.draws:
-        mcmc.run(mcmc.post_warmup_state.rng_key, *data)
-        mcmc.post_warmup_state = mcmc.last_state
-        block = np.asarray(mcmc.get_samples(group_by_chain=True)["omega"]).reshape(CHAINS, BLOCK, -1)
+        state, block = advance(state)
+        block = np.asarray(block).reshape(CHAINS, BLOCK, -1)
         kept.append(block)
         moments.add(block.reshape(CHAINS * BLOCK, -1))
         if looks.due(moments.count // CHAINS):
             seconds = clock.now()
-            ess = clock.leave_out(lambda: effective_sample_size(np.concatenate(kept, axis=1)).min())
+            ess = clock.leave_out(lambda: least_ess(kept))
             clock.leave_out(
                 lambda: tell(
                     seconds, moments.mean(), moments.sd(), draws=moments.count, before_draws=before_draws, ess=ess

@@ -100,6 +100,31 @@ class Moments:
         return np.sqrt(np.maximum(self.square / self.count - mean * mean, 0.0) * self.count / max(self.count - 1, 1))
 
 
+def least_ess(blocks):
+    """Smallest effective sample size over parameters of blocks [C, n, P] that follow each other, by Geyer's initial monotone sequence."""
+    import numpy as np
+
+    draws = np.concatenate(blocks, axis=1).astype(np.float64)
+    chains, n, parameters = draws.shape
+    least = float("inf")
+    for first in range(0, parameters, 64):  # in parts, for the memory of the transforms
+        part = draws[:, :, first : first + 64]
+        means = part.mean(1, keepdims=True)
+        spectrum = np.fft.rfft(part - means, n=2 * n, axis=1)
+        covariance = np.fft.irfft(np.abs(spectrum) ** 2, axis=1)[:, :n].mean(0) / n  # [n, P], the chains' mean
+        within = covariance[0] * n / (n - 1)
+        between = means[:, 0].var(0, ddof=1) if chains > 1 else 0.0
+        total = covariance[0] + between
+        rho = 1.0 - (within - covariance) / total
+        rho[0] = 1.0
+        pairs = rho[: n - n % 2].reshape(n // 2, 2, -1).sum(1)
+        positive = np.cumprod(pairs > 0, axis=0)
+        pairs = np.minimum.accumulate(np.where(positive, pairs, 0.0), axis=0)
+        time = np.maximum(2.0 * pairs.sum(0) - 1.0, 1.0 / np.log10(max(chains * n, 10)))
+        least = min(least, float((chains * n / time).min()))
+    return least
+
+
 class Looks:
     """When to look: at counts that grow by an eighth of a doubling, so that the bound is seen soon after it is met."""
 

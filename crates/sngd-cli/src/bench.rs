@@ -77,7 +77,11 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
         return posterior::run(&args.posterior, args.peers, args.json);
     }
     let chosen = chosen(&args.workload)?;
-    let peer = if args.peers { Some(python::find("jax_sngd.py")?) } else { None };
+    let peer = if args.peers {
+        Some(python::find("jax_sngd.py")?)
+    } else {
+        None
+    };
     let ceiling = bench::gemm_ceiling();
     let mut lines = Vec::new();
     for w in chosen {

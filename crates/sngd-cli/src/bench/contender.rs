@@ -44,7 +44,11 @@ pub const PEERS: [Contender; 6] = [
     peer("numpyro-nuts", "numpyro_nuts.py", &[]),
     peer("blackjax-nuts", "blackjax_nuts.py", &[]),
     peer("blackjax-sgld", "blackjax_sgld.py", &[]),
-    peer("sklearn-newton-cholesky", "sklearn_fit.py", &["--solver", "newton-cholesky"]),
+    peer(
+        "sklearn-newton-cholesky",
+        "sklearn_fit.py",
+        &["--solver", "newton-cholesky"],
+    ),
     peer("sklearn-lbfgs", "sklearn_fit.py", &["--solver", "lbfgs"]),
     peer("statsmodels", "statsmodels_fit.py", &[]),
 ];
@@ -112,7 +116,12 @@ impl Contender {
                 let mut command = Command::new(&python.program);
                 command.arg(&python.script).args(self.arguments);
                 let log = files.peer.with_extension(format!("{}.log", self.name));
-                watch(command.arg("--problem").arg(&files.peer), &log, reference, budget)
+                watch(
+                    command.arg("--problem").arg(&files.peer),
+                    &log,
+                    reference,
+                    budget,
+                )
             }
         }
     }
@@ -132,7 +141,9 @@ fn sngd(files: &Files, reference: &Reference) -> anyhow::Result<Turn> {
         .output()?;
     let seconds = begun.elapsed().as_secs_f64();
     if !out.status.success() {
-        return Ok(Turn::failed(last_line(&String::from_utf8_lossy(&out.stderr))));
+        return Ok(Turn::failed(last_line(&String::from_utf8_lossy(
+            &out.stderr,
+        ))));
     }
     let report = sngd::summarize_trace(&files.trace)?;
     let by_name = |name: &String| {
@@ -262,7 +273,10 @@ fn lines(child: &mut Child) -> Receiver<String> {
 
 fn last_line(text: &str) -> String {
     let last = text.lines().rev().find(|l| !l.trim().is_empty());
-    last.map_or_else(|| "it ended without a word".into(), |l| l.trim().to_string())
+    last.map_or_else(
+        || "it ended without a word".into(),
+        |l| l.trim().to_string(),
+    )
 }
 
 /// The moments that `laplace_reference.py` makes of a problem's data, once.
@@ -301,7 +315,10 @@ mod tests {
         let one = chosen(true, &["statsmodels".into()]).unwrap();
         assert_eq!((one.len(), one[1].name), (2, "statsmodels"));
         let e = chosen(true, &["stan".into()]).unwrap_err().to_string();
-        assert!(e.contains("found stan") && e.contains("numpyro-nuts"), "{e}");
+        assert!(
+            e.contains("found stan") && e.contains("numpyro-nuts"),
+            "{e}"
+        );
     }
 
     #[cfg(unix)]
@@ -319,7 +336,13 @@ mod tests {
         fn shell(text: &str, budget: f64) -> Turn {
             let dir = tempfile::tempdir().unwrap();
             let log = dir.path().join("log");
-            watch(Command::new("sh").args(["-c", text]), &log, &reference(), budget).unwrap()
+            watch(
+                Command::new("sh").args(["-c", text]),
+                &log,
+                &reference(),
+                budget,
+            )
+            .unwrap()
         }
 
         #[test]

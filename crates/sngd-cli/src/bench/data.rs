@@ -210,7 +210,10 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 fn design(path: &Path) -> anyhow::Result<Arrays> {
     let text = String::from_utf8(read(path)?)?;
     let mut arrays = Arrays {
-        columns: text.lines().next().map_or(0, |h| h.split(',').count().saturating_sub(2)),
+        columns: text
+            .lines()
+            .next()
+            .map_or(0, |h| h.split(',').count().saturating_sub(2)),
         x: Vec::new(),
         y: Vec::new(),
         exposure: None,
@@ -266,7 +269,10 @@ fn digits(folder: &Path) -> anyhow::Result<Arrays> {
     let (x, y) = (bytes("X_u8.npy")?, bytes("y_u8.npy")?);
     Ok(Arrays {
         columns: 64,
-        x: x.iter().take(ROWS * 64).map(|&b| f64::from(b) / 16.0).collect(),
+        x: x.iter()
+            .take(ROWS * 64)
+            .map(|&b| f64::from(b) / 16.0)
+            .collect(),
         y: y.iter().take(ROWS).map(|&b| f64::from(b)).collect(),
         exposure: None,
     })
@@ -295,7 +301,12 @@ mod tests {
 
     #[test]
     fn counts_pass_the_distribution_function() {
-        let below = |k: i32| (0..=k).map(|k| 2f64.powi(k) / f64::from((1..=k).product::<i32>())).sum::<f64>() * (-2f64).exp();
+        let below = |k: i32| {
+            (0..=k)
+                .map(|k| 2f64.powi(k) / f64::from((1..=k).product::<i32>()))
+                .sum::<f64>()
+                * (-2f64).exp()
+        };
         for k in 0..6 {
             assert_eq!(count(below(k) - 1e-9, 2.0), f64::from(k));
             assert_eq!(count(below(k) + 1e-9, 2.0), f64::from(k + 1));

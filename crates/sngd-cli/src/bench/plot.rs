@@ -68,7 +68,15 @@ mod tests {
     fn every_problem_has_a_panel_and_every_contender_its_dots() {
         let turn = |end| Turn {
             curve: [(1.0, 0.8), (4.0, 0.4)]
-                .map(|(t, mean)| (t, Errors { mean, sd: Some(1.0) }))
+                .map(|(t, mean)| {
+                    (
+                        t,
+                        Errors {
+                            mean,
+                            sd: Some(1.0),
+                        },
+                    )
+                })
                 .to_vec(),
             end,
             ess_per_second: None,
@@ -80,11 +88,19 @@ mod tests {
         ];
         let f = figure(&lines);
         assert_eq!(f.panels.len(), 2);
-        let labels: Vec<&str> = f.panels[0].layers.iter().map(|l| l.label.as_str()).collect();
+        let labels: Vec<&str> = f.panels[0]
+            .layers
+            .iter()
+            .map(|l| l.label.as_str())
+            .collect();
         assert_eq!(labels, ["the bound", "", "sngd", "", "nuts"]);
         assert_eq!(f.panels[0].layers[1].points, [(1.0, 8.0), (4.0, 4.0)]);
         let dir = tempfile::tempdir().unwrap();
         f.write_svg(&dir.path().join("f.svg")).unwrap();
-        assert!(std::fs::read_to_string(dir.path().join("f.svg")).unwrap().contains("<svg"));
+        assert!(
+            std::fs::read_to_string(dir.path().join("f.svg"))
+                .unwrap()
+                .contains("<svg")
+        );
     }
 }

@@ -21,7 +21,12 @@ pub struct Args {
     #[arg(long, value_name = "NAME", requires = "posterior")]
     pub peer: Vec<String>,
     /// Folder of data, references and traces; what is there is used again
-    #[arg(long, value_name = "DIR", default_value = "bench", requires = "posterior")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "bench",
+        requires = "posterior"
+    )]
     pub dir: PathBuf,
     /// Turns of each contender, one after the other
     #[arg(long, value_name = "N", default_value_t = 3, requires = "posterior", value_parser = clap::value_parser!(u32).range(1..=100))]

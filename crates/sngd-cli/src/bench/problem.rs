@@ -64,11 +64,36 @@ const fn problem(
 
 /// All of them, small ones first.
 pub const PROBLEMS: [Problem; 5] = [
-    problem("gc_german", Likelihood::Bernoulli, 10.0, Origin::Refs("glm/gc_german")),
-    problem("a9a", Likelihood::Bernoulli, 1.0, Origin::Refs("glm/a9a_logistic")),
-    problem("digits_softmax", Likelihood::Softmax, 1.0, Origin::Refs("glm/digits_softmax")),
-    problem("logistic_1m", Likelihood::Bernoulli, 1.0, Origin::Made(1_000_000, 50)),
-    problem("poisson_1m", Likelihood::Poisson, 1.0, Origin::Made(1_000_000, 20)),
+    problem(
+        "gc_german",
+        Likelihood::Bernoulli,
+        10.0,
+        Origin::Refs("glm/gc_german"),
+    ),
+    problem(
+        "a9a",
+        Likelihood::Bernoulli,
+        1.0,
+        Origin::Refs("glm/a9a_logistic"),
+    ),
+    problem(
+        "digits_softmax",
+        Likelihood::Softmax,
+        1.0,
+        Origin::Refs("glm/digits_softmax"),
+    ),
+    problem(
+        "logistic_1m",
+        Likelihood::Bernoulli,
+        1.0,
+        Origin::Made(1_000_000, 50),
+    ),
+    problem(
+        "poisson_1m",
+        Likelihood::Poisson,
+        1.0,
+        Origin::Made(1_000_000, 20),
+    ),
 ];
 
 /// The problems of these names, all where there are none.
@@ -83,7 +108,9 @@ pub fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Problem>> {
             PROBLEMS
                 .iter()
                 .find(|p| p.name.eq_ignore_ascii_case(n))
-                .ok_or_else(|| anyhow::anyhow!("--posterior: found {n}, expected one of {}", known()))
+                .ok_or_else(|| {
+                    anyhow::anyhow!("--posterior: found {n}, expected one of {}", known())
+                })
         })
         .collect()
 }
@@ -254,8 +281,16 @@ mod tests {
         };
         assert_eq!(
             names(Likelihood::Softmax, &arrays),
-            ["intercept[0]", "weights[0, x0]", "intercept[1]", "weights[1, x0]"]
+            [
+                "intercept[0]",
+                "weights[0, x0]",
+                "intercept[1]",
+                "weights[1, x0]"
+            ]
         );
-        assert_eq!(names(Likelihood::Bernoulli, &arrays), ["intercept", "weights[x0]"]);
+        assert_eq!(
+            names(Likelihood::Bernoulli, &arrays),
+            ["intercept", "weights[x0]"]
+        );
     }
 }

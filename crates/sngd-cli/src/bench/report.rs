@@ -124,8 +124,14 @@ pub fn table(lines: &[Line], machine: &str) -> String {
         let times = l.spread.map(|s| s.map(short).join(" / "));
         let times = match times {
             Some(t) if l.met => t,
-            Some(_) if l.fit() => format!("fit {}", l.spread.map_or(String::new(), |s| s.map(short).join(" / "))),
-            _ => format!("not met in {}", l.spread.map_or(String::new(), |s| short(s[1]))),
+            Some(_) if l.fit() => format!(
+                "fit {}",
+                l.spread.map_or(String::new(), |s| s.map(short).join(" / "))
+            ),
+            _ => format!(
+                "not met in {}",
+                l.spread.map_or(String::new(), |s| short(s[1]))
+            ),
         };
         let or_blank = |v: Option<f64>, f: &dyn Fn(f64) -> String| v.map_or("-".into(), f);
         out += &format!(
@@ -195,9 +201,21 @@ mod tests {
         let met = |t| turn(End::Met(t), 0.05, Some(2.0));
         let mut lines = vec![
             Line::of("p", "sngd", &[met(0.5), met(2.0), met(1.0)]),
-            Line::of("p", "nuts", &[turn(End::Short(60.0, Some(3000.0)), 0.4, Some(20.0))]),
+            Line::of(
+                "p",
+                "nuts",
+                &[turn(End::Short(60.0, Some(3000.0)), 0.4, Some(20.0))],
+            ),
             Line::of("p", "newton", &[turn(End::Short(1.5, None), 0.02, None)]),
-            Line::of("p", "sgld", &[Turn { curve: vec![], end: End::Failed("no JAX".into()), ess_per_second: None }]),
+            Line::of(
+                "p",
+                "sgld",
+                &[Turn {
+                    curve: vec![],
+                    end: End::Failed("no JAX".into()),
+                    ess_per_second: None,
+                }],
+            ),
         ];
         compare(&mut lines);
         lines
@@ -219,7 +237,11 @@ mod tests {
         ];
         compare(&mut l);
         assert!(l.iter().all(|l| l.over_sngd.is_none()));
-        assert!(table(&l, "").contains("not met in 1.00"), "{}", table(&l, ""));
+        assert!(
+            table(&l, "").contains("not met in 1.00"),
+            "{}",
+            table(&l, "")
+        );
     }
 
     #[test]
@@ -228,7 +250,10 @@ mod tests {
         let row = |name: &str| text.lines().find(|l| l.contains(name)).unwrap().to_string();
         assert!(row("sngd  ").contains("0.500 / 1.00 / 2.00"), "{text}");
         let nuts = row("nuts");
-        assert!(nuts.contains("not met in 60.0") && nuts.contains("~3000x"), "{nuts}");
+        assert!(
+            nuts.contains("not met in 60.0") && nuts.contains("~3000x"),
+            "{nuts}"
+        );
         assert!(row("newton").contains("fit 1.50"), "{text}");
         assert!(row("sgld").contains("failed: no JAX"), "{text}");
     }

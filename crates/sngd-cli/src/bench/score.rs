@@ -60,9 +60,12 @@ impl Errors {
             }
         }
         let worst = |errors: &mut dyn Iterator<Item = f64>| {
-            errors.fold(0.0f64, |a, b| {
-                if b.is_nan() { f64::INFINITY } else { a.max(b) }
-            })
+            errors.fold(
+                0.0f64,
+                |a, b| {
+                    if b.is_nan() { f64::INFINITY } else { a.max(b) }
+                },
+            )
         };
         let at = |i: usize| (reference.mean[i], reference.sd[i]);
         Ok(Errors {
@@ -98,11 +101,7 @@ pub fn spread(times: &[f64]) -> Option<[f64; 3]> {
     sorted.sort_by(f64::total_cmp);
     let n = sorted.len();
     let (first, last) = (*sorted.first()?, *sorted.last()?);
-    Some([
-        first,
-        0.5 * (sorted[(n - 1) / 2] + sorted[n / 2]),
-        last,
-    ])
+    Some([first, 0.5 * (sorted[(n - 1) / 2] + sorted[n / 2]), last])
 }
 
 #[cfg(test)]
