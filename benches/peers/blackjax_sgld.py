@@ -84,7 +84,8 @@ def main():
             kept, stride = [np.concatenate(kept, axis=1)[:, ::2]], min(2 * stride, block)
         if looks.due(moments.count // CHAINS):
             seconds = clock.now()
-            ess = clock.leave_out(lambda: least_ess(kept))
+            full = looks.ess_due(moments.count // CHAINS)
+            ess = clock.leave_out(lambda: least_ess(kept)) if full else None
             clock.leave_out(
                 lambda: tell(
                     seconds,

@@ -75,7 +75,8 @@ def main():
         moments.add(block.reshape(CHAINS * BLOCK, -1))
         if looks.due(moments.count // CHAINS):
             seconds = clock.now()
-            ess = clock.leave_out(lambda: least_ess(kept))
+            full = looks.ess_due(moments.count // CHAINS)
+            ess = clock.leave_out(lambda: least_ess(kept)) if full else None
             clock.leave_out(
                 lambda: tell(
                     seconds, moments.mean(), moments.sd(), draws=moments.count, before_draws=before_draws, ess=ess

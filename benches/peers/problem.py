@@ -129,13 +129,20 @@ class Looks:
     """When to look: at counts that grow by an eighth of a doubling, so that the bound is seen soon after it is met."""
 
     def __init__(self, first):
-        self.next = first
+        self.next, self.next_ess = first, first
 
     def due(self, count):
         if count < self.next:
             return False
         while self.next <= count:
             self.next = max(self.next + 1, self.next * 2 ** 0.125)
+        return True
+
+    def ess_due(self, count):
+        """At every doubling: effective sample sizes cost more than moments, and their rate hardly changes."""
+        if count < self.next_ess:
+            return False
+        self.next_ess = 2 * count
         return True
 
 
