@@ -5,6 +5,7 @@
 pub enum Task {
     Help,
     Setup,
+    Peers,
     Test(TestOptions),
     Ci(TestOptions),
     Long,
@@ -41,6 +42,7 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
     let found = match task.as_str() {
         "help" | "-h" | "--help" => Task::Help,
         "setup" => Task::Setup,
+        "peers" => Task::Peers,
         "long" => Task::Long,
         "probe" => Task::Probe,
         other => {
@@ -108,6 +110,7 @@ mod tests {
         );
         assert_eq!(read("test"), Ok(Task::Test(TestOptions::default())));
         assert_eq!(read(""), Ok(Task::Help));
+        assert_eq!(read("peers"), Ok(Task::Peers));
     }
 
     #[test]
@@ -128,5 +131,6 @@ mod tests {
         assert!(read("tset").unwrap_err().contains("'tset'"));
         assert!(read("test --fast").unwrap_err().contains("'--fast'"));
         assert!(read("setup now").unwrap_err().contains("'now'"));
+        assert!(read("peers now").unwrap_err().contains("'now'"));
     }
 }

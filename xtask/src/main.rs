@@ -25,6 +25,7 @@ mod vulkan;
 
 use args::Task;
 use process::cargo;
+use python::{Environment, Unready};
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -37,6 +38,7 @@ cargo xtask TASK
   long            the long statistical suites alone
   references ...  makes the reference posteriors again (sngd-tests, binary `references`)
   bench ...       the side-by-side runs: `sngd bench ...`
+  peers           installs what they run beside into target/peers: NumPyro, BlackJAX, scikit-learn, statsmodels
   help            this page
 
   --long          the long statistical suites as well
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Ok(Task::RunIfGpu(command)) => return runner::run_if_gpu(&command),
         Ok(Task::Probe) => probe::print_devices(),
         Ok(Task::Setup) => setup::drivers(false).map(|_| ()),
+        Ok(Task::Peers) => peers(),
         Ok(Task::Test(options)) => tests::run(&options),
         Ok(Task::Ci(options)) => ci::run(&options),
         Ok(Task::Long) => tests::run_long(),
@@ -86,6 +89,19 @@ fn main() -> ExitCode {
         Err(message) => {
             eprintln!("xtask: {message}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// The virtual environment of the peers, made where it is not there or its list has changed.
+fn peers() -> Result<(), String> {
+    match Environment::peers() {
+        Ok(environment) => {
+            println!("{}", environment.program("python").display());
+            Ok(())
+        }
+        Err(Unready::Absent(reason) | Unready::Broken(reason)) => {
+            Err(format!("the peers cannot be installed: {reason}"))
         }
     }
 }

@@ -19,7 +19,16 @@ pub enum Unready {
 impl Environment {
     /// `target/NAME` with what `xtask/python/LIST` pins.
     pub fn ready(name: &str, list: &str) -> Result<Self, Unready> {
-        let wanted_file = root().join("xtask").join("python").join(list);
+        Self::of(name, root().join("xtask").join("python").join(list))
+    }
+
+    /// `target/peers` with what `benches/peers/requirements.txt` pins.
+    pub fn peers() -> Result<Self, Unready> {
+        let list = root().join("benches").join("peers");
+        Self::of("peers", list.join("requirements.txt"))
+    }
+
+    fn of(name: &str, wanted_file: PathBuf) -> Result<Self, Unready> {
         let wanted = std::fs::read_to_string(&wanted_file).map_err(|error| {
             Unready::Broken(format!("{} cannot be read: {error}", wanted_file.display()))
         })?;

@@ -1,11 +1,21 @@
-//! `sngd bench`: the workloads on each engine, beside a GEMM ceiling and a peer measured in the same run.
+//! `sngd bench`: the workloads on each engine, beside a GEMM ceiling and a peer measured in the same run; with `--posterior`
+//! the time until a posterior is right.
+
+mod contender;
+mod data;
+mod plot;
+mod posterior;
+mod problem;
+mod python;
+mod report;
+mod score;
 
 use crate::output;
 use clap::ValueEnum;
+use python::Python;
 use serde::Serialize;
 use sngd::bench::{self, Rate};
 use sngd_core::workload::{WORKLOADS, Workload};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Time this machine, side by side with peers where they are installed.
@@ -20,7 +30,7 @@ pub struct Args {
     /// Seconds for each measurement
     #[arg(long, default_value_t = 3.0)]
     pub seconds: f64,
-    /// Run JAX beside, in turns (A B A B); see benches/peers/README.md
+    /// Run the peers beside, in turns (A B A B); see benches/peers/README.md
     #[arg(long)]
     pub peers: bool,
     /// As JSON
@@ -29,6 +39,9 @@ pub struct Args {
     /// Adapter for the GPU engine: part of its name [default: the first real GPU, else a software one]
     #[arg(long)]
     pub device: Option<String>,
+    /// The other question.
+    #[command(flatten)]
+    posterior: posterior::Args,
 }
 
 /// Which engines to time.
@@ -60,8 +73,15 @@ const TURNS: usize = 2;
 
 /// Runs it; the exit code.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
+    if args.posterior.posterior {
+        return posterior::run(&args.posterior, args.peers, args.json);
+    }
     let chosen = chosen(&args.workload)?;
-    let peer = if args.peers { Some(peer()?) } else { None };
+    let peer = if args.peers {
+        Some(python::find("jax_sngd.py")?)
+    } else {
+        None
+    };
     let ceiling = bench::gemm_ceiling();
     let mut lines = Vec::new();
     for w in chosen {
@@ -154,23 +174,13 @@ fn table(lines: &[Line], ceiling: f64) -> String {
     out
 }
 
-/// The peers' Python, where it is installed.
-fn peer() -> anyhow::Result<PathBuf> {
-    let python = PathBuf::from("target/peers/bin/python");
-    if python.is_file() && Path::new("benches/peers/jax_sngd.py").is_file() {
-        return Ok(python);
-    }
-    anyhow::bail!(
-        "--peers: found no target/peers/bin/python, expected JAX there; run from the top of a checkout after: python3 -m venv target/peers && target/peers/bin/pip install -r benches/peers/requirements.txt"
-    )
-}
-
 /// The peer's best block, in chain-steps a second, by whichever way to the leverages is faster.
-fn jax(python: &Path, w: &Workload, seconds: f64) -> anyhow::Result<f64> {
+fn jax(python: &Python, w: &Workload, seconds: f64) -> anyhow::Result<f64> {
     let mut best = 0.0f64;
     for leverages in ["solve", "inverse"] {
-        let out = Command::new(python)
-            .args(["benches/peers/jax_sngd.py", "--workload", w.name])
+        let out = Command::new(&python.program)
+            .arg(&python.script)
+            .args(["--workload", w.name])
             .args(["--seconds", &format!("{seconds}"), "--leverages", leverages])
             .output()?;
         let text = String::from_utf8_lossy(&out.stdout);

@@ -259,7 +259,11 @@ impl Figure {
         (columns * PANEL.0, rows * PANEL.1 + TITLE)
     }
 
-    pub(crate) fn write_svg(&self, path: &Path) -> Result<(), Error> {
+    /// Writes it as SVG.
+    ///
+    /// # Errors
+    /// Where it cannot be drawn or the file cannot be written.
+    pub fn write_svg(&self, path: &Path) -> Result<(), Error> {
         register()?;
         let mut text = String::new();
         self.draw(SVGBackend::with_string(&mut text, self.size()), 1)
