@@ -336,9 +336,10 @@ pub fn check_fit(
 pub fn memory(plan: &Plan, problem: &Problem) -> Vec<(String, u64)> {
     debug_assert_eq!(plan.p, problem.parameters());
     let sizes = match &plan.expansion {
-        Some(expansion) if plan.metric == Metric::Mode => {
-            mode::sizes(plan, &mode::ModeShape::new(plan, expansion, false))
-        }
+        Some(expansion) if plan.metric == Metric::Mode => mode::sizes(
+            plan,
+            &mode::ModeShape::new(plan, expansion, mode::other_priors(problem).len(), false),
+        ),
         _ => Sizes::new(plan, &Shape::new(plan, false)),
     };
     let mut out: Vec<(String, u64)> = sizes

@@ -1,7 +1,7 @@
 // L⁻ᵀ or L⁻¹ times a vector of every chain, one column a thread: between u and what an unwhitened design is multiplied with.
 #import <consts>
 
-@group(0) @binding(1) var<storage, read> inverse: array<f32>; // inverse[2,P,P], L⁻¹ by rows and its transpose
+@group(0) @binding(1) var<storage, read> fixed: array<f32>; // fixed[2,P,P] and more, L⁻¹ by rows and its transpose
 @group(0) @binding(2) var<storage, read> input: array<f32>; // input[C,WIDE]: P numbers, and behind sums what mode/fold.wgsl says
 @group(0) @binding(3) var<storage, read_write> output: array<f32>; // output[C,WIDE]
 
@@ -13,7 +13,7 @@ fn to_design(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     var sum = 0.0;
     for (var j = id.x; j < P; j++) {
-        sum += inverse[j * P + id.x] * input[chain * WIDE + j];
+        sum += fixed[j * P + id.x] * input[chain * WIDE + j];
     }
     output[chain * WIDE + id.x] = sum;
 }
@@ -37,7 +37,7 @@ fn from_design(@builtin(global_invocation_id) id: vec3<u32>) {
         if H > K && j == P - 1u {
             s += input[at + P + 1u] * AUX_SCALE;
         }
-        sum += inverse[(P + j) * P + id.x] * s;
+        sum += fixed[(P + j) * P + id.x] * s;
     }
     output[at + id.x] = sum;
 }

@@ -9,6 +9,7 @@
 #import "mode/now.wgsl"
 #import "mode/status.wgsl"
 #import "mode/remainder.wgsl"
+#import "mode/prior.wgsl"
 
 @group(0) @binding(1) var<storage, read> x: array<f32>; // x[N,COLS]
 @group(0) @binding(3) var<storage, read> influence: array<vec2<u32>>; // influence[N], (keep, alias) of the alias table
@@ -17,7 +18,6 @@
 @group(0) @binding(5) var<storage, read_write> state: array<f32>; // state[C,STATE], u first; then room for two vectors where IN_GROUP is 0
 @group(0) @binding(6) var<storage, read_write> kept: array<f32>; // kept[slots,C,MODE_KEPT]
 @group(0) @binding(7) var<storage, read_write> status: array<u32>; // status[C,MODE_STATUS]
-@group(0) @binding(8) var<storage, read> inverse: array<f32>; // inverse[2,P,P], L⁻¹ by rows and its transpose; unused where WHITENED
 
 const STREAM_INFLUENCE: u32 = 9u;
 const KEY: vec2<u32> = vec2<u32>(SEED0, SEED1);
@@ -32,6 +32,8 @@ var<workgroup> coefficient: array<f32, COEFFICIENTS>; // coefficient[H,TILE_ROWS
 var<workgroup> group_u: array<f32, GROUP_P>;
 var<workgroup> group_v: array<f32, GROUP_P>;
 var<workgroup> group_g: array<f32, GROUP_P>;
+var<workgroup> pull: array<f32, PRIORS_AT_ONCE>;
+var<workgroup> pull_rest: array<f32, PRIORS_AT_ONCE>;
 var<workgroup> rest_sum: f32;
 var<workgroup> last_sum: f32;
 var<workgroup> unfit: u32;
@@ -120,7 +122,7 @@ fn to_design(lane: u32) {
     for (var i = lane; i < P; i += GROUP) {
         var sum = 0.0;
         for (var j = i; j < P; j++) {
-            sum += inverse[j * P + i] * get_u(j);
+            sum += fixed[j * P + i] * get_u(j);
         }
         put_v(i, sum);
     }
@@ -131,9 +133,57 @@ fn from_design(lane: u32) {
     for (var i = lane; i < P; i += GROUP) {
         var sum = 0.0;
         for (var j = 0u; j <= i; j++) {
-            sum += inverse[(P + j) * P + i] * get_g(j);
+            sum += fixed[(P + j) * P + i] * get_g(j);
         }
         put_v(i, sum);
+    }
+}
+
+// Takes the priors' remainders off the sum of rows and off its gradient.
+fn take_priors(lane: u32) {
+    for (var q0 = 0u; q0 < PRIORS; q0 += PRIORS_AT_ONCE) {
+        let q = q0 + lane / PRIOR_LANES;
+        if q < min(PRIORS, q0 + PRIORS_AT_ONCE) {
+            var sum = 0.0;
+            for (var j = lane % PRIOR_LANES; j < P; j += PRIOR_LANES) {
+                sum += prior_row(q, j) * get_u(j);
+            }
+            part[lane] = sum;
+        }
+        workgroupBarrier();
+        let count = min(PRIORS_AT_ONCE, PRIORS - q0);
+        if lane < count {
+            var tau = 0.0;
+            for (var i = 0u; i < PRIOR_LANES; i++) {
+                tau += part[lane * PRIOR_LANES + i];
+            }
+            let left = prior_left(q0 + lane, tau);
+            pull_rest[lane] = left.x;
+            pull[lane] = left.y;
+        }
+        workgroupBarrier();
+        for (var j = lane; j < P; j += GROUP) {
+            var sum = 0.0;
+            for (var i = 0u; i < count; i++) {
+                sum += prior_row(q0 + i, j) * pull[i];
+            }
+            if WHITENED == 1u {
+                put_g(j, get_g(j) - sum);
+            } else {
+                put_v(j, get_v(j) - sum);
+            }
+        }
+        if lane == 0u {
+            var sum = 0.0;
+            for (var i = 0u; i < count; i++) {
+                sum += pull_rest[i];
+            }
+            rest_sum -= sum;
+            if !is_finite(sum) {
+                unfit = 1u;
+            }
+        }
+        wait();
     }
 }
 
@@ -294,6 +344,9 @@ fn subsampled(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
         if WHITENED == 0u {
             from_design(lane);
             wait();
+        }
+        if PRIORS > 0u {
+            take_priors(lane);
         }
         for (var j = lane; j < P; j += GROUP) {
             if !is_finite(slope(j)) {

@@ -13,7 +13,7 @@ mod upload;
 
 pub use recipe::{dispatches, recipe};
 pub use run::Loop;
-pub use shape::ModeShape;
+pub use shape::{ModeShape, other_priors};
 pub use sizes::sizes;
 
 use crate::buffers::Buffers;
@@ -60,30 +60,27 @@ pub fn load(
             "found a plan with the metric at the mode and no expansion, expected one; make the plan with `sngd_cpu::mode::settle`".into(),
         ));
     };
-    if !expansion.quadratic_prior {
-        return Err(EngineError::DoesNotFit(
-            "the GPU engine with metric = \"mode\" found a prior that is neither normal nor flat, expected one of those two; set run.device = \"cpu\", or sampler.metric = \"state\"".into(),
-        ));
-    }
     if plan.gradient == Gradient::ControlVariates && expansion.influence.is_none() {
         return Err(EngineError::Device(
             "found a plan with control variates and no table of influences, expected one; make the plan with `sngd_cpu::mode::settle`".into(),
         ));
     }
     let software = gpu.tuning == Tuning::Software;
-    let shape = ModeShape::new(plan, &expansion, software);
+    let priors = other_priors(problem).len();
+    let shape = ModeShape::new(plan, &expansion, priors, software);
     let sizes = sizes(plan, &shape);
     let limits = gpu.device.limits();
     let binding = (limits.max_storage_buffer_binding_size).min(limits.max_buffer_size);
     sizes::check_fit(
         plan,
         &expansion,
+        priors,
         software,
         binding,
         limits.max_compute_workgroups_per_dimension as usize,
     )?;
     let buffers = allocate(gpu, &sizes)?;
-    upload::upload(gpu, &buffers, plan, &expansion, &shape, init)?;
+    upload::upload(gpu, &buffers, problem, plan, &expansion, &shape, init)?;
     let mut kernels = Kernels::new(gpu, problem, plan, &Shape::new(plan, software));
     let passes = recipe(plan, &problem.likelihood, &expansion, &shape)
         .iter()

@@ -30,6 +30,8 @@ pub fn recipe(
         let one = std::mem::replace(s, spec("", "", [0; 3]));
         *s = one
             .u("COLS", shape.columns)
+            .u("PRIORS", shape.priors)
+            .u("FIXED_AT", shape.fixed_at())
             .u("REMAINDER", form)
             .u("REMAINDER_BASELINE", baseline)
             .f("AUX_SCALE", scale);
@@ -59,7 +61,8 @@ pub fn grids(plan: &Plan, shape: &ModeShape) -> Vec<[usize; 3]> {
 
 /// Dispatches a step by stage, in the order of the step; a dispatch of many steps counts as its share at best.
 pub fn dispatches(plan: &Plan, expansion: &Expansion, tuning: Tuning) -> Vec<(String, f64)> {
-    let shape = ModeShape::new(plan, expansion, tuning == Tuning::Software);
+    let priors = usize::from(!expansion.quadratic_prior);
+    let shape = ModeShape::new(plan, expansion, priors, tuning == Tuning::Software);
     let (specs, share) = match &shape.rows {
         Rows::Few(few) => (vec![subsampled(plan, &shape, few)], 1.0 / PACE as f64),
         Rows::All(all) => (all_rows(plan, &shape, all), 1.0),
@@ -84,6 +87,7 @@ fn subsampled(plan: &Plan, shape: &ModeShape, few: &Few) -> Spec {
         .u("IN_GROUP", usize::from(few.in_group))
         .u("WHITENED", usize::from(shape.whitened))
         .u("LANES", few.lanes)
+        .u("PRIOR_LANES", shape.prior_lanes(few.group))
         .u("SPLITS", few.splits)
         .u("PART_WORDS", few.part_words(shape))
         .u("COEFFICIENTS", few.tile_rows * shape.h)
@@ -171,6 +175,13 @@ fn all_rows(plan: &Plan, shape: &ModeShape, all: &All) -> Vec<Spec> {
             .u("WIDE", p + 2)
             .b("input", "sums")
             .b("output", "slopes"),
+        );
+    }
+    if shape.priors > 0 {
+        out.push(
+            spec("mode/prior_pass.wgsl", "prior_pass", [c, 1, 1])
+                .u("PRIOR_LANES", shape.prior_lanes(64))
+                .b("sums", sums),
         );
     }
     out.push(

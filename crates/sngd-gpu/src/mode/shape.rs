@@ -3,6 +3,8 @@
 use sngd_core::config::Gradient;
 use sngd_core::expansion::Expansion;
 use sngd_core::plan::Plan;
+use sngd_core::prior::{Prior, ScalePrior};
+use sngd_core::problem::Problem;
 
 /// Numbers of a kept draw beside u and ∇C: R, Σz² and the probability of acceptance.
 pub const TOLD: usize = 3;
@@ -11,7 +13,9 @@ pub const STATUS: usize = 4;
 /// Bytes of kept draws between two copies to the host.
 const BLOCK_BYTES: usize = 4 << 20;
 /// Words of workgroup memory that WebGPU's defaults give, less a few for single numbers.
-const GROUP_WORDS: usize = 4096 - 16;
+const GROUP_WORDS: usize = 4096 - 16 - 2 * PRIORS_AT_ONCE;
+/// Priors that go through together (`mode/prior.wgsl`).
+pub const PRIORS_AT_ONCE: usize = 64;
 /// Rows that are too few to be worth a tile.
 const FEW_ROWS: usize = 8;
 /// Bytes of residuals, and of parts of their products, at a time.
@@ -36,6 +40,8 @@ pub struct ModeShape {
     pub columns: usize,
     /// Whether the design is L⁻¹x.
     pub whitened: bool,
+    /// Priors that are neither normal nor flat.
+    pub priors: usize,
     /// Kept draws between two copies.
     pub slots: usize,
     /// Which rows a step sees.
@@ -49,6 +55,20 @@ pub enum Rows {
     Few(Few),
     /// All.
     All(All),
+}
+
+/// Parameters whose prior is neither normal nor flat, in order.
+pub fn other_priors(problem: &Problem) -> Vec<usize> {
+    let plain = |prior: &Prior| matches!(prior, Prior::Flat | Prior::Normal(..));
+    let coefficients = problem.priors.iter().enumerate();
+    let mut out: Vec<usize> = coefficients
+        .filter(|(_, prior)| !plain(prior))
+        .map(|(i, _)| i)
+        .collect();
+    if problem.scale_prior.is_some_and(|s| s != ScalePrior::Flat) {
+        out.push(problem.parameters() - 1);
+    }
+    out
 }
 
 /// Constants of `mode/subsampled.wgsl`.
@@ -87,7 +107,7 @@ pub struct All {
 
 impl ModeShape {
     /// Of a plan; on a CPU that plays the device (`software`) features are read where they lie.
-    pub fn new(plan: &Plan, expansion: &Expansion, software: bool) -> ModeShape {
+    pub fn new(plan: &Plan, expansion: &Expansion, priors: usize, software: bool) -> ModeShape {
         let (c, n, p, k, h) = (plan.chains, plan.n, plan.p, plan.k, plan.h);
         let columns = expansion.columns;
         let mut shape = ModeShape {
@@ -98,6 +118,7 @@ impl ModeShape {
             h,
             columns,
             whitened: expansion.whitened,
+            priors,
             slots: 0,
             rows: Rows::All(All::new(c, n, k, columns)),
         };
@@ -111,6 +132,20 @@ impl ModeShape {
     /// Numbers of a kept draw.
     pub fn kept(&self) -> usize {
         2 * self.p + TOLD
+    }
+
+    /// Where T of `mode/prior.wgsl` starts among what all chains read.
+    pub fn fixed_at(&self) -> usize {
+        if self.whitened {
+            0
+        } else {
+            2 * self.p * self.p
+        }
+    }
+
+    /// Threads a product with a row of T, in workgroups of `group`.
+    pub fn prior_lanes(&self, group: usize) -> usize {
+        power_below(group / self.priors.clamp(1, PRIORS_AT_ONCE))
     }
 
     /// Numbers that a chain's state takes.
@@ -242,6 +277,7 @@ mod tests {
             h: k,
             columns: if whitened { p } else { p / k },
             whitened,
+            priors: 0,
             slots: 1,
             rows: Rows::All(All::new(3, 1000, k, p)),
         }

@@ -23,7 +23,7 @@ pub fn sizes(plan: &Plan, shape: &ModeShape) -> Sizes {
     words("state", c * shape.state());
     words("status", c * STATUS);
     words("kept", shape.slots * c * shape.kept());
-    words("inverse", if shape.whitened { 1 } else { 2 * p * p });
+    words("fixed", shape.fixed_at() + shape.priors * (p + 8));
     match &shape.rows {
         Rows::Few(_) => {
             words("influence", 2 * n);
@@ -61,6 +61,7 @@ pub fn sizes(plan: &Plan, shape: &ModeShape) -> Sizes {
 pub fn check_fit(
     plan: &Plan,
     expansion: &Expansion,
+    priors: usize,
     software: bool,
     binding: u64,
     groups: usize,
@@ -70,7 +71,7 @@ pub fn check_fit(
             chains,
             ..plan.clone()
         };
-        let shape = ModeShape::new(&plan, expansion, software);
+        let shape = ModeShape::new(&plan, expansion, priors, software);
         let sizes = sizes(&plan, &shape);
         sizes.too_large(binding, binding).is_none()
             && grids(&plan, &shape).iter().flatten().all(|g| *g <= groups)
@@ -87,7 +88,7 @@ pub fn check_fit(
             high = middle - 1;
         }
     }
-    let shape = ModeShape::new(plan, expansion, software);
+    let shape = ModeShape::new(plan, expansion, priors, software);
     let what = match sizes(plan, &shape).too_large(binding, binding) {
         Some((name, bytes)) => format!(
             "buffer \"{name}\" needs {} MiB where the device binds at most {} MiB",

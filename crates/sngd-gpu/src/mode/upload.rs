@@ -1,17 +1,19 @@
 //! What the buffers of a plan at the mode hold before the first step.
 
-use super::shape::{ModeShape, Rows};
+use super::shape::{ModeShape, Rows, other_priors};
 use crate::buffers::Buffers;
 use crate::device::Gpu;
 use crate::sizes::SLICE;
 use sngd_core::engine::EngineError;
 use sngd_core::expansion::Expansion;
 use sngd_core::plan::Plan;
+use sngd_core::problem::Problem;
 
 /// Uploads the expansion and the chains' starting points, `init` `[C,P]` in internal coordinates.
 pub fn upload(
     gpu: &Gpu,
     buffers: &Buffers,
+    problem: &Problem,
     plan: &Plan,
     expansion: &Expansion,
     shape: &ModeShape,
@@ -27,9 +29,13 @@ pub fn upload(
         to.iter_mut().zip(&u).for_each(|(to, u)| *to = *u as f32);
     }
     buffers.write(gpu, "state", &state)?;
-    if !shape.whitened {
-        buffers.write(gpu, "inverse", &inverses(expansion, p))?;
-    }
+    let mut fixed = if shape.whitened {
+        Vec::new()
+    } else {
+        inverses(expansion, p)
+    };
+    fixed.extend(priors(problem, expansion));
+    buffers.write(gpu, "fixed", &fixed)?;
     let slope: Vec<f32> = expansion.slope.iter().map(|&c| c as f32).collect();
     match &shape.rows {
         Rows::Few(_) => {
@@ -75,4 +81,46 @@ fn inverses(expansion: &Expansion, p: usize) -> Vec<f32> {
         }
     }
     out
+}
+
+/// T `[Q,P]` and the numbers `[Q,8]` of the priors that have something beyond second order, as `mode/prior.wgsl` reads them.
+fn priors(problem: &Problem, expansion: &Expansion) -> Vec<f32> {
+    let p = expansion.omega.len();
+    let mut theta = vec![0.0; p];
+    problem.transform.natural(&expansion.omega, &mut theta);
+    let (mut rows, mut numbers) = (Vec::new(), Vec::new());
+    for i in other_priors(problem) {
+        // Row i of A·L⁻ᵀ is L⁻¹ times row i of A.
+        let mut row = vec![0.0; p];
+        row[i] = 1.0;
+        problem.transform.pull_back(&mut row);
+        for j in 0..p {
+            let of = &expansion.chol[j * p..(j + 1) * p];
+            let value = row[j] / of[j];
+            row[j] = value;
+            for (rest, l) in row[j + 1..].iter_mut().zip(&of[j + 1..]) {
+                *rest -= l * value;
+            }
+        }
+        rows.extend(row.iter().map(|&v| v as f32));
+        let at = theta[i];
+        let (kind, args, (cost, slope), information) = match problem.priors.get(i) {
+            Some(prior) => {
+                let (kind, args) = prior.encode();
+                (kind, args, prior.cost(at), prior.information())
+            }
+            None => match problem.scale_prior {
+                Some(prior) => {
+                    let (kind, args) = prior.encode();
+                    (kind, args, prior.cost(at), 0.0)
+                }
+                None => continue,
+            },
+        };
+        let [nu, m, s] = args;
+        let all = [f64::from(kind), nu, m, s, cost, slope, information, at];
+        numbers.extend(all.map(|v| v as f32));
+    }
+    rows.extend(numbers);
+    rows
 }
