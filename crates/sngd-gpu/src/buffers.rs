@@ -47,7 +47,8 @@ impl Buffers {
         })
     }
 
-    fn write<T: bytemuck::NoUninit>(
+    /// Fills a buffer from its start.
+    pub(crate) fn write<T: bytemuck::NoUninit>(
         &self,
         gpu: &Gpu,
         name: &str,

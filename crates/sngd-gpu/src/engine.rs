@@ -3,13 +3,14 @@
 use crate::buffers::Buffers;
 use crate::device::{Gpu, Tuning};
 use crate::kernel::{Kernels, Pass};
+use crate::mode;
 use crate::recipe::recipe;
 use crate::run::{Command, Loop};
 use crate::shape::Shape;
 use crate::sizes::{Sizes, check_fit};
 use sngd_core::engine::{ChainState, Engine, EngineError, EngineInfo, RawBlock, Span};
 use sngd_core::likelihood::Likelihood;
-use sngd_core::plan::Plan;
+use sngd_core::plan::{Metric, Plan};
 use sngd_core::problem::Problem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,35 +45,50 @@ impl GpuEngine {
                 plan.p
             )));
         }
-        let shape = Shape::new(plan, gpu.tuning == Tuning::Software);
-        let sizes = Sizes::new(plan, &shape);
-        let limits = gpu.device.limits();
-        check_fit(
-            plan,
-            &shape,
-            &sizes,
-            (
-                limits.max_storage_buffer_binding_size,
-                limits.max_buffer_size,
-                limits.max_compute_workgroups_per_dimension,
-            ),
-        )?;
-        let (buffers, passes) = load(&gpu, problem, plan, &shape, &sizes, init)?;
+        if let Likelihood::Custom(own) = &problem.likelihood
+            && own.wgsl.is_none()
+        {
+            return Err(EngineError::NoDevice(format!(
+                "the likelihood \"{}\" has no WGSL body, which the GPU engine needs; give it one, or set run.device = \"cpu\"",
+                own.name
+            )));
+        }
         let (send, blocks) = channel();
         let (commands, receive) = channel();
         let stop = Arc::new(AtomicBool::new(false));
-        let run = Loop::new(
-            gpu.clone(),
-            plan.clone(),
-            shape,
-            buffers,
-            passes,
-            (problem.prior_norm, sizes.staging),
-            (send, Arc::clone(&stop)),
-        );
+        let serve: Box<dyn FnOnce(Receiver<Command>) + Send> = if plan.metric == Metric::Mode {
+            let loaded = mode::load(&gpu, problem, plan, init)?;
+            let run = mode::Loop::new(gpu.clone(), plan.clone(), loaded, send, Arc::clone(&stop));
+            Box::new(move |commands| run.serve(commands))
+        } else {
+            let shape = Shape::new(plan, gpu.tuning == Tuning::Software);
+            let sizes = Sizes::new(plan, &shape);
+            let limits = gpu.device.limits();
+            check_fit(
+                plan,
+                &shape,
+                &sizes,
+                (
+                    limits.max_storage_buffer_binding_size,
+                    limits.max_buffer_size,
+                    limits.max_compute_workgroups_per_dimension,
+                ),
+            )?;
+            let (buffers, passes) = load(&gpu, problem, plan, &shape, &sizes, init)?;
+            let run = Loop::new(
+                gpu.clone(),
+                plan.clone(),
+                shape,
+                buffers,
+                passes,
+                (problem.prior_norm, sizes.staging),
+                (send, Arc::clone(&stop)),
+            );
+            Box::new(move |commands| run.serve(commands))
+        };
         let thread = std::thread::Builder::new()
             .name("sngd-gpu".into())
-            .spawn(move || run.serve(receive))
+            .spawn(move || serve(receive))
             .map_err(|e| EngineError::Device(format!("the device's thread did not start: {e}")))?;
         Ok(GpuEngine {
             info: EngineInfo {
@@ -156,14 +172,6 @@ pub(crate) fn load(
     sizes: &Sizes,
     init: &[f64],
 ) -> Result<(Buffers, Vec<Pass>), EngineError> {
-    if let Likelihood::Custom(own) = &problem.likelihood
-        && own.wgsl.is_none()
-    {
-        return Err(EngineError::NoDevice(format!(
-            "the likelihood \"{}\" has no WGSL body, which the GPU engine needs; give it one, or set run.device = \"cpu\"",
-            own.name
-        )));
-    }
     let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let buffers = Buffers::new(gpu, sizes);
     if let Some(e) = pollster::block_on(memory.pop()) {

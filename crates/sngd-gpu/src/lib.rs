@@ -8,6 +8,7 @@ mod device;
 mod engine;
 mod held;
 mod kernel;
+mod mode;
 mod network;
 mod recipe;
 mod run;

@@ -12,7 +12,7 @@ use crate::shape::{Group, RowSet, Shape, ridged};
 use crate::spec::{Spec, When, spec};
 use sngd_core::config::{FisherKind, Noise};
 use sngd_core::philox::Stream;
-use sngd_core::plan::Plan;
+use sngd_core::plan::{Metric, Plan};
 
 /// Buffers of a pass over rows.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +82,9 @@ pub fn recipe(plan: &Plan, shape: &Shape) -> Vec<Spec> {
 /// Dispatches a step by stage, in the order of the step. What is computed afresh only every `refresh` steps counts as its
 /// share; what follows a step size that changes counts as if it changed at each step.
 pub fn dispatches(plan: &Plan, tuning: Tuning) -> Vec<(String, f64)> {
+    if let (Metric::Mode, Some(expansion)) = (plan.metric, &plan.expansion) {
+        return crate::mode::dispatches(plan, expansion, tuning);
+    }
     let shape = Shape::new(plan, tuning == Tuning::Software);
     let mut out: Vec<(String, f64)> = Vec::new();
     for s in recipe(plan, &shape) {

@@ -1,5 +1,6 @@
 //! Bytes of every device buffer, by name: the one place that allocation and `sngd check` share.
 
+use crate::mode;
 use crate::shape::{PANEL, STATS, STATUS, Shape, contracted, drift_parts, residual, ridged};
 use sngd_core::config::Noise;
 use sngd_core::engine::EngineError;
@@ -334,7 +335,13 @@ pub fn check_fit(
 /// Named buffer sizes in bytes of a plan, the staging ring last.
 pub fn memory(plan: &Plan, problem: &Problem) -> Vec<(String, u64)> {
     debug_assert_eq!(plan.p, problem.parameters());
-    let sizes = Sizes::new(plan, &Shape::new(plan, false));
+    let sizes = match &plan.expansion {
+        Some(expansion) if plan.metric == Metric::Mode => mode::sizes(
+            plan,
+            &mode::ModeShape::new(plan, expansion, mode::other_priors(problem).len(), false),
+        ),
+        _ => Sizes::new(plan, &Shape::new(plan, false)),
+    };
     let mut out: Vec<(String, u64)> = sizes
         .buffers
         .iter()

@@ -1,0 +1,109 @@
+//! Plans whose metric is held at the mode: the step in u = Lᵀ(ω − ω*) that `sngd_core::engine` states.
+//!
+//! `shape` has the numbers, `sizes` the buffers, `recipe` the dispatches, `upload` what the buffers hold at the start, `run`
+//! the loop and `readback` what comes back. With a few rows a step, a workgroup makes many steps of its chain in one dispatch
+//! (`mode/subsampled.wgsl`); with all rows, a step is a few products of the design with all chains at once.
+
+mod readback;
+mod recipe;
+mod run;
+mod shape;
+mod sizes;
+mod upload;
+
+pub use recipe::{dispatches, recipe};
+pub use run::Loop;
+pub use shape::{ModeShape, other_priors};
+pub use sizes::sizes;
+
+use crate::buffers::Buffers;
+use crate::device::{Gpu, Tuning};
+use crate::kernel::{Kernels, Pass};
+use crate::shape::Shape;
+use crate::sizes::Sizes;
+use sngd_core::config::Gradient;
+use sngd_core::engine::EngineError;
+use sngd_core::expansion::Expansion;
+use sngd_core::plan::Plan;
+use sngd_core::problem::Problem;
+use std::sync::Arc;
+
+/// A coordinate of u beyond this counts as diverged: so many posterior sds no chain gets from its mode.
+const DIVERGED_SDS: f64 = 1e5;
+
+/// The loop's parts: everything allocated, filled and compiled.
+pub struct Loaded {
+    /// The expansion.
+    pub expansion: Arc<Expansion>,
+    /// Numbers.
+    pub shape: ModeShape,
+    /// Buffers.
+    pub buffers: Buffers,
+    /// Dispatches of a step.
+    pub passes: Vec<Pass>,
+    /// Bytes of a staging buffer.
+    pub staging: u64,
+}
+
+/// Loads a plan at the mode, with chains at `init`, `[C,P]` in internal coordinates.
+///
+/// # Errors
+/// When the device cannot hold or run it.
+pub fn load(
+    gpu: &Gpu,
+    problem: &Problem,
+    plan: &Plan,
+    init: &[f64],
+) -> Result<Loaded, EngineError> {
+    let Some(expansion) = plan.expansion.clone() else {
+        return Err(EngineError::Device(
+            "found a plan with the metric at the mode and no expansion, expected one; make the plan with `sngd_cpu::mode::settle`".into(),
+        ));
+    };
+    if plan.gradient == Gradient::ControlVariates && expansion.influence.is_none() {
+        return Err(EngineError::Device(
+            "found a plan with control variates and no table of influences, expected one; make the plan with `sngd_cpu::mode::settle`".into(),
+        ));
+    }
+    let software = gpu.tuning == Tuning::Software;
+    let priors = other_priors(problem).len();
+    let shape = ModeShape::new(plan, &expansion, priors, software);
+    let sizes = sizes(plan, &shape);
+    let limits = gpu.device.limits();
+    let binding = (limits.max_storage_buffer_binding_size).min(limits.max_buffer_size);
+    sizes::check_fit(
+        plan,
+        &expansion,
+        priors,
+        software,
+        binding,
+        limits.max_compute_workgroups_per_dimension as usize,
+    )?;
+    let buffers = allocate(gpu, &sizes)?;
+    upload::upload(gpu, &buffers, problem, plan, &expansion, &shape, init)?;
+    let mut kernels = Kernels::new(gpu, problem, plan, &Shape::new(plan, software));
+    let passes = recipe(plan, &problem.likelihood, &expansion, &shape)
+        .iter()
+        .map(|s| kernels.pass(s, &buffers))
+        .collect::<Result<Vec<_>, _>>()?;
+    gpu.check()?;
+    Ok(Loaded {
+        expansion,
+        shape,
+        buffers,
+        passes,
+        staging: sizes.staging,
+    })
+}
+
+fn allocate(gpu: &Gpu, sizes: &Sizes) -> Result<Buffers, EngineError> {
+    let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let buffers = Buffers::new(gpu, sizes);
+    match pollster::block_on(memory.pop()) {
+        None => Ok(buffers),
+        Some(e) => Err(EngineError::DoesNotFit(format!(
+            "the device has no {} MiB for this run ({e}); use fewer chains, or set run.device = \"cpu\"",
+            sizes.total() >> 20
+        ))),
+    }
+}

@@ -1,0 +1,194 @@
+//! The dispatches of a step at the mode, in order.
+
+use super::DIVERGED_SDS;
+use super::shape::{All, Few, ModeShape, Rows};
+use super::sizes::PACE;
+use crate::device::Tuning;
+use crate::spec::{Spec, spec};
+use sngd_core::expansion::Expansion;
+use sngd_core::likelihood::{Likelihood, Link};
+use sngd_core::plan::Plan;
+
+/// Columns of a dot product, or rows of a transposed one, that go through workgroup memory together.
+const DEPTH: usize = 16;
+
+/// The dispatches of a step; with few rows, of many steps.
+pub fn recipe(
+    plan: &Plan,
+    likelihood: &Likelihood,
+    expansion: &Expansion,
+    shape: &ModeShape,
+) -> Vec<Spec> {
+    let (form, baseline) = remainder(likelihood);
+    let last = expansion.chol.last().copied().unwrap_or(1.0);
+    let scale = if shape.whitened { 1.0 / last } else { 1.0 };
+    let mut out = match &shape.rows {
+        Rows::Few(few) => vec![subsampled(plan, shape, few)],
+        Rows::All(all) => all_rows(plan, shape, all),
+    };
+    for s in &mut out {
+        let one = std::mem::replace(s, spec("", "", [0; 3]));
+        *s = one
+            .u("COLS", shape.columns)
+            .u("PRIORS", shape.priors)
+            .u("FIXED_AT", shape.fixed_at())
+            .u("REMAINDER", form)
+            .u("REMAINDER_BASELINE", baseline)
+            .f("AUX_SCALE", scale);
+    }
+    out
+}
+
+/// `REMAINDER` and `REMAINDER_BASELINE` of `mode/remainder.wgsl`.
+fn remainder(likelihood: &Likelihood) -> (usize, usize) {
+    match likelihood {
+        Likelihood::Gaussian { .. } => (0, 0),
+        Likelihood::Binomial(Link::Logit) => (2, 0),
+        Likelihood::Poisson => (3, 0),
+        Likelihood::Softmax { baseline, .. } => (4, usize::from(*baseline)),
+        _ => (1, 0),
+    }
+}
+
+/// Workgroups of each dispatch.
+pub fn grids(plan: &Plan, shape: &ModeShape) -> Vec<[usize; 3]> {
+    let specs = match &shape.rows {
+        Rows::Few(few) => vec![subsampled(plan, shape, few)],
+        Rows::All(all) => all_rows(plan, shape, all),
+    };
+    specs.iter().map(|s| s.grid.map(|g| g as usize)).collect()
+}
+
+/// Dispatches a step by stage, in the order of the step; a dispatch of many steps counts as its share at best.
+pub fn dispatches(plan: &Plan, expansion: &Expansion, tuning: Tuning) -> Vec<(String, f64)> {
+    let priors = usize::from(!expansion.quadratic_prior);
+    let shape = ModeShape::new(plan, expansion, priors, tuning == Tuning::Software);
+    let (specs, share) = match &shape.rows {
+        Rows::Few(few) => (vec![subsampled(plan, &shape, few)], 1.0 / PACE as f64),
+        Rows::All(all) => (all_rows(plan, &shape, all), 1.0),
+    };
+    let mut out: Vec<(String, f64)> = Vec::new();
+    for s in &specs {
+        match out.iter_mut().find(|(name, _)| name == s.stage()) {
+            Some((_, count)) => *count += share,
+            None => out.push((s.stage().into(), share)),
+        }
+    }
+    out
+}
+
+fn subsampled(plan: &Plan, shape: &ModeShape, few: &Few) -> Spec {
+    spec("mode/subsampled.wgsl", "subsampled", [shape.c, 1, 1])
+        .u("GROUP", few.group)
+        .u("TILE_ROWS", few.tile_rows)
+        .u("TILE_WORDS", few.tile_words(shape))
+        .u("STRIDE", few.stride(shape))
+        .u("STAGED", usize::from(few.staged))
+        .u("IN_GROUP", usize::from(few.in_group))
+        .u("WHITENED", usize::from(shape.whitened))
+        .u("LANES", few.lanes)
+        .u("PRIOR_LANES", shape.prior_lanes(few.group))
+        .u("SPLITS", few.splits)
+        .u("PART_WORDS", few.part_words(shape))
+        .u("COEFFICIENTS", few.tile_rows * shape.h)
+        .u("GROUP_P", few.vector_words(shape))
+        .u("STATE", shape.state())
+        .f("SHARE", 1.0 / plan.batch as f64)
+        .f("LARGEST_SDS", DIVERGED_SDS)
+}
+
+fn all_rows(plan: &Plan, shape: &ModeShape, all: &All) -> Vec<Spec> {
+    let (c, p) = (shape.c, shape.p);
+    let vectors = if shape.whitened { "there" } else { "design" };
+    let sums = if shape.whitened { "sums" } else { "slopes" };
+    let q_tiles = (c * shape.k).div_ceil(all.q.0 * all.q.1);
+    let column_tiles = shape.columns.div_ceil(all.j.0 * all.j.1);
+    let mut out = vec![spec(
+        "mode/propose.wgsl",
+        "propose",
+        [p.div_ceil(4 * 64), c, 1],
+    )];
+    if !shape.whitened {
+        out.push(
+            spec("mode/product.wgsl", "to_design", [p.div_ceil(64), c, 1])
+                .u("WIDE", p)
+                .b("input", "there")
+                .b("output", "design"),
+        );
+    }
+    for chunk in 0..all.chunks {
+        let rows = all.chunk.min(shape.n - chunk * all.chunk);
+        let of_chunk = |s: Spec| {
+            s.u("CHUNK", all.chunk)
+                .u("SPLIT_ROWS", all.split_rows)
+                .panel(chunk)
+        };
+        let tiled = |s: Spec| {
+            of_chunk(s)
+                .u("QT", all.q.0)
+                .u("QM", all.q.1)
+                .u("DEPTH", DEPTH)
+        };
+        let row_tiles = rows.div_ceil(all.r.0 * all.r.1);
+        out.push(
+            tiled(spec(
+                "mode/predictor.wgsl",
+                "predictor",
+                [row_tiles, q_tiles, 1],
+            ))
+            .u("RT", all.r.0)
+            .u("RM", all.r.1)
+            .b("vectors", vectors),
+        );
+        out.push(
+            of_chunk(spec(
+                "mode/residuals.wgsl",
+                "residuals",
+                [rows.div_ceil(64), c, 1],
+            ))
+            .b("vectors", vectors),
+        );
+        let splits = rows.div_ceil(all.split_rows);
+        out.push(
+            tiled(spec(
+                "mode/transpose.wgsl",
+                "transpose_product",
+                [column_tiles * q_tiles, splits, 1],
+            ))
+            .u("JT", all.j.0)
+            .u("JM", all.j.1)
+            .u("COLUMN_TILES", column_tiles),
+        );
+        out.push(of_chunk(spec(
+            "mode/fold.wgsl",
+            "fold",
+            [(p + 2).div_ceil(64), c, 1],
+        )));
+    }
+    if !shape.whitened {
+        out.push(
+            spec(
+                "mode/product.wgsl",
+                "from_design",
+                [(p + 1).div_ceil(64), c, 1],
+            )
+            .u("WIDE", p + 2)
+            .b("input", "sums")
+            .b("output", "slopes"),
+        );
+    }
+    if shape.priors > 0 {
+        out.push(
+            spec("mode/prior_pass.wgsl", "prior_pass", [c, 1, 1])
+                .u("PRIOR_LANES", shape.prior_lanes(64))
+                .b("sums", sums),
+        );
+    }
+    out.push(
+        spec("mode/settle.wgsl", "settle", [c, 1, 1])
+            .u("METROPOLIS", usize::from(plan.metropolis))
+            .f("LARGEST_SDS", DIVERGED_SDS)
+            .b("sums", sums),
+    );
+    out
+}

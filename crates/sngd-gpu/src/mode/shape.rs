@@ -1,0 +1,317 @@
+//! Numbers of kernels and buffers for a plan at the mode: pure, so that `sngd check` can ask without a device.
+
+use sngd_core::config::Gradient;
+use sngd_core::expansion::Expansion;
+use sngd_core::plan::Plan;
+use sngd_core::prior::{Prior, ScalePrior};
+use sngd_core::problem::Problem;
+
+/// Numbers of a kept draw beside u and ∇C: R, Σz² and the probability of acceptance.
+pub const TOLD: usize = 3;
+/// Status words a chain (`mode/status.wgsl`).
+pub const STATUS: usize = 4;
+/// Bytes of kept draws between two copies to the host.
+const BLOCK_BYTES: usize = 4 << 20;
+/// Words of workgroup memory that WebGPU's defaults give, less a few for single numbers.
+const GROUP_WORDS: usize = 4096 - 16 - 2 * PRIORS_AT_ONCE;
+/// Priors that go through together (`mode/prior.wgsl`).
+pub const PRIORS_AT_ONCE: usize = 64;
+/// Rows that are too few to be worth a tile.
+const FEW_ROWS: usize = 8;
+/// Bytes of residuals, and of parts of their products, at a time.
+const SCRATCH_BYTES: usize = 64 << 20;
+/// Threads of the products.
+const PRODUCT_THREADS: usize = 128;
+
+/// All derived numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModeShape {
+    /// C.
+    pub c: usize,
+    /// N.
+    pub n: usize,
+    /// P.
+    pub p: usize,
+    /// K.
+    pub k: usize,
+    /// H.
+    pub h: usize,
+    /// Columns of the design.
+    pub columns: usize,
+    /// Whether the design is L⁻¹x.
+    pub whitened: bool,
+    /// Priors that are neither normal nor flat.
+    pub priors: usize,
+    /// Kept draws between two copies.
+    pub slots: usize,
+    /// Which rows a step sees.
+    pub rows: Rows,
+}
+
+/// Which rows a step sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    /// A few, drawn by influence.
+    Few(Few),
+    /// All.
+    All(All),
+}
+
+/// Parameters whose prior is neither normal nor flat, in order.
+pub fn other_priors(problem: &Problem) -> Vec<usize> {
+    let plain = |prior: &Prior| matches!(prior, Prior::Flat | Prior::Normal(..));
+    let coefficients = problem.priors.iter().enumerate();
+    let mut out: Vec<usize> = coefficients
+        .filter(|(_, prior)| !plain(prior))
+        .map(|(i, _)| i)
+        .collect();
+    if problem.scale_prior.is_some_and(|s| s != ScalePrior::Flat) {
+        out.push(problem.parameters() - 1);
+    }
+    out
+}
+
+/// Constants of `mode/subsampled.wgsl`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Few {
+    /// Threads of a workgroup.
+    pub group: usize,
+    /// Rows of a tile.
+    pub tile_rows: usize,
+    /// Whether the tile's features are copied to workgroup memory.
+    pub staged: bool,
+    /// Whether the chain's vectors lie in workgroup memory.
+    pub in_group: bool,
+    /// Threads a dot product.
+    pub lanes: usize,
+    /// Shares of a tile's rows in a gradient.
+    pub splits: usize,
+}
+
+/// Constants of the products of all rows with all chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct All {
+    /// Rows a dispatch; a multiple of `split_rows` and of 64.
+    pub chunk: usize,
+    /// Dispatches that all rows take.
+    pub chunks: usize,
+    /// Rows of a part of the transposed product: of N alone, so that a chain's sums do not depend on other chains.
+    pub split_rows: usize,
+    /// Threads along vectors, and vectors a thread.
+    pub q: (usize, usize),
+    /// Threads along rows, and rows a thread.
+    pub r: (usize, usize),
+    /// Threads along columns, and columns a thread.
+    pub j: (usize, usize),
+}
+
+impl ModeShape {
+    /// Of a plan; on a CPU that plays the device (`software`) features are read where they lie.
+    pub fn new(plan: &Plan, expansion: &Expansion, priors: usize, software: bool) -> ModeShape {
+        let (c, n, p, k, h) = (plan.chains, plan.n, plan.p, plan.k, plan.h);
+        let columns = expansion.columns;
+        let mut shape = ModeShape {
+            c,
+            n,
+            p,
+            k,
+            h,
+            columns,
+            whitened: expansion.whitened,
+            priors,
+            slots: 0,
+            rows: Rows::All(All::new(c, n, k, columns)),
+        };
+        shape.slots = (BLOCK_BYTES / (4 * c.max(1) * shape.kept())).clamp(1, 1024);
+        if plan.gradient == Gradient::ControlVariates {
+            shape.rows = Rows::Few(Few::new(&shape, plan.batch, software));
+        }
+        shape
+    }
+
+    /// Numbers of a kept draw.
+    pub fn kept(&self) -> usize {
+        2 * self.p + TOLD
+    }
+
+    /// Where T of `mode/prior.wgsl` starts among what all chains read.
+    pub fn fixed_at(&self) -> usize {
+        if self.whitened {
+            0
+        } else {
+            2 * self.p * self.p
+        }
+    }
+
+    /// Threads a product with a row of T, in workgroups of `group`.
+    pub fn prior_lanes(&self, group: usize) -> usize {
+        power_below(group / self.priors.clamp(1, PRIORS_AT_ONCE))
+    }
+
+    /// Numbers that a chain's state takes.
+    pub fn state(&self) -> usize {
+        match &self.rows {
+            Rows::Few(few) if few.in_group => self.p,
+            Rows::Few(_) => 3 * self.p,
+            Rows::All(_) => 2 * self.p,
+        }
+    }
+}
+
+impl Few {
+    fn new(shape: &ModeShape, batch: usize, software: bool) -> Few {
+        let group = if software || batch * shape.p <= 2048 {
+            64
+        } else {
+            256
+        };
+        let sums = shape.k * shape.columns;
+        let vectors = if shape.whitened { 2 } else { 3 };
+        let in_group = vectors * shape.p <= GROUP_WORDS / 2;
+        let with = |staged: bool, most: usize| {
+            // Tiles of equal length.
+            let tile_rows = batch.div_ceil(batch.div_ceil(most.max(1)));
+            let lanes =
+                power_below(group / (shape.k * tile_rows)).min(shape.columns.next_power_of_two());
+            Few {
+                group,
+                tile_rows,
+                staged,
+                in_group,
+                lanes,
+                splits: power_below(group / sums).min(power_below(tile_rows)),
+            }
+        };
+        let most = batch.min(64).min(group);
+        let fits = |few: &Few| few.words(shape) <= GROUP_WORDS;
+        let staged = (FEW_ROWS.min(batch)..=most)
+            .rev()
+            .map(|rows| with(true, rows))
+            .find(|few| fits(few) && !software);
+        let plain = || (1..=most).rev().map(|rows| with(false, rows)).find(fits);
+        staged.or_else(plain).unwrap_or_else(|| with(false, 1))
+    }
+
+    /// Words of the tile.
+    pub fn tile_words(&self, shape: &ModeShape) -> usize {
+        if self.staged {
+            self.tile_rows * self.stride(shape)
+        } else {
+            1
+        }
+    }
+
+    /// Words between two rows of the tile: odd, so that threads side by side meet different banks.
+    pub fn stride(&self, shape: &ModeShape) -> usize {
+        shape.columns | 1
+    }
+
+    /// Words of partial sums.
+    pub fn part_words(&self, shape: &ModeShape) -> usize {
+        self.group.max(shape.k * self.tile_rows * self.lanes)
+    }
+
+    /// Words of each of the chain's vectors.
+    pub fn vector_words(&self, shape: &ModeShape) -> usize {
+        if self.in_group { shape.p } else { 1 }
+    }
+
+    /// Words of workgroup memory; what a kernel does not use, its compiler leaves out.
+    pub fn words(&self, shape: &ModeShape) -> usize {
+        let vectors = if shape.whitened { 2 } else { 3 };
+        self.tile_words(shape)
+            + self.tile_rows * (1 + shape.h)
+            + self.part_words(shape)
+            + vectors * self.vector_words(shape)
+    }
+}
+
+impl All {
+    fn new(c: usize, n: usize, k: usize, columns: usize) -> All {
+        let split_rows = (n / 64).next_power_of_two().clamp(64, 2048);
+        let vectors = c * k;
+        let row_words = (vectors).max((vectors * columns).div_ceil(split_rows));
+        let most = (SCRATCH_BYTES / 4 / row_words.max(1)).clamp(split_rows, 1 << 20);
+        let chunk = (most / split_rows * split_rows).min(n.next_multiple_of(split_rows));
+        let q = if vectors >= 16 {
+            (if vectors > 16 { 8 } else { 4 }, 4)
+        } else {
+            (
+                vectors.next_power_of_two().min(8),
+                if vectors > 8 { 2 } else { 1 },
+            )
+        };
+        let rt = PRODUCT_THREADS / q.0;
+        let jt = rt.min(columns.next_power_of_two().max(8));
+        let each = |threads: usize| match threads {
+            128.. => 1,
+            64.. => 2,
+            _ => 4,
+        };
+        All {
+            chunk,
+            chunks: n.div_ceil(chunk),
+            split_rows,
+            q,
+            r: (rt, each(rt)),
+            j: (jt, if jt >= columns { 1 } else { each(jt) }),
+        }
+    }
+}
+
+/// The largest power of two that is at most `n`, or 1.
+fn power_below(n: usize) -> usize {
+    if n == 0 { 1 } else { 1 << n.ilog2() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(p: usize, k: usize, whitened: bool) -> ModeShape {
+        ModeShape {
+            c: 3,
+            n: 1000,
+            p,
+            k,
+            h: k,
+            columns: if whitened { p } else { p / k },
+            whitened,
+            priors: 0,
+            slots: 1,
+            rows: Rows::All(All::new(3, 1000, k, p)),
+        }
+    }
+
+    /// Every tile fits the memory that WebGPU promises, and no thread is asked for that is not there.
+    #[test]
+    fn tiles_fit_a_workgroup() {
+        for (p, k) in [
+            (1, 1),
+            (5, 1),
+            (64, 1),
+            (130, 1),
+            (300, 1),
+            (1200, 1),
+            (9000, 1),
+            (30, 3),
+            (400, 10),
+            (4000, 100),
+        ] {
+            for batch in [1, 7, 50, 400, 5000] {
+                for software in [false, true] {
+                    let shape = shape(p, k, k == 1);
+                    let few = Few::new(&shape, batch, software);
+                    let case = format!("P = {p}, K = {k}, B = {batch}: {few:?}");
+                    assert!(few.words(&shape) <= GROUP_WORDS, "{case}");
+                    assert!(few.tile_rows <= few.group && few.group <= 256, "{case}");
+                    assert!(few.lanes * few.splits > 0, "{case}");
+                    assert!(
+                        few.splits == 1 || few.group / few.splits >= k * shape.columns,
+                        "{case}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Bytes of every device buffer of a plan at the mode, and whether a device holds them.
+
+use super::recipe::grids;
+use super::shape::{ModeShape, Rows, STATUS};
+use crate::sizes::{RING, SLICE, Sizes};
+use sngd_core::engine::EngineError;
+use sngd_core::expansion::Expansion;
+use sngd_core::plan::Plan;
+
+/// Steps of a dispatch over few rows, at most.
+pub const PACE: usize = 4096;
+
+/// Named buffers in bytes.
+pub fn sizes(plan: &Plan, shape: &ModeShape) -> Sizes {
+    let (c, n, p) = (shape.c, shape.n, shape.p);
+    let row_len = sngd_core::expansion::RowLayout { outputs: shape.h }.len();
+    let mut buffers: Vec<(&'static str, u64)> = Vec::new();
+    let mut words = |name, count: usize| buffers.push((name, (4 * count as u64).max(16)));
+    words("x", n * shape.columns);
+    words("rows", n * row_len);
+    // The ring and the look at the starting point.
+    words("now", (RING + 1) * SLICE / 4);
+    words("state", c * shape.state());
+    words("status", c * STATUS);
+    words("kept", shape.slots * c * shape.kept());
+    words("fixed", shape.fixed_at() + shape.priors * (p + 8));
+    match &shape.rows {
+        Rows::Few(_) => {
+            words("influence", 2 * n);
+            words("pace", p.next_multiple_of(4) + 4 * PACE);
+        }
+        Rows::All(all) => {
+            words("panel", all.chunks * SLICE / 4);
+            words("slope", p);
+            words("there", c * p);
+            words("rest", c);
+            words("delta", c * shape.k * all.chunk);
+            words("tile_sums", 2 * c * all.chunk / 64);
+            words(
+                "parts",
+                all.chunk / all.split_rows * c * shape.k * shape.columns,
+            );
+            words("sums", c * (p + 2));
+            if !shape.whitened {
+                words("design", c * p);
+                words("slopes", c * (p + 2));
+            }
+        }
+    }
+    debug_assert_eq!(plan.p, p);
+    Sizes {
+        buffers,
+        staging: 4 * (shape.slots * c * shape.kept() + c * STATUS) as u64,
+    }
+}
+
+/// Refuses what does not fit, naming the most chains that do.
+///
+/// # Errors
+/// One sentence.
+pub fn check_fit(
+    plan: &Plan,
+    expansion: &Expansion,
+    priors: usize,
+    software: bool,
+    binding: u64,
+    groups: usize,
+) -> Result<(), EngineError> {
+    let fits = |chains: usize| {
+        let plan = Plan {
+            chains,
+            ..plan.clone()
+        };
+        let shape = ModeShape::new(&plan, expansion, priors, software);
+        let sizes = sizes(&plan, &shape);
+        sizes.too_large(binding, binding).is_none()
+            && grids(&plan, &shape).iter().flatten().all(|g| *g <= groups)
+    };
+    if fits(plan.chains) {
+        return Ok(());
+    }
+    let (mut low, mut high) = (0, plan.chains);
+    while low < high {
+        let middle = (low + high).div_ceil(2);
+        if fits(middle) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    let shape = ModeShape::new(plan, expansion, priors, software);
+    let what = match sizes(plan, &shape).too_large(binding, binding) {
+        Some((name, bytes)) => format!(
+            "buffer \"{name}\" needs {} MiB where the device binds at most {} MiB",
+            bytes >> 20,
+            binding >> 20
+        ),
+        None => format!(
+            "{} chains need more than the {groups} workgroups a dimension that the device runs",
+            plan.chains
+        ),
+    };
+    Err(EngineError::DoesNotFit(if low > 0 {
+        format!("{what}; the most chains that fit are {low}, or set run.device = \"cpu\"")
+    } else {
+        format!("{what}; set run.device = \"cpu\", or fit fewer rows")
+    }))
+}

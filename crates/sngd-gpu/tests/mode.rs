@@ -1,0 +1,343 @@
+//! Plans with the metric at the mode: the device in f32 against the CPU engine in f64, step by step: same counters, so the
+//! same chain.
+#![allow(clippy::print_stdout, reason = "the errors seen are worth reading")]
+
+mod common;
+
+use common::{gpu, gpus, noise};
+use sngd_core::config::{Config, Gradient};
+use sngd_core::engine::{Engine, RawBlock, STATS, Span};
+use sngd_core::plan::{Metric, Plan};
+use sngd_core::problem::Problem;
+use sngd_cpu::{CpuEngine, map, mode};
+use sngd_gpu::GpuEngine;
+
+const FEW: &str =
+    r#""gradient": "control_variates", "batch_size": 24, "metric": "mode", "step_size": 0.3"#;
+const EXACT: &str = r#""method": "mala", "metric": "mode", "step_size": 0.4"#;
+const FULL: &str = r#""method": "sngd", "metric": "mode", "batch_size": "full", "step_size": 0.4"#;
+
+/// Problem, plan and starting points one posterior sd from the mode.
+fn made(config: &Config, family: &str, (n, p): (usize, usize)) -> (Problem, Plan, Vec<f64>) {
+    let problem = Problem::build(config, common::table(family, n, p)).unwrap();
+    let found = map::search(&problem, 0.0, 1e-12).unwrap();
+    let plan = mode::settle(config, &problem, &found.omega).unwrap().plan;
+    assert_eq!(plan.metric, Metric::Mode);
+    let expansion = plan.expansion.as_ref().unwrap();
+    let mut init: Vec<f64> = (0..plan.chains * plan.p).map(|i| noise(23, i)).collect();
+    for u in init.chunks_mut(plan.p) {
+        expansion.to_internal(u);
+    }
+    (problem, plan, init)
+}
+
+/// The same from sections of a run file; P counts the intercept.
+fn setup(
+    (family, model, sampler): (&str, &str, &str),
+    (n, p, c): (usize, usize, usize),
+) -> (Problem, Plan, Vec<f64>) {
+    let mut config = common::config(family, model, sampler, c);
+    if family == "binomial" {
+        config.model.trials = Some("t".into());
+    }
+    if p == 1 {
+        config.data.intercept = false;
+        config.prior.0.remove("intercept");
+        return made(&config, family, (n, 1));
+    }
+    made(&config, family, (n, p - 1))
+}
+
+fn span(first_step: u32, draws: u32, thin: u32) -> Span {
+    Span {
+        first_step,
+        draws,
+        thin,
+        warmup: false,
+    }
+}
+
+fn run(engine: &mut dyn Engine, span: Span) -> RawBlock {
+    engine.enqueue(span).unwrap();
+    engine.collect().unwrap()
+}
+
+/// The largest distance in u of two lists of positions, `[m,P]`.
+fn apart(plan: &Plan, a: &[f64], b: &[f64]) -> f64 {
+    let expansion = plan.expansion.as_ref().unwrap();
+    let (mut u, mut v) = (vec![0.0; plan.p], vec![0.0; plan.p]);
+    let mut worst = 0.0f64;
+    assert_eq!(a.len(), b.len());
+    for (a, b) in a.chunks(plan.p).zip(b.chunks(plan.p)) {
+        expansion.whiten(a, &mut u);
+        expansion.whiten(b, &mut v);
+        for (u, v) in u.iter().zip(&v) {
+            let e = (u - v).abs();
+            worst = if e > worst || e.is_nan() { e } else { worst };
+        }
+    }
+    worst
+}
+
+/// The largest difference of two lists, against 1 and the size of the numbers.
+fn differ(a: impl Iterator<Item = f64>, b: impl Iterator<Item = f64>) -> f64 {
+    a.zip(b).fold(0.0, |worst: f64, (x, y)| {
+        let e = (x - y).abs() / (1.0 + y.abs());
+        if x.is_nan() && y.is_nan() {
+            worst
+        } else if e > worst || e.is_nan() {
+            e
+        } else {
+            worst
+        }
+    })
+}
+
+/// Runs 31 steps on both engines and compares every draw.
+fn check(what: &str, (problem, plan, init): &(Problem, Plan, Vec<f64>), tolerance: f64) {
+    let mut oracle = CpuEngine::<f64>::new(problem, plan, init, Some(1)).unwrap();
+    let b = run(&mut oracle, span(0, 31, 1));
+    for gpu in gpus() {
+        let mut ours = GpuEngine::new(gpu.clone(), problem, plan, init).unwrap();
+        let a = run(&mut ours, span(0, 31, 1));
+        assert_eq!(a.faults, b.faults, "{what}");
+        assert_eq!(a.fallbacks, b.fallbacks, "{what}");
+        assert!(a.predicted.is_none());
+        let row = plan.chains * plan.p;
+        let errors: Vec<f64> = [1, 5, 30]
+            .map(|i| apart(plan, &a.omega[i * row..][..row], &b.omega[i * row..][..row]))
+            .to_vec();
+        let gradients = differ(a.gradient.iter().copied(), b.gradient.iter().copied());
+        let stats: Vec<f64> = (0..STATS.len())
+            .map(|k| {
+                let of = |block: &RawBlock| -> Vec<f64> {
+                    let column = block.stats.iter().skip(k).step_by(STATS.len());
+                    column.copied().collect()
+                };
+                differ(of(&a).into_iter(), of(&b).into_iter())
+            })
+            .collect();
+        let tell = |v: &[f64]| {
+            let each: Vec<String> = v.iter().map(|e| format!("{e:.0e}")).collect();
+            each.join(" ")
+        };
+        println!(
+            "{what}, {:?}: {} sd, gradient {gradients:.1e}, stats {}",
+            gpu.tuning,
+            tell(&errors),
+            tell(&stats)
+        );
+        assert!(errors.iter().all(|e| *e < tolerance), "{what}: {errors:?}");
+        assert!(gradients < 20.0 * tolerance, "{what}: gradient {gradients}");
+        assert!(
+            stats.iter().all(|s| *s < 20.0 * tolerance),
+            "{what}: {stats:?}"
+        );
+        let state = ours.state().unwrap();
+        assert_eq!(state.step, 31);
+        let expected = oracle.state().unwrap();
+        assert!(
+            apart(plan, &state.omega, &expected.omega) < tolerance,
+            "{what}"
+        );
+    }
+}
+
+/// P at the seams of tiles and vectors, C and N too, with few rows a step; the last has more parameters than workgroup memory
+/// holds vectors of.
+#[test]
+fn few_rows_at_every_size() {
+    for (p, c, n, batch) in [
+        (1, 3, 40, 24),
+        (5, 70, 300, 24),
+        (64, 1, 500, 24),
+        (130, 3, 700, 100),
+        (300, 3, 1500, 200),
+        (1100, 2, 2500, 2000),
+    ] {
+        let sampler = FEW.replace("24", &batch.to_string());
+        let case = setup(("bernoulli", "", &sampler), (n, p, c));
+        assert_eq!(case.1.gradient, Gradient::ControlVariates);
+        check(&format!("few rows, P = {p}, C = {c}"), &case, 2e-5);
+    }
+}
+
+/// Batches below and above a tile of rows, one row too.
+#[test]
+fn few_rows_of_every_batch() {
+    for batch in [1, 2, 7, 65, 250] {
+        let sampler = FEW.replace("24", &batch.to_string());
+        let case = setup(("bernoulli", "", &sampler), (400, 20, 3));
+        assert_eq!(case.1.batch, batch);
+        check(&format!("batches of {batch}"), &case, 2e-5);
+    }
+}
+
+const FAMILIES: [(&str, &str); 5] = [
+    ("bernoulli", ""),
+    ("bernoulli", r#", "link": "probit""#),
+    ("binomial", ""),
+    ("binomial", r#", "link": "cloglog""#),
+    ("poisson", ""),
+];
+
+#[test]
+fn few_rows_of_every_likelihood() {
+    for (family, model) in FAMILIES {
+        let case = setup((family, model, FEW), (300, 9, 3));
+        check(&format!("few rows, {family} {model}"), &case, 2e-5);
+    }
+}
+
+#[test]
+fn all_rows_at_every_size() {
+    for (p, c, n) in [
+        (1, 3, 40),
+        (5, 70, 300),
+        (64, 1, 500),
+        (130, 3, 700),
+        (300, 17, 1500),
+    ] {
+        for sampler in [EXACT, FULL] {
+            let case = setup(("bernoulli", "", sampler), (n, p, c));
+            assert!(case.1.full_batch);
+            check(
+                &format!("all rows, {sampler}, P = {p}, C = {c}"),
+                &case,
+                2e-5,
+            );
+        }
+    }
+}
+
+#[test]
+fn all_rows_of_every_likelihood() {
+    for (family, model) in FAMILIES {
+        let case = setup((family, model, EXACT), (300, 9, 5));
+        check(&format!("all rows, {family} {model}"), &case, 2e-5);
+    }
+}
+
+/// A scale that is estimated beside the coefficients, with no prior of its own.
+#[test]
+fn auxiliary_output() {
+    for sampler in [FEW, EXACT, FULL] {
+        for (n, p, c) in [(60, 3, 3), (400, 40, 5)] {
+            let mut config = common::config("gaussian", r#", "scale": "unknown""#, sampler, c);
+            config.prior.0.insert("scale".into(), "flat".into());
+            let case = made(&config, "gaussian", (n, p - 2));
+            assert_eq!(case.1.p, p);
+            assert!(case.1.expansion.as_ref().unwrap().quadratic_prior);
+            check(&format!("auxiliary, {sampler}, P = {p}"), &case, 2e-5);
+        }
+    }
+}
+
+/// Several linear outputs: the design is not whitened. A shift common to all classes moves coordinates of u by more than the
+/// predictors that count, so f32 tells less than with one output.
+#[test]
+fn several_outputs() {
+    for sampler in [&FEW.replace("24", "150"), EXACT, FULL] {
+        for model in ["", r#", "baseline": "first""#] {
+            for (n, d, c) in [(200, 3, 3), (500, 30, 9)] {
+                let case = setup(("softmax", model, sampler), (n, d, c));
+                assert!(!case.1.expansion.as_ref().unwrap().whitened);
+                let tolerance = 2e-4;
+                check(
+                    &format!("softmax {model}, {sampler}, D = {d}"),
+                    &case,
+                    tolerance,
+                );
+            }
+        }
+    }
+}
+
+/// A chain's bits are the same however spans are cut, and whoever runs beside it.
+#[test]
+fn bits_do_not_depend_on_spans_or_neighbours() {
+    let Some(gpu) = gpu() else { return };
+    for sampler in [FEW, EXACT] {
+        let (problem, plan, init) = setup(("bernoulli", "", sampler), (700, 20, 40));
+        let p = plan.p;
+        let mut whole = GpuEngine::new(gpu.clone(), &problem, &plan, &init).unwrap();
+        let all = run(&mut whole, span(3, 12, 2));
+        let mut cut = GpuEngine::new(gpu.clone(), &problem, &plan, &init).unwrap();
+        let mut pieces = Vec::new();
+        for (first, draws) in [(3, 1), (5, 7), (19, 4)] {
+            cut.enqueue(span(first, draws, 2)).unwrap();
+        }
+        for _ in 0..3 {
+            pieces.push(cut.collect().unwrap());
+        }
+        let joined = |of: fn(&RawBlock) -> &Vec<f64>| -> Vec<u64> {
+            let numbers = pieces.iter().flat_map(of);
+            numbers.map(|x| x.to_bits()).collect()
+        };
+        let bits = |v: &[f64]| -> Vec<u64> { v.iter().map(|x| x.to_bits()).collect() };
+        assert_eq!(joined(|b| &b.omega), bits(&all.omega), "{sampler}");
+        assert_eq!(joined(|b| &b.gradient), bits(&all.gradient));
+        assert_eq!(joined(|b| &b.stats), bits(&all.stats));
+        assert_eq!(cut.state().unwrap(), whole.state().unwrap());
+        for chains in [1, 17] {
+            let fewer = Plan {
+                chains,
+                ..plan.clone()
+            };
+            let mut engine =
+                GpuEngine::new(gpu.clone(), &problem, &fewer, &init[..chains * p]).unwrap();
+            let some = run(&mut engine, span(3, 12, 2));
+            let width = plan.chains * p;
+            for (few, many) in some.omega.chunks(chains * p).zip(all.omega.chunks(width)) {
+                assert_eq!(bits(few), bits(&many[..chains * p]), "{sampler}, {chains}");
+            }
+        }
+    }
+}
+
+/// Priors that are not quadratic: of some coefficients, of all, and of a scale.
+#[test]
+fn other_priors() {
+    for sampler in [&FEW.replace("24", "120"), EXACT, FULL] {
+        for (family, weights, intercept, scale, p) in [
+            (
+                "gaussian",
+                "student_t(3, 0, 1)",
+                "normal(0, 2)",
+                "half_cauchy(1)",
+                5,
+            ),
+            ("gaussian", "normal(0, 1)", "flat", "exponential(1)", 20),
+            ("gaussian", "laplace(0, 0.5)", "flat", "inv_gamma(3, 2)", 12),
+            (
+                "gaussian",
+                "normal(0, 1)",
+                "cauchy(0, 1)",
+                "half_normal(0, 1)",
+                7,
+            ),
+            ("bernoulli", "cauchy(0, 1)", "student_t(4, 1, 1)", "", 90),
+            ("bernoulli", "normal(0, 1)", "laplace(0, 1)", "", 9),
+            ("softmax", "student_t(3, 0, 1)", "cauchy(0, 1)", "", 6),
+        ] {
+            let model = match family {
+                "gaussian" => r#", "scale": "unknown""#,
+                "softmax" => r#", "baseline": "first""#,
+                _ => "",
+            };
+            let mut config = common::config(family, model, sampler, 3);
+            let mut say = |name: &str, text: &str| {
+                config.prior.0.insert(name.into(), text.into());
+            };
+            say("weights", weights);
+            say("intercept", intercept);
+            if !scale.is_empty() {
+                say("scale", scale);
+            }
+            let case = made(&config, family, (250, p));
+            assert!(!case.1.expansion.as_ref().unwrap().quadratic_prior);
+            let what = format!("{family}, {weights} {intercept} {scale}, {sampler}");
+            check(&what, &case, 2e-5);
+        }
+    }
+}
