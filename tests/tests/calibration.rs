@@ -60,7 +60,7 @@ fn calibrate(kind: Kind, replicates: u32, sampler: &str) -> [f64; 3] {
     for r in 0..replicates {
         let (table, truth) = simulate(Family::Bernoulli, r, 60);
         // One class alone has no labels to learn from; the prior would be its own posterior, and our reader refuses it.
-        if let sngd_core::table::Response::Labels { index, .. } = &table.response
+        if let Response::Labels { index, .. } = &table.response
             && (index.iter().all(|&i| i == 0) || index.iter().all(|&i| i == 1))
         {
             continue;

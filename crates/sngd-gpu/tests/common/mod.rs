@@ -125,6 +125,8 @@ pub fn table(family: &str, n: usize, d: usize) -> Table {
         features,
         response,
         trials,
+        offset: None,
+        weights: None,
     }
 }
 
