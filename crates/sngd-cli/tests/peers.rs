@@ -1,5 +1,7 @@
 //! The peers' scripts against each other on small data; skipped, loudly, where Python or their packages are not installed.
 
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
 use npyz::WriterBuilder;
 use npyz::npz::NpzWriter;
 use serde_json::Value;
