@@ -153,9 +153,11 @@ fn few_rows_at_every_size() {
         (64, 1, 500, 24),
         (130, 3, 700, 100),
         (300, 3, 1500, 200),
-        (1100, 2, 2500, 2000),
+        (1100, 2, 2500, 1200),
     ] {
         let sampler = FEW.replace("24", &batch.to_string());
+        // Where a batch tells little of many parameters, a long step would let rounding errors grow.
+        let sampler = sampler.replace("0.3", if p > 1000 { "0.1" } else { "0.3" });
         let case = setup(("bernoulli", "", &sampler), (n, p, c));
         assert_eq!(case.1.gradient, Gradient::ControlVariates);
         check(&format!("few rows, P = {p}, C = {c}"), &case, 2e-5);

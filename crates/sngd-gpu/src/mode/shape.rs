@@ -16,10 +16,15 @@ const BLOCK_BYTES: usize = 4 << 20;
 const GROUP_WORDS: usize = 4096 - 16 - 2 * PRIORS_AT_ONCE;
 /// Priors that go through together (`mode/prior.wgsl`).
 pub const PRIORS_AT_ONCE: usize = 64;
+/// Columns of a dot product, or rows of a transposed one, that go through workgroup memory together.
+pub const DEPTH: usize = 16;
 /// Rows that are too few to be worth a tile.
 const FEW_ROWS: usize = 8;
 /// Bytes of residuals, and of parts of their products, at a time.
 const SCRATCH_BYTES: usize = 64 << 20;
+/// Loop iterations that a driver on a CPU may be trusted with in one thread of a dispatch: llvmpipe counts all loops of a
+/// shader together and ends them without a word after 65,535.
+const SOFTWARE_ITERATIONS: usize = 60_000;
 /// Threads of the products.
 const PRODUCT_THREADS: usize = 128;
 
@@ -134,6 +139,17 @@ impl ModeShape {
         2 * self.p + TOLD
     }
 
+    /// Steps that one dispatch may make on a driver on a CPU; 0 where even one has too many iterations of loops.
+    pub fn software_steps(&self, batch: usize) -> usize {
+        match &self.rows {
+            Rows::Few(few) => SOFTWARE_ITERATIONS / few.iterations(self, batch),
+            Rows::All(all) => {
+                let longest = all.iterations(self.columns).max(2 * self.p);
+                usize::from(longest <= SOFTWARE_ITERATIONS)
+            }
+        }
+    }
+
     /// Where T of `mode/prior.wgsl` starts among what all chains read.
     pub fn fixed_at(&self) -> usize {
         if self.whitened {
@@ -190,6 +206,43 @@ impl Few {
             .find(|few| fits(few) && !software);
         let plain = || (1..=most).rev().map(|rows| with(false, rows)).find(fits);
         staged.or_else(plain).unwrap_or_else(|| with(false, 1))
+    }
+
+    /// Iterations of loops of the busiest thread in a step, none taken to be unrolled.
+    fn iterations(&self, shape: &ModeShape, batch: usize) -> usize {
+        let (p, k, h) = (shape.p, shape.k, shape.h);
+        let columns = shape.columns;
+        let own = (k * columns).div_ceil(self.group / self.splits);
+        let tasks = (k * self.tile_rows).div_ceil(self.group / self.lanes);
+        let copied = if self.staged {
+            (self.tile_rows * columns).div_ceil(self.group)
+        } else {
+            0
+        };
+        let tile = 20
+            + copied
+            + tasks * (2 + columns.div_ceil(self.lanes))
+            + (k + 1) * (1 + self.lanes)
+            + h * (h + 6)
+            + own * (2 + self.tile_rows.div_ceil(self.splits));
+        let each = p.div_ceil(self.group);
+        let products = if shape.whitened {
+            0
+        } else {
+            2 * each * (p + 2)
+        };
+        let lanes = shape.prior_lanes(self.group);
+        let at_once = shape.priors.clamp(1, PRIORS_AT_ONCE);
+        let priors = shape.priors.div_ceil(at_once)
+            * (p.div_ceil(lanes) + lanes + (each + 1) * (at_once + 2) + 4);
+        batch.div_ceil(self.tile_rows) * tile
+            + self.tile_rows
+            + self.splits
+            + own
+            + 20 * (each + 2)
+            + self.group
+            + products
+            + priors
     }
 
     /// Words of the tile.
@@ -256,6 +309,15 @@ impl All {
             r: (rt, each(rt)),
             j: (jt, if jt >= columns { 1 } else { each(jt) }),
         }
+    }
+}
+
+impl All {
+    /// Iterations of loops of the busiest thread of a product over `columns`, none taken to be unrolled.
+    fn iterations(&self, columns: usize) -> usize {
+        let depth = columns.max(self.split_rows).div_ceil(DEPTH);
+        let copies = 2 * (self.r.1 + self.q.1 + self.j.1) + 4;
+        depth * (copies + DEPTH * (1 + self.q.1 * (1 + self.r.1.max(self.j.1))))
     }
 }
 
