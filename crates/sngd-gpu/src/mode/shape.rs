@@ -20,8 +20,8 @@ pub const PRIORS_AT_ONCE: usize = 64;
 pub const DEPTH: usize = 16;
 /// Rows that are too few to be worth a tile.
 const FEW_ROWS: usize = 8;
-/// Bytes of residuals, and of parts of their products, at a time.
-const SCRATCH_BYTES: usize = 64 << 20;
+/// Bytes of residuals, and of parts of their products, at a time: on a GPU, and what a CPU's cache holds.
+const SCRATCH_BYTES: (usize, usize) = (64 << 20, 1 << 20);
 /// Loop iterations that a driver on a CPU may be trusted with in one thread of a dispatch: llvmpipe counts all loops of a
 /// shader together and ends them without a word after 65,535.
 const SOFTWARE_ITERATIONS: usize = 60_000;
@@ -125,7 +125,7 @@ impl ModeShape {
             whitened: expansion.whitened,
             priors,
             slots: 0,
-            rows: Rows::All(All::new(c, n, k, columns)),
+            rows: Rows::All(All::new((c, n), k, columns, software)),
         };
         shape.slots = (BLOCK_BYTES / (4 * c.max(1) * shape.kept())).clamp(1, 1024);
         if plan.gradient == Gradient::ControlVariates {
@@ -280,11 +280,16 @@ impl Few {
 }
 
 impl All {
-    fn new(c: usize, n: usize, k: usize, columns: usize) -> All {
+    fn new((c, n): (usize, usize), k: usize, columns: usize, software: bool) -> All {
         let split_rows = (n / 64).next_power_of_two().clamp(64, 2048);
         let vectors = c * k;
         let row_words = (vectors).max((vectors * columns).div_ceil(split_rows));
-        let most = (SCRATCH_BYTES / 4 / row_words.max(1)).clamp(split_rows, 1 << 20);
+        let scratch = if software {
+            SCRATCH_BYTES.1
+        } else {
+            SCRATCH_BYTES.0
+        };
+        let most = (scratch / 4 / row_words.max(1)).clamp(split_rows, 1 << 20);
         let chunk = (most / split_rows * split_rows).min(n.next_multiple_of(split_rows));
         let q = if vectors >= 16 {
             (if vectors > 16 { 8 } else { 4 }, 4)
@@ -341,7 +346,7 @@ mod tests {
             whitened,
             priors: 0,
             slots: 1,
-            rows: Rows::All(All::new(3, 1000, k, p)),
+            rows: Rows::All(All::new((3, 1000), k, p, false)),
         }
     }
 
