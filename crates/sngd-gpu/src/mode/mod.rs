@@ -16,11 +16,14 @@ pub use run::Loop;
 pub use shape::{ModeShape, other_priors};
 pub use sizes::sizes;
 
+use self::shape::Rows;
+use self::sizes::PACE;
+
 use crate::buffers::Buffers;
 use crate::device::{Gpu, Tuning};
 use crate::kernel::{Kernels, Pass};
 use crate::shape::Shape;
-use crate::sizes::Sizes;
+use crate::sizes::{RING, Sizes};
 use sngd_core::config::Gradient;
 use sngd_core::engine::EngineError;
 use sngd_core::expansion::Expansion;
@@ -43,6 +46,8 @@ pub struct Loaded {
     pub passes: Vec<Pass>,
     /// Bytes of a staging buffer.
     pub staging: u64,
+    /// Steps of a submission, at most.
+    pub most_steps: usize,
 }
 
 /// Loads a plan at the mode, with chains at `init`, `[C,P]` in internal coordinates.
@@ -79,6 +84,24 @@ pub fn load(
         binding,
         limits.max_compute_workgroups_per_dimension as usize,
     )?;
+    let most = match shape.rows {
+        Rows::Few(_) => PACE,
+        Rows::All(_) => RING,
+    };
+    let steps = if gpu.info.software {
+        match (&shape.rows, shape.software_steps(plan.batch)) {
+            (_, 0) => {
+                return Err(EngineError::DoesNotFit(format!(
+                    "the software driver \"{}\" found {} parameters and {} rows a step, expected loops of less than 65,536 iterations, which is where such drivers end them; set run.device = \"cpu\"",
+                    gpu.info.name, plan.p, plan.batch
+                )));
+            }
+            (Rows::Few(_), steps) => steps.min(most),
+            (Rows::All(_), _) => most,
+        }
+    } else {
+        most
+    };
     let buffers = allocate(gpu, &sizes)?;
     upload::upload(gpu, &buffers, problem, plan, &expansion, &shape, init)?;
     let mut kernels = Kernels::new(gpu, problem, plan, &Shape::new(plan, software));
@@ -93,6 +116,7 @@ pub fn load(
         buffers,
         passes,
         staging: sizes.staging,
+        most_steps: steps,
     })
 }
 

@@ -1,16 +1,13 @@
 //! The dispatches of a step at the mode, in order.
 
 use super::DIVERGED_SDS;
-use super::shape::{All, Few, ModeShape, Rows};
+use super::shape::{All, DEPTH, Few, ModeShape, Rows};
 use super::sizes::PACE;
 use crate::device::Tuning;
 use crate::spec::{Spec, spec};
 use sngd_core::expansion::Expansion;
 use sngd_core::likelihood::{Likelihood, Link};
 use sngd_core::plan::Plan;
-
-/// Columns of a dot product, or rows of a transposed one, that go through workgroup memory together.
-const DEPTH: usize = 16;
 
 /// The dispatches of a step; with few rows, of many steps.
 pub fn recipe(

@@ -194,12 +194,8 @@ impl Loop {
     }
 
     fn steps_a_submission(&self) -> usize {
-        let most = match self.loaded.shape.rows {
-            Rows::Few(_) => PACE,
-            Rows::All(_) => RING,
-        };
         let each = self.step_time.as_secs_f64().max(1e-8);
-        ((TARGET.as_secs_f64() / each) as usize).clamp(1, most)
+        ((TARGET.as_secs_f64() / each) as usize).clamp(1, self.loaded.most_steps)
     }
 
     /// ε and the spread of the noise at step t.

@@ -16,10 +16,15 @@ const BLOCK_BYTES: usize = 4 << 20;
 const GROUP_WORDS: usize = 4096 - 16 - 2 * PRIORS_AT_ONCE;
 /// Priors that go through together (`mode/prior.wgsl`).
 pub const PRIORS_AT_ONCE: usize = 64;
+/// Columns of a dot product, or rows of a transposed one, that go through workgroup memory together.
+pub const DEPTH: usize = 16;
 /// Rows that are too few to be worth a tile.
 const FEW_ROWS: usize = 8;
-/// Bytes of residuals, and of parts of their products, at a time.
-const SCRATCH_BYTES: usize = 64 << 20;
+/// Bytes of residuals, and of parts of their products, at a time: on a GPU, and what a CPU's cache holds.
+const SCRATCH_BYTES: (usize, usize) = (64 << 20, 1 << 20);
+/// Loop iterations that a driver on a CPU may be trusted with in one thread of a dispatch: llvmpipe counts all loops of a
+/// shader together and ends them without a word after 65,535.
+const SOFTWARE_ITERATIONS: usize = 60_000;
 /// Threads of the products.
 const PRODUCT_THREADS: usize = 128;
 
@@ -120,7 +125,7 @@ impl ModeShape {
             whitened: expansion.whitened,
             priors,
             slots: 0,
-            rows: Rows::All(All::new(c, n, k, columns)),
+            rows: Rows::All(All::new((c, n), k, columns, software)),
         };
         shape.slots = (BLOCK_BYTES / (4 * c.max(1) * shape.kept())).clamp(1, 1024);
         if plan.gradient == Gradient::ControlVariates {
@@ -132,6 +137,17 @@ impl ModeShape {
     /// Numbers of a kept draw.
     pub fn kept(&self) -> usize {
         2 * self.p + TOLD
+    }
+
+    /// Steps that one dispatch may make on a driver on a CPU; 0 where even one has too many iterations of loops.
+    pub fn software_steps(&self, batch: usize) -> usize {
+        match &self.rows {
+            Rows::Few(few) => SOFTWARE_ITERATIONS / few.iterations(self, batch),
+            Rows::All(all) => {
+                let longest = all.iterations(self.columns).max(2 * self.p);
+                usize::from(longest <= SOFTWARE_ITERATIONS)
+            }
+        }
     }
 
     /// Where T of `mode/prior.wgsl` starts among what all chains read.
@@ -192,6 +208,43 @@ impl Few {
         staged.or_else(plain).unwrap_or_else(|| with(false, 1))
     }
 
+    /// Iterations of loops of the busiest thread in a step, none taken to be unrolled.
+    fn iterations(&self, shape: &ModeShape, batch: usize) -> usize {
+        let (p, k, h) = (shape.p, shape.k, shape.h);
+        let columns = shape.columns;
+        let own = (k * columns).div_ceil(self.group / self.splits);
+        let tasks = (k * self.tile_rows).div_ceil(self.group / self.lanes);
+        let copied = if self.staged {
+            (self.tile_rows * columns).div_ceil(self.group)
+        } else {
+            0
+        };
+        let tile = 20
+            + copied
+            + tasks * (2 + columns.div_ceil(self.lanes))
+            + (k + 1) * (1 + self.lanes)
+            + h * (h + 6)
+            + own * (2 + self.tile_rows.div_ceil(self.splits));
+        let each = p.div_ceil(self.group);
+        let products = if shape.whitened {
+            0
+        } else {
+            2 * each * (p + 2)
+        };
+        let lanes = shape.prior_lanes(self.group);
+        let at_once = shape.priors.clamp(1, PRIORS_AT_ONCE);
+        let priors = shape.priors.div_ceil(at_once)
+            * (p.div_ceil(lanes) + lanes + (each + 1) * (at_once + 2) + 4);
+        batch.div_ceil(self.tile_rows) * tile
+            + self.tile_rows
+            + self.splits
+            + own
+            + 20 * (each + 2)
+            + self.group
+            + products
+            + priors
+    }
+
     /// Words of the tile.
     pub fn tile_words(&self, shape: &ModeShape) -> usize {
         if self.staged {
@@ -227,11 +280,16 @@ impl Few {
 }
 
 impl All {
-    fn new(c: usize, n: usize, k: usize, columns: usize) -> All {
+    fn new((c, n): (usize, usize), k: usize, columns: usize, software: bool) -> All {
         let split_rows = (n / 64).next_power_of_two().clamp(64, 2048);
         let vectors = c * k;
         let row_words = (vectors).max((vectors * columns).div_ceil(split_rows));
-        let most = (SCRATCH_BYTES / 4 / row_words.max(1)).clamp(split_rows, 1 << 20);
+        let scratch = if software {
+            SCRATCH_BYTES.1
+        } else {
+            SCRATCH_BYTES.0
+        };
+        let most = (scratch / 4 / row_words.max(1)).clamp(split_rows, 1 << 20);
         let chunk = (most / split_rows * split_rows).min(n.next_multiple_of(split_rows));
         let q = if vectors >= 16 {
             (if vectors > 16 { 8 } else { 4 }, 4)
@@ -259,6 +317,15 @@ impl All {
     }
 }
 
+impl All {
+    /// Iterations of loops of the busiest thread of a product over `columns`, none taken to be unrolled.
+    fn iterations(&self, columns: usize) -> usize {
+        let depth = columns.max(self.split_rows).div_ceil(DEPTH);
+        let copies = 2 * (self.r.1 + self.q.1 + self.j.1) + 4;
+        depth * (copies + DEPTH * (1 + self.q.1 * (1 + self.r.1.max(self.j.1))))
+    }
+}
+
 /// The largest power of two that is at most `n`, or 1.
 fn power_below(n: usize) -> usize {
     if n == 0 { 1 } else { 1 << n.ilog2() }
@@ -279,7 +346,7 @@ mod tests {
             whitened,
             priors: 0,
             slots: 1,
-            rows: Rows::All(All::new(3, 1000, k, p)),
+            rows: Rows::All(All::new((3, 1000), k, p, false)),
         }
     }
 
