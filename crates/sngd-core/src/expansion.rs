@@ -38,7 +38,7 @@ pub struct Expansion {
     pub columns: usize,
     /// Design, `[N,columns]`, row-major.
     pub x: Vec<f32>,
-    /// What is known of each row, `[N, RowLayout::len]`.
+    /// What is known of each row, `[N, RowLayout::width]`.
     pub rows: Vec<f32>,
     /// Places in a row of `rows`.
     pub layout: RowLayout,
@@ -81,7 +81,7 @@ impl RowLayout {
     }
 
     /// Numbers per row.
-    pub const fn len(self) -> usize {
+    pub const fn width(self) -> usize {
         Self::ETA + 2 * self.outputs + self.outputs * (self.outputs + 1) / 2
     }
 }
@@ -89,7 +89,7 @@ impl RowLayout {
 impl Expansion {
     /// N.
     pub fn row_count(&self) -> usize {
-        self.rows.len() / self.layout.len()
+        self.rows.len() / self.layout.width()
     }
 
     /// u = Lᵀ(ω − ω*).

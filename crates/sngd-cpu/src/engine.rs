@@ -27,7 +27,7 @@ enum Chains<T> {
     /// At the state of each.
     State(Box<Resident<T>>, Vec<Chain<T>>),
     /// At the mode.
-    Mode(ModeChains<T>),
+    Mode(Box<ModeChains<T>>),
 }
 
 /// One chain's share of a block.
@@ -62,7 +62,8 @@ impl<T: Scalar> CpuEngine<T> {
             .map_err(|e| EngineError::Device(format!("the thread pool could not be built: {e}")))?;
         let chains = match &plan.expansion {
             Some(expansion) => {
-                Chains::Mode(pool.install(|| ModeChains::new(problem, plan, expansion, init)))
+                let chains = pool.install(|| ModeChains::new(problem, plan, expansion, init));
+                Chains::Mode(Box::new(chains))
             }
             None => {
                 let data = Resident::new(problem, plan.storage, &plan.blocks);

@@ -161,7 +161,7 @@ mod tests {
         let mut w = vec![0.0; h * (h + 1) / 2];
         let log_lik = likelihood.log_lik_and_score(&eta, Observed { y, trials }, &mut score);
         likelihood.fisher(&eta, trials, &mut w);
-        let mut out = vec![0.0f32; layout.len()];
+        let mut out = vec![0.0f32; layout.width()];
         out[RowLayout::Y] = y as f32;
         out[RowLayout::TRIALS] = trials as f32;
         out[RowLayout::WEIGHT] = weight as f32;

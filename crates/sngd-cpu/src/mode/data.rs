@@ -88,7 +88,7 @@ impl<T: Scalar> ModeData<T> {
     }
 
     /// A gradient in u from what rows have summed: the sums themselves, or L⁻¹ times them.
-    pub fn from_design(&self, sums: &[Lane<T>], out: &mut [Lane<T>]) {
+    pub fn whiten_sums(&self, sums: &[Lane<T>], out: &mut [Lane<T>]) {
         if self.expansion.whitened {
             out.copy_from_slice(sums);
             return;
@@ -109,9 +109,9 @@ impl<T: Scalar> ModeData<T> {
         }
     }
 
-    /// `from_design` of one chain, `[P]`.
+    /// `whiten_sums` of one chain, `[P]`.
     #[inline(always)]
-    pub fn from_design_one(&self, sums: &[T], out: &mut [T]) {
+    pub fn whiten_one(&self, sums: &[T], out: &mut [T]) {
         out.fill(T::zero());
         for (j, &s) in sums.iter().enumerate() {
             let column = &self.inverse_transposed[j * self.p + j..][..self.p - j];

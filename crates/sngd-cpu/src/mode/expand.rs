@@ -186,7 +186,7 @@ fn design(
 
 /// What is kept of each row (`RowLayout`), 1/q still open.
 fn rows(problem: &Problem, omega: &[f64], curvature: Curvature, layout: RowLayout) -> Vec<f32> {
-    let (n, len, h) = (problem.rows(), layout.len(), layout.outputs);
+    let (n, len, h) = (problem.rows(), layout.width(), layout.outputs);
     let mut out = vec![0.0f32; n * len];
     out.par_chunks_mut(BLOCK * len)
         .enumerate()
@@ -300,7 +300,7 @@ fn measure(problem: &Problem, expansion: &mut Expansion, n: usize, seed: u64) ->
     let (levers, aux_lever) = leverages(&shared, k);
     drop((data, chains, pass));
     *expansion = Arc::try_unwrap(shared).unwrap_or_else(|shared| (*shared).clone());
-    let len = expansion.layout.len();
+    let len = expansion.layout.width();
     let information = expansion.layout.information();
     let mut influence = vec![0.0f64; n];
     let mut largest_leverage = 0.0f64;
@@ -362,7 +362,7 @@ fn empty(like: &Expansion) -> Expansion {
 /// Mean over sixteen draws of r² of each row and output, `[N,H]`.
 fn squares(data: &ModeData<f32>, sums: &Sums<f32>) -> Vec<f32> {
     let h = data.k + data.aux;
-    let (n, len) = (data.expansion.row_count(), data.expansion.layout.len());
+    let (n, len) = (data.expansion.row_count(), data.expansion.layout.width());
     let mut out = vec![0.0f32; n * h];
     out.par_chunks_mut(TILE * h)
         .enumerate()

@@ -232,7 +232,7 @@ fn finish<T: Scalar>(
     prior: &mut PriorRoom,
     point: &mut Point<T>,
 ) {
-    data.from_design(&sums.gradient, &mut point.slope);
+    data.whiten_sums(&sums.gradient, &mut point.slope);
     let mut pull = [0.0; LANES];
     for j in 0..data.p {
         let c = data.slope[j];

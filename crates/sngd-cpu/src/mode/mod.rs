@@ -287,8 +287,8 @@ fn all_rows<T: Scalar>(
             kept.extend((0..g.count).map(|l| g.kept(data, l)));
         }
         let mut told = vec![(f64::NAN, f64::NAN); chains];
-        let mut t = span.first_step + i * span.thin;
         for j in 0..span.thin {
+            let t = span.first_step + i * span.thin + j;
             let how = Move {
                 epsilon: plan.step_size.at(t),
                 temperature: plan.temperature,
@@ -310,7 +310,6 @@ fn all_rows<T: Scalar>(
                 at += g.count;
             });
             out.unfit += unfit;
-            t += 1;
         }
         let first = span.first_step + i * span.thin;
         let faults = groups.iter().flat_map(|g| g.faults[..g.count].iter());

@@ -116,7 +116,7 @@ fn tile<T: Scalar>(
     let x = data.design(first, m);
     outputs(data, x, vector, delta);
     let (layout, rows) = (data.expansion.layout, &data.expansion.rows);
-    let len = layout.len();
+    let len = layout.width();
     remainders(
         &data.likelihood,
         &rows[first * len..(first + m) * len],

@@ -316,7 +316,9 @@ impl Judge<'_> {
                 let mut pass = Pass::new(data, 1);
                 start(data, &mut chains, &mut pass);
                 let mut accepted = 0.0;
-                let mut series = vec![Vec::with_capacity(steps * (p + 1)); LANES];
+                let mut series: Vec<Vec<f32>> = (0..LANES)
+                    .map(|_| Vec::with_capacity((steps - burn) * (p + 1)))
+                    .collect();
                 for t in 0..steps {
                     let keep = t >= burn;
                     let at = schedule(epsilon, self.ruled()).at(t as u32);

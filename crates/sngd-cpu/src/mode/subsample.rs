@@ -149,7 +149,7 @@ impl<T: Scalar> Subsampled<T> {
         } else {
             data.to_design_one(&self.u, &mut self.vector);
         }
-        let (n, len) = (expansion.columns, expansion.layout.len());
+        let (n, len) = (expansion.columns, expansion.layout.width());
         let (k, h) = (data.k, data.k + data.aux);
         let share = T::of(1.0 / self.rows.len() as f64);
         self.sums.fill(T::zero());
@@ -203,7 +203,7 @@ impl<T: Scalar> Subsampled<T> {
         if expansion.whitened {
             self.slope.copy_from_slice(&self.sums);
         } else {
-            data.from_design_one(&self.sums, &mut self.slope);
+            data.whiten_one(&self.sums, &mut self.slope);
         }
         rest
     }

@@ -10,7 +10,7 @@ use sngd_core::likelihood::{Likelihood, Link};
 /// Rows of a tile.
 pub const TILE: usize = 96;
 
-/// Δη of `rows` `[m, RowLayout::len]` stands in `delta` `[H][TILE][16]` and is replaced by r; Σ ρ is added to `rest`.
+/// Δη of `rows` `[m, RowLayout::width]` stands in `delta` `[H][TILE][16]` and is replaced by r; Σ ρ is added to `rest`.
 pub fn remainders<T: Scalar>(
     likelihood: &Likelihood,
     rows: &[f32],
@@ -40,7 +40,7 @@ impl<T: Scalar> WithSimd for Remainders<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let len = self.layout.len();
+        let len = self.layout.width();
         let mut sum = [T::zero(); LANES];
         let rows = self.rows.chunks_exact(len);
         match self.likelihood {
@@ -240,7 +240,7 @@ mod tests {
             remainders(&likelihood, &rows, layout, &mut r32, &mut rest32);
             for l in 0..LANES {
                 let mut expected = 0.0;
-                for (i, row) in rows.chunks(layout.len()).enumerate() {
+                for (i, row) in rows.chunks(layout.width()).enumerate() {
                     let d: Vec<f64> = (0..h).map(|k| start[k * TILE + i][l]).collect();
                     let (mut eta, mut r) = (vec![0.0; h], vec![0.0; h]);
                     expected += likelihood.remainder(row, &d, &mut eta, &mut r);

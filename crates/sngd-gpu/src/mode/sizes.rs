@@ -13,7 +13,7 @@ pub const PACE: usize = 4096;
 /// Named buffers in bytes.
 pub fn sizes(plan: &Plan, shape: &ModeShape) -> Sizes {
     let (c, n, p) = (shape.c, shape.n, shape.p);
-    let row_len = sngd_core::expansion::RowLayout { outputs: shape.h }.len();
+    let row_len = sngd_core::expansion::RowLayout { outputs: shape.h }.width();
     let mut buffers: Vec<(&'static str, u64)> = Vec::new();
     let mut words = |name, count: usize| buffers.push((name, (4 * count as u64).max(16)));
     words("x", n * shape.columns);
