@@ -261,3 +261,66 @@ fn keys_that_are_set_win() {
     let refused = drive::settled(&config, &case.problem).expect_err("plain minibatches");
     assert!(refused.contains("control_variates"), "{refused}");
 }
+
+/// A run of a case through the library, with its report.
+fn report(config: &Config, case: &cases::Case) -> Result<sngd::Report, sngd::Error> {
+    let settled = drive::settled(config, &case.problem).expect("settings are found");
+    let (warmup, draws) = (settled.plan.warmup, settled.plan.draws);
+    let prepared = sngd::Prepared {
+        config: config.clone(),
+        problem: std::sync::Arc::new(case.problem.clone()),
+        mode: Some(std::sync::Arc::new(Mode::of_expansion(&settled.plan))),
+        plan: settled.plan,
+        mismatch: Err("not asked for".into()),
+        reasons: Some(settled.reasons),
+        notes: Vec::new(),
+    };
+    let run = sngd::Sampler::from_prepared(prepared);
+    Ok(run
+        .sample(sngd::Warmup(warmup), sngd::Draws(draws))?
+        .summary())
+}
+
+/// Largest relative error of an sd in a report.
+fn worst_sd(report: &sngd::Report, case: &cases::Case) -> f64 {
+    let names = case.problem.parameter_names();
+    let off = case.index.iter().zip(&case.reference.sd).map(|(&i, sd)| {
+        let row = report.rows.iter().find(|r| r.name == names[i]);
+        (row.map_or(f64::NAN, |r| r.sd) / sd - 1.0).abs()
+    });
+    off.fold(0.0, f64::max)
+}
+
+/// Few rows on small data with large leverages leave the posterior: whatever the seed, a run whose spread is off does not end in a good
+/// verdict. The exact kernel, which is chosen when nothing is set, does, and is right.
+#[test]
+fn a_verdict_is_not_fine_where_the_spread_is_wrong() {
+    let Some((case, mut config)) = bare("gc_australian") else {
+        return;
+    };
+    config.run.device = "cpu".into();
+    let exact = report(&config, &case).expect("runs");
+    assert!(exact.verdict.converged, "{}", exact.verdict.sentence);
+    assert!(worst_sd(&exact, &case) < 0.05);
+    let shift = exact.gauges.as_ref().expect("gauges");
+    assert!(shift.shift_sds.iter().all(|s| s.abs() < 0.1));
+    config.sampler.gradient = Some(Gradient::ControlVariates);
+    config.sampler.batch_size = Some(BatchSize::Rows(64));
+    let mut wrong = 0;
+    for seed in 1..=4 {
+        config.seed = seed;
+        // A run that fails outright is no good verdict either.
+        let Ok(few) = report(&config, &case) else {
+            wrong += 1;
+            continue;
+        };
+        let off = worst_sd(&few, &case);
+        wrong += u32::from(off > 0.1);
+        assert!(
+            off < 0.1 || !few.verdict.converged,
+            "seed {seed}: an sd is off by {off}, and yet: {}",
+            few.verdict.sentence
+        );
+    }
+    assert!(wrong > 0, "a test of a verdict needs a run that is wrong");
+}

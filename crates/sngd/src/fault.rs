@@ -4,7 +4,7 @@ use crate::prepare::Prepared;
 use crate::stray::Stray;
 use sngd_core::config::Init;
 use sngd_core::engine::{Fault, FaultKind};
-use sngd_core::plan::Plan;
+use sngd_core::plan::{Metric, Plan};
 use sngd_cpu::preflight;
 use thiserror::Error;
 
@@ -61,6 +61,10 @@ pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
             parameter(prepared, pivot),
             cooler(prepared)
         ),
+        FaultKind::Diverged if plan.metric == Metric::Mode => format!(
+            "the chain diverged: found a number that is not finite, or beyond any use, expected a chain near the posterior; {}",
+            exact_kernel(plan)
+        ),
         FaultKind::Diverged => format!(
             "the chain diverged: found a number that is not finite, or beyond {:e} in internal units, expected a chain near the posterior; lower sampler.step_size (now {}), raise sampler.damping (now {}){}",
             sngd_core::plan::DIVERGED,
@@ -89,6 +93,15 @@ pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
 pub(crate) fn stray(prepared: &Prepared, stray: Stray) -> RunError {
     let plan = &prepared.plan;
     let Stray { chain, floor, now } = stray;
+    if plan.metric == Metric::Mode {
+        return RunError::RanAway {
+            chain,
+            sentence: format!(
+                "chain {chain} ran away: found a log posterior of {now:.4e}, expected no less than {floor:.4e}, which noise alone could make of its start; {}",
+                exact_kernel(plan)
+            ),
+        };
+    }
     let refreshed = if plan.refresh > 1 {
         format!(
             ", lower sampler.fisher_refresh (now {}: the metric is that of earlier steps)",
@@ -107,8 +120,31 @@ pub(crate) fn stray(prepared: &Prepared, stray: Stray) -> RunError {
     }
 }
 
+/// What helps a chain whose metric is at the mode.
+fn exact_kernel(plan: &Plan) -> String {
+    if plan.metropolis {
+        format!(
+            "lower sampler.step_size (now {}) or leave it out",
+            plan.step_size.initial()
+        )
+    } else {
+        "set batch_size = \"full\", whose Metropolis test holds a chain, and leave sampler.gradient and step_size out".into()
+    }
+}
+
 /// Too many fallbacks, told.
 pub(crate) fn fallbacks(prepared: &Prepared, share: f64) -> RunError {
+    if prepared.plan.metric == Metric::Mode {
+        return RunError::Fallbacks {
+            share,
+            sentence: format!(
+                "the gradient was not finite in {:.1}% of the steps, which were not made, expected at most {:.0}%; {}",
+                100.0 * share,
+                100.0 * MAX_FALLBACK_SHARE,
+                exact_kernel(&prepared.plan)
+            ),
+        };
+    }
     RunError::Fallbacks {
         share,
         sentence: format!(

@@ -27,6 +27,9 @@ const LARGEST_SHARE: f64 = 0.125;
 const UNTESTED_STEPS: [f64; 5] = [0.5, 0.3, 0.2, 0.1, 0.05];
 /// See [`UNTESTED_STEPS`].
 const UNTESTED_ACCEPTANCE: f64 = 0.9;
+/// Pareto shape of the Laplace draws' weights from which the longest untested step is left out: tails that the Laplace
+/// approximation does not have are where such a step is wrong.
+const HEAVY: f64 = 0.5;
 /// Steps that pilot runs of the exact kernel try, from the longest on.
 const TESTED_STEPS: [f64; 10] = [1.0, 0.8, 0.6, 0.45, 0.3, 0.2, 0.13, 0.08, 0.05, 0.03];
 /// Spread of the log importance weights below which the posterior is as good as Gaussian, so that ε = 1 is best.
@@ -229,8 +232,9 @@ impl Judge<'_> {
 
     /// The longest step that a Metropolis test would nearly always accept.
     fn untested_step(&mut self) -> f64 {
+        let heavy = self.measured.pareto_k.is_some_and(|k| k >= HEAVY);
         let mut last = (UNTESTED_STEPS[0], 1.0);
-        for e in UNTESTED_STEPS {
+        for e in UNTESTED_STEPS.into_iter().skip(usize::from(heavy)) {
             last = (e, self.would_accept(e));
             if last.1 >= UNTESTED_ACCEPTANCE {
                 break;

@@ -11,6 +11,8 @@ const LEAST_ESS: f64 = 400.0;
 const TEMPERATURE: f64 = 0.05;
 /// Errors that a temperature may be off, of the worst of many parameters.
 const ERRORS: f64 = 4.0;
+/// Largest Monte Carlo error of a temperature, as a share of it: with 400 effective draws of a Gaussian it is 0.07.
+const UNSURE: f64 = 0.1;
 /// Shift of a mean, in posterior sds, beyond which it is biased for most purposes.
 const SHIFT: f64 = 0.1;
 
@@ -81,12 +83,23 @@ fn fault(report: &Report) -> Option<String> {
         ));
     }
     let (gauges, target) = (report.gauges.as_ref()?, report.thermometers.target?);
+    let unsure = (0..gauges.temperature.len())
+        .max_by(|&a, &b| gauges.temperature_error[a].total_cmp(&gauges.temperature_error[b]))
+        .filter(|&i| gauges.temperature_error[i] > UNSURE * target.max(f64::MIN_POSITIVE));
+    if let Some(i) = unsure {
+        return Some(format!(
+            "the temperature of {} is known to {:.2} only (read {:.2}, target {target}), as where a chain makes rare and far excursions, so that its spread cannot be trusted; set batch_size = \"full\" and leave sampler.gradient and step_size out, or raise run.draws",
+            name(i),
+            gauges.temperature_error[i],
+            gauges.temperature[i]
+        ));
+    }
     if let Some(i) = gauges.worst_temperature(target) {
         let (t, error) = (gauges.temperature[i], gauges.temperature_error[i]);
         let off = (t - target).abs();
         if off > ERRORS * error && off > TEMPERATURE * target {
             return Some(format!(
-                "{} is at temperature {t:.3} +- {error:.3}, not {target}, so that its spread is wrong; lower sampler.step_size, raise sampler.batch_size, or leave both out",
+                "{} is at temperature {t:.3} +- {error:.3}, not {target}, so that its spread is wrong; set batch_size = \"full\" and leave sampler.gradient and step_size out, or lower sampler.step_size",
                 name(i)
             ));
         }
