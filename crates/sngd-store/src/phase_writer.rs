@@ -50,7 +50,9 @@ impl PhaseWriter {
         let chunk = trace_layout::chunk_draws(schema);
         let chains = schema.chains;
         let array = |path: String, cells, dims: &[Dim]| {
-            let mut shape = vec![("chain", chains, 1), ("draw", 0, chunk)];
+            let elements = dims.iter().map(|dim| dim.labels.len()).product();
+            let together = trace_layout::chunk_chains(chains, chunk, elements);
+            let mut shape = vec![("chain", chains, together), ("draw", 0, chunk)];
             shape.extend(
                 dims.iter()
                     .map(|dim| (dim.name.as_str(), dim.labels.len(), dim.labels.len())),
@@ -185,51 +187,60 @@ impl PhaseWriter {
     fn store_waiting(&self, maker: &Maker, schema: &TraceSchema) -> Result<(), StoreError> {
         let k = (self.stored / self.chunk) as u64;
         for (variable, array) in schema.variables.iter().zip(&self.variables) {
-            for chain in 0..schema.chains {
-                let mut cells = vec![f64::NAN; self.chunk * variable.index.len()];
-                for (draw, into) in cells
-                    .chunks_exact_mut(variable.index.len().max(1))
-                    .take(self.waiting)
-                    .enumerate()
-                {
-                    let from = &self.values[(draw * schema.chains + chain) * schema.parameters..]
-                        [..schema.parameters];
-                    for (cell, &p) in into.iter_mut().zip(&variable.index) {
-                        *cell = from[p];
-                    }
-                }
-                let mut at = vec![0; 2 + variable.dims.len()];
-                (at[0], at[1]) = (chain as u64, k);
-                maker.chunk(array, &at, cells)?;
-            }
+            let index = &variable.index;
+            let value = |draw: usize, chain: usize, e: usize| {
+                self.values[(draw * schema.chains + chain) * schema.parameters + index[e]]
+            };
+            let rest = vec![0; variable.dims.len()];
+            self.store(
+                maker,
+                array,
+                (k, schema.chains, index.len()),
+                &rest,
+                f64::NAN,
+                value,
+            )?;
         }
         let width = schema.stats.len();
         for (s, (info, array)) in schema.stats.iter().zip(&self.stats).enumerate() {
-            for chain in 0..schema.chains {
-                let of = |draw: usize| {
-                    self.stat_values
-                        .get((draw * schema.chains + chain) * width + s)
-                        .copied()
-                };
-                let at = [chain as u64, k];
-                if info.boolean {
-                    maker.chunk(
-                        array,
-                        &at,
-                        (0..self.chunk)
-                            .map(|draw| of(draw).is_some_and(|v| v != 0.0))
-                            .collect(),
-                    )?;
-                } else {
-                    maker.chunk(
-                        array,
-                        &at,
-                        (0..self.chunk)
-                            .map(|draw| of(draw).unwrap_or(f64::NAN))
-                            .collect(),
-                    )?;
+            let value = |draw: usize, chain: usize, _: usize| {
+                self.stat_values[(draw * schema.chains + chain) * width + s]
+            };
+            let shape = (k, schema.chains, 1);
+            if info.boolean {
+                let flag = |draw, chain, e| value(draw, chain, e) != 0.0;
+                self.store(maker, array, shape, &[], false, flag)?;
+            } else {
+                self.store(maker, array, shape, &[], f64::NAN, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes chunk k of every group of chains of an array whose draws have so many elements; cells without a draw or a chain hold `fill`.
+    fn store<T: zarrs::array::Element + Copy>(
+        &self,
+        maker: &Maker,
+        array: &Array<TraceDir>,
+        (k, chains, elements): (u64, usize, usize),
+        rest: &[u64],
+        fill: T,
+        value: impl Fn(usize, usize, usize) -> T,
+    ) -> Result<(), StoreError> {
+        let together = trace_layout::chunk_chains(chains, self.chunk, elements);
+        for (group, first) in (0..chains).step_by(together).enumerate() {
+            let mut cells = vec![fill; together * self.chunk * elements];
+            for chain in first..(first + together).min(chains) {
+                for draw in 0..self.waiting {
+                    let at = ((chain - first) * self.chunk + draw) * elements;
+                    for e in 0..elements {
+                        cells[at + e] = value(draw, chain, e);
+                    }
                 }
             }
+            let mut at = vec![group as u64, k];
+            at.extend_from_slice(rest);
+            maker.chunk(array, &at, cells)?;
         }
         Ok(())
     }

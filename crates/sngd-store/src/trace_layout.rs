@@ -10,6 +10,9 @@ use crate::trace_mark::Groups;
 /// Most draws in a chunk.
 pub(crate) const CHUNK_DRAWS: usize = 100;
 
+/// Most bytes of a chunk of several chains.
+const CHUNK_BYTES: usize = 4 << 20;
+
 /// Most bytes of draws that wait in memory for a chunk to fill, over all chains.
 const BUFFER_BYTES: usize = 256 << 20;
 
@@ -18,6 +21,12 @@ pub(crate) fn chunk_draws(schema: &TraceSchema) -> usize {
     let a_draw =
         schema.chains.max(1) * (schema.parameters + schema.stats.len()).max(1) * size_of::<f64>();
     (BUFFER_BYTES / a_draw).clamp(1, CHUNK_DRAWS)
+}
+
+/// Chains in a chunk: all of them, or as many as make a chunk of a few megabytes, so that a trace is not a folder of thousands of files.
+pub(crate) fn chunk_chains(chains: usize, draws: usize, elements: usize) -> usize {
+    let a_chain = draws.max(1) * elements.max(1) * size_of::<f64>();
+    (CHUNK_BYTES / a_chain).clamp(1, chains.max(1))
 }
 
 /// Refuses what a Zarr group could not hold or a reader could not tell apart.

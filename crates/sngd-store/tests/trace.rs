@@ -283,7 +283,7 @@ fn large_draws_take_smaller_chunks() {
     let metadata: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(
         metadata["chunk_grid"]["configuration"]["chunk_shape"],
-        serde_json::json!([1, 4])
+        serde_json::json!([8, 4])
     );
 }
 
@@ -568,14 +568,14 @@ fn a_disk_that_refuses() {
     let path = dir.path().join("t.zarr");
     let mut writer = TraceWriter::create(&path, schema(), false).unwrap();
     writer.block(&block(false, 0, 1)).unwrap();
-    std::fs::create_dir_all(path.join("posterior/weights/c/1/0/0/0/in_the_way")).unwrap();
+    std::fs::create_dir_all(path.join("posterior/weights/c/0/0/0/0/in_the_way")).unwrap();
     let said = writer.finish().unwrap_err().to_string();
     assert!(
         said.contains("t.zarr/posterior/weights: the trace could not be written ("),
         "{said}"
     );
     check(&path, Phase::Draws, 0);
-    std::fs::remove_dir_all(path.join("posterior/weights/c/1/0/0/0")).unwrap();
+    std::fs::remove_dir_all(path.join("posterior/weights/c/0/0/0/0")).unwrap();
     writer.finish().unwrap();
     check(&path, Phase::Draws, 1);
 }
