@@ -3,7 +3,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use faer::Par;
 use sngd_core::batch::{BatchRows, Batches};
-use sngd_core::config::FisherKind;
+use sngd_core::config::{FisherKind, Precision};
 use sngd_core::engine::{Engine, Span};
 use sngd_core::plan::Plan;
 use sngd_core::workload::WORKLOADS;
@@ -81,7 +81,7 @@ fn steps(c: &mut Criterion) {
         let plan = Plan::check(&config, &problem).expect("a workload's plan is sound");
         let init = vec![0.0; w.c * w.p];
         let mut engines: Vec<(&str, Box<dyn Engine>)> = Vec::new();
-        if let Ok(e) = CpuEngine::<f32>::new(&problem, &plan, &init, None) {
+        if let Ok(e) = CpuEngine::new(Precision::F32, &problem, &plan, &init, None) {
             engines.push(("cpu", Box::new(e)));
         }
         if let Ok(gpu) = &gpu

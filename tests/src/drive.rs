@@ -1,13 +1,13 @@
 //! One way to drive any engine: mode, dispersed starts, warm-up, draws on the natural scale.
 
-use sngd_core::config::Config;
+use sngd_core::config::{Config, Precision};
 use sngd_core::engine::{Engine, EngineError, Fault, STATS};
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_core::span::Cursor;
+use sngd_cpu::CpuEngine;
 use sngd_cpu::map::{self, Mode};
 use sngd_cpu::mode::{Settled, settle};
-use sngd_cpu::{CpuEngine, Scalar};
 use sngd_gpu::{DeviceSelector, Gpu, GpuEngine};
 use std::sync::OnceLock;
 
@@ -122,18 +122,14 @@ pub fn engine(
     plan: &Plan,
     init: &[f64],
 ) -> Result<Option<Box<dyn Engine>>, EngineError> {
-    fn cpu<T: Scalar>(
-        problem: &Problem,
-        plan: &Plan,
-        init: &[f64],
-    ) -> Result<Option<Box<dyn Engine>>, EngineError> {
-        Ok(Some(Box::new(CpuEngine::<T>::new(
-            problem, plan, init, None,
+    let cpu = |precision| -> Result<Option<Box<dyn Engine>>, EngineError> {
+        Ok(Some(Box::new(CpuEngine::new(
+            precision, problem, plan, init, None,
         )?)))
-    }
+    };
     match kind {
-        Kind::Cpu64 => cpu::<f64>(problem, plan, init),
-        Kind::Cpu32 => cpu::<f32>(problem, plan, init),
+        Kind::Cpu64 => cpu(Precision::F64),
+        Kind::Cpu32 => cpu(Precision::F32),
         Kind::Gpu => match gpu() {
             Some(gpu) => Ok(Some(Box::new(GpuEngine::new(gpu, problem, plan, init)?))),
             None => Ok(None),

@@ -1,7 +1,7 @@
 //! Run files of data, model and prior alone: the settings that are chosen, and the posteriors that they give.
 
 use sngd_core::config::{
-    BatchSize, Config, Gradient, Method, MetricAt, RunConfig, SamplerConfig, StepSize,
+    BatchSize, Config, Gradient, Method, MetricAt, Precision, RunConfig, SamplerConfig, StepSize,
 };
 use sngd_core::engine::Engine;
 use sngd_core::plan::{Metric, Plan, metric_at};
@@ -165,7 +165,8 @@ fn chains_are_independent_of_their_company() {
                 .plan;
             let init = drive::dispersed(&plan, &Mode::of_expansion(&plan), 1.0);
             let mut engine =
-                CpuEngine::<f32>::new(&case.problem, &plan, &init, Some(threads)).expect("loads");
+                CpuEngine::new(Precision::F32, &case.problem, &plan, &init, Some(threads))
+                    .expect("loads");
             let mut first = 0;
             let mut out = Vec::new();
             for &draws in cuts {

@@ -1,5 +1,6 @@
 //! Algebraic limits: no noise, all rows, zero temperature; the same seed and another one.
 
+use sngd_core::config::Precision;
 use sngd_core::plan::Plan;
 use sngd_cpu::{CpuEngine, map};
 use sngd_tests::drive::{self, Kind, kinds};
@@ -156,7 +157,7 @@ fn a_chain_is_the_same_alone_and_among_others() {
         let plan = Plan::check(&config, &problem).unwrap();
         let mode = map::find(&problem, &plan).unwrap();
         let init = drive::dispersed(&plan, &mode, 1.0);
-        let mut e = CpuEngine::<f32>::new(&problem, &plan, &init, Some(threads)).unwrap();
+        let mut e = CpuEngine::new(Precision::F32, &problem, &plan, &init, Some(threads)).unwrap();
         drive::run(&mut e, &problem, &plan).unwrap()
     };
     let (one, many, threaded) = (run(1, 1), run(6, 1), run(6, 2));

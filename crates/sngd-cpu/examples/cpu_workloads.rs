@@ -1,6 +1,7 @@
 //! Chain-steps a second of the CPU engine on the bench workloads: `cargo run --release -p sngd-cpu --example cpu_workloads`.
 #![allow(clippy::print_stdout, reason = "an example")]
 
+use sngd_core::config::Precision;
 use sngd_core::engine::{Engine, Span};
 use sngd_core::plan::Plan;
 use sngd_core::workload::WORKLOADS;
@@ -20,7 +21,7 @@ fn main() {
             continue;
         };
         let init = vec![0.0; w.c * w.p];
-        let Ok(mut engine) = CpuEngine::<f32>::new(&problem, &plan, &init, None) else {
+        let Ok(mut engine) = CpuEngine::new(Precision::F32, &problem, &plan, &init, None) else {
             continue;
         };
         let (mut step, mut rate) = (0, 0.0f64);

@@ -5,6 +5,7 @@ use crate::resident::{Resident, Scalar};
 use crate::step::{Chain, ChainKind, Context};
 use faer::Par;
 use rayon::prelude::*;
+use sngd_core::config::Precision;
 use sngd_core::engine::{
     ChainState, Engine, EngineError, EngineInfo, Fault, FaultKind, RawBlock, STATS, Span,
 };
@@ -12,8 +13,45 @@ use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use std::collections::VecDeque;
 
-/// The native engine.
-pub struct CpuEngine<T> {
+/// The native engine. It is compiled here in both precisions: what uses it need not compile the kernels again.
+pub struct CpuEngine(Box<dyn Engine>);
+
+impl CpuEngine {
+    /// Loads a problem and starts chains at `init`, `[C,P]` in internal coordinates; without `threads` it takes every core.
+    pub fn new(
+        precision: Precision,
+        problem: &Problem,
+        plan: &Plan,
+        init: &[f64],
+        threads: Option<usize>,
+    ) -> Result<CpuEngine, EngineError> {
+        Ok(CpuEngine(match precision {
+            Precision::F32 => Box::new(Native::<f32>::new(problem, plan, init, threads)?),
+            Precision::F64 => Box::new(Native::<f64>::new(problem, plan, init, threads)?),
+        }))
+    }
+}
+
+impl Engine for CpuEngine {
+    fn info(&self) -> &EngineInfo {
+        self.0.info()
+    }
+
+    fn enqueue(&mut self, span: Span) -> Result<(), EngineError> {
+        self.0.enqueue(span)
+    }
+
+    fn collect(&mut self) -> Result<RawBlock, EngineError> {
+        self.0.collect()
+    }
+
+    fn state(&mut self) -> Result<ChainState, EngineError> {
+        self.0.state()
+    }
+}
+
+/// The engine in one precision.
+struct Native<T> {
     info: EngineInfo,
     plan: Plan,
     chains: Chains<T>,
@@ -37,14 +75,13 @@ struct Lane {
     fallbacks: u64,
 }
 
-impl<T: Scalar> CpuEngine<T> {
-    /// Loads a problem and starts chains at `init`, `[C,P]` in internal coordinates.
-    pub fn new(
+impl<T: Scalar> Native<T> {
+    fn new(
         problem: &Problem,
         plan: &Plan,
         init: &[f64],
         threads: Option<usize>,
-    ) -> Result<CpuEngine<T>, EngineError> {
+    ) -> Result<Native<T>, EngineError> {
         let p = plan.p;
         if init.len() != plan.chains * p {
             return Err(EngineError::Device(format!(
@@ -77,7 +114,7 @@ impl<T: Scalar> CpuEngine<T> {
         };
         let bits = 8 * size_of::<T>();
         let threads = pool.current_num_threads();
-        Ok(CpuEngine {
+        Ok(Native {
             info: EngineInfo {
                 kind: "cpu",
                 device: format!("CPU engine, f{bits}, {threads} threads"),
@@ -195,7 +232,7 @@ fn advance<T: Scalar>(
     lane
 }
 
-impl<T: Scalar> Engine for CpuEngine<T> {
+impl<T: Scalar> Engine for Native<T> {
     fn info(&self) -> &EngineInfo {
         &self.info
     }

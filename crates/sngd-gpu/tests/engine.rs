@@ -3,6 +3,7 @@
 mod common;
 
 use common::{gpus, setup};
+use sngd_core::config::Precision;
 use sngd_core::engine::{Engine, EngineError, FaultKind, Span};
 use sngd_core::plan::Plan;
 use sngd_cpu::CpuEngine;
@@ -68,7 +69,7 @@ fn long_spans_come_back_whole() {
         e.enqueue(span(0, 2500, 1)).unwrap();
         let block = e.collect().unwrap();
         assert_eq!(block.omega.len(), 2500 * 3 * plan.p);
-        let mut oracle = CpuEngine::<f64>::new(&problem, &plan, &init, Some(1)).unwrap();
+        let mut oracle = CpuEngine::new(Precision::F64, &problem, &plan, &init, Some(1)).unwrap();
         oracle.enqueue(span(0, 2500, 1)).unwrap();
         let truth = oracle.collect().unwrap();
         // The chains forget: at the end they still agree.

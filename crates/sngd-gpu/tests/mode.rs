@@ -5,7 +5,7 @@
 mod common;
 
 use common::{gpu, gpus, noise};
-use sngd_core::config::{Config, Gradient, Schedule, StepSize};
+use sngd_core::config::{Config, Gradient, Precision, Schedule, StepSize};
 use sngd_core::engine::{Engine, EngineError, FaultKind, RawBlock, STATS, Span};
 use sngd_core::likelihood::{Custom, Likelihood, WgslBody};
 use sngd_core::plan::{Metric, Plan};
@@ -98,7 +98,7 @@ fn differ(a: impl Iterator<Item = f64>, b: impl Iterator<Item = f64>) -> f64 {
 
 /// Runs 31 steps on both engines and compares every draw.
 fn check(what: &str, (problem, plan, init): &(Problem, Plan, Vec<f64>), tolerance: f64) {
-    let mut oracle = CpuEngine::<f64>::new(problem, plan, init, Some(1)).unwrap();
+    let mut oracle = CpuEngine::new(Precision::F64, problem, plan, init, Some(1)).unwrap();
     let b = run(&mut oracle, span(0, 31, 1));
     for gpu in gpus() {
         let mut ours = GpuEngine::new(gpu.clone(), problem, plan, init).unwrap();
@@ -428,7 +428,8 @@ fn schedules_long_spans_and_temperatures() {
             if plan.metropolis && temperature == 0.0 {
                 continue;
             }
-            let mut oracle = CpuEngine::<f64>::new(&problem, &plan, &init, Some(1)).unwrap();
+            let mut oracle =
+                CpuEngine::new(Precision::F64, &problem, &plan, &init, Some(1)).unwrap();
             let b = run(&mut oracle, span(5, 4, 150));
             for gpu in gpus() {
                 let mut ours = GpuEngine::new(gpu, &problem, &plan, &init).unwrap();
@@ -452,7 +453,7 @@ fn a_diverged_chain_ends_alone() {
         let far: &mut [f64] = &mut init[p..2 * p];
         far.fill(4e5);
         plan.expansion.as_ref().unwrap().to_internal(far);
-        let mut oracle = CpuEngine::<f64>::new(&problem, &plan, &init, Some(1)).unwrap();
+        let mut oracle = CpuEngine::new(Precision::F64, &problem, &plan, &init, Some(1)).unwrap();
         let b = run(&mut oracle, span(0, 3, 2));
         assert_eq!(b.faults.len(), 1);
         assert_eq!(b.faults[0].kind, FaultKind::Diverged);
@@ -490,7 +491,7 @@ fn a_step_that_is_not_finite_is_not_made() {
         far.fill(5e4);
         plan.expansion.as_ref().unwrap().to_internal(far);
         let kept = far.to_vec();
-        let mut oracle = CpuEngine::<f64>::new(&problem, &plan, &init, Some(1)).unwrap();
+        let mut oracle = CpuEngine::new(Precision::F64, &problem, &plan, &init, Some(1)).unwrap();
         let b = run(&mut oracle, span(0, 3, 2));
         assert!(b.fallbacks > 0);
         for gpu in gpus() {

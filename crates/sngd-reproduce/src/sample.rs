@@ -2,7 +2,7 @@
 //! `[model]` and `[prior]` lines: nothing here knows which predictor it has.
 
 use crate::error::Error;
-use sngd_core::config::Config;
+use sngd_core::config::{Config, Precision};
 use sngd_core::engine::Engine;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
@@ -156,7 +156,7 @@ impl Model {
         let (plan, mode) = self.prepare(sampler, length, seed)?;
         let near = |c| mode.near(1.0, plan.seed, c);
         let init: Vec<f64> = (0..plan.chains as u32).flat_map(near).collect();
-        let mut engine = CpuEngine::<f32>::new(&self.problem, &plan, &init, None)?;
+        let mut engine = CpuEngine::new(Precision::F32, &self.problem, &plan, &init, None)?;
         let p = plan.p;
         let size = plan.draws * plan.chains * p;
         let mut out = Draws {

@@ -1,7 +1,7 @@
 //! Timing of the bench workloads: an engine's steady rate, and the ceiling that a dense product sets.
 
 use crate::error::Error;
-use sngd_core::config::Config;
+use sngd_core::config::{Config, Precision};
 use sngd_core::engine::{Engine, Span};
 use sngd_core::error::CheckError;
 use sngd_core::plan::Plan;
@@ -32,7 +32,7 @@ pub fn gemm_ceiling() -> f64 {
 pub fn cpu(w: &Workload, seconds: f64) -> Result<Rate, Error> {
     let (config, problem) = w.build()?;
     let (plan, init) = plan(w, &config, &problem)?;
-    let mut engine = CpuEngine::<f32>::new(&problem, &plan, &init, None)?;
+    let mut engine = CpuEngine::new(Precision::F32, &problem, &plan, &init, None)?;
     time(&mut engine, w, seconds)
 }
 

@@ -107,10 +107,10 @@ fn without_wgsl(prepared: &Prepared) -> bool {
 fn cpu(prepared: &Prepared, init: &[f64], why: &str) -> Result<Opened, Error> {
     memory::cpu_fits(prepared).map_err(EngineError::DoesNotFit)?;
     let (problem, plan, run) = (&prepared.problem, &prepared.plan, &prepared.config.run);
-    let engine: Box<dyn Engine> = match run.precision {
-        Precision::F32 => Box::new(CpuEngine::<f32>::new(problem, plan, init, run.threads)?),
-        Precision::F64 => Box::new(CpuEngine::<f64>::new(problem, plan, init, run.threads)?),
-    };
+    let engine = CpuEngine::new(run.precision, problem, plan, init, run.threads)?;
     let note = format!("{}, {why}", engine.info().device);
-    Ok(Opened { engine, note })
+    Ok(Opened {
+        engine: Box::new(engine),
+        note,
+    })
 }

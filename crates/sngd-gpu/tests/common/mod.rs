@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(clippy::print_stdout, reason = "a skipped suite must be heard")]
 
-use sngd_core::config::Config;
+use sngd_core::config::{Config, Precision};
 use sngd_core::engine::{Engine, RawBlock, STATS, Span};
 use sngd_core::philox::{Stream, at, normals_f64, uniform};
 use sngd_core::plan::Plan;
@@ -182,7 +182,7 @@ pub fn compare(
     steps: u32,
 ) -> (f64, Vec<f64>) {
     let mut ours = GpuEngine::new(gpu.clone(), problem, plan, init).unwrap();
-    let mut oracle = CpuEngine::<f64>::new(problem, plan, init, Some(1)).unwrap();
+    let mut oracle = CpuEngine::new(Precision::F64, problem, plan, init, Some(1)).unwrap();
     let (a, b) = (run(&mut ours, steps), run(&mut oracle, steps));
     assert_eq!(a.faults, b.faults);
     assert_eq!(a.fallbacks, b.fallbacks);
