@@ -25,7 +25,7 @@ pub enum Kind {
 /// Draws of a run: natural scale, `[n, C, P]`, with statistics and faults.
 #[derive(Debug, Clone)]
 pub struct Draws {
-    /// Kept draws a chain.
+    /// Kept draws per chain.
     pub n: usize,
     /// Chains.
     pub chains: usize,
@@ -182,11 +182,13 @@ pub fn second_driver() -> bool {
     std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader")
 }
 
-/// A fifth of the draws: the suites' bounds scale with their Monte Carlo error, and software devices are slow.
+/// A fifth of the draws on a device, and on a second driver a fifteenth: the suites' bounds scale with their Monte Carlo error, and software
+/// devices are slow. That a second driver makes the same steps is shown by the parity suites.
 pub fn shortened(kind: Kind, config: &Config) -> Config {
     let mut config = config.clone();
     if kind == Kind::Gpu {
-        config.run.draws = (config.run.draws / 5).max(config.run.draws.min(20));
+        let share = if second_driver() { 15 } else { 5 };
+        config.run.draws = (config.run.draws / share).max(config.run.draws.min(20));
     }
     config
 }

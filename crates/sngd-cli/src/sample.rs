@@ -80,7 +80,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         .map_err(|e| kept(e, &trace, &out))?;
     if outcome.ending == Ending::Interrupted {
         output::error(&format!(
-            "interrupted after {} draws a chain{}",
+            "interrupted after {} draws per chain{}",
             outcome.draws,
             whereabouts("; the trace holds them in", &trace, &out)
         ));

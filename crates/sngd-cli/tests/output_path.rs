@@ -109,7 +109,7 @@ fn the_folder_of_the_run_file_or_of_the_data_is_never_an_output() {
     }
 }
 
-/// The data cannot be read, and still it is the path that is told of: nothing is read or computed before.
+/// The data cannot be read, and still the message is about the path: nothing is read or computed before.
 #[test]
 fn the_path_is_checked_first() {
     let s = Scene::new("no table", RUN);

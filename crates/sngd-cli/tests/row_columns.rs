@@ -80,6 +80,27 @@ fn frequencies_are_repeated_rows() {
     }
 }
 
+/// Rows that stand for many: the rate is Gamma(Σwy, Σw), and no chain is said to have run away, though a log density that left the
+/// weights out would be a hundred times smaller.
+#[test]
+fn large_frequencies_count() {
+    let (mut counts, mut rows, mut data) = (0.0, 0.0, String::from("y,w\n"));
+    for i in 0..40 {
+        let (y, w) = (f64::from(i * 7 % 5), 80.0 + f64::from(i % 9));
+        counts += w * y;
+        rows += w;
+        data += &format!("{y},{w}\n");
+    }
+    let model = "likelihood = \"poisson\"\n[prior]\nintercept = \"flat\"";
+    let columns = "features = []\nweights = \"w\"\n";
+    let (code, said, json) = sample(&data, &run(columns, model));
+    assert_eq!(code, 0, "{said}");
+    let (mean, sd, mcse) = row(&json, "intercept");
+    let expected = counts.ln() - 0.5 / counts - rows.ln();
+    assert!((mean - expected).abs() < 4.5 * mcse, "{mean} {expected} {mcse}");
+    assert!((sd * counts.sqrt() - 1.0).abs() < 0.03, "{sd}");
+}
+
 /// Known precisions: weighted least squares, whose covariance is σ²(XᵀWX)⁻¹ under flat priors and a known σ.
 #[test]
 fn precisions_are_weighted_least_squares() {

@@ -125,7 +125,7 @@ pub struct RunConfig {
         skip_serializing_if = "Option::is_none"
     )]
     pub warmup: Option<usize>,
-    /// Kept draws a chain.
+    /// Kept draws per chain.
     pub draws: usize,
     /// Steps per kept draw; chosen when left out or `auto`.
     #[serde(

@@ -152,7 +152,7 @@ pub struct Plan {
     pub classes: usize,
     /// Steps before the first kept draw.
     pub warmup: usize,
-    /// Kept draws a chain.
+    /// Kept draws per chain.
     pub draws: usize,
     /// Steps a kept draw.
     pub thin: usize,

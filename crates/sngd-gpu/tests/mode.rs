@@ -146,7 +146,7 @@ fn check(what: &str, (problem, plan, init): &(Problem, Plan, Vec<f64>), toleranc
     }
 }
 
-/// P at the seams of tiles and vectors, C and N too, with few rows a step; the last has more parameters than workgroup memory
+/// P at the seams of tiles and vectors, C and N too, with few rows per step; the last has more parameters than workgroup memory
 /// holds vectors of.
 #[test]
 fn few_rows_at_every_size() {

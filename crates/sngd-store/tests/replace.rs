@@ -446,7 +446,7 @@ fn a_taken_name_is_not_replaced_by_the_old_trace() {
     writer.conclude(true);
     assert_eq!(fs::read(dir.path().join("t.zarr.old")).unwrap(), b"mine");
     assert!(dir.path().join("t.zarr.old-2").is_dir());
-    // Neither is a trace, so neither is told of.
+    // Neither is a trace, so the message names neither.
     assert!(set_aside_before(&path).is_empty());
 }
 

@@ -30,7 +30,7 @@ pub struct Progress {
     pub steps: u64,
     /// Steps there will be.
     pub steps_total: u64,
-    /// Kept draws a chain so far.
+    /// Kept draws per chain so far.
     pub draws: u64,
     /// Steps a second of each chain, lately.
     pub steps_per_second: f64,
@@ -72,7 +72,7 @@ impl Ending {
 pub struct Outcome {
     /// How it ended.
     pub ending: Ending,
-    /// Kept draws a chain.
+    /// Kept draws per chain.
     pub draws: u64,
     /// Steps a chain.
     pub steps: u64,

@@ -1,7 +1,7 @@
 //! Plans whose metric is held at the mode: the step in u = Lᵀ(ω − ω*) that `sngd_core::engine` states.
 //!
 //! `shape` has the numbers, `sizes` the buffers, `recipe` the dispatches, `upload` what the buffers hold at the start, `run`
-//! the loop and `readback` what comes back. With a few rows a step, a workgroup makes many steps of its chain in one dispatch
+//! the loop and `readback` what comes back. With a few rows per step, a workgroup makes many steps of its chain in one dispatch
 //! (`mode/subsampled.wgsl`); with all rows, a step is a few products of the design with all chains at once.
 
 mod readback;
@@ -92,7 +92,7 @@ pub fn load(
         match (&shape.rows, shape.software_steps(plan.batch)) {
             (_, 0) => {
                 return Err(EngineError::DoesNotFit(format!(
-                    "the software driver \"{}\" found {} parameters and {} rows a step, expected loops of less than 65,536 iterations, which is where such drivers end them; set run.device = \"cpu\"",
+                    "the software driver \"{}\" found {} parameters and {} rows per step, expected loops of less than 65,536 iterations, which is where such drivers end them; set run.device = \"cpu\"",
                     gpu.info.name, plan.p, plan.batch
                 )));
             }
