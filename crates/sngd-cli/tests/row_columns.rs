@@ -97,7 +97,10 @@ fn large_frequencies_count() {
     assert_eq!(code, 0, "{said}");
     let (mean, sd, mcse) = row(&json, "intercept");
     let expected = counts.ln() - 0.5 / counts - rows.ln();
-    assert!((mean - expected).abs() < 4.5 * mcse, "{mean} {expected} {mcse}");
+    assert!(
+        (mean - expected).abs() < 4.5 * mcse,
+        "{mean} {expected} {mcse}"
+    );
     assert!((sd * counts.sqrt() - 1.0).abs() < 0.03, "{sd}");
 }
 
