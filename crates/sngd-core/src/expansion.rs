@@ -220,10 +220,9 @@ impl fmt::Debug for Expansion {
 /// Draws of a row with given probabilities in constant time (Walker 1977; Vose's construction 1991).
 #[derive(Debug, Clone, PartialEq)]
 pub struct AliasTable {
-    /// A column keeps its own row when a random word is below this, `[N]`; u32::MAX always does.
-    pub keep: Vec<u32>,
-    /// The row it gives otherwise, `[N]`.
-    pub alias: Vec<u32>,
+    /// `[N]`: a column keeps its own row when a random word is below its first number (u32::MAX always does), and gives the row that its
+    /// second number names otherwise.
+    pub columns: Vec<[u32; 2]>,
 }
 
 impl AliasTable {
@@ -231,13 +230,11 @@ impl AliasTable {
     pub fn new(q: &[f64]) -> AliasTable {
         let n = q.len();
         let mut share: Vec<f64> = q.iter().map(|p| p * n as f64).collect();
-        let mut keep = vec![u32::MAX; n];
-        let mut alias: Vec<u32> = (0..n as u32).collect();
+        let mut columns: Vec<[u32; 2]> = (0..n as u32).map(|i| [u32::MAX, i]).collect();
         let (mut small, mut large): (Vec<u32>, Vec<u32>) =
             (0..n as u32).partition(|&i| share[i as usize] < 1.0);
         let mut fill = |s: u32, l: u32, share: &[f64]| {
-            keep[s as usize] = (share[s as usize] * f64::from(u32::MAX)) as u32;
-            alias[s as usize] = l;
+            columns[s as usize] = [(share[s as usize] * f64::from(u32::MAX)) as u32, l];
         };
         let mut last = None;
         while let (Some(&s), Some(&l)) = (small.last(), large.last()) {
@@ -257,27 +254,37 @@ impl AliasTable {
                 fill(s, l, &share);
             }
         }
-        AliasTable { keep, alias }
+        AliasTable { columns }
     }
 
     /// The row that two random words give.
-    #[inline]
+    #[inline(always)]
     pub fn row(&self, column: u32, coin: u32) -> u32 {
-        let i = ((u64::from(column) * self.keep.len() as u64) >> 32) as usize;
-        let keep = self.keep[i];
+        let i = ((u64::from(column) * self.columns.len() as u64) >> 32) as usize;
+        let [keep, alias] = self.columns[i];
         if coin < keep || keep == u32::MAX {
             i as u32
         } else {
-            self.alias[i]
+            alias
         }
     }
 
-    /// Rows of `chain` at `step`: the words of block j/2, lanes 2(j%2) and 2(j%2)+1, give row j.
+    /// Rows of `chain` at `step`: the words of block j/2, lanes 2(j%2) and 2(j%2)+1, give row j. Sixteen blocks at a time, whose words lie
+    /// beside each other, so that vector lanes can share the loops; then the table is read, when many of its columns can be on their way
+    /// from memory at once.
+    #[inline(always)]
     pub fn fill(&self, out: &mut [u32], seed: u64, chain: u32, step: u32) {
-        for (block, pair) in out.chunks_mut(2).enumerate() {
-            let words = at(seed, Stream::Influence, chain, step, block as u32);
-            for (row, word) in pair.iter_mut().zip(words.chunks_exact(2)) {
-                *row = self.row(word[0], word[1]);
+        const BLOCKS: usize = 16;
+        for (group, rows) in out.chunks_mut(2 * BLOCKS).enumerate() {
+            let mut words = [[0; BLOCKS]; 4];
+            for i in 0..BLOCKS {
+                let index = (group * BLOCKS + i) as u32;
+                let block = at(seed, Stream::Influence, chain, step, index);
+                (0..4).for_each(|w| words[w][i] = block[w]);
+            }
+            for (j, row) in rows.iter_mut().enumerate() {
+                let (i, half) = (j / 2, 2 * (j % 2));
+                *row = self.row(words[half][i], words[half + 1][i]);
             }
         }
     }

@@ -65,7 +65,6 @@ pub struct LogitRow<T> {
     score: T,
     information: T,
     log_lik: T,
-    mean: T,
     /// Whether ln p may be subtracted from its value at the mode.
     pub few: bool,
 }
@@ -77,8 +76,6 @@ impl<T: Real> LogitRow<T> {
         let of = |i: usize| T::of(f64::from(row[i]));
         let (weight, eta) = (of(RowLayout::WEIGHT), of(RowLayout::ETA));
         let layout = RowLayout { outputs: 1 };
-        let e = T::exp_lane(-eta.abs());
-        let small = e / (T::one() + e);
         LogitRow {
             y: weight * of(RowLayout::Y),
             trials: weight * of(RowLayout::TRIALS),
@@ -86,12 +83,63 @@ impl<T: Real> LogitRow<T> {
             score: of(layout.score()),
             information: of(layout.information()),
             log_lik: weight * of(RowLayout::LOG_LIK),
-            mean: if eta >= T::zero() {
-                T::one() - small
-            } else {
-                small
-            },
             few: f64::from(row[RowLayout::TRIALS] * row[RowLayout::WEIGHT]) <= FEW_TRIALS,
+        }
+    }
+}
+
+/// As many rows as a vector has lanes, each of their numbers side by side.
+#[derive(Debug, Clone, Copy)]
+pub struct LogitRows<T, const L: usize> {
+    y: [T; L],
+    trials: [T; L],
+    eta: [T; L],
+    score: [T; L],
+    information: [T; L],
+    log_lik: [T; L],
+    /// Whether ln p may be subtracted from its value at the mode, in all rows.
+    pub few: bool,
+}
+
+impl<T: Real, const L: usize> LogitRows<T, L> {
+    /// From rows of `Expansion::rows`.
+    #[inline(always)]
+    pub fn new(rows: &[&[f32]; L]) -> LogitRows<T, L> {
+        let zero = [T::zero(); L];
+        let (y, trials, eta, score, information, log_lik) = (zero, zero, zero, zero, zero, zero);
+        let mut out = LogitRows {
+            y,
+            trials,
+            eta,
+            score,
+            information,
+            log_lik,
+            few: true,
+        };
+        for l in 0..L {
+            let row = LogitRow::new(rows[l]);
+            out.y[l] = row.y;
+            out.trials[l] = row.trials;
+            out.eta[l] = row.eta;
+            out.score[l] = row.score;
+            out.information[l] = row.information;
+            out.log_lik[l] = row.log_lik;
+            out.few &= row.few;
+        }
+        out
+    }
+
+    /// Row l of them.
+    #[inline(always)]
+    pub fn row(&self, l: usize) -> LogitRow<T> {
+        LogitRow {
+            y: self.y[l],
+            trials: self.trials[l],
+            eta: self.eta[l],
+            score: self.score[l],
+            information: self.information[l],
+            log_lik: self.log_lik[l],
+            few: self.few,
         }
     }
 }
@@ -103,11 +151,18 @@ pub fn logit<T: Real>(row: &LogitRow<T>, delta: T) -> (T, T) {
         return logit_few(row, delta);
     }
     // Both differences by what exp changes, since trials times a rounding error would drown the remainder.
+    let e = T::exp_lane(-row.eta.abs());
+    let small = e / (T::one() + e);
+    let mean = if row.eta >= T::zero() {
+        T::one() - small
+    } else {
+        small
+    };
     let grown = delta.exp_m1();
-    let inner = row.mean * grown;
-    let spread = row.mean * (T::one() - row.mean);
+    let inner = mean * grown;
+    let spread = mean * (T::one() - mean);
     let half = T::of(0.5) * spread * delta * delta;
-    let rho = -row.trials * (inner.ln_1p() - row.mean * delta - half);
+    let rho = -row.trials * (inner.ln_1p() - mean * delta - half);
     let slope = -row.trials * (spread * grown / (T::one() + inner) - spread * delta);
     (rho, slope)
 }

@@ -33,7 +33,7 @@ pub trait LaneKernels: Sized {
     /// `out[n][16]` += Xᵀ·r, r `[rows][16]`.
     fn add_transposed(x: Rows<'_>, r: &[Lane<Self>], out: &mut [Lane<Self>]);
     /// Σ_j x_j·v_j of four rows of length n.
-    fn dots(x: [&[f32]; 4], v: &[Self]) -> [Self; 4];
+    fn dots<S: Simd>(simd: S, x: [&[f32]; 4], v: &[Self]) -> [Self; 4];
     /// out += Σ f_i·x_i over four rows.
     fn add_rows(x: [&[f32]; 4], f: [Self; 4], out: &mut [Self]);
 }
@@ -129,16 +129,17 @@ macro_rules! lane_kernels {
                     pulp::Arch::new().dispatch(AddTransposed(x, r, out));
                 }
                 #[inline(always)]
-                fn dots(x: [&[f32]; 4], v: &[$t]) -> [$t; 4] {
-                    $dots(x, v)
+                fn dots<S: Simd>(simd: S, x: [&[f32]; 4], v: &[$t]) -> [$t; 4] {
+                    $dots(simd, x, v)
                 }
                 #[inline(always)]
                 fn add_rows(x: [&[f32]; 4], f: [$t; 4], out: &mut [$t]) {
                     let n = out.len();
-                    let x: [&[f32]; 4] = std::array::from_fn(|i| &x[i][..n]);
+                    let [a, b, c, d] = x;
+                    let (a, b, c, d) = (&a[..n], &b[..n], &c[..n], &d[..n]);
                     for j in 0..n {
-                        out[j] += (<$t>::from(x[0][j]) * f[0] + <$t>::from(x[1][j]) * f[1])
-                            + (<$t>::from(x[2][j]) * f[2] + <$t>::from(x[3][j]) * f[3]);
+                        out[j] += (<$t>::from(a[j]) * f[0] + <$t>::from(b[j]) * f[1])
+                            + (<$t>::from(c[j]) * f[2] + <$t>::from(d[j]) * f[3]);
                     }
                 }
             }
@@ -167,43 +168,36 @@ lane_kernels!(
     dots_f64
 );
 
-/// Four dot products at once, each in as many sums as a vector has lanes.
-struct Dots<'a>([&'a [f32]; 4], &'a [f32]);
-
-impl WithSimd for Dots<'_> {
-    type Output = [f32; 4];
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> [f32; 4] {
-        let Dots(x, v) = self;
-        let n = v.len();
-        let (vectors, rest) = S::as_simd_f32s(v);
-        let x: [&[f32]; 4] = std::array::from_fn(|i| &x[i][..n]);
-        let parts: [&[S::f32s]; 4] =
-            std::array::from_fn(|i| &S::as_simd_f32s(x[i]).0[..vectors.len()]);
-        let mut sums = [simd.splat_f32s(0.0); 4];
-        for (j, &v) in vectors.iter().enumerate() {
-            for i in 0..4 {
-                sums[i] = simd.mul_add_f32s(parts[i][j], v, sums[i]);
-            }
-        }
-        let mut out = sums.map(|s| simd.reduce_sum_f32s(s));
-        let from = n - rest.len();
-        for i in 0..4 {
-            for (a, b) in x[i][from..].iter().zip(rest) {
-                out[i] += a * b;
-            }
-        }
-        out
+/// Four dot products at once, each in as many sums as a vector has lanes. Loops are written out: a closure would be compiled without the
+/// vector instructions that its caller may use.
+#[inline(always)]
+fn dots_f32<S: Simd>(simd: S, x: [&[f32]; 4], v: &[f32]) -> [f32; 4] {
+    let n = v.len();
+    let (vectors, rest) = S::as_simd_f32s(v);
+    let from = n - rest.len();
+    let end = simd.partial_load_f32s(rest);
+    let mut out = [0.0; 4];
+    let mut sums = [simd.splat_f32s(0.0); 4];
+    for i in 0..4 {
+        sums[i] = simd.mul_f32s(simd.partial_load_f32s(&x[i][from..n]), end);
     }
+    let [a, b, c, d] = x;
+    let (a, b) = (S::as_simd_f32s(&a[..from]).0, S::as_simd_f32s(&b[..from]).0);
+    let (c, d) = (S::as_simd_f32s(&c[..from]).0, S::as_simd_f32s(&d[..from]).0);
+    for ((((&v, &a), &b), &c), &d) in vectors.iter().zip(a).zip(b).zip(c).zip(d) {
+        sums[0] = simd.mul_add_f32s(a, v, sums[0]);
+        sums[1] = simd.mul_add_f32s(b, v, sums[1]);
+        sums[2] = simd.mul_add_f32s(c, v, sums[2]);
+        sums[3] = simd.mul_add_f32s(d, v, sums[3]);
+    }
+    for i in 0..4 {
+        out[i] = simd.reduce_sum_f32s(sums[i]);
+    }
+    out
 }
 
 #[inline(always)]
-fn dots_f32(x: [&[f32]; 4], v: &[f32]) -> [f32; 4] {
-    pulp::Arch::new().dispatch(Dots(x, v))
-}
-
-#[inline(always)]
-fn dots_f64(x: [&[f32]; 4], v: &[f64]) -> [f64; 4] {
+fn dots_f64<S: Simd>(_: S, x: [&[f32]; 4], v: &[f64]) -> [f64; 4] {
     let mut sums = [0.0; 4];
     for (j, v) in v.iter().enumerate() {
         for i in 0..4 {
@@ -230,6 +224,15 @@ pub fn prefetch(row: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Dots<'a, T>([&'a [f32]; 4], &'a [T]);
+
+    impl<T: LaneKernels> WithSimd for Dots<'_, T> {
+        type Output = [T; 4];
+        fn with_simd<S: Simd>(self, simd: S) -> [T; 4] {
+            T::dots(simd, self.0, self.1)
+        }
+    }
 
     #[test]
     fn products_are_those_of_their_definition() {
@@ -271,7 +274,10 @@ mod tests {
             let row = |i: usize| &x[(i % rows) * stride..][..n];
             let u: Vec<f64> = v.iter().map(|v| v[0]).collect();
             let four = [row(0), row(1), row(2), row(3)];
-            let dots = f64::dots(four, &u);
+            let dots = pulp::Arch::new().dispatch(Dots(four, &u));
+            let single: Vec<f32> = u.iter().map(|u| *u as f32).collect();
+            let dots32 = pulp::Arch::new().dispatch(Dots(four, &single));
+            assert_eq!(dots32.map(f64::from), dots, "{rows} {n}");
             let mut sum = vec![0.0; n];
             f64::add_rows(four, [1.0, 2.0, -1.0, 0.5], &mut sum);
             for (i, dot) in dots.iter().enumerate() {

@@ -1,7 +1,8 @@
 //! One chain whose step sees a few rows: control variates of second order at the mode, rows drawn by their influence.
 
 use super::data::{ModeData, PriorRoom};
-use super::lanes::prefetch;
+use super::lanes::{LANES, Lane, prefetch};
+use super::tile::remainders_of_rows;
 use super::{DIVERGED_SDS, Kept};
 use crate::normals;
 use crate::resident::Scalar;
@@ -12,8 +13,8 @@ use sngd_core::philox::Stream;
 
 /// Rows that go through the products together.
 const FOUR: usize = 4;
-/// Rows that are on their way from memory while others are computed.
-const AHEAD: usize = 16;
+/// Bytes that are on their way from memory while others are computed: what the second-level cache holds beside the rest.
+const AHEAD: usize = 128 << 10;
 
 /// One chain and its room.
 #[derive(Debug)]
@@ -25,14 +26,16 @@ pub struct Subsampled<T> {
     /// Set when the chain cannot go on.
     pub fault: Option<(u32, FaultKind)>,
     rows: Vec<u32>,
+    /// The step that `rows` are of.
+    drawn: Option<u32>,
     vector: Vec<T>,
     /// Estimate of ∇R in u, `[P]`.
     slope: Vec<T>,
     sums: Vec<T>,
     z: Vec<T>,
-    delta: Vec<T>,
-    eta: Vec<T>,
-    r: Vec<T>,
+    /// Δη of sixteen rows, then r, `[H][16]`.
+    delta: Vec<Lane<T>>,
+    room: Vec<T>,
     prior: PriorRoom,
 }
 
@@ -74,13 +77,13 @@ impl<T: Scalar> Subsampled<T> {
             u: u.iter().map(|&u| T::of(u)).collect(),
             fault: None,
             rows: vec![0; batch],
+            drawn: None,
             vector: zeros(data.p),
             slope: zeros(data.p),
             sums: zeros(data.p),
             z: zeros(data.p),
-            delta: zeros(h * FOUR),
-            eta: zeros(h),
-            r: zeros(h * FOUR),
+            delta: vec![[T::zero(); LANES]; h],
+            room: zeros(3 * h),
             prior: PriorRoom::new(data.p),
         }
     }
@@ -88,8 +91,12 @@ impl<T: Scalar> Subsampled<T> {
     /// Step t. The chain stays where its gradient is not finite.
     pub fn step(&mut self, data: &ModeData<T>, at: &Address<'_>) -> Told {
         let (seed, chain, t) = (at.seed, self.chain, at.t);
-        at.influence.fill(&mut self.rows, seed, chain, t);
+        if self.drawn != Some(t) {
+            self.draw(data, at, t);
+        }
         let mut rest = pulp::Arch::new().dispatch(Estimate { chain: self, data });
+        // The next step's rows come from memory while this step is finished.
+        self.draw(data, at, t.wrapping_add(1));
         for (j, slope) in self.slope.iter_mut().enumerate() {
             *slope -= data.slope[j];
             rest -= (data.slope[j] * self.u[j]).to64();
@@ -140,9 +147,29 @@ impl<T: Scalar> Subsampled<T> {
         }
     }
 
+    /// Chooses the rows of step t and asks the memory for the first of them.
+    fn draw(&mut self, data: &ModeData<T>, at: &Address<'_>, t: u32) {
+        pulp::Arch::new().dispatch(Draw {
+            table: at.influence,
+            rows: &mut self.rows,
+            address: (at.seed, self.chain, t),
+        });
+        self.drawn = Some(t);
+        let ahead = self.ahead(data);
+        fetch(data, &self.rows[..ahead]);
+    }
+
+    /// How many rows are asked for before they are read.
+    fn ahead(&self, data: &ModeData<T>) -> usize {
+        let numbers = data.expansion.columns + data.expansion.layout.width();
+        (AHEAD / (size_of::<f32>() * numbers))
+            .max(LANES)
+            .min(self.rows.len())
+    }
+
     /// (1/B) Σ Jᵀr/q over the chosen rows into `slope`; returns (1/B) Σ ρ/q.
     #[inline(always)]
-    fn estimate(&mut self, data: &ModeData<T>) -> f64 {
+    fn estimate<S: Simd>(&mut self, simd: S, data: &ModeData<T>) -> f64 {
         let expansion = &*data.expansion;
         if expansion.whitened {
             self.vector.copy_from_slice(&self.u);
@@ -150,51 +177,62 @@ impl<T: Scalar> Subsampled<T> {
             data.to_design_one(&self.u, &mut self.vector);
         }
         let (n, len) = (expansion.columns, expansion.layout.width());
-        let (k, h) = (data.k, data.k + data.aux);
+        let k = data.k;
         let share = T::of(1.0 / self.rows.len() as f64);
         self.sums.fill(T::zero());
         let mut rest = 0.0;
         let mut last = T::zero();
-        let fetch = |rows: &[u32]| {
-            for &i in rows {
-                prefetch(&expansion.x[i as usize * n..][..n]);
-                prefetch(&expansion.rows[i as usize * len..][..len]);
-            }
-        };
-        fetch(&self.rows[..self.rows.len().min(AHEAD)]);
-        for (b, four) in self.rows.chunks(FOUR).enumerate() {
-            let next = (b * FOUR + AHEAD).min(self.rows.len());
-            fetch(&self.rows[next..(next + FOUR).min(self.rows.len())]);
+        let ahead = self.ahead(data);
+        for (b, block) in self.rows.chunks(LANES).enumerate() {
+            let next = (b * LANES + ahead).min(self.rows.len());
+            fetch(data, &self.rows[next..(next + LANES).min(self.rows.len())]);
             // A short block repeats its first row and gives the repetition no weight.
-            let row = |i: usize| four.get(i).copied().unwrap_or(four[0]) as usize;
-            let x: [&[f32]; FOUR] = std::array::from_fn(|i| &expansion.x[row(i) * n..][..n]);
+            let mut row = [block[0] as usize; LANES];
+            for (row, &i) in row.iter_mut().zip(block) {
+                *row = i as usize;
+            }
+            let mut known: [&[f32]; LANES] = [&[]; LANES];
+            let mut counts = [T::zero(); LANES];
+            for l in 0..LANES {
+                known[l] = &expansion.rows[row[l] * len..][..len];
+                if l < block.len() {
+                    counts[l] = share * T::of(f64::from(known[l][RowLayout::INVERSE_Q]));
+                }
+            }
+            let fours = FOUR * block.len().div_ceil(FOUR);
             for out in 0..k {
-                let dots = T::dots(x, &self.vector[out * n..][..n]);
-                (0..FOUR).for_each(|i| self.delta[i * h + out] = dots[i]);
+                let v = &self.vector[out * n..][..n];
+                for i in (0..fours).step_by(FOUR) {
+                    let dots = T::dots(simd, four(&expansion.x, n, &row, i), v);
+                    self.delta[out][i..i + FOUR].copy_from_slice(&dots);
+                }
             }
             if data.aux == 1 {
-                let moved = self.vector[data.p - 1] * data.aux_scale;
-                (0..FOUR).for_each(|i| self.delta[i * h + k] = moved);
+                self.delta[k] = [self.vector[data.p - 1] * data.aux_scale; LANES];
             }
-            for i in 0..FOUR {
-                let known = &expansion.rows[row(i) * len..][..len];
-                let delta = &self.delta[i * h..][..h];
-                let r = &mut self.r[i * h..][..h];
-                let rho = data.likelihood.remainder(known, delta, &mut self.eta, r);
-                let counts = if i < four.len() {
-                    share * T::of(f64::from(known[RowLayout::INVERSE_Q]))
-                } else {
-                    T::zero()
-                };
-                r.iter_mut().for_each(|r| *r *= counts);
-                rest += (rho * counts).to64();
-                if data.aux == 1 {
-                    last += r[k];
+            let rho = remainders_of_rows(&data.likelihood, &known, &mut self.delta, &mut self.room);
+            let mut sum = T::zero();
+            for l in 0..LANES {
+                sum += rho[l] * counts[l];
+            }
+            rest += sum.to64();
+            for r in &mut self.delta {
+                for l in 0..LANES {
+                    r[l] *= counts[l];
+                }
+            }
+            if data.aux == 1 {
+                for l in 0..LANES {
+                    last += self.delta[k][l];
                 }
             }
             for out in 0..k {
-                let f = std::array::from_fn(|i| self.r[i * h + out]);
-                T::add_rows(x, f, &mut self.sums[out * n..][..n]);
+                let sums = &mut self.sums[out * n..][..n];
+                for i in (0..fours).step_by(FOUR) {
+                    let r = &self.delta[out][i..i + FOUR];
+                    let f = [r[0], r[1], r[2], r[3]];
+                    T::add_rows(four(&expansion.x, n, &row, i), f, sums);
+                }
             }
         }
         if data.aux == 1 {
@@ -209,6 +247,44 @@ impl<T: Scalar> Subsampled<T> {
     }
 }
 
+/// Rows i to i + 3 of a block, each of `n` numbers.
+#[inline(always)]
+fn four<'a>(x: &'a [f32], n: usize, row: &[usize; LANES], i: usize) -> [&'a [f32]; FOUR] {
+    [
+        &x[row[i] * n..][..n],
+        &x[row[i + 1] * n..][..n],
+        &x[row[i + 2] * n..][..n],
+        &x[row[i + 3] * n..][..n],
+    ]
+}
+
+/// Asks the memory for all that is read of some rows.
+#[inline(always)]
+fn fetch<T>(data: &ModeData<T>, rows: &[u32]) {
+    let expansion = &*data.expansion;
+    let (n, len) = (expansion.columns, expansion.layout.width());
+    for &i in rows {
+        prefetch(&expansion.x[i as usize * n..][..n]);
+        prefetch(&expansion.rows[i as usize * len..][..len]);
+    }
+}
+
+struct Draw<'a> {
+    table: &'a AliasTable,
+    rows: &'a mut [u32],
+    address: (u64, u32, u32),
+}
+
+impl WithSimd for Draw<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let (seed, chain, t) = self.address;
+        self.table.fill(self.rows, seed, chain, t);
+    }
+}
+
 struct Estimate<'a, T> {
     chain: &'a mut Subsampled<T>,
     data: &'a ModeData<T>,
@@ -218,7 +294,7 @@ impl<T: Scalar> WithSimd for Estimate<'_, T> {
     type Output = f64;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> f64 {
-        self.chain.estimate(self.data)
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        self.chain.estimate(simd, self.data)
     }
 }

@@ -1,10 +1,10 @@
-//! Remainders of a tile of rows for sixteen chains at once: Δη becomes r in place, and ρ is summed.
+//! Remainders of a tile of rows for sixteen chains at once, or of sixteen rows for one chain: Δη becomes r in place.
 
 use super::lanes::{LANES, Lane};
 use crate::resident::Scalar;
 use pulp::{Simd, WithSimd};
 use sngd_core::expansion::RowLayout;
-use sngd_core::likelihood::remainder::{LogitRow, logit_few, poisson};
+use sngd_core::likelihood::remainder::{LogitRow, LogitRows, logit_few, poisson};
 use sngd_core::likelihood::{Likelihood, Link};
 
 /// Rows of a tile.
@@ -94,6 +94,65 @@ impl<T: Scalar> WithSimd for Remainders<'_, T> {
         }
         for (rest, sum) in self.rest.iter_mut().zip(sum) {
             *rest += sum.to64();
+        }
+    }
+}
+
+/// Remainders of sixteen rows, a lane for each: Δη stands in `delta` `[H][16]` and is replaced by r; ρ of each row comes back.
+#[inline(always)]
+pub fn remainders_of_rows<T: Scalar>(
+    likelihood: &Likelihood,
+    rows: &[&[f32]; LANES],
+    delta: &mut [Lane<T>],
+    room: &mut [T],
+) -> Lane<T> {
+    let mut rho = [T::zero(); LANES];
+    match likelihood {
+        Likelihood::Gaussian { .. } => delta[0] = [T::zero(); LANES],
+        Likelihood::Binomial(Link::Logit) => {
+            let at = LogitRows::new(rows);
+            if at.few {
+                for l in 0..LANES {
+                    (rho[l], delta[0][l]) = logit_few(&at.row(l), delta[0][l]);
+                }
+            } else {
+                row_by_row(likelihood, rows, delta, room, &mut rho);
+            }
+        }
+        Likelihood::Poisson => {
+            let place = RowLayout { outputs: 1 }.information();
+            let mut mean = [T::zero(); LANES];
+            for l in 0..LANES {
+                mean[l] = T::of(f64::from(rows[l][place]));
+            }
+            for l in 0..LANES {
+                (rho[l], delta[0][l]) = poisson(mean[l], delta[0][l]);
+            }
+        }
+        _ => row_by_row(likelihood, rows, delta, room, &mut rho),
+    }
+    rho
+}
+
+/// Any likelihood, a row at a time; `room` is `[3H]`.
+#[inline(always)]
+fn row_by_row<T: Scalar>(
+    likelihood: &Likelihood,
+    rows: &[&[f32]; LANES],
+    delta: &mut [Lane<T>],
+    room: &mut [T],
+    rho: &mut Lane<T>,
+) {
+    let h = delta.len();
+    let (eta, rest) = room.split_at_mut(h);
+    let (moved, r) = rest.split_at_mut(h);
+    for l in 0..LANES {
+        for k in 0..h {
+            moved[k] = delta[k][l];
+        }
+        rho[l] = likelihood.remainder(rows[l], moved, eta, r);
+        for k in 0..h {
+            delta[k][l] = r[k];
         }
     }
 }
@@ -194,42 +253,88 @@ mod tests {
     use super::*;
     use sngd_core::likelihood::{Observed, packed};
 
-    /// Every lane of every row has the remainder that the likelihood itself states, in both precisions.
-    #[test]
-    fn tiles_agree_with_single_rows() {
+    /// Row i of `Expansion::rows`, made up.
+    fn kept(likelihood: &Likelihood, i: usize, trials: f64) -> Vec<f32> {
+        let h = likelihood.outputs();
+        let eta: Vec<f64> = (0..h)
+            .map(|k| f64::from((((i * 5 + k * 3) % 7) as f64 * 0.3 - 0.8) as f32))
+            .collect();
+        let y = if h > 2 { i % 4 } else { i % 2 } as f64;
+        let mut score = vec![0.0; h];
+        let mut w = vec![0.0; h * (h + 1) / 2];
+        let log_lik = likelihood.log_lik_and_score(&eta, Observed { y, trials }, &mut score);
+        likelihood.fisher(&eta, trials, &mut w);
+        let weight = 1.0 + i as f64;
+        let mut row: Vec<f32> = [y, trials, weight, log_lik, 1.0].map(|v| v as f32).into();
+        row.extend(eta.iter().map(|v| *v as f32));
+        row.extend(score.iter().map(|v| (weight * v) as f32));
+        row.extend(w.iter().map(|v| (weight * v) as f32));
+        assert_eq!(packed(h - 1, h - 1) + 1, w.len());
+        row
+    }
+
+    fn likelihoods() -> [Likelihood; 7] {
         let softmax = |baseline| Likelihood::Softmax {
             classes: 4,
             baseline,
         };
-        for likelihood in [
+        [
             Likelihood::Binomial(Link::Logit),
             Likelihood::Binomial(Link::Cloglog),
             Likelihood::Poisson,
             Likelihood::GaussianUnknownScale,
             softmax(false),
             softmax(true),
-        ] {
+            Likelihood::Gaussian { scale: 0.7 },
+        ]
+    }
+
+    /// Sixteen rows in lanes have the remainders that the likelihood itself states, in both precisions, with few trials and with many.
+    #[test]
+    fn rows_in_lanes_agree_with_single_rows() {
+        for (likelihood, trials) in likelihoods()
+            .into_iter()
+            .map(|l| (l, 1.0))
+            .chain([(Likelihood::Binomial(Link::Logit), 50.0)])
+        {
+            let h = likelihood.outputs();
+            let rows: Vec<Vec<f32>> = (0..LANES).map(|i| kept(&likelihood, i, trials)).collect();
+            let known: [&[f32]; LANES] = std::array::from_fn(|l| rows[l].as_slice());
+            let start: Vec<Lane<f64>> = (0..h)
+                .map(|k| std::array::from_fn(|l| ((k * 3 + l * 7) % 13) as f64 * 0.1 - 0.6))
+                .collect();
+            let (mut r64, mut room) = (start.clone(), vec![0.0; 3 * h]);
+            let rho64 = remainders_of_rows(&likelihood, &known, &mut r64, &mut room);
+            let mut r32: Vec<Lane<f32>> = start.iter().map(|d| d.map(|x| x as f32)).collect();
+            let mut room = vec![0.0f32; 3 * h];
+            let rho32 = remainders_of_rows(&likelihood, &known, &mut r32, &mut room);
+            for l in 0..LANES {
+                let d: Vec<f64> = start.iter().map(|d| d[l]).collect();
+                let (mut eta, mut r) = (vec![0.0; h], vec![0.0; h]);
+                let rho = likelihood.remainder(&rows[l], &d, &mut eta, &mut r);
+                // A rounding of ln p, whose size is the weight times the trials.
+                let bound = 2e-6 * trials * (1.0 + l as f64);
+                assert!((rho64[l] - rho).abs() < 1e-9, "{likelihood:?}");
+                assert!((f64::from(rho32[l]) - rho).abs() < bound, "{likelihood:?}");
+                for k in 0..h {
+                    assert!((r64[k][l] - r[k]).abs() < 1e-9, "{likelihood:?}");
+                    assert!(
+                        (f64::from(r32[k][l]) - r[k]).abs() < bound,
+                        "{likelihood:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Every lane of every row has the remainder that the likelihood itself states, in both precisions.
+    #[test]
+    fn tiles_agree_with_single_rows() {
+        for likelihood in likelihoods() {
             let h = likelihood.outputs();
             let layout = RowLayout { outputs: h };
             let m = 7;
-            let mut rows = Vec::new();
-            for i in 0..m {
-                let eta: Vec<f64> = (0..h)
-                    .map(|k| f64::from((((i * 5 + k * 3) % 7) as f64 * 0.3 - 0.8) as f32))
-                    .collect();
-                let (y, trials) = (if h > 2 { i % 4 } else { i % 2 } as f64, 1.0);
-                let mut score = vec![0.0; h];
-                let mut w = vec![0.0; h * (h + 1) / 2];
-                let observed = Observed { y, trials };
-                let log_lik = likelihood.log_lik_and_score(&eta, observed, &mut score);
-                likelihood.fisher(&eta, trials, &mut w);
-                let weight = 1.0 + i as f64;
-                rows.extend([y, trials, weight, log_lik, 1.0].map(|v| v as f32));
-                rows.extend(eta.iter().map(|v| *v as f32));
-                rows.extend(score.iter().map(|v| (weight * v) as f32));
-                rows.extend(w.iter().map(|v| (weight * v) as f32));
-                assert_eq!(packed(h - 1, h - 1) + 1, w.len());
-            }
+            let rows: Vec<f32> = (0..m).flat_map(|i| kept(&likelihood, i, 1.0)).collect();
             let start: Vec<Lane<f64>> = (0..h * TILE)
                 .map(|i| std::array::from_fn(|l| ((i * 3 + l * 7) % 13) as f64 * 0.1 - 0.6))
                 .collect();

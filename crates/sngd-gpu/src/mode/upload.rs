@@ -40,13 +40,7 @@ pub fn upload(
     match &shape.rows {
         Rows::Few(_) => {
             if let Some(table) = &expansion.influence {
-                let pairs: Vec<[u32; 2]> = table
-                    .keep
-                    .iter()
-                    .zip(&table.alias)
-                    .map(|(&keep, &alias)| [keep, alias])
-                    .collect();
-                buffers.write(gpu, "influence", &pairs)?;
+                buffers.write(gpu, "influence", &table.columns)?;
             }
             buffers.write(gpu, "pace", &slope)
         }
