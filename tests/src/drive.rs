@@ -182,13 +182,15 @@ pub fn second_driver() -> bool {
     std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader")
 }
 
-/// A fifth of the draws on a device, and on a second driver a fifteenth: the suites' bounds scale with their Monte Carlo error, and software
-/// devices are slow. That a second driver makes the same steps is shown by the parity suites.
+/// A fifth of the draws on a device, and on a second driver a quarter of the chains: the suites' bounds scale with their Monte Carlo error,
+/// and software devices are slow. That a second driver makes the same steps is shown by the parity suites.
 pub fn shortened(kind: Kind, config: &Config) -> Config {
     let mut config = config.clone();
     if kind == Kind::Gpu {
-        let share = if second_driver() { 15 } else { 5 };
-        config.run.draws = (config.run.draws / share).max(config.run.draws.min(20));
+        config.run.draws = (config.run.draws / 5).max(config.run.draws.min(20));
+        if second_driver() {
+            config.run.chains = config.run.chains.map(|c| (c / 4).max(c.min(8)));
+        }
     }
     config
 }

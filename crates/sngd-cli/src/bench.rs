@@ -7,6 +7,7 @@ mod plot;
 mod posterior;
 mod problem;
 mod python;
+mod rates;
 mod report;
 mod score;
 
@@ -24,8 +25,8 @@ pub struct Args {
     /// Which engines
     #[arg(long, value_enum, default_value_t = Engines::All)]
     pub engine: Engines,
-    /// Workloads, e.g. W1; may be given often [default: W1 to W5]
-    #[arg(long, value_name = "W1..W7")]
+    /// Workloads: W1 to W7, W8-... (few rows at the mode) and W9-... (all rows); may be given often [default: W1 to W5]
+    #[arg(long, value_name = "NAME")]
     pub workload: Vec<String>,
     /// Seconds for each measurement
     #[arg(long, default_value_t = 3.0)]
@@ -59,11 +60,12 @@ pub enum Engines {
 #[derive(Debug, Serialize)]
 struct Line {
     workload: &'static str,
+    rows: usize,
     engine: String,
     steps_per_second: f64,
     chain_steps_per_second: f64,
     gflops: f64,
-    /// Share of the CPU's f32 GEMM rate measured in this run.
+    /// Share of the f32 GEMM rate of the same device, measured in this run.
     gemm_share: f64,
     /// This rate over the peer's, both the best of their turns.
     over_peer: Option<f64>,
@@ -82,7 +84,13 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     } else {
         None
     };
-    let ceiling = bench::gemm_ceiling();
+    let ceilings = Ceilings {
+        cpu: bench::gemm_ceiling(),
+        device: match args.engine {
+            Engines::Cpu => None,
+            _ => Some(bench::gpu_ceiling(args.seconds, args.device.as_deref())?),
+        },
+    };
     let mut lines = Vec::new();
     for w in chosen {
         let mut best: Vec<(String, Rate)> = Vec::new();
@@ -100,20 +108,27 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
             }
         }
         for (engine, rate) in best {
-            lines.push(line(w, engine, rate, ceiling, peer_best));
+            lines.push(line(w, engine, rate, &ceilings, peer_best));
         }
         if peer.is_some() {
             let rate = Rate {
                 chain_steps_per_second: peer_best,
             };
-            lines.push(line(w, "JAX".into(), rate, ceiling, 0.0));
+            lines.push(line(w, "JAX".into(), rate, &ceilings, 0.0));
         }
     }
+    if let Some(path) = &args.posterior.figure {
+        rates::figure(&lines).write_svg(path)?;
+    }
     if args.json {
-        let all = serde_json::json!({ "gemm_gflops": ceiling, "lines": lines });
+        let all = serde_json::json!({
+            "gemm_gflops": ceilings.cpu,
+            "device_gemm_gflops": ceilings.device.as_ref().map(|(_, rate)| rate),
+            "lines": lines,
+        });
         output::with_stdout(|out| writeln!(out, "{all}"))?;
     } else {
-        output::with_stdout(|out| write!(out, "{}", table(&lines, ceiling)))?;
+        output::with_stdout(|out| write!(out, "{}", table(&lines, &ceilings)))?;
     }
     Ok(0)
 }
@@ -128,7 +143,10 @@ fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Workload>> {
             WORKLOADS
                 .iter()
                 .find(|w| w.name.eq_ignore_ascii_case(n))
-                .ok_or_else(|| anyhow::anyhow!("--workload: found {n}, expected one of W1 to W7"))
+                .ok_or_else(|| {
+                    let known = WORKLOADS.map(|w| w.name).join(", ");
+                    anyhow::anyhow!("--workload: found {n}, expected one of {known}")
+                })
         })
         .collect()
 }
@@ -141,10 +159,29 @@ fn keep(best: &mut Vec<(String, Rate)>, name: String, rate: Rate) {
     }
 }
 
-fn line(w: &Workload, engine: String, rate: Rate, ceiling: f64, peer: f64) -> Line {
+/// What the devices can do at most, in GFLOP/s of an f32 matrix product.
+struct Ceilings {
+    cpu: f64,
+    /// By name.
+    device: Option<(String, f64)>,
+}
+
+impl Ceilings {
+    /// That of an engine; a peer computes on the CPU.
+    fn of(&self, engine: &str) -> f64 {
+        match &self.device {
+            Some((name, rate)) if name == engine => *rate,
+            _ => self.cpu,
+        }
+    }
+}
+
+fn line(w: &Workload, engine: String, rate: Rate, ceilings: &Ceilings, peer: f64) -> Line {
+    let ceiling = ceilings.of(&engine);
     let gflops = rate.chain_steps_per_second * w.flops() / 1e9;
     Line {
         workload: w.name,
+        rows: w.n,
         engine,
         steps_per_second: rate.chain_steps_per_second / w.c as f64,
         chain_steps_per_second: rate.chain_steps_per_second,
@@ -154,9 +191,13 @@ fn line(w: &Workload, engine: String, rate: Rate, ceiling: f64, peer: f64) -> Li
     }
 }
 
-fn table(lines: &[Line], ceiling: f64) -> String {
-    let mut out = format!(
-        "f32 GEMM on this CPU: {ceiling:.0} GFLOP/s\n{:<4} {:<34} {:>10} {:>15} {:>9} {:>9} {:>9}\n",
+fn table(lines: &[Line], ceilings: &Ceilings) -> String {
+    let mut out = format!("f32 GEMM on this CPU: {:.0} GFLOP/s\n", ceilings.cpu);
+    if let Some((name, rate)) = &ceilings.device {
+        out += &format!("f32 GEMM in WGSL on {name}: {rate:.1} GFLOP/s\n");
+    }
+    out += &format!(
+        "{:<4} {:<34} {:>10} {:>15} {:>9} {:>9} {:>9}\n",
         "", "engine", "steps/s", "chain-steps/s", "GFLOP/s", "of GEMM", "over JAX"
     );
     for l in lines {

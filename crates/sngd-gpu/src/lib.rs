@@ -4,6 +4,7 @@
 //! groups, made once) -> `Loop` (a thread that records many steps a submission and reads kept draws back).
 
 mod buffers;
+mod ceiling;
 mod device;
 mod engine;
 mod held;

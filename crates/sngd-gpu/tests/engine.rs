@@ -294,3 +294,12 @@ fn the_self_test_passes() {
         }
     }
 }
+
+/// The ceiling of the bench: it checks its own product, which a kernel that left out a tile would fail.
+#[test]
+fn the_rate_of_a_product_is_a_rate() {
+    for gpu in gpus() {
+        let rate = gpu.product_rate(0.2).expect("a right product");
+        assert!(rate.is_finite() && rate > 0.0, "{rate}");
+    }
+}

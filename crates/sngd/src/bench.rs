@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use sngd_core::config::{Config, Precision};
-use sngd_core::engine::{Engine, Span};
+use sngd_core::engine::{Engine, EngineError, Span};
 use sngd_core::error::CheckError;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
@@ -41,17 +41,29 @@ pub fn cpu(w: &Workload, seconds: f64) -> Result<Rate, Error> {
 /// # Errors
 /// Where no device answers, or the workload does not fit it.
 pub fn gpu(w: &Workload, seconds: f64, device: Option<&str>) -> Result<(String, Rate), Error> {
-    let gpu = match device {
-        Some(name) => Gpu::open(&DeviceSelector::parse(name))?,
-        None => {
-            Gpu::open(&DeviceSelector::Auto).or_else(|_| Gpu::open(&DeviceSelector::Software))?
-        }
-    };
+    let gpu = open(device)?;
     let (config, problem) = w.build()?;
     let (plan, init) = plan(w, &config, &problem)?;
     let mut engine = GpuEngine::new(gpu, &problem, &plan, &init)?;
     let name = engine.info().device.clone();
     Ok((name, time(&mut engine, w, seconds)?))
+}
+
+/// GFLOP/s of a plain f32 matrix product in WGSL on the adapter that [`gpu`] takes, n = 1024; with the adapter's name.
+///
+/// # Errors
+/// Where no device answers, or its product is wrong.
+pub fn gpu_ceiling(seconds: f64, device: Option<&str>) -> Result<(String, f64), Error> {
+    let gpu = open(device)?;
+    let rate = gpu.product_rate(seconds)?;
+    Ok((gpu.info.name, rate))
+}
+
+fn open(device: Option<&str>) -> Result<Gpu, EngineError> {
+    match device {
+        Some(name) => Gpu::open(&DeviceSelector::parse(name)),
+        None => Gpu::open(&DeviceSelector::Auto).or_else(|_| Gpu::open(&DeviceSelector::Software)),
+    }
 }
 
 /// The plan of a workload and where its chains start.

@@ -14,7 +14,7 @@ pub struct Args {
     /// Time until a posterior is right instead of steps: process start to every mean within 0.1 sd and every sd within 5 % of the reference
     #[arg(long, conflicts_with_all = ["workload", "engine", "seconds", "device"])]
     pub posterior: bool,
-    /// Posteriors: gc_german, a9a, digits_softmax, logistic_1m, poisson_1m [default: all that can be had]
+    /// Posteriors: gc_german, a9a, digits_softmax, logistic_5k, logistic_1m, poisson_1m [default: all that can be had]
     #[arg(value_name = "NAME", requires = "posterior")]
     pub names: Vec<String>,
     /// One peer instead of all; may be given often
@@ -34,8 +34,8 @@ pub struct Args {
     /// Most seconds of a peer's turn; its error is then extrapolated, and it has no further turn
     #[arg(long, value_name = "SECONDS", default_value_t = 600.0, requires = "posterior", value_parser = seconds)]
     pub budget: f64,
-    /// Errors over wall time, as SVG
-    #[arg(long, value_name = "FILE.svg", requires = "posterior")]
+    /// Time per step over the number of rows, or with --posterior errors over wall time, as SVG
+    #[arg(long, value_name = "FILE.svg")]
     pub figure: Option<PathBuf>,
 }
 

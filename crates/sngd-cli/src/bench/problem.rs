@@ -63,7 +63,7 @@ const fn problem(
 }
 
 /// All of them, small ones first.
-pub const PROBLEMS: [Problem; 5] = [
+pub const PROBLEMS: [Problem; 6] = [
     problem(
         "gc_german",
         Likelihood::Bernoulli,
@@ -81,6 +81,12 @@ pub const PROBLEMS: [Problem; 5] = [
         Likelihood::Softmax,
         1.0,
         Origin::Refs("glm/digits_softmax"),
+    ),
+    problem(
+        "logistic_5k",
+        Likelihood::Bernoulli,
+        1.0,
+        Origin::Made(5000, 20),
     ),
     problem(
         "logistic_1m",
@@ -258,7 +264,8 @@ mod tests {
             let table: toml_sections::Sections = toml_sections::of(&p.run_file());
             assert_eq!(table, ["data", "model", "prior"], "{}", p.name);
         }
-        assert!(PROBLEMS[4].run_file().contains("exposure = \"exposure\""));
+        let counts = PROBLEMS.iter().find(|p| p.name == "poisson_1m").unwrap();
+        assert!(counts.run_file().contains("exposure = \"exposure\""));
     }
 
     mod toml_sections {
