@@ -9,6 +9,5 @@ pub mod compare;
 pub mod drive;
 pub mod likelihoods;
 pub mod refs;
-pub mod row_noise;
 pub mod small;
 pub mod yacht;

@@ -3,94 +3,22 @@
 //! leave in a network's gradient m steps after the full gradient was taken, and the rows that a step then takes.
 #![allow(clippy::print_stdout, reason = "a command line")]
 
-use flate2::read::GzDecoder;
+mod cases;
+mod cost;
+mod noise;
+
+use cost::{Cost, LAGS, Point};
+use noise::{Noise, Ruler, add, mean_and_error};
 use sngd_core::config::Precision;
 use sngd_core::engine::{Engine, STATS, Span};
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
-use sngd_core::table::Table;
 use sngd_cpu::CpuEngine;
-use sngd_tests::row_noise::{Noise, Ruler, add, mean_and_error};
-use sngd_tests::{refs, small, yacht};
-use std::io::Read;
-use std::path::Path;
 
-/// Steps after the reference at which the noise is measured; index 5 is that of the check.
-const LAGS: [usize; 9] = [0, 1, 2, 5, 10, 20, 50, 100, 200];
 /// Rows over which a noise is measured, where there are as many.
 const ROWS: usize = 2000;
 /// εV/2, the mean share of a step's budget that the batch may take.
 const SHARE: f64 = 0.1;
-
-/// The first n training images of MNIST, means of 4 × 4 pixels.
-fn mnist(n: usize) -> Option<Table> {
-    let folder = refs::dataset("mnist")?;
-    let read = |name: &str, skip: usize| -> Vec<u8> {
-        let mut bytes = std::fs::File::open(folder.join(name)).expect("MNIST opens");
-        let mut out = Vec::new();
-        (GzDecoder::new(&mut bytes).read_to_end(&mut out)).expect("MNIST unpacks");
-        out.split_off(skip)
-    };
-    let images = read("train-images-idx3-ubyte.gz", 16);
-    let y = read("train-labels-idx1-ubyte.gz", 8);
-    let mut columns = vec![vec![0.0; n]; 49];
-    for (i, &v) in images[..n * 784].iter().enumerate() {
-        let (row, column) = (i % 784 / 28, i % 28);
-        columns[row / 4 * 7 + column / 4][i / 784] += f64::from(v) / (16.0 * 255.0);
-    }
-    let names: Vec<String> = (0..49).map(|j| format!("x{j}")).collect();
-    let named = names.iter().map(String::as_str);
-    let features: Vec<_> = named.zip(columns.iter().map(Vec::as_slice)).collect();
-    let y: Vec<u32> = y[..n].iter().map(|&v| u32::from(v)).collect();
-    Some(small::table(&features, small::labels(&y, 10)))
-}
-
-/// Problem and plan of a case; `None` where its data are not here.
-fn case(name: &str, chains: usize, sampler: Option<&str>) -> Option<(Problem, Plan)> {
-    let mut words = name.split('-');
-    let kind = words.next()?;
-    let numbers: Vec<usize> = words.map(|w| w.parse().expect("a number")).collect();
-    let (mut config, problem, own) = match kind {
-        "yacht" => {
-            let case = yacht::load()?;
-            let own = "step_size = 0.05; batch_size = 123; batches = 'without_replacement'; damping = 0.1";
-            (case.config, case.problem, Some(own.to_string()))
-        }
-        "digits" => {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/digits-mlp.toml");
-            let hidden = format!("model.hidden=[{}]", numbers[0]);
-            let file = sngd::RunFile::read(&path, &[hidden]).expect("the example reads");
-            let prepared = sngd::prepare(file.config, &file.base).expect("the example is sound");
-            (prepared.config, (*prepared.problem).clone(), None)
-        }
-        "mnist" => {
-            let (n, hidden) = (numbers[0], numbers[1]);
-            let text = format!(
-                "[model]\npredictor = \"mlp\"\nhidden = [{hidden}]\nlikelihood = \"softmax\"\n[prior]\nweights = \"normal_fan_in(8)\"\nbias = \"normal(0, 1)\"\n"
-            );
-            let (config, problem) = small::problem(&text, mnist(n)?);
-            let own = "blocks = 'unit'; step_size = 0.045; batches = 'without_replacement'; fisher_rows = 600; fisher_refresh = 20; damping = 0.001; noise = 'nominal'";
-            let batch = (n / 40).max(n.min(1500));
-            let own = format!("{own}; batch_size = {batch}");
-            (config, problem, Some(own))
-        }
-        _ => return None,
-    };
-    if let Some(text) = sampler.or(own.as_deref()) {
-        config.sampler = toml::from_str(&text.replace(';', "\n")).expect("a [sampler]");
-    }
-    config.run.chains = Some(chains);
-    let plan = Plan::check(&config, &problem).expect("a plan");
-    Some((problem, plan))
-}
-
-/// One lag of one reference.
-struct Point {
-    /// |ω − ω̃|² in the metric, over P.
-    distance: f64,
-    plain: Noise,
-    cv: Noise,
-}
 
 /// States `[R][gap, C, P]` of a chain at T = 1, after a warm-up of 3000 steps, and the mean minibatch log posterior of each stretch.
 fn chain(
@@ -131,78 +59,7 @@ fn chain(
         .collect()
 }
 
-/// What a step costs by the noise of one kind: the mean over directions, or the worst direction.
-struct Cost<'a> {
-    plan: &'a Plan,
-    /// B that plain steps need, with replacement.
-    batch: f64,
-    /// Share of the plain noise that control variates leave, by lag.
-    left: Vec<f64>,
-}
-
-impl Cost<'_> {
-    /// εN²/(2B)·noise = `share` gives B; `of` is the mean over directions or the largest eigenvalue.
-    fn new<'a>(
-        plan: &'a Plan,
-        points: &[Vec<Point>],
-        share: f64,
-        of: fn(&Noise) -> f64,
-    ) -> Cost<'a> {
-        let mean = |k: usize, part: fn(&Point) -> &Noise| -> f64 {
-            points[k].iter().map(|x| of(part(x))).sum::<f64>() / points[k].len() as f64
-        };
-        let n = plan.n as f64;
-        Cost {
-            plan,
-            batch: plan.step_size.at(0) * n * n * mean(0, |x| &x.plain) / (2.0 * share),
-            left: (0..LAGS.len())
-                .map(|k| mean(k, |x| &x.cv) / mean(k, |x| &x.plain))
-                .collect(),
-        }
-    }
-
-    /// Mean of the share left over the m steps from a reference to the next; by straight lines between the lags.
-    fn mean_left(&self, m: usize) -> f64 {
-        let at = |l: usize| {
-            let k = LAGS.iter().rposition(|&x| x <= l).expect("lag 0");
-            let next = (k + 1).min(LAGS.len() - 1);
-            let part = (l - LAGS[k]) as f64 / (LAGS[next] - LAGS[k]).max(1) as f64;
-            self.left[k] + part * (self.left[next] - self.left[k])
-        };
-        (0..m).map(at).sum::<f64>() / m as f64
-    }
-
-    /// The batch without replacement that is as noisy as b rows with it.
-    fn distinct(&self, b: f64) -> f64 {
-        let n = self.plan.n as f64;
-        b * n / (b + n - 1.0)
-    }
-
-    /// Rows a step with control variates refreshed every m steps: of the two batch gradients, and of the full one.
-    fn rows(&self, m: usize, replacement: bool) -> (f64, f64) {
-        let b = self.batch * self.mean_left(m);
-        let b = if replacement { b } else { self.distinct(b) };
-        (2.0 * b, self.plan.n as f64 / m as f64)
-    }
-
-    /// The period with the fewest rows.
-    fn best(&self, replacement: bool) -> String {
-        let all = |m: usize| self.rows(m, replacement).0 + self.rows(m, replacement).1;
-        let m = (1..=LAGS[LAGS.len() - 1]).min_by(|&a, &b| all(a).total_cmp(&all(b)));
-        let m = m.expect("a period");
-        let plain = if replacement {
-            self.batch
-        } else {
-            self.distinct(self.batch)
-        };
-        format!(
-            "{:.0} at m = {m} against {plain:.0} plain, {:.2} of it",
-            all(m),
-            all(m) / plain
-        )
-    }
-}
-
+/// Measures a case and prints its table.
 fn measure(name: &str, from_mode: bool, references: u32, problem: &Problem, plan: &Plan) {
     let (n, p, c) = (plan.n as f64, plan.p, plan.chains);
     let gap = (LAGS[LAGS.len() - 1] as u32 + 50).next_multiple_of(plan.refresh);
@@ -330,7 +187,7 @@ fn main() {
         }
     }
     for name in &cases {
-        match case(name, chains, sampler.as_deref()) {
+        match cases::case(name, chains, sampler.as_deref()) {
             Some((problem, plan)) => measure(name, start == "mode", references, &problem, &plan),
             None => println!("{name}: no such case, or its data are not here"),
         }
