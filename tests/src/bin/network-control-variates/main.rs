@@ -1,4 +1,4 @@
-//! `network-control-variates [--chains C] [--references R] [--start mode|standard] [--sampler TOML] CASE ...`, CASE one of `yacht`,
+//! `network-control-variates [--chains C] [--references R] [--rows R] [--start mode|standard] [--sampler TOML] CASE ...`, CASE one of `yacht`,
 //! `digits-H` and `mnist-N-H` (H hidden units, N rows): how much of the minibatch noise first-order control variates
 //! leave in a network's gradient m steps after the full gradient was taken, and the rows that a step then takes.
 #![allow(clippy::print_stdout, reason = "a command line")]
@@ -15,8 +15,6 @@ use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_cpu::CpuEngine;
 
-/// Rows over which a noise is measured, where there are as many.
-const ROWS: usize = 2000;
 /// εV/2, the mean share of a step's budget that the batch may take.
 const SHARE: f64 = 0.1;
 
@@ -60,11 +58,17 @@ fn chain(
 }
 
 /// Measures a case and prints its table.
-fn measure(name: &str, from_mode: bool, references: u32, problem: &Problem, plan: &Plan) {
+fn measure(
+    name: &str,
+    from_mode: bool,
+    (references, rows): (u32, usize),
+    problem: &Problem,
+    plan: &Plan,
+) {
     let (n, p, c) = (plan.n as f64, plan.p, plan.chains);
     let gap = (LAGS[LAGS.len() - 1] as u32 + 50).next_multiple_of(plan.refresh);
     let stretches = chain(problem, plan, from_mode, (references, gap));
-    let mut ruler = Ruler::new(problem, plan, ROWS);
+    let mut ruler = Ruler::new(problem, plan, rows);
     let mut points: Vec<Vec<Point>> = LAGS.iter().map(|_| Vec::new()).collect();
     let mut check = None;
     for (k, (states, _)) in stretches.iter().enumerate() {
@@ -173,7 +177,8 @@ fn measure(name: &str, from_mode: bool, references: u32, problem: &Problem, plan
 }
 
 fn main() {
-    let (mut chains, mut references, mut start, mut sampler) = (4, 6, "standard".into(), None);
+    let (mut chains, mut references, mut rows) = (4, 6, 2000);
+    let (mut start, mut sampler) = (String::from("standard"), None);
     let mut cases = Vec::new();
     let mut args = std::env::args().skip(1);
     while let Some(a) = args.next() {
@@ -181,6 +186,7 @@ fn main() {
         match a.as_str() {
             "--chains" => chains = next().parse().expect("a number"),
             "--references" => references = next().parse().expect("a number"),
+            "--rows" => rows = next().parse().expect("a number"),
             "--start" => start = next(),
             "--sampler" => sampler = Some(next()),
             _ => cases.push(a),
@@ -188,7 +194,9 @@ fn main() {
     }
     for name in &cases {
         match cases::case(name, chains, sampler.as_deref()) {
-            Some((problem, plan)) => measure(name, start == "mode", references, &problem, &plan),
+            Some((problem, plan)) => {
+                measure(name, start == "mode", (references, rows), &problem, &plan)
+            }
             None => println!("{name}: no such case, or its data are not here"),
         }
     }
