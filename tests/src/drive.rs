@@ -1,10 +1,11 @@
 //! One way to drive any engine: mode, dispersed starts, warm-up, draws on the natural scale.
 
 use sngd_core::config::{Config, Precision};
-use sngd_core::engine::{Engine, EngineError, Fault, STATS};
+use sngd_core::engine::{Engine, EngineError, Fault};
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_core::span::Cursor;
+use sngd_core::stat::Stat;
 use sngd_cpu::CpuEngine;
 use sngd_cpu::map::{self, Mode};
 use sngd_cpu::mode::{Settled, settle};
@@ -35,7 +36,7 @@ pub struct Draws {
     pub values: Vec<f64>,
     /// ω, `[n, C, P]`.
     pub internal: Vec<f64>,
-    /// `[n, C, STATS]`.
+    /// `[n, C, Stat::COUNT]`.
     pub stats: Vec<f64>,
     /// Faults of the run.
     pub faults: Vec<Fault>,
@@ -93,18 +94,10 @@ impl Draws {
             .collect()
     }
 
-    /// A statistic by name, all chains and draws.
-    pub fn stat(&self, name: &str) -> Vec<f64> {
-        let k = STATS
-            .iter()
-            .position(|s| *s == name)
-            .expect("a known statistic");
-        self.stats
-            .iter()
-            .skip(k)
-            .step_by(STATS.len())
-            .copied()
-            .collect()
+    /// A statistic, all chains and draws.
+    pub fn stat(&self, stat: Stat) -> Vec<f64> {
+        let rows = self.stats.chunks_exact(Stat::COUNT);
+        rows.map(|row| row[stat.at()]).collect()
     }
 }
 
@@ -177,19 +170,26 @@ pub fn run(engine: &mut dyn Engine, problem: &Problem, plan: &Plan) -> Result<Dr
     Ok(out)
 }
 
-/// Whether this is a second Vulkan driver, on which what the first has shown need only be seen again.
+/// Whether this is a second Vulkan driver, on which what the first has shown need only be seen again; not in `cargo xtask long`, which
+/// shows everything on each.
 pub fn second_driver() -> bool {
     std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader")
+        && std::env::var_os("SNGD_TEST_LONG").is_none()
 }
 
-/// A fifth of the draws on a device, and on a second driver a quarter of the chains: the suites' bounds scale with their Monte Carlo error,
+/// The configurations of a test: all of them, on a second driver one in four. That it makes the same steps is shown by the parity suites.
+pub fn some<T>(all: &[T]) -> impl Iterator<Item = &T> {
+    all.iter().step_by(if second_driver() { 4 } else { 1 })
+}
+
+/// A fifth of the draws on a device, and on a second driver a quarter of the chains, sixteen at least: the suites' bounds scale with their Monte Carlo error,
 /// and software devices are slow. That a second driver makes the same steps is shown by the parity suites.
 pub fn shortened(kind: Kind, config: &Config) -> Config {
     let mut config = config.clone();
     if kind == Kind::Gpu {
         config.run.draws = (config.run.draws / 5).max(config.run.draws.min(20));
         if second_driver() {
-            config.run.chains = config.run.chains.map(|c| (c / 4).max(c.min(8)));
+            config.run.chains = config.run.chains.map(|c| (c / 4).max(c.min(16)));
         }
     }
     config

@@ -1,6 +1,7 @@
 //! Minibatch natural gradient descent on a Gaussian mean follows T = ρεN/(B(2−ε)) exactly, and residual noise at T = 1
 //! gives the posterior whatever ε and B.
 
+use sngd_core::stat::Stat;
 use sngd_core::table::Response;
 use sngd_tests::compare::moments;
 use sngd_tests::drive::{self, kinds};
@@ -41,20 +42,20 @@ fn temperature(kind: drive::Kind, extra: &str) -> (f64, f64, f64) {
     (
         sd * sd / unit,
         2.0 * sd * sd_se / unit,
-        d.stat("temperature")[0],
+        d.stat(Stat::Temperature)[0],
     )
 }
 
 #[test]
 fn ngd_follows_the_law_at_finite_step() {
     for kind in kinds() {
-        for (batches, epsilon, b) in [
+        for &(batches, epsilon, b) in drive::some(&[
             ("with_replacement", 0.05, 5.0),
             ("with_replacement", 0.5, 20.0),
             ("with_replacement", 1.0, 50.0),
             ("without_replacement", 0.3, 20.0),
             ("without_replacement", 0.8, 150.0),
-        ] {
+        ]) {
             let rho = if batches == "with_replacement" {
                 1.0
             } else {
@@ -96,7 +97,7 @@ fn epochs_break_the_law() {
 #[test]
 fn noise_budgets_are_exact_on_a_gaussian() {
     for kind in kinds() {
-        for (epsilon, noise, damping, expected) in [
+        for &(epsilon, noise, damping, expected) in drive::some(&[
             (0.3, "residual", 0.0, 1.0),
             (0.9, "residual", 0.0, 1.0),
             (0.3, "nominal", 0.0, 1.0),
@@ -108,7 +109,7 @@ fn noise_budgets_are_exact_on_a_gaussian() {
                 0.0,
                 1.0 + 0.3 * 100.0 / 199.0 * 200.0 / (100.0 * 1.7),
             ),
-        ] {
+        ]) {
             let (t, se, _) = temperature(
                 kind,
                 &format!(

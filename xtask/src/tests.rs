@@ -30,7 +30,11 @@ pub fn run_in(steps: &mut Steps, options: &TestOptions) -> Result<(), String> {
 pub fn run_long() -> Result<(), String> {
     let drivers = setup::drivers(false)?;
     let mut tally = Tally::default();
-    let outcome = run_tests(&mut long_suites(&drivers, drivers.first()), &mut tally);
+    let mut outcome = run_tests(&mut long_suites(&drivers, drivers.first()), &mut tally);
+    for driver in drivers.iter().skip(1) {
+        let mut whole = device_suites(&drivers, driver)?;
+        outcome = outcome.and(run_tests(whole.env("SNGD_TEST_LONG", "1"), &mut tally));
+    }
     println!("{tally}");
     outcome
 }
@@ -78,18 +82,8 @@ fn take_steps(steps: &mut Steps, options: &TestOptions, tally: &mut Tally) {
     for driver in drivers.iter().skip(1) {
         let name = format!("GPU tests on {}", driver.name);
         steps.run(&name, || {
-            let mut gpu = on(&drivers, Some(driver), false);
-            gpu.arg("--config").arg(runner::config()?);
-            gpu.args([
-                "test",
-                "--release",
-                "--workspace",
-                "--lib",
-                "--bins",
-                "--tests",
-            ]);
-            gpu.args(["--no-fail-fast", "--"]).args(&options.filter);
-            run_tests(&mut gpu, tally)
+            let mut gpu = device_suites(&drivers, driver)?;
+            run_tests(gpu.arg("--").args(&options.filter), tally)
         });
     }
     if options.long {
@@ -121,6 +115,22 @@ fn on(drivers: &[Driver], driver: Option<&Driver>, cpu_only: bool) -> Command {
         }
     }
     command
+}
+
+/// What touches a device, on a further driver: one configuration in a few, all of them where `SNGD_TEST_LONG` is set.
+fn device_suites(drivers: &[Driver], driver: &Driver) -> Result<Command, String> {
+    let mut command = on(drivers, Some(driver), false);
+    command.arg("--config").arg(runner::config()?);
+    command.args([
+        "test",
+        "--release",
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--no-fail-fast",
+    ]);
+    Ok(command)
 }
 
 fn long_suites(drivers: &[Driver], driver: Option<&Driver>) -> Command {

@@ -20,19 +20,6 @@
 
 use thiserror::Error;
 
-/// Names of the statistics of a kept draw, in order; `DrawBlock::stats` is `[n, C, STATS.len()]`.
-pub const STATS: [&str; 9] = [
-    "lp",
-    "lp_minibatch",
-    "grad_norm",
-    "noise_norm",
-    "cholesky_jitter",
-    "diverging",
-    "step_size",
-    "temperature",
-    "acceptance_rate",
-];
-
 /// A run of consecutive steps: `draws` kept draws, each the state before `thin` steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -53,7 +40,7 @@ pub struct RawBlock {
     pub span: Span,
     /// ω, `[n, C, P]`.
     pub omega: Vec<f64>,
-    /// Statistics, `[n, C, STATS.len()]`. `lp` leaves out `Problem::log_norm`; NaN where it was not computed.
+    /// Statistics, `[n, C, Stat::COUNT]`. `lp` leaves out `Problem::log_norm`; NaN where it was not computed.
     pub stats: Vec<f64>,
     /// The step's estimate of ∇C at each draw, internal coordinates, `[n, C, P]`; empty where the engine keeps none.
     pub gradient: Vec<f64>,

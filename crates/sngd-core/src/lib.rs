@@ -13,6 +13,7 @@ pub mod prior;
 pub mod problem;
 pub mod real;
 pub mod span;
+pub mod stat;
 pub mod table;
 pub mod trace;
 pub mod transform;

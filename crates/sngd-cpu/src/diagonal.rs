@@ -11,6 +11,7 @@ use sngd_core::config::{FisherKind, Noise};
 use sngd_core::engine::FaultKind;
 use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, Metric, Plan, RMSPROP_DECAY, RMSPROP_FLOOR};
+use sngd_core::stat::Stat;
 
 /// Workspace of one chain.
 #[derive(Debug)]
@@ -141,21 +142,24 @@ impl<T: Scalar> Diagonal<T> {
             (f64::NAN, f64::NAN)
         };
         let scale = plan.n as f64 / plan.batch as f64;
-        let stats = [
-            full.map_or(f64::NAN, |l| l - prior),
-            mini * scale - prior,
-            grad_norm,
-            noise_norm,
-            0.0,
-            0.0,
-            epsilon,
-            if plan.noise == Noise::None {
-                plan.law_temperature()
-            } else {
-                plan.temperature
-            },
-            1.0,
-        ];
+        let stats = Stat::row(&[
+            (Stat::Lp, full.map_or(f64::NAN, |l| l - prior)),
+            (Stat::LpMinibatch, mini * scale - prior),
+            (Stat::GradNorm, grad_norm),
+            (Stat::NoiseNorm, noise_norm),
+            (Stat::CholeskyJitter, 0.0),
+            (Stat::Diverging, 0.0),
+            (Stat::StepSize, epsilon),
+            (
+                Stat::Temperature,
+                if plan.noise == Noise::None {
+                    plan.law_temperature()
+                } else {
+                    plan.temperature
+                },
+            ),
+            (Stat::AcceptanceRate, 1.0),
+        ]);
         Ok(StepInfo {
             stats,
             fell_back: false,

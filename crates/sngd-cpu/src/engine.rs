@@ -7,10 +7,11 @@ use faer::Par;
 use rayon::prelude::*;
 use sngd_core::config::Precision;
 use sngd_core::engine::{
-    ChainState, Engine, EngineError, EngineInfo, Fault, FaultKind, RawBlock, STATS, Span,
+    ChainState, Engine, EngineError, EngineInfo, Fault, FaultKind, RawBlock, Span,
 };
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
+use sngd_core::stat::Stat;
 use std::collections::VecDeque;
 
 /// The native engine. It is compiled here in both precisions: what uses it need not compile the kernels again.
@@ -155,7 +156,7 @@ impl<T: Scalar> Native<T> {
                     .collect()
             }
         });
-        let (n, c, p, s) = (span.draws as usize, plan.chains, plan.p, STATS.len());
+        let (n, c, p, s) = (span.draws as usize, plan.chains, plan.p, Stat::COUNT);
         let mut omega = Vec::with_capacity(n * c * p);
         let mut stats = Vec::with_capacity(n * c * s);
         for i in 0..n {
@@ -194,7 +195,7 @@ fn advance<T: Scalar>(
     span: Span,
     par: Par,
 ) -> Lane {
-    let (n, p, s) = (span.draws as usize, plan.p, STATS.len());
+    let (n, p, s) = (span.draws as usize, plan.p, Stat::COUNT);
     let mut lane = Lane {
         omega: Vec::with_capacity(n * p),
         stats: Vec::with_capacity(n * s),
@@ -224,9 +225,9 @@ fn advance<T: Scalar>(
                 Err(kind) => chain.fault = Some((t, kind)),
             }
         }
-        let mut stats = kept.unwrap_or([f64::NAN; STATS.len()]);
+        let mut stats = kept.unwrap_or(Stat::UNKNOWN);
         let diverged = matches!(chain.fault, Some((_, FaultKind::Diverged)));
-        stats[5] = f64::from(u8::from(diverged));
+        stats[Stat::Diverging.at()] = f64::from(u8::from(diverged));
         lane.stats.extend_from_slice(&stats);
     }
     lane

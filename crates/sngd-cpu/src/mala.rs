@@ -13,6 +13,7 @@ use sngd_core::batch::BatchRows;
 use sngd_core::engine::FaultKind;
 use sngd_core::philox::{Stream, at, uniform};
 use sngd_core::plan::{Plan, trusted_pivot};
+use sngd_core::stat::Stat;
 
 /// A point with all that the proposal and its density need.
 struct Point<T> {
@@ -115,21 +116,24 @@ impl<T: Scalar> Mala<T> {
             );
             log_target(plan, &self.proposal) - log_target(plan, &self.current) + back - forward
         };
-        let stats = [
-            -self.current.cost,
-            -self.current.cost,
-            grad_norm,
-            noise_norm,
-            self.current.factor.jitter,
-            0.0,
-            epsilon,
-            plan.temperature,
-            if log_ratio.is_nan() {
-                0.0
-            } else {
-                log_ratio.exp().min(1.0)
-            },
-        ];
+        let stats = Stat::row(&[
+            (Stat::Lp, -self.current.cost),
+            (Stat::LpMinibatch, -self.current.cost),
+            (Stat::GradNorm, grad_norm),
+            (Stat::NoiseNorm, noise_norm),
+            (Stat::CholeskyJitter, self.current.factor.jitter),
+            (Stat::Diverging, 0.0),
+            (Stat::StepSize, epsilon),
+            (Stat::Temperature, plan.temperature),
+            (
+                Stat::AcceptanceRate,
+                if log_ratio.is_nan() {
+                    0.0
+                } else {
+                    log_ratio.exp().min(1.0)
+                },
+            ),
+        ]);
         let u = uniform(at(plan.seed, Stream::Accept, chain, t, 0)[0]);
         // A NaN ratio compares false: the proposal is rejected.
         if u.ln() < log_ratio {

@@ -18,18 +18,16 @@ use crate::resident::{Resident, Scalar};
 use faer::Par;
 use sngd_core::blocks::Layout;
 use sngd_core::config::{Noise, NoiseRows};
-use sngd_core::engine::{FaultKind, STATS};
+use sngd_core::engine::FaultKind;
 use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, DIVERGED, Metric, Plan, RFD_STEP};
-
-/// Statistics of one step, in the order of `STATS`.
-pub type StepStats = [f64; STATS.len()];
+use sngd_core::stat::{Stat, StatRow};
 
 /// What a step leaves besides the new position.
 #[derive(Debug, Clone, Copy)]
 pub struct StepInfo {
     /// Statistics at the state before the update; the two norms are known for kept steps only.
-    pub stats: StepStats,
+    pub stats: StatRow,
     /// Whether residual noise fell back to full noise.
     pub fell_back: bool,
 }
@@ -240,21 +238,24 @@ impl<T: Scalar> Dense<T> {
         add(omega, &self.work);
         let lp = full.map_or(f64::NAN, |l| l - prior);
         let scale = plan.n as f64 / plan.batch as f64;
-        let stats = [
-            lp,
-            mini * scale - prior,
-            grad_norm,
-            noise_norm,
-            self.factor.jitter,
-            0.0,
-            epsilon,
-            if plan.noise == Noise::None {
-                plan.law_temperature()
-            } else {
-                plan.temperature
-            },
-            1.0,
-        ];
+        let stats = Stat::row(&[
+            (Stat::Lp, lp),
+            (Stat::LpMinibatch, mini * scale - prior),
+            (Stat::GradNorm, grad_norm),
+            (Stat::NoiseNorm, noise_norm),
+            (Stat::CholeskyJitter, self.factor.jitter),
+            (Stat::Diverging, 0.0),
+            (Stat::StepSize, epsilon),
+            (
+                Stat::Temperature,
+                if plan.noise == Noise::None {
+                    plan.law_temperature()
+                } else {
+                    plan.temperature
+                },
+            ),
+            (Stat::AcceptanceRate, 1.0),
+        ]);
         Ok(StepInfo {
             stats,
             fell_back: self.fell_back,

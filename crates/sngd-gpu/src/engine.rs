@@ -8,6 +8,7 @@ use crate::recipe::recipe;
 use crate::run::{Command, Loop};
 use crate::shape::Shape;
 use crate::sizes::{Sizes, check_fit};
+use crate::steps::StateSteps;
 use sngd_core::engine::{ChainState, Engine, EngineError, EngineInfo, RawBlock, Span};
 use sngd_core::likelihood::Likelihood;
 use sngd_core::plan::{Metric, Plan};
@@ -58,7 +59,9 @@ impl GpuEngine {
         let stop = Arc::new(AtomicBool::new(false));
         let serve: Box<dyn FnOnce(Receiver<Command>) + Send> = if plan.metric == Metric::Mode {
             let loaded = mode::load(&gpu, problem, plan, init)?;
-            let run = mode::Loop::new(gpu.clone(), plan.clone(), loaded, send, Arc::clone(&stop));
+            let staging = loaded.staging;
+            let steps = mode::ModeSteps::new(plan.clone(), loaded);
+            let run = Loop::new(gpu.clone(), steps, staging, send, Arc::clone(&stop));
             Box::new(move |commands| run.serve(commands))
         } else {
             let shape = Shape::new(plan, gpu.tuning == Tuning::Software);
@@ -75,15 +78,9 @@ impl GpuEngine {
                 ),
             )?;
             let (buffers, passes) = load(&gpu, problem, plan, &shape, &sizes, init)?;
-            let run = Loop::new(
-                gpu.clone(),
-                plan.clone(),
-                shape,
-                buffers,
-                passes,
-                (problem.prior_norm, sizes.staging),
-                (send, Arc::clone(&stop)),
-            );
+            let norm = problem.prior_norm;
+            let steps = StateSteps::new(plan.clone(), shape, buffers, passes, norm);
+            let run = Loop::new(gpu.clone(), steps, sizes.staging, send, Arc::clone(&stop));
             Box::new(move |commands| run.serve(commands))
         };
         let thread = std::thread::Builder::new()

@@ -12,6 +12,7 @@ use sngd_core::network::Activation;
 use sngd_core::philox::key;
 use sngd_core::plan::{DIVERGED, JITTER_FIRST, Plan};
 use sngd_core::problem::Problem;
+use sngd_core::stat::Stat;
 use sngd_shaders::{Binding, BindingKind, Consts, ModelSource, link};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -275,7 +276,12 @@ fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Consts {
         Storage::Bf16 => 2,
     };
     let (mean, known_scale) = mean(&problem.likelihood);
-    Consts::new()
+    let places = Stat::ALL.iter().fold(Consts::new(), |consts, stat| {
+        let name = format!("STAT_{}", stat.name().to_uppercase());
+        consts.u32(&name, stat.at() as u32)
+    });
+    places
+        .u32("STATS", Stat::COUNT as u32)
         .u32("MEAN", mean)
         .f32("KNOWN_SCALE", known_scale as f32)
         .u32("N", s.n as u32)

@@ -17,6 +17,7 @@ mod self_test;
 mod shape;
 mod sizes;
 mod spec;
+mod steps;
 
 pub use device::{AdapterInfo, DeviceSelector, Gpu, Tuning, adapters};
 pub use engine::GpuEngine;

@@ -1,57 +1,21 @@
 //! The loop: spans in, blocks of kept draws out. It runs on a thread of its own, keeps two submissions in flight, and
 //! reads draws back through a ring of three staging buffers, so that neither caller nor device waits for the other.
+//! What a step is, [`Steps`] says: `steps` for a metric at the state of each chain, `mode::steps` for one at the mode.
 
-mod inspect;
 mod readback;
 
 use crate::buffers::Buffers;
 use crate::device::Gpu;
-use crate::kernel::Pass;
-use crate::shape::{STATS, Shape, covariance_share, residual};
-use crate::sizes::{RING, SLICE};
-use crate::spec::When;
-use bytemuck::{Pod, Zeroable};
-use sngd_core::config::Noise;
-use sngd_core::engine::{ChainState, EngineError, RawBlock, Span};
-use sngd_core::plan::Plan;
+use readback::Staging;
+use sngd_core::engine::{ChainState, EngineError, Fault, RawBlock, Span};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 /// A submission aims at this much device time.
 const TARGET: Duration = Duration::from_millis(60);
-
-/// The scalars of a step, `stage/now.wgsl`.
-#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
-#[repr(C)]
-pub struct Now {
-    /// t.
-    pub step: u32,
-    /// Whether the state is a kept draw.
-    pub keep: u32,
-    /// Kept draw of the block.
-    pub slot: u32,
-    /// ε.
-    pub epsilon: f32,
-    /// εT.
-    pub heat: f32,
-    /// Noise budget times T.
-    pub budget: f32,
-    /// ρε²N/B.
-    pub law: f32,
-    /// ε² times the factor of V̂.
-    pub spread: f32,
-    /// As reported.
-    pub temperature: f32,
-    /// 1/T.
-    pub inverse_temperature: f32,
-    /// Whether it is the engine's first step.
-    pub first: u32,
-    /// Variance of the noise that damping adds.
-    pub ridge: f32,
-}
 
 /// What the engine asks of its loop.
 pub enum Command {
@@ -69,92 +33,117 @@ pub enum Command {
     Inspect(String, Sender<Result<Vec<f32>, EngineError>>),
 }
 
-struct Staging {
-    buffer: wgpu::Buffer,
-    mapped: Arc<AtomicU8>,
+/// Steps `done..done + steps` of a run of kept draws that starts at step `first`.
+#[derive(Debug, Clone, Copy)]
+pub struct Stretch {
+    /// t at the first of the kept draws.
+    pub first: u32,
+    /// Steps made since.
+    pub done: usize,
+    /// Steps to make.
+    pub steps: usize,
+    /// Steps per kept draw.
+    pub thin: usize,
+    /// Whether draws are thrown away.
+    pub warmup: bool,
 }
 
-/// A copy under way.
-struct Copy {
-    staging: usize,
-    slots: usize,
-    last: bool,
-    scored: bool,
-    submission: wgpu::SubmissionIndex,
+/// What the loop has to know of a kind of plan.
+pub trait Steps {
+    /// Everything on the device.
+    fn buffers(&self) -> &Buffers;
+
+    /// Kept draws that the device holds before they are read back.
+    fn slots(&self) -> usize;
+
+    /// Most steps of a submission.
+    fn most_steps(&self) -> usize;
+
+    /// The block of a span, empty.
+    fn block(&self, span: Span) -> RawBlock;
+
+    /// Records some steps and sends their scalars.
+    ///
+    /// # Errors
+    /// Where a buffer is missing.
+    fn record(
+        &mut self,
+        gpu: &Gpu,
+        encoder: &mut wgpu::CommandEncoder,
+        stretch: Stretch,
+    ) -> Result<(), EngineError>;
+
+    /// What goes to the host behind so many kept draws, by buffer and in bytes: the draws, the chains' status, and what else there is.
+    fn copied(&self, slots: usize, warmup: bool) -> Vec<(&'static str, u64)>;
+
+    /// Takes what was copied, in words and in the same order, into the block it belongs to.
+    fn take(&self, block: &mut RawBlock, parts: &[&[u32]]);
+
+    /// The faults that the chains' status tells, and over all chains the steps since the start that were not made as they should.
+    fn judge(&self, status: &[u32]) -> (Vec<Fault>, u64);
+
+    /// The chains at rest before step `next_step`.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    fn state(&self, gpu: &Gpu, next_step: u32) -> Result<ChainState, EngineError>;
+
+    /// Milliseconds of each stage of a step, or of `only` one, each of its dispatches run alone `repeats` times in a
+    /// submission; the chains are put back afterwards.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    fn time(
+        &mut self,
+        gpu: &Gpu,
+        repeats: usize,
+        only: Option<&str>,
+    ) -> Result<Vec<(String, f64)>, EngineError>;
+}
+
+/// A submission on its way: when it went and of how many steps it is.
+struct Sent {
+    index: wgpu::SubmissionIndex,
+    at: Instant,
+    steps: usize,
 }
 
 /// The loop's own state.
-pub struct Loop {
-    /// Device.
-    pub gpu: Gpu,
-    /// Plan.
-    pub plan: Plan,
-    /// Shape.
-    pub shape: Shape,
-    /// Buffers.
-    pub buffers: Buffers,
-    /// Dispatches of a step.
-    pub passes: Vec<Pass>,
-    /// −Σ of what the kernels leave out of ln prior.
-    pub prior_norm: f64,
-    staging: Vec<Staging>,
-    copies: VecDeque<Copy>,
+pub struct Loop<S> {
+    gpu: Gpu,
+    steps: S,
+    staging: Staging,
+    /// Blocks that are not complete, oldest first.
     open: VecDeque<RawBlock>,
-    in_flight: VecDeque<(wgpu::SubmissionIndex, Instant, usize)>,
+    in_flight: VecDeque<Sent>,
     last_done: Instant,
     step_time: Duration,
-    next_staging: usize,
     next_step: u32,
-    started: bool,
-    residual_epsilon: f64,
     fallbacks: u64,
     blocks: Sender<Result<RawBlock, EngineError>>,
-    ring: Vec<u8>,
     stop: Arc<AtomicBool>,
 }
 
-impl Loop {
-    /// A loop with everything allocated.
+impl<S: Steps> Loop<S> {
+    /// A loop over what is loaded, with staging buffers of so many bytes.
     pub fn new(
         gpu: Gpu,
-        plan: Plan,
-        shape: Shape,
-        buffers: Buffers,
-        passes: Vec<Pass>,
-        (prior_norm, staging_bytes): (f64, u64),
-        (blocks, stop): (Sender<Result<RawBlock, EngineError>>, Arc<AtomicBool>),
-    ) -> Loop {
-        let staging = (0..3)
-            .map(|_| Staging {
-                buffer: gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                    label: Some("staging"),
-                    size: staging_bytes,
-                    usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-                    mapped_at_creation: false,
-                }),
-                mapped: Arc::new(AtomicU8::new(readback::WAITING)),
-            })
-            .collect();
+        steps: S,
+        staging_bytes: u64,
+        blocks: Sender<Result<RawBlock, EngineError>>,
+        stop: Arc<AtomicBool>,
+    ) -> Loop<S> {
         Loop {
+            staging: Staging::new(&gpu, staging_bytes),
             gpu,
-            plan,
-            shape,
-            buffers,
-            passes,
-            prior_norm,
-            staging,
-            copies: VecDeque::new(),
+            steps,
             open: VecDeque::new(),
             in_flight: VecDeque::new(),
             last_done: Instant::now(),
             step_time: TARGET,
-            next_staging: 0,
             next_step: 0,
-            started: false,
-            residual_epsilon: f64::NAN,
             fallbacks: 0,
             blocks,
-            ring: vec![0; RING * SLICE],
             stop,
         }
     }
@@ -176,59 +165,64 @@ impl Loop {
                     }
                 }
             };
-            let done = match command {
-                Command::Run(span) => self.run(span),
-                Command::Time(repeats, only, reply) => {
-                    let timed = self.drain().and_then(|()| self.time(repeats, only));
-                    let _ = reply.send(timed);
-                    Ok(())
-                }
-                Command::Inspect(name, reply) => {
-                    let read = self.drain().and_then(|()| self.inspect(&name));
-                    let _ = reply.send(read);
-                    Ok(())
-                }
-                Command::State(reply) => {
-                    let state = self.drain().and_then(|()| self.state());
-                    let failed = state.as_ref().err().cloned();
-                    let _ = reply.send(state);
-                    failed.map_or(Ok(()), Err)
-                }
-            };
-            if let Err(e) = done {
+            if let Err(e) = self.obey(command) {
                 let _ = self.blocks.send(Err(e));
                 return;
             }
         }
     }
 
+    fn obey(&mut self, command: Command) -> Result<(), EngineError> {
+        match command {
+            Command::Run(span) => self.run(span),
+            Command::Time(repeats, only, reply) => {
+                let timed = self
+                    .drain()
+                    .and_then(|()| self.steps.time(&self.gpu, repeats, only.as_deref()));
+                let _ = reply.send(timed);
+                Ok(())
+            }
+            Command::Inspect(name, reply) => {
+                let read = self
+                    .drain()
+                    .and_then(|()| self.steps.buffers().read(&self.gpu, &name));
+                let _ = reply.send(read);
+                Ok(())
+            }
+            Command::State(reply) => {
+                let state = self
+                    .drain()
+                    .and_then(|()| self.steps.state(&self.gpu, self.next_step));
+                let failed = state.as_ref().err().cloned();
+                let _ = reply.send(state);
+                failed.map_or(Ok(()), Err)
+            }
+        }
+    }
+
     fn run(&mut self, span: Span) -> Result<(), EngineError> {
-        let (c, p) = (self.shape.c, self.shape.p);
         let n = span.draws as usize;
-        self.open.push_back(RawBlock {
-            span,
-            omega: Vec::with_capacity(n * c * p),
-            stats: Vec::with_capacity(n * c * STATS),
-            gradient: Vec::new(),
-            fallbacks: 0,
-            faults: Vec::new(),
-            predicted: None,
-        });
+        self.open.push_back(self.steps.block(span));
         let thin = span.thin as usize;
         let mut draw = 0;
         while draw < n {
-            let slots = self.shape.slots.min(n - draw);
-            let first = span.first_step + (draw * thin) as u32;
-            let mut done = 0;
-            while done < slots * thin {
+            let slots = self.steps.slots().min(n - draw);
+            let mut stretch = Stretch {
+                first: span.first_step + (draw * thin) as u32,
+                done: 0,
+                steps: 0,
+                thin,
+                warmup: span.warmup,
+            };
+            while stretch.done < slots * thin {
                 if self.stop.load(Ordering::Acquire) {
                     return Err(EngineError::Device("the engine was dropped".into()));
                 }
-                let steps = self.steps_a_submission().min(slots * thin - done);
-                let last = done + steps == slots * thin;
+                stretch.steps = self.steps_a_submission().min(slots * thin - stretch.done);
+                let last = stretch.done + stretch.steps == slots * thin;
                 let copy = last.then_some((slots, draw + slots == n));
-                self.submit(first, (done, steps), (thin, span.warmup), copy)?;
-                done += steps;
+                self.submit(stretch, copy)?;
+                stretch.done += stretch.steps;
                 self.harvest(false)?;
             }
             draw += slots;
@@ -238,127 +232,84 @@ impl Loop {
     }
 
     fn steps_a_submission(&self) -> usize {
-        let each = self.step_time.as_secs_f64().max(1e-7);
-        ((TARGET.as_secs_f64() / each) as usize).clamp(1, RING)
+        let each = self.step_time.as_secs_f64().max(1e-8);
+        ((TARGET.as_secs_f64() / each) as usize).clamp(1, self.steps.most_steps())
     }
 
-    /// The scalars of step t.
-    fn now(&self, t: u32) -> (Now, f64) {
-        let plan = &self.plan;
-        let e = plan.step_size.at(t);
-        let temperature = plan.temperature;
-        let spread = if residual(plan) {
-            e * e * covariance_share(plan, &self.shape)
-        } else {
-            0.0
-        };
-        let law = plan.rho() * e * e * plan.n as f64 / plan.batch as f64;
-        let mut ridge = plan.ridge_variance(e);
-        if plan.noise == Noise::Nominal {
-            ridge += law * plan.n as f64 * plan.damping;
-        }
-        let now = Now {
-            step: t,
-            epsilon: e as f32,
-            heat: (e * temperature * plan.correction_weight(t)) as f32,
-            budget: (plan.budget(e) * temperature) as f32,
-            law: law as f32,
-            ridge: ridge as f32,
-            spread: spread as f32,
-            temperature: if plan.noise == Noise::None {
-                plan.law_temperature()
-            } else {
-                temperature
-            } as f32,
-            inverse_temperature: (1.0 / temperature) as f32,
-            first: u32::from(!self.started),
-            ..Now::default()
-        };
-        (now, e)
-    }
-
-    /// Records and submits steps `done..done + steps` of a run of slots that starts at step `first`.
-    fn submit(
-        &mut self,
-        first: u32,
-        (done, steps): (usize, usize),
-        (thin, warmup): (usize, bool),
-        copy: Option<(usize, bool)>,
-    ) -> Result<(), EngineError> {
-        let scored = self.shape.held.is_some() && !warmup;
+    /// Records and submits some steps, and behind the last of some kept draws the copy of them: how many, and whether they end the span.
+    fn submit(&mut self, stretch: Stretch, copy: Option<(usize, bool)>) -> Result<(), EngineError> {
         while self.in_flight.len() >= 2 {
             self.retire()?;
         }
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            let mut bound: Option<*const wgpu::ComputePipeline> = None;
-            for s in 0..steps {
-                let at = done + s;
-                let t = first + at as u32;
-                let (mut now, epsilon) = self.now(t);
-                now.keep = u32::from(at % thin == 0);
-                now.slot = (at / thin) as u32;
-                self.ring[s * SLICE..s * SLICE + size_of::<Now>()]
-                    .copy_from_slice(bytemuck::bytes_of(&now));
-                let fresh = !self.started || t.is_multiple_of(self.plan.refresh);
-                let stale = fresh || epsilon != self.residual_epsilon;
-                for p in &self.passes {
-                    let wanted = match p.when {
-                        When::Always => true,
-                        When::Fresh => fresh,
-                        When::Stale => stale,
-                        When::Once => !self.started,
-                        When::Kept => scored && now.keep == 1,
-                    };
-                    if !wanted {
-                        continue;
-                    }
-                    let pipeline: *const _ = Arc::as_ptr(&p.pipeline);
-                    if bound != Some(pipeline) {
-                        pass.set_pipeline(&p.pipeline);
-                        bound = Some(pipeline);
-                    }
-                    p.bind(&mut pass, (s * SLICE) as u32);
-                    pass.dispatch_workgroups(p.grid[0], p.grid[1], p.grid[2]);
-                }
-                self.started = true;
-                self.residual_epsilon = epsilon;
+        self.steps.record(&self.gpu, &mut encoder, stretch)?;
+        if let Some((slots, _)) = copy {
+            while self.staging.is_full() {
+                self.harvest(true)?;
             }
+            let parts = self.steps.copied(slots, stretch.warmup);
+            self.staging
+                .record(&mut encoder, self.steps.buffers(), &parts)?;
         }
-        self.gpu
-            .queue
-            .write_buffer(self.buffers.get("now")?, 0, &self.ring[..steps * SLICE]);
-        let staging = match copy {
-            Some((slots, _)) => Some(self.record_copy(&mut encoder, slots, scored)?),
-            None => None,
-        };
-        let started = Instant::now();
-        let submission = self.gpu.queue.submit([encoder.finish()]);
+        let at = Instant::now();
+        let index = self.gpu.queue.submit([encoder.finish()]);
         self.gpu.check()?;
-        if let (Some(staging), Some((slots, last))) = (staging, copy) {
-            self.copies.push_back(Copy {
-                staging,
-                slots,
-                last,
-                scored,
-                submission: submission.clone(),
-            });
+        if let Some((slots, last)) = copy {
+            self.staging.sent(slots, last, index.clone());
         }
-        self.in_flight.push_back((submission, started, steps));
+        self.in_flight.push_back(Sent {
+            index,
+            at,
+            steps: stretch.steps,
+        });
+        Ok(())
+    }
+
+    /// Takes in the oldest copy, if it has arrived or if `wait` says to wait for it.
+    fn harvest(&mut self, wait: bool) -> Result<(), EngineError> {
+        let Some((slots, last)) = self.staging.oldest() else {
+            return Ok(());
+        };
+        let Some(block) = self.open.front_mut() else {
+            return Err(EngineError::Device(
+                "draws came back that no span asked for".into(),
+            ));
+        };
+        let parts = self.steps.copied(slots, block.span.warmup);
+        let bytes = parts.iter().map(|(_, bytes)| bytes).sum();
+        let Some(words) = self.staging.take(&self.gpu, bytes, wait)? else {
+            return Ok(());
+        };
+        let mut rest = words.as_slice();
+        let parts: Vec<&[u32]> = parts
+            .iter()
+            .map(|(_, bytes)| {
+                let (part, more) = rest.split_at(*bytes as usize / 4);
+                rest = more;
+                part
+            })
+            .collect();
+        self.steps.take(block, &parts);
+        if last && let Some(mut block) = self.open.pop_front() {
+            let (faults, fallbacks) = self.steps.judge(parts[1]);
+            block.faults = faults;
+            block.fallbacks = fallbacks - self.fallbacks;
+            self.fallbacks = fallbacks;
+            let _ = self.blocks.send(Ok(block));
+        }
         Ok(())
     }
 
     /// Waits for the oldest submission and learns how long a step takes.
     fn retire(&mut self) -> Result<(), EngineError> {
-        let Some((submission, started, steps)) = self.in_flight.pop_front() else {
+        let Some(sent) = self.in_flight.pop_front() else {
             return Ok(());
         };
-        self.gpu.wait(Some(submission))?;
+        self.gpu.wait(Some(sent.index))?;
         let now = Instant::now();
-        let took = now - started.max(self.last_done);
+        let took = now - sent.at.max(self.last_done);
         self.last_done = now;
-        self.step_time = took / steps as u32;
+        self.step_time = took / sent.steps as u32;
         Ok(())
     }
 
@@ -366,46 +317,9 @@ impl Loop {
         while !self.in_flight.is_empty() {
             self.retire()?;
         }
-        while !self.copies.is_empty() {
+        while self.staging.oldest().is_some() {
             self.harvest(true)?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Now;
-    use sngd_shaders::{Consts, link_text};
-    use std::mem::offset_of;
-
-    /// The host's struct lies as naga lays out the shader's.
-    #[test]
-    fn now_lies_as_the_shader_reads_it() {
-        let root =
-            "#import \"stage/now.wgsl\"\n@compute @workgroup_size(1) fn main() { _ = now.step; }";
-        let linked = link_text("test.wgsl", root, &Consts::new(), None).unwrap();
-        let layout = linked.struct_layout("Now").unwrap();
-        macro_rules! fields {
-            ($($field:ident),*) => {
-                vec![$((stringify!($field).to_string(), offset_of!(Now, $field) as u32)),*]
-            };
-        }
-        let ours = fields!(
-            step,
-            keep,
-            slot,
-            epsilon,
-            heat,
-            budget,
-            law,
-            spread,
-            temperature,
-            inverse_temperature,
-            first,
-            ridge
-        );
-        assert_eq!(layout.fields, ours);
-        assert_eq!(layout.size as usize, size_of::<Now>());
     }
 }

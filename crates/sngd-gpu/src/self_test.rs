@@ -129,7 +129,7 @@ impl Gpu {
         let sizes = Sizes::new(plan, &shape);
         let init = vec![0.0; plan.chains * plan.p];
         let (buffers, passes) = load(self, problem, plan, &shape, &sizes, &init)?;
-        let now = crate::run::Now {
+        let now = crate::steps::Now {
             epsilon: 0.1,
             budget: 0.19,
             heat: 0.1,

@@ -9,7 +9,7 @@ use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
 use std::ops::Range;
 
 /// Statistics of a kept draw on the device.
-pub const STATS: usize = sngd_core::engine::STATS.len();
+pub const STATS: usize = sngd_core::stat::Stat::COUNT;
 /// Status words a chain (`stage/status.wgsl`).
 pub const STATUS: usize = 12;
 /// Largest order whose packed triangle fits 16 KiB of shared memory; above it the factorisation goes by panels.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{compare, gpus, setup};
+use common::{compare, gpus, one_in, setup};
 
 fn check(
     what: &str,
@@ -29,9 +29,12 @@ fn check(
 /// Every seam of tiles, triangles and panels: P in turn, one chain and five. The intercept is one of P.
 #[test]
 fn sizes() {
-    for p in [
-        1, 2, 7, 12, 13, 16, 33, 64, 65, 88, 89, 96, 97, 128, 130, 256,
-    ] {
+    for &p in one_in(
+        3,
+        &[
+            1, 2, 7, 12, 13, 16, 33, 64, 65, 88, 89, 96, 97, 128, 130, 256,
+        ],
+    ) {
         // One chain at the seams, five elsewhere and there too.
         for c in if [1, 33, 64, 65, 88, 89].contains(&p) {
             vec![1, 5]
@@ -92,7 +95,7 @@ fn cases(
     steps: u32,
     tolerance: f64,
 ) {
-    for (what, sampler) in samplers {
+    for (what, sampler) in one_in(3, samplers) {
         let mut sampler = (*sampler).to_string();
         for (key, default) in [("step_size", "0.3"), ("batch_size", "96")] {
             if !sampler.contains(key) {
@@ -313,7 +316,7 @@ const LIKELIHOODS: [(&str, &str); 9] = [
 
 #[test]
 fn likelihoods_dense() {
-    for l in LIKELIHOODS {
+    for &l in one_in(2, &LIKELIHOODS) {
         cases(
             l,
             &[
@@ -338,7 +341,7 @@ fn likelihoods_dense() {
 
 #[test]
 fn likelihoods_diagonal_and_mala() {
-    for l in LIKELIHOODS {
+    for &l in one_in(2, &LIKELIHOODS) {
         cases(
             l,
             &[
@@ -368,7 +371,7 @@ fn likelihoods_diagonal_and_mala() {
 
 #[test]
 fn monte_carlo_fisher() {
-    for l in LIKELIHOODS {
+    for &l in one_in(2, &LIKELIHOODS) {
         cases(
             l,
             &[(

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{compare, gpus, noise, table};
+use common::{compare, gpus, noise, one_in, table};
 use sngd_core::config::{Config, Storage};
 use sngd_core::engine::EngineError;
 use sngd_core::plan::Plan;
@@ -83,7 +83,7 @@ const KNOWN: &str = r#", "scale": 1.5"#;
 /// A sampler on a network of each of a few likelihoods.
 fn each(samplers: &[&str], model: &str, steps: u32, tolerance: f64) {
     for (family, keys) in [("gaussian", KNOWN), ("softmax", "")] {
-        for sampler in samplers {
+        for sampler in one_in(3, samplers) {
             let model = format!("{keys}{model}");
             let case = Case {
                 family,
@@ -99,15 +99,18 @@ fn each(samplers: &[&str], model: &str, steps: u32, tolerance: f64) {
 /// Without corrections rounding is all that differs.
 #[test]
 fn likelihoods() {
-    for (family, keys) in [
-        ("gaussian", KNOWN),
-        ("gaussian", ""),
-        ("bernoulli", ""),
-        ("binomial", r#", "link": "cloglog""#),
-        ("poisson", ""),
-        ("softmax", ""),
-        ("softmax", r#", "baseline": "first""#),
-    ] {
+    for (family, keys) in one_in(
+        2,
+        &[
+            ("gaussian", KNOWN),
+            ("gaussian", ""),
+            ("bernoulli", ""),
+            ("binomial", r#", "link": "cloglog""#),
+            ("poisson", ""),
+            ("softmax", ""),
+            ("softmax", r#", "baseline": "first""#),
+        ],
+    ) {
         for sampler in [
             r#""noise": "full", "correction": "off""#,
             r#""noise": "residual", "correction": "off""#,
@@ -126,23 +129,26 @@ fn likelihoods() {
 #[test]
 fn shapes() {
     let full = r#""noise": "full", "correction": "off""#;
-    for model in [
-        r#", "predictor": "mlp", "hidden": [7], "activation": "relu""#,
-        r#", "predictor": "mlp", "hidden": [7], "activation": "gelu", "bias": false"#,
-        r#", "predictor": "mlp", "hidden": [6, 5]"#,
-        r#", "predictor": "mlp", "hidden": [6, 5], "activation": "gelu""#,
-        r#", "predictor": "mlp", "hidden": [4, 3, 2], "bias": false"#,
-        r#", "predictor": "mlp", "hidden": [1]"#,
-    ] {
+    for model in one_in(
+        3,
+        &[
+            r#", "predictor": "mlp", "hidden": [7], "activation": "relu""#,
+            r#", "predictor": "mlp", "hidden": [7], "activation": "gelu", "bias": false"#,
+            r#", "predictor": "mlp", "hidden": [6, 5]"#,
+            r#", "predictor": "mlp", "hidden": [6, 5], "activation": "gelu""#,
+            r#", "predictor": "mlp", "hidden": [4, 3, 2], "bias": false"#,
+            r#", "predictor": "mlp", "hidden": [1]"#,
+        ],
+    ) {
         each(&[full], model, 15, 2e-4);
     }
     // Across the seams of triangles and panels, one chain and many.
-    for (hidden, c) in [(12, 1), (16, 2), (22, 1), (10, 70)] {
+    for (hidden, c) in one_in(3, &[(12, 1), (16, 2), (22, 1), (10, 70)]) {
         let case = Case {
             family: "gaussian",
             model: &format!(r#"{KNOWN}, "predictor": "mlp", "hidden": [{hidden}]"#),
             sampler: full,
-            shape: (300, 6, c),
+            shape: (300, 6, *c),
         };
         case.check(5, 2e-4);
     }
@@ -218,7 +224,7 @@ const SAMPLERS: [&str; 4] = [
 fn blocks_of_networks() {
     for blocks in ["layer", "unit", "diagonal"] {
         for (family, keys) in [("gaussian", ""), ("softmax", "")] {
-            for sampler in SAMPLERS {
+            for sampler in one_in(3, &SAMPLERS) {
                 let case = Case {
                     family,
                     model: &format!(r#"{keys}, "predictor": "mlp", "hidden": [6, 3]"#),
@@ -247,7 +253,7 @@ fn seams_of_blocks() {
         ("unit", "9, 7"),
         ("diagonal", "20"),
     ] {
-        for sampler in SAMPLERS {
+        for sampler in one_in(3, &SAMPLERS) {
             let case = Case {
                 family: "softmax",
                 model: &format!(r#", "predictor": "mlp", "hidden": [{hidden}]"#),
@@ -266,7 +272,7 @@ fn blocks_of_linear_predictors() {
         ("softmax", "unit"),
         ("gaussian", "unit"),
     ] {
-        for sampler in SAMPLERS {
+        for sampler in one_in(3, &SAMPLERS) {
             let case = Case {
                 family,
                 model: "",

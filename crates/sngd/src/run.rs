@@ -8,8 +8,9 @@ use crate::gauges::Meter;
 use crate::prepare::{Prepared, THERMOMETER_PARAMETERS, target_metric};
 use crate::span::Sizer;
 use crate::stray::Watch;
-use sngd_core::engine::{Engine, Fault, FaultKind, RawBlock, STATS, Span};
+use sngd_core::engine::{Engine, Fault, FaultKind, RawBlock, Span};
 use sngd_core::span::Cursor;
+use sngd_core::stat::Stat;
 use sngd_core::trace::DrawBlock;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,11 +24,6 @@ const WAITING: usize = 4;
 const FIRST_LOOK: u64 = 100;
 /// Chain-steps before the share of fallbacks is judged in the middle of a run.
 const JUDGED_FROM: u64 = 20_000;
-
-/// Position of a statistic in a row of `STATS`.
-pub(crate) fn stat(name: &str) -> usize {
-    STATS.iter().position(|s| *s == name).unwrap_or_default()
-}
 
 /// What the thread sends.
 pub(crate) enum Message {
@@ -164,7 +160,7 @@ impl<'a> Worker<'a> {
     /// What of a block may be passed on, and why not all of it.
     fn accept(&mut self, raw: RawBlock, took: Duration) -> (Option<DrawBlock>, Option<RunError>) {
         let (plan, span) = (&self.prepared.plan, raw.span);
-        let (c, p, s) = (plan.chains, plan.p, STATS.len());
+        let (c, p, s) = (plan.chains, plan.p, Stat::COUNT);
         let steps = u64::from(span.draws * span.thin);
         self.steps += steps;
         let now = steps as f64 / took.as_secs_f64().max(1e-9);
@@ -188,7 +184,7 @@ impl<'a> Worker<'a> {
         for (row, (w, theta)) in raw.omega.chunks(p).zip(values.chunks_mut(p)).enumerate() {
             self.prepared.problem.report(w, theta);
             let finite = w.iter().chain(theta.iter()).all(|v| v.is_finite())
-                && !raw.stats[row * s + stat("lp")].is_infinite();
+                && !raw.stats[row * s + Stat::Lp.at()].is_infinite();
             if !finite {
                 len = row / c;
                 let step = span.first_step + len as u32 * span.thin;
@@ -205,8 +201,8 @@ impl<'a> Worker<'a> {
         let mut stats = raw.stats;
         stats.truncate(len * c * s);
         for row in stats.chunks_mut(s) {
-            row[stat("lp")] += self.prepared.problem.log_norm;
-            row[stat("lp_minibatch")] += self.prepared.problem.log_norm;
+            row[Stat::Lp.at()] += self.prepared.problem.log_norm;
+            row[Stat::LpMinibatch.at()] += self.prepared.problem.log_norm;
         }
         if !span.warmup {
             self.watch.take(&stats);
@@ -238,7 +234,7 @@ impl<'a> Worker<'a> {
         }
         self.divergences += stats
             .chunks(s)
-            .filter(|row| row[stat("diverging")] != 0.0)
+            .filter(|row| row[Stat::Diverging.at()] != 0.0)
             .count() as u64;
         let numbers = len * c * p;
         let gradient = raw.gradient.get(..numbers).unwrap_or(&[]);
@@ -334,8 +330,8 @@ impl Heat {
         let p = plan.p;
         if plan.full_log_density() {
             let at_mode = prepared.problem.log_norm - mode.cost;
-            for row in stats.chunks(STATS.len()) {
-                self.sum += 2.0 * (at_mode - row[stat("lp")]) / p as f64;
+            for row in stats.chunks(Stat::COUNT) {
+                self.sum += 2.0 * (at_mode - row[Stat::Lp.at()]) / p as f64;
                 self.count += 1.0;
             }
         } else if let Some(metric) = &self.metric {

@@ -2,8 +2,9 @@
 
 use crate::facts::{self, Facts};
 use crate::prepare::Prepared;
-use sngd_core::engine::{EngineInfo, STATS};
+use sngd_core::engine::EngineInfo;
 use sngd_core::problem::Problem;
+use sngd_core::stat::Stat;
 use sngd_core::trace::{Dim, NamedArray, StatInfo, TraceSchema};
 
 /// Names of the parameters in stored order.
@@ -46,11 +47,11 @@ pub(crate) fn trace(prepared: &Prepared, engine: &EngineInfo) -> TraceSchema {
         chains: plan.chains,
         parameters: plan.p,
         variables: problem.variables(),
-        stats: STATS
+        stats: Stat::ALL
             .iter()
-            .map(|name| StatInfo {
-                name: name.to_string(),
-                boolean: *name == "diverging",
+            .map(|stat| StatInfo {
+                name: stat.name().to_string(),
+                boolean: stat.is_flag(),
             })
             .collect(),
         save_warmup: prepared.config.run.save_warmup,

@@ -7,7 +7,8 @@ use crate::predict::{Predictions, RowTerms, Scores};
 use crate::prepare::Prepared;
 use crate::schema;
 use crate::summary::{Report, summarize};
-use sngd_core::engine::{EngineInfo, STATS};
+use sngd_core::engine::EngineInfo;
+use sngd_core::stat::Stat;
 use sngd_core::trace::{DrawBlock, Sink};
 use sngd_store::{OldTrace, TraceWriter};
 use std::path::Path;
@@ -143,7 +144,7 @@ pub struct Samples {
     pub draws: usize,
     /// Natural scale, `[n, C, P]`.
     pub values: Vec<f64>,
-    /// `[n, C, STATS.len()]`.
+    /// `[n, C, Stat::COUNT]`.
     pub stats: Vec<f64>,
     /// How the run ended, once it has.
     pub outcome: Option<Outcome>,
@@ -212,7 +213,7 @@ impl RunSink for Samples {
         self.outcome = Some(outcome.clone());
         debug_assert_eq!(
             self.stats.len(),
-            self.draws * self.facts.chains * STATS.len()
+            self.draws * self.facts.chains * Stat::COUNT
         );
         Ok(())
     }

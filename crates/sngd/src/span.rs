@@ -1,7 +1,8 @@
 //! How long a span should be: about a tenth of a second.
 
-use sngd_core::engine::{STATS, Span};
+use sngd_core::engine::Span;
 use sngd_core::plan::Plan;
+use sngd_core::stat::Stat;
 use std::time::Duration;
 
 /// How long a block should take.
@@ -19,7 +20,7 @@ pub(crate) struct Sizer {
 
 impl Sizer {
     pub fn new(plan: &Plan) -> Sizer {
-        let draw = plan.chains * (2 * plan.p + 2 * STATS.len()) * size_of::<f64>();
+        let draw = plan.chains * (2 * plan.p + 2 * Stat::COUNT) * size_of::<f64>();
         Sizer {
             steps: 1.0,
             per_step: None,

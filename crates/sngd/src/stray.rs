@@ -2,10 +2,9 @@
 //! where it started. No step meant to sample does that, and nothing in a single step shows it.
 
 use crate::prepare::Prepared;
-use crate::run::stat;
 use crate::start;
-use sngd_core::engine::STATS;
 use sngd_core::problem::Problem;
+use sngd_core::stat::Stat;
 use sngd_cpu::forward::Forward;
 
 /// A posterior's energy is P·T/2 on average; this many P·T below the start is no fluctuation of it.
@@ -73,11 +72,11 @@ impl Watch {
         Watch(chains)
     }
 
-    /// Takes in the statistics of whole draws after warm-up, `[n, C, STATS]`.
+    /// Takes in the statistics of whole draws after warm-up, `[n, C, Stat::COUNT]`.
     pub(crate) fn take(&mut self, stats: &[f64]) {
-        let (full, batch) = (stat("lp"), stat("lp_minibatch"));
-        for draw in stats.chunks(STATS.len() * self.0.len()) {
-            for (chain, row) in self.0.iter_mut().zip(draw.chunks(STATS.len())) {
+        let (full, batch) = (Stat::Lp.at(), Stat::LpMinibatch.at());
+        for draw in stats.chunks(Stat::COUNT * self.0.len()) {
+            for (chain, row) in self.0.iter_mut().zip(draw.chunks(Stat::COUNT)) {
                 let lp = if row[full].is_nan() {
                     row[batch]
                 } else {
@@ -145,10 +144,10 @@ mod tests {
     }
 
     fn rows(lp: impl Fn(usize, usize) -> f64, n: usize, chains: usize) -> Vec<f64> {
-        let mut out = vec![0.0; n * chains * STATS.len()];
-        for (i, row) in out.chunks_mut(STATS.len()).enumerate() {
-            row[stat("lp")] = f64::NAN;
-            row[stat("lp_minibatch")] = lp(i / chains, i % chains);
+        let mut out = vec![0.0; n * chains * Stat::COUNT];
+        for (i, row) in out.chunks_mut(Stat::COUNT).enumerate() {
+            row[Stat::Lp.at()] = f64::NAN;
+            row[Stat::LpMinibatch.at()] = lp(i / chains, i % chains);
         }
         out
     }

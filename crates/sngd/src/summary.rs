@@ -11,10 +11,9 @@ use crate::error::Error;
 use crate::facts::Facts;
 use crate::gauges::Gauges;
 use crate::predict::Scores;
-use crate::run::stat;
 use crate::sink::Samples;
 use serde::Serialize;
-use sngd_core::engine::STATS;
+use sngd_core::stat::Stat;
 use sngd_diag::{DEFAULT_HDI_PROB, Draws, Temperature, nested_rhat, summarize_block};
 use sngd_store::{Phase, TraceReader};
 use std::collections::BTreeMap;
@@ -143,14 +142,14 @@ struct Input {
 
 /// Summarises draws in memory.
 pub fn summarize(samples: &Samples) -> Report {
-    let column = |k: usize| samples.stats.iter().skip(k).step_by(STATS.len());
+    let column = |k: usize| samples.stats.iter().skip(k).step_by(Stat::COUNT);
     report(Input {
         names: samples.names.clone(),
         chains: samples.facts.chains,
         draws: samples.draws,
         values: samples.values.clone(),
-        lp: column(stat("lp")).copied().collect(),
-        divergences: column(stat("diverging")).filter(|d| **d != 0.0).count() as u64,
+        lp: column(Stat::Lp.at()).copied().collect(),
+        divergences: column(Stat::Diverging.at()).filter(|d| **d != 0.0).count() as u64,
         status: samples
             .outcome
             .as_ref()

@@ -68,15 +68,15 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
                 keep_nothing(chain, status[at + FAULT] == DIVERGED);
             } else {
                 let stats = (now.slot * C + chain) * (P + STATS) + P;
-                kept[stats] = bitcast<u32>(here.y - here.x);
-                kept[stats + 1u] = bitcast<u32>(here.y - here.x);
-                kept[stats + 2u] = bitcast<u32>(sqrt(t.x));
-                kept[stats + 3u] = bitcast<u32>(sqrt(t.y));
-                kept[stats + 4u] = bitcast<u32>(jitter_of(u32(here.w)));
-                kept[stats + 5u] = 0u;
-                kept[stats + 6u] = bitcast<u32>(now.epsilon);
-                kept[stats + 7u] = bitcast<u32>(now.temperature);
-                kept[stats + 8u] = bitcast<u32>(rate);
+                kept[stats + STAT_LP] = bitcast<u32>(here.y - here.x);
+                kept[stats + STAT_LP_MINIBATCH] = bitcast<u32>(here.y - here.x);
+                kept[stats + STAT_GRAD_NORM] = bitcast<u32>(sqrt(t.x));
+                kept[stats + STAT_NOISE_NORM] = bitcast<u32>(sqrt(t.y));
+                kept[stats + STAT_CHOLESKY_JITTER] = bitcast<u32>(jitter_of(u32(here.w)));
+                kept[stats + STAT_DIVERGING] = 0u;
+                kept[stats + STAT_STEP_SIZE] = bitcast<u32>(now.epsilon);
+                kept[stats + STAT_TEMPERATURE] = bitcast<u32>(now.temperature);
+                kept[stats + STAT_ACCEPTANCE_RATE] = bitcast<u32>(rate);
             }
         }
     }

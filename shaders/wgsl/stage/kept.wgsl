@@ -1,6 +1,5 @@
-// A kept draw: the state before the step, then its statistics in the order of core::engine::STATS.
+// A kept draw: the state before the step, then its statistics, STATS of them, each at its STAT_ of core::stat::Stat.
 #import <consts>
-const STATS = 9u;
 const NAN_BITS = 0x7fc00000u;
 
 fn keep_state(chain: u32, lane: u32) {
@@ -16,5 +15,5 @@ fn keep_nothing(chain: u32, diverged: bool) {
     for (var s = 0u; s < STATS; s++) {
         kept[at + s] = NAN_BITS;
     }
-    kept[at + 5u] = bitcast<u32>(select(0.0, 1.0, diverged));
+    kept[at + STAT_DIVERGING] = bitcast<u32>(select(0.0, 1.0, diverged));
 }

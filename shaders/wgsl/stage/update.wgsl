@@ -82,21 +82,21 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
                 keep_nothing(chain, diverged);
             } else {
                 let c = cost[chain];
-                kept[stats] = bitcast<u32>(c.z - c.x);
+                kept[stats + STAT_LP] = bitcast<u32>(c.z - c.x);
                 if FULL_DENSITY == 0u {
-                    kept[stats] = NAN_BITS;
+                    kept[stats + STAT_LP] = NAN_BITS;
                 }
-                kept[stats + 1u] = bitcast<u32>(c.y * f32(N) / f32(BATCH) - c.x);
-                kept[stats + 2u] = bitcast<u32>(sqrt(sums[thread].x));
-                kept[stats + 3u] = bitcast<u32>(sqrt(sums[thread].y));
-                kept[stats + 4u] = bitcast<u32>(jitter_of(status[at + LEVEL]));
-                kept[stats + 5u] = 0u;
-                kept[stats + 6u] = bitcast<u32>(now.epsilon);
-                kept[stats + 7u] = bitcast<u32>(now.temperature);
-                kept[stats + 8u] = bitcast<u32>(1.0);
+                kept[stats + STAT_LP_MINIBATCH] = bitcast<u32>(c.y * f32(N) / f32(BATCH) - c.x);
+                kept[stats + STAT_GRAD_NORM] = bitcast<u32>(sqrt(sums[thread].x));
+                kept[stats + STAT_NOISE_NORM] = bitcast<u32>(sqrt(sums[thread].y));
+                kept[stats + STAT_CHOLESKY_JITTER] = bitcast<u32>(jitter_of(status[at + LEVEL]));
+                kept[stats + STAT_DIVERGING] = 0u;
+                kept[stats + STAT_STEP_SIZE] = bitcast<u32>(now.epsilon);
+                kept[stats + STAT_TEMPERATURE] = bitcast<u32>(now.temperature);
+                kept[stats + STAT_ACCEPTANCE_RATE] = bitcast<u32>(1.0);
             }
         } else if diverged {
-            kept[stats + 5u] = bitcast<u32>(1.0);
+            kept[stats + STAT_DIVERGING] = bitcast<u32>(1.0);
         }
     }
     workgroupBarrier();

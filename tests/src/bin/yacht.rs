@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a command line")]
 
 use sngd_core::plan::Plan;
+use sngd_core::stat::Stat;
 use sngd_tests::drive::{self, Kind};
 use sngd_tests::yacht;
 use std::time::Instant;
@@ -56,7 +57,7 @@ fn main() {
             continue;
         }
         let x = case.distance(&d);
-        let accept = d.stat("acceptance_rate");
+        let accept = d.stat(Stat::AcceptanceRate);
         println!(
             "| {text} | {:.3} ± {:.3} | {:.1} ± {:.1} | {:+.2}, {:+.1} | {:+.2}, {:+.1} | {:.2} | {} | {seconds:.0} |",
             x.mean,

@@ -143,7 +143,7 @@ fn count(u: f64, rate: f64) -> f64 {
 pub fn from_refs(name: &str, folder: &str) -> anyhow::Result<(Arrays, Reference)> {
     let Some(refs) = std::env::var_os("SNGD_REFS").map(PathBuf::from) else {
         anyhow::bail!(
-            "{name}: SNGD_REFS is not set, expected it to name the folder of the reference posteriors (with {folder} inside); or choose logistic_1m or poisson_1m, which are made on the spot"
+            "{name}: SNGD_REFS is not set, expected it to name the folder of the reference posteriors (with {folder} inside); or choose logistic_5k, logistic_1m or poisson_1m, which are made on the spot"
         );
     };
     let at = refs.join(folder);

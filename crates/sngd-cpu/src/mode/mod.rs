@@ -25,11 +25,12 @@ use lanes::LANES;
 use pass::{Pass, chunk_count};
 use rayon::prelude::*;
 use sngd_core::config::Gradient;
-use sngd_core::engine::{ChainState, Fault, FaultKind, RawBlock, STATS, Span};
+use sngd_core::engine::{ChainState, Fault, FaultKind, RawBlock, Span};
 use sngd_core::expansion::Expansion;
 use sngd_core::philox::Stream;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
+use sngd_core::stat::{Stat, StatRow};
 use std::sync::Arc;
 use subsample::{Address, Subsampled};
 
@@ -74,7 +75,7 @@ struct Harvest {
     chains: usize,
     u: Vec<Vec<f64>>,
     gradient: Vec<Vec<f64>>,
-    stats: Vec<[f64; STATS.len()]>,
+    stats: Vec<StatRow>,
     unfit: u64,
 }
 
@@ -204,26 +205,20 @@ impl<T: Scalar> ModeChains<T> {
     }
 }
 
-/// A row of `STATS` in its order.
-fn stats_row(
-    plan: &Plan,
-    kept: &Kept,
-    noise_norm: f64,
-    acceptance: f64,
-    t: u32,
-) -> [f64; STATS.len()] {
+/// The statistics of a kept draw.
+fn stats_row(plan: &Plan, kept: &Kept, noise_norm: f64, acceptance: f64, t: u32) -> StatRow {
     let exact = plan.full_batch;
-    [
-        if exact { kept.lp } else { f64::NAN },
-        kept.lp,
-        kept.grad_norm,
-        noise_norm,
-        0.0,
-        0.0,
-        plan.step_size.at(t),
-        plan.temperature,
-        acceptance,
-    ]
+    Stat::row(&[
+        (Stat::Lp, if exact { kept.lp } else { f64::NAN }),
+        (Stat::LpMinibatch, kept.lp),
+        (Stat::GradNorm, kept.grad_norm),
+        (Stat::NoiseNorm, noise_norm),
+        (Stat::CholeskyJitter, 0.0),
+        (Stat::Diverging, 0.0),
+        (Stat::StepSize, plan.step_size.at(t)),
+        (Stat::Temperature, plan.temperature),
+        (Stat::AcceptanceRate, acceptance),
+    ])
 }
 
 /// A span of one chain that sees few rows.
@@ -261,7 +256,7 @@ fn few<T: Scalar>(
         match row {
             Some((mut stats, kept)) => {
                 let fault = matches!(chain.fault, Some((_, FaultKind::Diverged)));
-                stats[5] = f64::from(u8::from(fault));
+                stats[Stat::Diverging.at()] = f64::from(u8::from(fault));
                 out.push(kept, stats);
             }
             None => out.push_nothing(data.p),
@@ -315,7 +310,7 @@ fn all_rows<T: Scalar>(
         let faults = groups.iter().flat_map(|g| g.faults[..g.count].iter());
         for ((kept, (noise, odds)), fault) in kept.into_iter().zip(told).zip(faults) {
             let mut stats = stats_row(plan, &kept, noise, odds, first);
-            stats[5] = f64::from(u8::from(fault.is_some()));
+            stats[Stat::Diverging.at()] = f64::from(u8::from(fault.is_some()));
             out.push(kept, stats);
         }
     }
@@ -334,7 +329,7 @@ impl Harvest {
         }
     }
 
-    fn push(&mut self, kept: Kept, stats: [f64; STATS.len()]) {
+    fn push(&mut self, kept: Kept, stats: StatRow) {
         self.u.push(kept.u);
         self.gradient.push(kept.gradient);
         self.stats.push(stats);
@@ -344,6 +339,6 @@ impl Harvest {
     fn push_nothing(&mut self, p: usize) {
         self.u.push(vec![f64::NAN; p]);
         self.gradient.push(vec![f64::NAN; p]);
-        self.stats.push([f64::NAN; STATS.len()]);
+        self.stats.push(Stat::UNKNOWN);
     }
 }

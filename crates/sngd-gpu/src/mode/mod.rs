@@ -1,20 +1,20 @@
 //! Plans whose metric is held at the mode: the step in u = Lᵀ(ω − ω*) that `sngd_core::engine` states.
 //!
-//! `shape` has the numbers, `sizes` the buffers, `recipe` the dispatches, `upload` what the buffers hold at the start, `run`
-//! the loop and `readback` what comes back. With a few rows per step, a workgroup makes many steps of its chain in one dispatch
+//! `shape` has the numbers, `sizes` the buffers, `recipe` the dispatches, `upload` what the buffers hold at the start, `steps`
+//! what the loop does with them and `kept` what comes back. With a few rows per step, a workgroup makes many steps of its chain in one dispatch
 //! (`mode/subsampled.wgsl`); with all rows, a step is a few products of the design with all chains at once.
 
-mod readback;
+mod kept;
 mod recipe;
-mod run;
 mod shape;
 mod sizes;
+mod steps;
 mod upload;
 
 pub use recipe::{dispatches, recipe};
-pub use run::Loop;
 pub use shape::{ModeShape, other_priors};
 pub use sizes::sizes;
+pub use steps::ModeSteps;
 
 use self::shape::Rows;
 use self::sizes::PACE;

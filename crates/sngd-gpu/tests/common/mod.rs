@@ -3,10 +3,11 @@
 #![allow(clippy::print_stdout, reason = "a skipped suite must be heard")]
 
 use sngd_core::config::{Config, Precision};
-use sngd_core::engine::{Engine, RawBlock, STATS, Span};
+use sngd_core::engine::{Engine, RawBlock, Span};
 use sngd_core::philox::{Stream, at, normals_f64, uniform};
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
+use sngd_core::stat::Stat;
 use sngd_core::table::{Response, Table};
 use sngd_cpu::CpuEngine;
 use sngd_gpu::{DeviceSelector, Gpu, GpuEngine, Tuning};
@@ -34,8 +35,7 @@ pub fn gpu() -> Option<Gpu> {
 /// what every other suite runs there.
 pub fn gpus() -> Vec<Gpu> {
     let Some(gpu) = gpu() else { return vec![] };
-    let second = std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader");
-    let forms = match second {
+    let forms = match second_driver() {
         true => &[Tuning::Hardware][..],
         false => &[Tuning::Hardware, Tuning::Software],
     };
@@ -48,6 +48,18 @@ pub fn gpus() -> Vec<Gpu> {
             gpu
         })
         .collect()
+}
+
+/// Whether this is a second Vulkan driver, on which what the first has shown need only be seen again; not in `cargo xtask long`.
+fn second_driver() -> bool {
+    std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader")
+        && std::env::var_os("SNGD_TEST_LONG").is_none()
+}
+
+/// The configurations of a test: all of them, on a second driver one of so many, so that every kernel and regime is still run.
+#[allow(dead_code, reason = "not every suite has lists")]
+pub fn one_in<T>(of: usize, all: &[T]) -> impl Iterator<Item = &T> {
+    all.iter().step_by(if second_driver() { of } else { 1 })
 }
 
 /// A number for each address.
@@ -198,7 +210,7 @@ pub fn compare(
             worst = if e > worst || e.is_nan() { e } else { worst };
         }
     }
-    let s = STATS.len();
+    let s = Stat::COUNT;
     let stats = (0..s)
         .map(|k| {
             a.stats

@@ -3,10 +3,11 @@
 use super::oracle::{Matrix, U, gamma, narrow};
 use super::step::{Pass, Step};
 use sngd_core::config::Noise;
-use sngd_core::engine::{Engine, STATS};
+use sngd_core::engine::Engine;
 use sngd_core::likelihood::packed;
 use sngd_core::philox::{Stream, at, normals_f64};
 use sngd_core::plan::CorrectionPlan;
+use sngd_core::stat::Stat;
 
 impl Step<'_> {
     /// cholesky.wgsl, cholesky_lane.wgsl, panels.wgsl: L⁻¹ M L⁻ᵀ = I.
@@ -277,19 +278,19 @@ impl Step<'_> {
             );
         }
         let norm = |which: usize| squares.iter().skip(which).step_by(2).sum::<f64>().sqrt();
-        let stats = self.block.stats[chain * STATS.len()..][..STATS.len()].to_vec();
+        let stats = self.block.stats[chain * Stat::COUNT..][..Stat::COUNT].to_vec();
         for (at, want) in [
-            (2, norm(0)),
-            (3, norm(1)),
-            (4, 0.0),
-            (5, 0.0),
-            (6, e),
-            (7, plan.temperature),
-            (8, 1.0),
+            (Stat::GradNorm, norm(0)),
+            (Stat::NoiseNorm, norm(1)),
+            (Stat::CholeskyJitter, 0.0),
+            (Stat::Diverging, 0.0),
+            (Stat::StepSize, e),
+            (Stat::Temperature, plan.temperature),
+            (Stat::AcceptanceRate, 1.0),
         ] {
             self.held.is(
                 "update: statistics",
-                stats[at],
+                stats[at.at()],
                 want,
                 (gamma(p) + 4.0 * U) * want,
             );

@@ -2,9 +2,10 @@
 
 use super::oracle::{Design, Matrix, Row, U, evaluate, gamma, observed, weighted};
 use sngd_core::config::{FisherKind, Integrator};
-use sngd_core::engine::{RawBlock, STATS};
+use sngd_core::engine::RawBlock;
 use sngd_core::plan::{MetricRows, Plan};
 use sngd_core::problem::Problem;
+use sngd_core::stat::Stat;
 use sngd_gpu::GpuEngine;
 use std::collections::BTreeMap;
 
@@ -317,8 +318,12 @@ impl Step<'_> {
             f64::NAN
         };
         let two = [density, share * own[1] - own[0] - norm];
-        for (at, want) in two.into_iter().enumerate().filter(|(_, w)| !w.is_nan()) {
-            let got = self.block.stats[self.chain * STATS.len() + at];
+        for (at, want) in [Stat::Lp, Stat::LpMinibatch]
+            .into_iter()
+            .zip(two)
+            .filter(|(_, w)| !w.is_nan())
+        {
+            let got = self.block.stats[self.chain * Stat::COUNT + at.at()];
             let bound = 4.0 * U * (own.iter().fold(0.0f64, |m, v| m.max(v.abs())) * share);
             self.held.is("update: log density", got, want, bound);
         }

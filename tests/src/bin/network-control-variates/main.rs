@@ -11,9 +11,10 @@ mod noise;
 use cost::{Cost, LAGS, Point};
 use noise::{Noise, Ruler, add, mean_and_error};
 use sngd_core::config::Precision;
-use sngd_core::engine::{Engine, STATS, Span};
+use sngd_core::engine::{Engine, Span};
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
+use sngd_core::stat::Stat;
 use sngd_cpu::CpuEngine;
 
 /// εV/2, the mean share of a step's budget that the batch may take.
@@ -49,7 +50,9 @@ fn chain(
         engine.enqueue(span).expect("a span is taken");
         let block = engine.collect().expect("a span is done");
         assert!(block.faults.is_empty(), "{:?}", block.faults);
-        let lp: Vec<f64> = (block.stats.chunks(STATS.len())).map(|s| s[1]).collect();
+        let lp: Vec<f64> = (block.stats.chunks(Stat::COUNT))
+            .map(|s| s[Stat::LpMinibatch.at()])
+            .collect();
         (block.omega, mean_and_error(&lp).0)
     };
     run(0, 1, 3000);
@@ -89,7 +92,7 @@ fn measure(
                 });
             }
             if check.is_none() {
-                check = Some(ruler.from_batches(&metric, state(LAGS[5]), state(0), (1000, 50)));
+                check = Some(ruler.by_batches(&metric, state(LAGS[5]), state(0), (1000, 50)));
             }
         }
     }

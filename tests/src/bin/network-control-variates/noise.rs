@@ -162,7 +162,7 @@ impl<'a> Ruler<'a> {
 
     /// The mean noise of a row and its standard error from the spread of `count` batches of b rows over all data: of g_i(ω), and
     /// of g_i(ω) − g_i(ω̃). Apart from [`Noise::of`] in rows, in how they are summed and in the mean that is taken off.
-    pub fn from_batches(
+    pub fn by_batches(
         &mut self,
         metric: &Metric,
         omega: &[f64],

@@ -1,6 +1,7 @@
 //! Every reference posterior from its data, model and prior alone.
 
 use sngd_core::config::{RunConfig, SamplerConfig};
+use sngd_core::stat::Stat;
 use sngd_tests::drive::{self, Kind};
 use sngd_tests::{cases, compare};
 use std::time::Instant;
@@ -40,7 +41,7 @@ pub fn table(kind: Kind, names: &[String]) {
         }
         eprintln!("{name}: {}", settled.reasons);
         let c = compare::against(&case, &d);
-        let accept = d.stat("acceptance_rate");
+        let accept = d.stat(Stat::AcceptanceRate);
         println!(
             "| {name} | {n} | {p} | {} | {} | {} | {} × {} ({}) | {:.3} | {:.1} | {:.1} | {:.2} | {} | {before:.2} | {sampling:.2} |",
             if plan.metropolis {

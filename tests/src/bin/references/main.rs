@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line")]
 
 use sngd_core::config::{BatchSize, FullName, Integrator, Method, StepSize};
+use sngd_core::stat::Stat;
 use sngd_tests::drive::Kind;
 use sngd_tests::{cases, compare, drive};
 use std::time::Instant;
@@ -131,7 +132,7 @@ fn main() {
                     );
                 }
             }
-            let accept = d.stat("acceptance_rate");
+            let accept = d.stat(Stat::AcceptanceRate);
             println!(
                 "| {name} | {n} | {p} | {method} | {e:.2} | {b} | {damp} | {:.3} | {:.1} | {:.1} | {:.2} | {} | {seconds:.1} |",
                 c.worst_mean(),

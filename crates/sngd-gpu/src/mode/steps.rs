@@ -1,0 +1,348 @@
+//! The steps of a plan whose metric is held at the mode.
+
+use super::Loaded;
+use super::shape::{Rows, STATUS};
+use super::sizes::PACE;
+use crate::buffers::Buffers;
+use crate::device::Gpu;
+use crate::run::{Steps, Stretch};
+use crate::sizes::{RING, SLICE};
+use bytemuck::{Pod, Zeroable};
+use sngd_core::engine::{ChainState, EngineError, Fault, FaultKind, RawBlock, Span};
+use sngd_core::plan::Plan;
+use sngd_core::stat::Stat;
+use std::time::Instant;
+
+/// The scalars of a dispatch, `mode/now.wgsl`.
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct ModeNow {
+    /// t of the first step.
+    pub step: u32,
+    /// Steps of the dispatch.
+    pub steps: u32,
+    /// Steps since the first of the kept draws at hand.
+    pub done: u32,
+    /// Steps a kept draw.
+    pub thin: u32,
+    /// Whether the starting point is only looked at.
+    pub first: u32,
+    /// 1 − ε.
+    pub stay: f32,
+    /// ε.
+    pub epsilon: f32,
+    /// √((2ε − ε²)T).
+    pub spread: f32,
+    /// 1/T.
+    pub inverse_temperature: f32,
+    /// 1/(2(2ε − ε²)T).
+    pub inverse_budget: f32,
+}
+
+/// What is loaded, and how far it has come.
+pub struct ModeSteps {
+    pub(super) plan: Plan,
+    pub(super) loaded: Loaded,
+    looked: bool,
+    /// Scalars of the dispatches of a submission.
+    scalars: Vec<u8>,
+    /// 1 − ε, ε and the noise's spread of every step of a dispatch.
+    pace: Vec<[f32; 4]>,
+}
+
+impl ModeSteps {
+    /// Before the first step, with everything loaded.
+    pub fn new(plan: Plan, loaded: Loaded) -> ModeSteps {
+        ModeSteps {
+            // Only the pass at the starting point of a plan over all rows is looked at apart.
+            looked: matches!(loaded.shape.rows, Rows::Few(_)),
+            plan,
+            loaded,
+            scalars: vec![0; RING * SLICE],
+            pace: Vec::with_capacity(PACE),
+        }
+    }
+
+    /// ε and the spread of the noise at step t.
+    pub(super) fn moves(&self, t: u32) -> (f64, f64) {
+        let e = self.plan.step_size.at(t);
+        (e, ((2.0 * e - e * e) * self.plan.temperature).sqrt())
+    }
+
+    fn now(&self, t: u32) -> ModeNow {
+        let (e, spread) = self.moves(t);
+        // Without a test neither is read, and T may be 0.
+        let inverse = |x: f64| if x > 0.0 { (1.0 / x) as f32 } else { 0.0 };
+        ModeNow {
+            step: t,
+            steps: 1,
+            thin: 1,
+            stay: (1.0 - e) as f32,
+            epsilon: e as f32,
+            spread: spread as f32,
+            inverse_temperature: inverse(self.plan.temperature),
+            inverse_budget: inverse(2.0 * spread * spread),
+            ..ModeNow::default()
+        }
+    }
+
+    /// One dispatch of many steps.
+    fn record_few(
+        &mut self,
+        gpu: &Gpu,
+        encoder: &mut wgpu::CommandEncoder,
+        stretch: Stretch,
+    ) -> Result<(), EngineError> {
+        let t = stretch.first + stretch.done as u32;
+        self.pace.clear();
+        for s in 0..stretch.steps {
+            let (e, spread) = self.moves(t + s as u32);
+            self.pace
+                .push([(1.0 - e) as f32, e as f32, spread as f32, 0.0]);
+        }
+        let now = ModeNow {
+            steps: stretch.steps as u32,
+            done: stretch.done as u32,
+            thin: stretch.thin as u32,
+            ..self.now(t)
+        };
+        let buffers = &self.loaded.buffers;
+        let behind = 4 * self.loaded.shape.p.next_multiple_of(4) as u64;
+        let queue = &gpu.queue;
+        queue.write_buffer(buffers.get("now")?, 0, bytemuck::bytes_of(&now));
+        queue.write_buffer(
+            buffers.get("pace")?,
+            behind,
+            bytemuck::cast_slice(&self.pace),
+        );
+        self.dispatch(encoder, &[0]);
+        Ok(())
+    }
+
+    /// Every step's dispatches; before the engine's first, those that look at the starting point.
+    fn record_all(
+        &mut self,
+        gpu: &Gpu,
+        encoder: &mut wgpu::CommandEncoder,
+        stretch: Stretch,
+    ) -> Result<(), EngineError> {
+        let t = stretch.first + stretch.done as u32;
+        for s in 0..stretch.steps {
+            let now = ModeNow {
+                done: (stretch.done + s) as u32,
+                thin: stretch.thin as u32,
+                ..self.now(t + s as u32)
+            };
+            self.scalars[s * SLICE..s * SLICE + size_of::<ModeNow>()]
+                .copy_from_slice(bytemuck::bytes_of(&now));
+        }
+        let buffer = self.loaded.buffers.get("now")?;
+        let used = &self.scalars[..stretch.steps * SLICE];
+        gpu.queue.write_buffer(buffer, 0, used);
+        if !self.looked {
+            let look = ModeNow {
+                first: 1,
+                ..self.now(t)
+            };
+            let at = (RING * SLICE) as u64;
+            gpu.queue
+                .write_buffer(buffer, at, bytemuck::bytes_of(&look));
+            self.dispatch(encoder, &[RING]);
+            self.looked = true;
+        }
+        let slices: Vec<usize> = (0..stretch.steps).collect();
+        self.dispatch(encoder, &slices);
+        Ok(())
+    }
+
+    /// All dispatches once for each slice of the ring.
+    fn dispatch(&self, encoder: &mut wgpu::CommandEncoder, slices: &[usize]) {
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        for slice in slices {
+            for p in &self.loaded.passes {
+                pass.set_pipeline(&p.pipeline);
+                p.bind(&mut pass, (slice * SLICE) as u32);
+                pass.dispatch_workgroups(p.grid[0], p.grid[1], p.grid[2]);
+            }
+        }
+    }
+}
+
+impl Steps for ModeSteps {
+    fn buffers(&self) -> &Buffers {
+        &self.loaded.buffers
+    }
+
+    fn slots(&self) -> usize {
+        self.loaded.shape.slots
+    }
+
+    fn most_steps(&self) -> usize {
+        self.loaded.most_steps
+    }
+
+    fn block(&self, span: Span) -> RawBlock {
+        let lanes = span.draws as usize * self.loaded.shape.c;
+        let p = self.loaded.shape.p;
+        RawBlock {
+            span,
+            omega: Vec::with_capacity(lanes * p),
+            stats: Vec::with_capacity(lanes * Stat::COUNT),
+            gradient: Vec::with_capacity(lanes * p),
+            fallbacks: 0,
+            faults: Vec::new(),
+            predicted: None,
+        }
+    }
+
+    fn record(
+        &mut self,
+        gpu: &Gpu,
+        encoder: &mut wgpu::CommandEncoder,
+        stretch: Stretch,
+    ) -> Result<(), EngineError> {
+        match self.loaded.shape.rows {
+            Rows::Few(_) => self.record_few(gpu, encoder, stretch),
+            Rows::All(_) => self.record_all(gpu, encoder, stretch),
+        }
+    }
+
+    fn copied(&self, slots: usize, _warmup: bool) -> Vec<(&'static str, u64)> {
+        let shape = &self.loaded.shape;
+        let kept = slots * shape.c * shape.kept();
+        vec![
+            ("kept", 4 * kept as u64),
+            ("status", (4 * shape.c * STATUS) as u64),
+        ]
+    }
+
+    fn take(&self, block: &mut RawBlock, parts: &[&[u32]]) {
+        self.take_kept(block, parts[0], parts[1]);
+    }
+
+    fn judge(&self, status: &[u32]) -> (Vec<Fault>, u64) {
+        let (mut faults, mut unmade) = (Vec::new(), 0);
+        for (chain, words) in status.chunks_exact(STATUS).enumerate() {
+            unmade += u64::from(words[2]);
+            if words[0] != 0 {
+                faults.push(Fault {
+                    chain: chain as u32,
+                    step: words[1],
+                    kind: FaultKind::Diverged,
+                });
+            }
+        }
+        (faults, unmade)
+    }
+
+    fn state(&self, gpu: &Gpu, next_step: u32) -> Result<ChainState, EngineError> {
+        let shape = &self.loaded.shape;
+        let state = self.loaded.buffers.read(gpu, "state")?;
+        let mut omega = Vec::with_capacity(shape.c * shape.p);
+        for chain in state.chunks(shape.state()).take(shape.c) {
+            let at = omega.len();
+            omega.extend(chain[..shape.p].iter().map(|&u| f64::from(u)));
+            self.loaded.expansion.to_internal(&mut omega[at..]);
+        }
+        Ok(ChainState {
+            step: next_step,
+            omega,
+            second_moment: Vec::new(),
+        })
+    }
+
+    fn time(
+        &mut self,
+        gpu: &Gpu,
+        repeats: usize,
+        only: Option<&str>,
+    ) -> Result<Vec<(String, f64)>, EngineError> {
+        let moved = ["state", "status", "rest"];
+        let buffers = &self.loaded.buffers;
+        let mut before = Vec::new();
+        for name in moved {
+            if let Ok(buffer) = buffers.get(name) {
+                before.push((buffer, buffers.read(gpu, name)?));
+            }
+        }
+        let now = ModeNow {
+            done: 1,
+            thin: 2,
+            ..self.now(0)
+        };
+        let (e, spread) = self.moves(0);
+        let pace = [(1.0 - e) as f32, e as f32, spread as f32, 0.0];
+        let queue = &gpu.queue;
+        queue.write_buffer(buffers.get("now")?, 0, bytemuck::bytes_of(&now));
+        if let Ok(buffer) = buffers.get("pace") {
+            let behind = 4 * self.loaded.shape.p.next_multiple_of(4) as u64;
+            queue.write_buffer(buffer, behind, bytemuck::cast_slice(&pace));
+        }
+        let mut out: Vec<(String, f64)> = Vec::new();
+        for p in &self.loaded.passes {
+            if only.is_some_and(|o| o != p.stage) {
+                continue;
+            }
+            let mut ms = 0.0;
+            // Once first: drivers compile then.
+            for count in [1, repeats] {
+                let mut encoder = gpu.device.create_command_encoder(&Default::default());
+                {
+                    let mut pass = encoder.begin_compute_pass(&Default::default());
+                    pass.set_pipeline(&p.pipeline);
+                    for _ in 0..count {
+                        p.bind(&mut pass, 0);
+                        pass.dispatch_workgroups(p.grid[0], p.grid[1], p.grid[2]);
+                    }
+                }
+                let start = Instant::now();
+                queue.submit([encoder.finish()]);
+                gpu.wait(None)?;
+                ms = 1e3 * start.elapsed().as_secs_f64() / count as f64;
+            }
+            match out.iter_mut().find(|(n, _)| n == p.stage) {
+                Some((_, t)) => *t += ms,
+                None => out.push((p.stage.into(), ms)),
+            }
+        }
+        for (buffer, numbers) in before {
+            queue.write_buffer(buffer, 0, bytemuck::cast_slice(&numbers));
+        }
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ModeNow;
+    use sngd_shaders::{Consts, link_text};
+    use std::mem::offset_of;
+
+    /// The host's struct lies as naga lays out the shader's.
+    #[test]
+    fn now_lies_as_the_shader_reads_it() {
+        let root =
+            "#import \"mode/now.wgsl\"\n@compute @workgroup_size(1) fn main() { _ = now.step; }";
+        let linked = link_text("test.wgsl", root, &Consts::new(), None).unwrap();
+        let layout = linked.struct_layout("ModeNow").unwrap();
+        macro_rules! fields {
+            ($($field:ident),*) => {
+                vec![$((stringify!($field).to_string(), offset_of!(ModeNow, $field) as u32)),*]
+            };
+        }
+        let ours = fields!(
+            step,
+            steps,
+            done,
+            thin,
+            first,
+            stay,
+            epsilon,
+            spread,
+            inverse_temperature,
+            inverse_budget
+        );
+        assert_eq!(layout.fields, ours);
+        assert_eq!(layout.size as usize, size_of::<ModeNow>());
+    }
+}

@@ -1,0 +1,360 @@
+//! The steps of a plan whose metric is taken at the state of each chain.
+
+use crate::buffers::Buffers;
+use crate::device::Gpu;
+use crate::kernel::Pass;
+use crate::run::{Steps, Stretch};
+use crate::shape::{STATS, STATUS, Shape, covariance_share, residual};
+use crate::sizes::{RING, SLICE};
+use crate::spec::When;
+use bytemuck::{Pod, Zeroable};
+use sngd_core::config::Noise;
+use sngd_core::engine::{ChainState, EngineError, Fault, FaultKind, RawBlock, Span};
+use sngd_core::plan::{Metric, Plan};
+use sngd_core::stat::Stat;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The scalars of a step, `stage/now.wgsl`.
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct Now {
+    /// t.
+    pub step: u32,
+    /// Whether the state is a kept draw.
+    pub keep: u32,
+    /// Kept draw of the block.
+    pub slot: u32,
+    /// ε.
+    pub epsilon: f32,
+    /// εT.
+    pub heat: f32,
+    /// Noise budget times T.
+    pub budget: f32,
+    /// ρε²N/B.
+    pub law: f32,
+    /// ε² times the factor of V̂.
+    pub spread: f32,
+    /// As reported.
+    pub temperature: f32,
+    /// 1/T.
+    pub inverse_temperature: f32,
+    /// Whether it is the engine's first step.
+    pub first: u32,
+    /// Variance of the noise that damping adds.
+    pub ridge: f32,
+}
+
+/// What is loaded, and how far it has come.
+pub struct StateSteps {
+    plan: Plan,
+    shape: Shape,
+    buffers: Buffers,
+    passes: Vec<Pass>,
+    /// −Σ of what the kernels leave out of ln prior.
+    prior_norm: f64,
+    /// Scalars of the steps of a submission.
+    scalars: Vec<u8>,
+    started: bool,
+    residual_epsilon: f64,
+}
+
+impl StateSteps {
+    /// Before the first step, with everything loaded.
+    pub fn new(
+        plan: Plan,
+        shape: Shape,
+        buffers: Buffers,
+        passes: Vec<Pass>,
+        prior_norm: f64,
+    ) -> StateSteps {
+        StateSteps {
+            plan,
+            shape,
+            buffers,
+            passes,
+            prior_norm,
+            scalars: vec![0; RING * SLICE],
+            started: false,
+            residual_epsilon: f64::NAN,
+        }
+    }
+
+    /// The scalars of step t.
+    fn now(&self, t: u32) -> (Now, f64) {
+        let plan = &self.plan;
+        let e = plan.step_size.at(t);
+        let temperature = plan.temperature;
+        let spread = if residual(plan) {
+            e * e * covariance_share(plan, &self.shape)
+        } else {
+            0.0
+        };
+        let law = plan.rho() * e * e * plan.n as f64 / plan.batch as f64;
+        let mut ridge = plan.ridge_variance(e);
+        if plan.noise == Noise::Nominal {
+            ridge += law * plan.n as f64 * plan.damping;
+        }
+        let now = Now {
+            step: t,
+            epsilon: e as f32,
+            heat: (e * temperature * plan.correction_weight(t)) as f32,
+            budget: (plan.budget(e) * temperature) as f32,
+            law: law as f32,
+            ridge: ridge as f32,
+            spread: spread as f32,
+            temperature: if plan.noise == Noise::None {
+                plan.law_temperature()
+            } else {
+                temperature
+            } as f32,
+            inverse_temperature: (1.0 / temperature) as f32,
+            first: u32::from(!self.started),
+            ..Now::default()
+        };
+        (now, e)
+    }
+
+    /// One dispatch some times, alone.
+    fn repeat(&self, gpu: &Gpu, pass: usize, repeats: usize) -> Result<(), EngineError> {
+        let p = &self.passes[pass];
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            pass.set_pipeline(&p.pipeline);
+            for _ in 0..repeats {
+                p.bind(&mut pass, 0);
+                pass.dispatch_workgroups(p.grid[0], p.grid[1], p.grid[2]);
+            }
+        }
+        gpu.queue.submit([encoder.finish()]);
+        gpu.wait(None)
+    }
+
+    fn take_kept(&self, block: &mut RawBlock, kept: &[u32]) {
+        let p = self.shape.p;
+        let wide = |w: &u32| f64::from(f32::from_bits(*w));
+        for chain in kept.chunks_exact(p + STATS) {
+            block.omega.extend(chain[..p].iter().map(wide));
+            let at = block.stats.len();
+            block.stats.extend(chain[p..].iter().map(wide));
+            for lp in [Stat::Lp, Stat::LpMinibatch] {
+                block.stats[at + lp.at()] -= self.prior_norm;
+            }
+        }
+    }
+}
+
+impl Steps for StateSteps {
+    fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+
+    fn slots(&self) -> usize {
+        self.shape.slots
+    }
+
+    fn most_steps(&self) -> usize {
+        RING
+    }
+
+    fn block(&self, span: Span) -> RawBlock {
+        let lanes = span.draws as usize * self.shape.c;
+        RawBlock {
+            span,
+            omega: Vec::with_capacity(lanes * self.shape.p),
+            stats: Vec::with_capacity(lanes * STATS),
+            gradient: Vec::new(),
+            fallbacks: 0,
+            faults: Vec::new(),
+            predicted: None,
+        }
+    }
+
+    fn record(
+        &mut self,
+        gpu: &Gpu,
+        encoder: &mut wgpu::CommandEncoder,
+        stretch: Stretch,
+    ) -> Result<(), EngineError> {
+        let scored = self.shape.held.is_some() && !stretch.warmup;
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let mut bound: Option<*const wgpu::ComputePipeline> = None;
+        for s in 0..stretch.steps {
+            let at = stretch.done + s;
+            let t = stretch.first + at as u32;
+            let (mut now, epsilon) = self.now(t);
+            now.keep = u32::from(at.is_multiple_of(stretch.thin));
+            now.slot = (at / stretch.thin) as u32;
+            self.scalars[s * SLICE..s * SLICE + size_of::<Now>()]
+                .copy_from_slice(bytemuck::bytes_of(&now));
+            let fresh = !self.started || t.is_multiple_of(self.plan.refresh);
+            let stale = fresh || epsilon != self.residual_epsilon;
+            for p in &self.passes {
+                let wanted = match p.when {
+                    When::Always => true,
+                    When::Fresh => fresh,
+                    When::Stale => stale,
+                    When::Once => !self.started,
+                    When::Kept => scored && now.keep == 1,
+                };
+                if !wanted {
+                    continue;
+                }
+                let pipeline: *const _ = Arc::as_ptr(&p.pipeline);
+                if bound != Some(pipeline) {
+                    pass.set_pipeline(&p.pipeline);
+                    bound = Some(pipeline);
+                }
+                p.bind(&mut pass, (s * SLICE) as u32);
+                pass.dispatch_workgroups(p.grid[0], p.grid[1], p.grid[2]);
+            }
+            self.started = true;
+            self.residual_epsilon = epsilon;
+        }
+        drop(pass);
+        let used = &self.scalars[..stretch.steps * SLICE];
+        gpu.queue.write_buffer(self.buffers.get("now")?, 0, used);
+        Ok(())
+    }
+
+    fn copied(&self, slots: usize, warmup: bool) -> Vec<(&'static str, u64)> {
+        let s = &self.shape;
+        let mut words = vec![
+            ("kept", slots * s.c * (s.p + STATS)),
+            ("status", s.c * STATUS),
+        ];
+        if let Some(held) = s.held.as_ref().filter(|_| !warmup) {
+            words.push(("held_sums", held.sums()));
+            words.push(("held_draws", 2 * slots * s.c));
+        }
+        let bytes = words.into_iter().map(|(name, n)| (name, 4 * n as u64));
+        bytes.collect()
+    }
+
+    fn take(&self, block: &mut RawBlock, parts: &[&[u32]]) {
+        self.take_kept(block, parts[0]);
+        if let (Some(held), [_, _, sums, draws]) = (&self.shape.held, parts) {
+            let more = held.predicted(sums, draws, self.plan.classes);
+            block.predicted.get_or_insert_default().add(more);
+        }
+    }
+
+    fn judge(&self, status: &[u32]) -> (Vec<Fault>, u64) {
+        let (mut faults, mut fallbacks) = (Vec::new(), 0);
+        for (chain, words) in status.chunks_exact(STATUS).enumerate() {
+            fallbacks += u64::from(words[3]);
+            let pivot = words[2];
+            let kind = match words[0] {
+                0 => continue,
+                1 => FaultKind::MetricNotPositive { pivot },
+                2 => FaultKind::ResidualNotPositive { pivot },
+                _ => FaultKind::Diverged,
+            };
+            faults.push(Fault {
+                chain: chain as u32,
+                step: words[1],
+                kind,
+            });
+        }
+        (faults, fallbacks)
+    }
+
+    fn state(&self, gpu: &Gpu, next_step: u32) -> Result<ChainState, EngineError> {
+        let omega = self.buffers.read(gpu, "omega")?;
+        let count = self.shape.c * self.shape.p;
+        let mut second_moment = Vec::new();
+        if self.plan.metric == Metric::RmsProp {
+            let metric = self.buffers.read(gpu, "metric")?;
+            second_moment = metric
+                .chunks_exact(4)
+                .take(count)
+                .map(|m| f64::from(m[3]))
+                .collect();
+        }
+        Ok(ChainState {
+            step: next_step,
+            omega: omega[..count].iter().map(|&w| f64::from(w)).collect(),
+            second_moment,
+        })
+    }
+
+    fn time(
+        &mut self,
+        gpu: &Gpu,
+        repeats: usize,
+        only: Option<&str>,
+    ) -> Result<Vec<(String, f64)>, EngineError> {
+        let mut now = self.now(0).0;
+        now.first = 0;
+        let omega = self.buffers.read(gpu, "omega")?;
+        let status = self.buffers.read(gpu, "status")?;
+        gpu.queue
+            .write_buffer(self.buffers.get("now")?, 0, bytemuck::bytes_of(&now));
+        let mut out: Vec<(String, f64)> = Vec::new();
+        for i in 0..self.passes.len() {
+            let stage = self.passes[i].stage;
+            if self.passes[i].when == When::Once || only.is_some_and(|o| o != stage) {
+                continue;
+            }
+            // A whole step first: drivers compile then, and the stage finds what it expects.
+            for j in 0..self.passes.len() {
+                if self.passes[j].when != When::Once {
+                    self.repeat(gpu, j, 1)?;
+                }
+            }
+            let start = Instant::now();
+            self.repeat(gpu, i, repeats)?;
+            let ms = 1e3 * start.elapsed().as_secs_f64() / repeats as f64;
+            match out.iter_mut().find(|(n, _)| n == stage) {
+                Some((_, t)) => *t += ms,
+                None => out.push((stage.into(), ms)),
+            }
+        }
+        gpu.queue
+            .write_buffer(self.buffers.get("omega")?, 0, bytemuck::cast_slice(&omega));
+        gpu.queue.write_buffer(
+            self.buffers.get("status")?,
+            0,
+            bytemuck::cast_slice(&status),
+        );
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Now;
+    use sngd_shaders::{Consts, link_text};
+    use std::mem::offset_of;
+
+    /// The host's struct lies as naga lays out the shader's.
+    #[test]
+    fn now_lies_as_the_shader_reads_it() {
+        let root =
+            "#import \"stage/now.wgsl\"\n@compute @workgroup_size(1) fn main() { _ = now.step; }";
+        let linked = link_text("test.wgsl", root, &Consts::new(), None).unwrap();
+        let layout = linked.struct_layout("Now").unwrap();
+        macro_rules! fields {
+            ($($field:ident),*) => {
+                vec![$((stringify!($field).to_string(), offset_of!(Now, $field) as u32)),*]
+            };
+        }
+        let ours = fields!(
+            step,
+            keep,
+            slot,
+            epsilon,
+            heat,
+            budget,
+            law,
+            spread,
+            temperature,
+            inverse_temperature,
+            first,
+            ridge
+        );
+        assert_eq!(layout.fields, ours);
+        assert_eq!(layout.size as usize, size_of::<Now>());
+    }
+}
