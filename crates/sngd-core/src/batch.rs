@@ -44,7 +44,7 @@ pub enum BatchRows {
     },
     /// Consecutive positions of a keyed permutation.
     Permuted {
-        /// The permutation.
+        /// The permutation of all data rows.
         feistel: Feistel,
         /// Position of the first row in the permutation.
         offset: u32,

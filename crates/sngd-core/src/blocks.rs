@@ -32,7 +32,7 @@ pub struct Group {
 /// The blocks of a metric, in the order of ω. Together they cover all parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    /// The blocks.
+    /// The blocks, in the order of ω.
     pub blocks: Vec<Block>,
     /// Numbers in all squares together, Σ size².
     pub len: usize,

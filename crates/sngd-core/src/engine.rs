@@ -107,7 +107,7 @@ pub struct Fault {
     pub chain: u32,
     /// Index of the step.
     pub step: u32,
-    /// What happened.
+    /// Kind of fault.
     pub kind: FaultKind,
 }
 

@@ -357,7 +357,7 @@ fn mills<T: Real>(x: T) -> T {
     }
 }
 
-/// ln Φ(x).
+/// ln Φ(x), without cancellation in either tail.
 #[inline]
 fn ln_phi<T: Real>(x: T) -> T {
     let z = x.abs() * T::of(std::f64::consts::FRAC_1_SQRT_2);

@@ -1,7 +1,7 @@
 //! The multilayer perceptron as a shape: which numbers of ω are which weights.
 //!
-//! ω is layer by layer, within a layer unit by unit, and a unit's numbers are its incoming weights and then its bias. So
-//! a layer's parameters lie together, and a unit's too: the blocks of a layer-wise or unit-wise Fisher matrix are runs of ω.
+//! ω is layer by layer, within a layer unit by unit, and a unit's numbers are its incoming weights and then its bias. So the
+//! parameters of a layer, or of a unit, are contiguous: the blocks of a layer-wise or unit-wise Fisher matrix are runs of ω.
 
 use crate::philox::{Stream, fill_normals};
 use crate::real::Real;

@@ -7,7 +7,7 @@ use crate::real::Real;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Stream {
-    /// Minibatch indices.
+    /// Indices of minibatch rows.
     Batch = 0,
     /// The noise of the step.
     Noise = 1,
@@ -15,7 +15,7 @@ pub enum Stream {
     Probe = 2,
     /// Monte Carlo labels.
     Label = 3,
-    /// Initial positions.
+    /// Initial positions of chains.
     Init = 4,
     /// Rows of a subsampled Fisher.
     FisherRows = 5,

@@ -50,7 +50,7 @@ pub const RMSPROP_FLOOR: f64 = 1e-4;
 pub const RFD_STEP: f64 = 2e-2;
 /// Relative jitter added to the diagonal after a failed Cholesky factorisation; each retry is ten times the last.
 pub const JITTER_FIRST: f64 = 1e-6;
-/// Retries of the Cholesky factorisation before a chain is failed.
+/// Retries of the Cholesky factorisation before a chain fails.
 pub const JITTER_RETRIES: u32 = 5;
 /// The unit-diagonal pivot below which a Fisher matrix summed over `rows` rows is rounding itself: a target that contains the
 /// determinant counts as 0 there. Where classes are separable, the determinant falls below this bound in the tail of the posterior;
@@ -79,7 +79,7 @@ pub enum MetricRows {
 pub enum CorrectionPlan {
     /// No corrections.
     Off,
-    /// Exact leverages.
+    /// The closed form, with exact leverages.
     ClosedForm,
     /// This number of random projections, q.
     Probe(u32),
@@ -173,7 +173,7 @@ pub struct MethodRow {
     pub corrected: bool,
     /// Default noise policy.
     pub noise: Noise,
-    /// Default integrator.
+    /// Default form of the noise budget.
     pub integrator: Integrator,
     /// Whether a Metropolis test follows each step.
     pub metropolis: bool,

@@ -31,7 +31,7 @@ pub struct NetworkPass<T> {
     slope: Vec<Vec<T>>,
     /// Derivative δ of seed·η in the z of each layer, `[m·R,outputs]`, for R seeds per row.
     delta: Vec<Vec<T>>,
-    /// Seeds, `[m·R,H]`.
+    /// The seeds of all rows, `[m·R,H]`, R seeds per row.
     seeds: Vec<T>,
     /// Explicit rows of a tile, or scaled inputs.
     tile: Vec<T>,

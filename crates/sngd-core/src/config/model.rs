@@ -64,19 +64,19 @@ pub enum Predictor {
     Mlp,
 }
 
-/// Likelihood families.
+/// Families of the response's distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
-    /// Normal errors.
+    /// A real response with normal errors.
     Gaussian,
     /// Labels 0 and 1, or any two labels.
     Bernoulli,
     /// Successes out of a number of trials.
     Binomial,
-    /// Counts.
+    /// Counts 0, 1, 2, …
     Poisson,
-    /// Categories.
+    /// Labels of two or more classes.
     Softmax,
     /// A user-defined likelihood.
     Custom,

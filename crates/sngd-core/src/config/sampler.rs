@@ -300,7 +300,7 @@ pub enum BatchSize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FullName {
-    /// All rows.
+    /// All N data rows.
     Full,
 }
 
@@ -330,7 +330,7 @@ pub enum FisherRows {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RowsName {
-    /// All rows.
+    /// All N data rows.
     Full,
     /// The rows of the gradient's batch.
     Batch,
@@ -390,9 +390,9 @@ pub enum Integrator {
 pub enum Correction {
     /// Finite differences for networks and blocked metrics, probes where P is large, else the closed form.
     Auto,
-    /// Exact leverages.
+    /// The closed form, with exact leverages.
     ClosedForm,
-    /// Random projections.
+    /// Estimates from random projections.
     Probe,
     /// Random finite differences of the metric.
     FiniteDifference,

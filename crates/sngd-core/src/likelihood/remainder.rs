@@ -308,7 +308,7 @@ mod tests {
             let delta = sds / f64::from(mean).sqrt();
             let (rho, slope) = poisson(mean, delta as f32);
             let truth = -1e9 * (delta.powi(2) / 2.0 + delta.powi(3) / 6.0);
-            // r is measured against the posterior's own scale, 1/√mean in η and so √mean in the gradient.
+            // r is compared with the scale of the posterior, 1/√mean in η and so √mean in the gradient.
             assert!((f64::from(slope) - truth).abs() < 1e-3 * 1e9f64.sqrt());
             assert!((f64::from(rho) + 1e9 * delta.powi(3) / 6.0).abs() < 1e-6);
         }

@@ -92,13 +92,13 @@ pub struct ModeSettings {
 /// What the run file itself fixes of [`ModeSettings`]; `None` is open.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ModeRequest {
-    /// See [`ModeSettings::metropolis`].
+    /// Whether a Metropolis test follows each step.
     pub metropolis: Option<bool>,
-    /// See [`ModeSettings::gradient`].
+    /// How the gradient is estimated.
     pub gradient: Option<Gradient>,
-    /// See [`ModeSettings::batch`].
+    /// Number of rows in a batch, B; `None` also where the run file asks for all rows.
     pub batch: Option<usize>,
-    /// See [`ModeSettings::step_size`].
+    /// Step size ε, no unit.
     pub step_size: Option<f64>,
 }
 

@@ -46,7 +46,7 @@ const MANY_NUMBERS: usize = 1 << 27;
 /// A plan, and the reasons for its settings.
 #[derive(Debug, Clone)]
 pub struct Settled {
-    /// The plan.
+    /// The plan of the run, with all settings chosen.
     pub plan: Plan,
     /// The measurements at the mode.
     pub measured: Measured,
