@@ -105,7 +105,7 @@ impl<T: Scalar> Pass<T> {
         });
     }
 
-    /// The same for a diagonal metric with inverse `inv` [P]: `volume` gets ∇ln|M|, `own` gets ∂ᵢMᵢᵢ, both [P].
+    /// The same for a diagonal metric with inverse `inv` `[P]`: `volume` gets ∇ln|M|, `own` gets ∂ᵢMᵢᵢ, both `[P]`.
     pub fn correction_diagonal(
         &mut self,
         data: &Resident<T>,
