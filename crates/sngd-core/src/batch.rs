@@ -1,4 +1,4 @@
-//! Which rows a step sees: a pure function of (seed, chain, step), so nothing is uploaded or carried.
+//! Which rows a step takes: a pure function of (seed, chain, step), so nothing is uploaded or stored.
 
 use crate::philox::{Stream, at};
 use serde::{Deserialize, Serialize};
@@ -11,12 +11,12 @@ pub enum Batches {
     WithReplacement,
     /// A fresh subset each step; noise shrinks by ρ = (N−B)/(N−1).
     WithoutReplacement,
-    /// Reshuffled epochs, an ablation: consecutive batches are anticorrelated and the law does not hold.
+    /// Reshuffled epochs, for ablations only: consecutive batches are anticorrelated and the temperature law does not apply.
     Epochs,
 }
 
 impl Batches {
-    /// ρ of theory.md: the finite-population factor of the minibatch noise.
+    /// ρ, the finite-population factor of the minibatch noise, no unit.
     pub fn rho(self, n: usize, b: usize) -> f64 {
         match self {
             Batches::WithReplacement => 1.0,
@@ -26,33 +26,33 @@ impl Batches {
     }
 }
 
-/// Rows of one chain's batch at one step. `row(j)` for j in 0..B.
+/// The rows of one chain's batch at one step, in order.
 #[derive(Debug, Clone, Copy)]
 pub enum BatchRows {
     /// All rows in order.
     All,
-    /// Independent draws.
+    /// Independent uniform draws.
     Uniform {
-        /// Data rows.
+        /// Number of data rows.
         n: u32,
-        /// Philox address.
+        /// Seed: the key of every random stream.
         seed: u64,
-        /// Philox address.
+        /// Index of the chain.
         chain: u32,
-        /// Philox address.
+        /// Index of the step.
         step: u32,
     },
     /// Consecutive positions of a keyed permutation.
     Permuted {
-        /// The permutation.
+        /// The permutation of all data rows.
         feistel: Feistel,
-        /// First position.
+        /// Position of the first row in the permutation.
         offset: u32,
     },
 }
 
 impl BatchRows {
-    /// The rows of `chain` at `step`.
+    /// The rows of `chain` at `step`, out of `n` data rows, `b` in a batch.
     pub fn new(how: Batches, n: usize, b: usize, seed: u64, chain: u32, step: u32) -> BatchRows {
         let n32 = n as u32;
         match how {
@@ -77,7 +77,7 @@ impl BatchRows {
         }
     }
 
-    /// A subset of `r` rows without replacement for a subsampled Fisher.
+    /// Rows of a subsampled Fisher at `step`, without replacement out of `n`; the length that `fill` gets is their number.
     pub fn fisher_rows(n: usize, seed: u64, chain: u32, step: u32) -> BatchRows {
         BatchRows::Permuted {
             feistel: Feistel::new(n as u32, seed, Stream::FisherRows, chain, step),
@@ -111,8 +111,8 @@ impl BatchRows {
     }
 }
 
-/// A keyed permutation of 0..n: a balanced Feistel network of eight rounds over the next even number of
-/// bits, walked until it lands inside (Black & Rogaway 2002). A GPU lane computes any element alone.
+/// A keyed permutation of 0..n: a balanced Feistel network of eight rounds over the next even number of bits, applied again
+/// until the result is below n (Black & Rogaway 2002). A GPU lane can compute any element alone.
 #[derive(Debug, Clone, Copy)]
 pub struct Feistel {
     n: u32,
@@ -126,7 +126,7 @@ impl Feistel {
         let a = at(seed, stream, chain, step, 0);
         let b = at(seed, stream, chain, step, 1);
         let bits = 32 - n.saturating_sub(1).leading_zeros();
-        // Halves of three bits at least: fewer leave too few distinct permutations.
+        // Halves have three bits at least: with fewer there are too few distinct permutations.
         let half = bits.div_ceil(2).max(3);
         Feistel {
             n,
@@ -135,7 +135,7 @@ impl Feistel {
         }
     }
 
-    /// Image of `i` < n.
+    /// Image of `i`, for `i` < n.
     pub fn permute(&self, i: u32) -> u32 {
         let mut x = i;
         loop {

@@ -1,47 +1,47 @@
-//! Block-diagonal layouts: which runs of ω a metric couples, and where each block's square lies in memory.
+//! Block-diagonal layouts: which runs of ω a metric couples, and where the square of each block is stored.
 
 use crate::config::Blocks;
 use crate::problem::Problem;
 
-/// One block: parameters `offset..offset+size`, its `[size,size]` square at `at` of the concatenated matrices.
+/// One block: it couples parameters `offset..offset+size`; its `[size,size]` square starts at `at` in the concatenated matrices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
-    /// First parameter.
+    /// Index of its first parameter.
     pub offset: usize,
-    /// Order.
+    /// Order: number of parameters in the block.
     pub size: usize,
-    /// First number of its square.
+    /// Index of the first number of its square.
     pub at: usize,
 }
 
-/// A run of blocks of one order, one after another: what is done to one is done to all, in one go.
+/// Consecutive blocks of the same order. An operation runs over all blocks of a group in one go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Group {
-    /// Number of its first block.
+    /// Index of its first block.
     pub first: usize,
-    /// Blocks.
+    /// Number of blocks.
     pub count: usize,
-    /// First parameter of its first block.
+    /// Index of the first parameter of its first block.
     pub offset: usize,
-    /// Order of each.
+    /// Order of each block.
     pub size: usize,
-    /// First number of its first square.
+    /// Index of the first number of its first square.
     pub at: usize,
 }
 
-/// Blocks in the order of ω; they cover it.
+/// The blocks of a metric, in the order of ω. Together they cover all parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    /// The blocks.
+    /// The blocks, in the order of ω.
     pub blocks: Vec<Block>,
-    /// Numbers of all squares, Σ size².
+    /// Numbers in all squares together, Σ size².
     pub len: usize,
-    /// P.
+    /// Number of parameters, P.
     pub p: usize,
 }
 
 impl Layout {
-    /// One block of order p.
+    /// One block of order `p`.
     pub fn full(p: usize) -> Layout {
         Layout::of_sizes([p])
     }
@@ -64,7 +64,7 @@ impl Layout {
         }
     }
 
-    /// The layout that `[sampler] blocks` names. Auxiliary parameters (log σ) are blocks of their own but in `full`.
+    /// The layout that `[sampler] blocks` names. Except with `full`, each auxiliary parameter (log σ) is a block of order one.
     pub fn of(problem: &Problem, blocks: Blocks) -> Layout {
         let (k, d) = (
             problem.likelihood.linear_outputs(),
@@ -88,7 +88,7 @@ impl Layout {
         }
     }
 
-    /// The blocks in runs of one order.
+    /// Groups the consecutive blocks of the same order.
     pub fn groups(&self) -> Vec<Group> {
         let mut out: Vec<Group> = Vec::new();
         for (first, block) in self.blocks.iter().enumerate() {
@@ -106,12 +106,12 @@ impl Layout {
         out
     }
 
-    /// Whether one block holds everything.
+    /// Whether one block covers all parameters.
     pub fn is_full(&self) -> bool {
         self.blocks.len() == 1
     }
 
-    /// The largest block's order.
+    /// Order of the largest block.
     pub fn largest(&self) -> usize {
         self.blocks.iter().map(|b| b.size).max().unwrap_or(0)
     }

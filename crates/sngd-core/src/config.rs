@@ -1,4 +1,4 @@
-//! The run file: what a user asks for, unchecked. `Plan` is what is checked.
+//! The run file: the settings that a user asks for, not yet checked. `Plan` is the checked form.
 
 mod model;
 mod sampler;
@@ -14,23 +14,23 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Key of every random stream.
+    /// Seed: the key of every random stream.
     #[serde(default = "one_u64")]
     pub seed: u64,
-    /// The data.
+    /// The data file and its columns.
     pub data: DataConfig,
     /// Predictor and likelihood.
     pub model: ModelConfig,
     /// Priors by coefficient group.
     #[serde(default)]
     pub prior: PriorConfig,
-    /// The step.
+    /// How a step is made.
     #[serde(default)]
     pub sampler: SamplerConfig,
     /// Chains, draws, device.
     #[serde(default)]
     pub run: RunConfig,
-    /// Where the trace goes.
+    /// Where the trace is written.
     #[serde(default)]
     pub output: OutputConfig,
 }
@@ -39,11 +39,11 @@ fn one_u64() -> u64 {
     1
 }
 
-/// `[data]`.
+/// Section `[data]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// .csv, .parquet, .npy or .npz, relative to the run file.
+    /// Data file: .csv, .parquet, .npy or .npz, relative to the run file.
     pub path: PathBuf,
     /// The response column.
     pub response: String,
@@ -56,7 +56,7 @@ pub struct DataConfig {
     /// Standardise the features for the user too: priors and draws are then per standard deviation.
     #[serde(default)]
     pub standardize: bool,
-    /// Share of rows held out.
+    /// Share of rows held out for predictive scores, in [0, 1).
     #[serde(default)]
     pub test_fraction: f64,
     /// A column that is added to the linear predictor of its row.
@@ -68,10 +68,10 @@ pub struct DataConfig {
     /// A column of row weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
-    /// What the weights are.
+    /// Whether the weights are frequencies or precisions.
     #[serde(default)]
     pub weights_kind: WeightsKind,
-    /// How features are kept on the device.
+    /// Number format of the features in the engine's memory.
     #[serde(default)]
     pub storage: Storage,
 }
@@ -80,7 +80,7 @@ fn yes() -> bool {
     true
 }
 
-/// What row weights are.
+/// The meaning of row weights.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WeightsKind {
@@ -91,29 +91,29 @@ pub enum WeightsKind {
     Precision,
 }
 
-/// Number format of the resident features.
+/// Number format of the features in the engine's memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Storage {
-    /// Full single precision.
+    /// Single precision, 32 bits.
     #[default]
     F32,
-    /// IEEE half.
+    /// IEEE half precision, 16 bits.
     F16,
     /// bfloat16, two packed in a u32.
     Bf16,
 }
 
-/// `[prior]`: `weights`, `intercept`, `scale`, and `"weights.NAME"` for one column.
+/// Section `[prior]`: `weights`, `intercept`, `scale`, and `"weights.NAME"` for one column.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PriorConfig(pub BTreeMap<String, String>);
 
-/// `[run]`.
+/// Section `[run]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
-    /// C; chosen when left out or `auto`.
+    /// Number of chains, C; chosen when left out or `auto`.
     #[serde(
         deserialize_with = "sampler::auto",
         skip_serializing_if = "Option::is_none"
@@ -135,7 +135,7 @@ pub struct RunConfig {
     pub thin: Option<usize>,
     /// `auto`, `cpu`, `gpu` or part of an adapter's name.
     pub device: String,
-    /// Of the CPU engine.
+    /// Number format of the CPU engine.
     pub precision: Precision,
     /// Where chains start; when left out the MAP for linear predictors, `standard` for networks.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,7 +156,7 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
-    /// C as asked for; with the metric at the state 4 where nothing is.
+    /// The number of chains that the run file asks for, else 4; for the metric at the state.
     pub fn chains_or_default(&self) -> usize {
         self.chains.unwrap_or(4)
     }
@@ -171,7 +171,7 @@ impl RunConfig {
 }
 
 impl Config {
-    /// Where chains start, the predictor's own choice filled in.
+    /// Where chains start: as the run file says, else the default of the predictor.
     pub fn init(&self) -> Init {
         self.run.init.unwrap_or(match self.model.predictor {
             Predictor::Linear => Init::Map,
@@ -199,31 +199,31 @@ impl Default for RunConfig {
     }
 }
 
-/// When a run has enough: it ends at the first look at which every condition given holds for every parameter.
+/// When a run has enough draws: it ends at the first check at which every given condition holds for every parameter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Until {
-    /// Least effective sample size of a mean, by batch means.
+    /// Smallest effective sample size of a mean, by batch means.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ess: Option<f64>,
     /// Largest Monte Carlo error of a mean, in posterior sds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mcse: Option<f64>,
-    /// Draws per chain after which it ends all the same; `DEFAULT_MAX_DRAWS` when left out.
+    /// Draws per chain after which the run ends in any case; `DEFAULT_MAX_DRAWS` when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_draws: Option<usize>,
 }
 
-/// See [`Until::max_draws`].
+/// Default of [`Until::max_draws`].
 pub const DEFAULT_MAX_DRAWS: usize = 100_000;
 
 /// Number format of the CPU engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
-    /// Single.
+    /// Single precision.
     F32,
-    /// Double, the oracle.
+    /// Double precision, the reference.
     F64,
 }
 
@@ -233,19 +233,19 @@ pub enum Precision {
 pub enum Init {
     /// A prior draw; flat coefficients start at the MAP.
     Prior,
-    /// ω = 0.
+    /// All internal parameters at 0, ω = 0.
     Zero,
-    /// MAP plus `init_scale` posterior sds of jitter.
+    /// The MAP plus random jitter of `init_scale` posterior sds.
     Map,
     /// A network's standard random start: normal weights of variance gain/fan-in, biases 0.
     Standard,
 }
 
-/// `[output]`.
+/// Section `[output]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputConfig {
-    /// The trace; the run file's name with `.zarr` when left out.
+    /// Path of the trace; the run file's name with `.zarr` when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// Whether ln p(y|θ) of every row and draw goes into the trace's `log_likelihood` group, for leave-one-out scores.

@@ -1,11 +1,11 @@
-//! The one trait behind which both engines stand, and the step that both compute.
+//! The trait that both engines implement, and the step that both compute.
 //!
 //! Step t of chain c, from ω (all in internal coordinates):
 //! 1. metric rows -> M = (N/r) Σ JᵀWJ + N·damping·I + Λ, scaled Cholesky (every `refresh` steps);
 //! 2. batch rows -> ĝ = −(N/B) Σ Jᵀs − ∇ln prior;
-//! 3. corrections v = (κ/2)·∇ln|M| − Σ Jᵀ·divergence, so that Γ + (κ/2)M⁻¹∇ln|M| = M⁻¹v, made and held with the metric;
-//! 4. noise n with covariance M⁻¹QM⁻¹; a residual Q that is not positive definite falls back to full noise for this
-//!    step, and is counted: a run in which that is common fails, one in which it is rare says how rare;
+//! 3. corrections v = (κ/2)·∇ln|M| − Σ Jᵀ·divergence, so that Γ + (κ/2)M⁻¹∇ln|M| = M⁻¹v, computed and kept with the metric;
+//! 4. noise n with covariance M⁻¹QM⁻¹; a residual Q that is not positive definite is replaced by full noise for this
+//!    step, and counted: a run in which that is common fails, one in which it is rare reports how rare;
 //! 5. a kept draw is the state **before** the update, beside the statistics computed at it;
 //! 6. ω ← ω − ε M⁻¹ĝ + εTw M⁻¹v + n, w = 1 where the metric is fresh (`Plan::correction_weight`).
 //!
@@ -15,7 +15,7 @@
 //! 2. with `Plan::metropolis`, u′ is kept when ln of a uniform from `Stream::Accept` is below
 //!    (R′ − R)/T + [−2εb·(u′ − au) + ε²|b|² + 2εb′·(u − au′) − ε²|b′|²]/(2(2ε − ε²)T), a = 1 − ε, b = ∇R(u), b′ = ∇R(u′),
 //!    R = Σρ − cᵀu − the prior's remainder: what does not depend on R cancels, so nothing large is subtracted;
-//! 3. a step whose ∇R is not finite is not made: the chain stays, and it is counted (`RawBlock::fallbacks`);
+//! 3. a step whose ∇R is not finite is not made: the chain does not move, and the step is counted (`RawBlock::fallbacks`);
 //! 4. statistics: lp = −C(ω*) − ½|u|² + R over all rows, `lp_minibatch` the same from the batch, |∇C| and |noise| in u.
 
 use thiserror::Error;
@@ -25,20 +25,20 @@ use thiserror::Error;
 pub struct Span {
     /// Index of the first step, counted from the start of warm-up.
     pub first_step: u32,
-    /// Draws to keep.
+    /// Number of kept draws, n.
     pub draws: u32,
-    /// Steps a draw.
+    /// Steps per draw.
     pub thin: u32,
-    /// Warm-up.
+    /// Whether these are warm-up steps.
     pub warmup: bool,
 }
 
-/// What a span gives back, in internal coordinates.
+/// Draws and statistics of a span, in internal coordinates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RawBlock {
-    /// Which span.
+    /// The span that was run.
     pub span: Span,
-    /// ω, `[n, C, P]`.
+    /// Positions ω, `[n, C, P]`.
     pub omega: Vec<f64>,
     /// Statistics, `[n, C, Stat::COUNT]`. `lp` leaves out `Problem::log_norm`; NaN where it was not computed.
     pub stats: Vec<f64>,
@@ -48,7 +48,7 @@ pub struct RawBlock {
     pub fallbacks: u64,
     /// The first fault of each chain that has one.
     pub faults: Vec<Fault>,
-    /// What the engine itself scored of the span's draws on held-out rows; `None` leaves that to the host.
+    /// Scores of the span's draws on held-out rows, where the engine computes them; with `None` the CPU side does.
     pub predicted: Option<Predicted>,
 }
 
@@ -68,7 +68,7 @@ pub struct Predicted {
     pub draws: Vec<(f64, f64)>,
 }
 
-/// Adds p in the form e^max·sum to another.
+/// Adds a density in the form e^max·sum to another one.
 pub fn add_density((max, sum): &mut (f64, f64), (other, more): (f64, f64)) {
     if other > *max {
         *sum = *sum * (*max - other).exp() + more;
@@ -79,7 +79,7 @@ pub fn add_density((max, sum): &mut (f64, f64), (other, more): (f64, f64)) {
 }
 
 impl Predicted {
-    /// Takes in the sums of further draws.
+    /// Adds the sums of further draws.
     pub fn add(&mut self, more: Predicted) {
         if self.density.is_empty() {
             *self = more;
@@ -103,15 +103,15 @@ impl Predicted {
 /// Why a chain cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fault {
-    /// Chain.
+    /// Index of the chain.
     pub chain: u32,
-    /// Step.
+    /// Index of the step.
     pub step: u32,
-    /// What happened.
+    /// Kind of fault.
     pub kind: FaultKind,
 }
 
-/// Kinds of fault; numbers are the device's status words.
+/// Kinds of fault; their numbers are the status words of the device.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(u32)]
 pub enum FaultKind {
@@ -125,11 +125,11 @@ pub enum FaultKind {
         /// Index of the failing pivot.
         pivot: u32,
     } = 2,
-    /// A number that is not finite, or |ω| beyond any use.
+    /// A number that is not finite, or a position too far away to be valid.
     Diverged = 3,
 }
 
-/// What runs the steps.
+/// Description of an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineInfo {
     /// `cpu` or `gpu`.
@@ -140,24 +140,24 @@ pub struct EngineInfo {
     pub driver: String,
 }
 
-/// All that a chain carries from step to step.
+/// State of all chains between two steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChainState {
-    /// Next step.
+    /// Index of the next step.
     pub step: u32,
-    /// ω, `[C, P]`.
+    /// Positions ω, `[C, P]`.
     pub omega: Vec<f64>,
-    /// RMSProp's V, `[C, P]`; empty for other metrics.
+    /// RMSProp's running mean V, `[C, P]`; empty for other metrics.
     pub second_moment: Vec<f64>,
 }
 
-/// What can go wrong in an engine that is not the sampler's numbers.
+/// Errors of an engine that do not come from the sampler's numbers.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum EngineError {
-    /// No device answers, or none of that name.
+    /// No device was found, or none of that name.
     #[error("{0}")]
     NoDevice(String),
-    /// Something does not fit; names the largest that does.
+    /// The problem does not fit the device; the message names the largest size that does.
     #[error("{0}")]
     DoesNotFit(String),
     /// The device was lost, or a shader or a submission failed.
@@ -167,16 +167,16 @@ pub enum EngineError {
 
 /// An engine with a problem, a plan and initial positions loaded.
 pub trait Engine: Send {
-    /// Who computes.
+    /// Description of this engine.
     fn info(&self) -> &EngineInfo;
-    /// Starts a span; returns at once where the device allows.
+    /// Starts a span; returns before it has ended where the device allows.
     fn enqueue(&mut self, span: Span) -> Result<(), EngineError>;
-    /// Waits for the oldest span.
+    /// Waits for the oldest span and returns its draws.
     fn collect(&mut self) -> Result<RawBlock, EngineError>;
-    /// Spans that may be in flight at once.
+    /// Number of spans that may be enqueued at once.
     fn depth(&self) -> usize {
         1
     }
-    /// The state after everything enqueued has been collected.
+    /// The state of all chains after everything enqueued has been collected.
     fn state(&mut self) -> Result<ChainState, EngineError>;
 }

@@ -1,4 +1,4 @@
-//! What is told before any device work. Each message is one sentence: what, where, expected, remedy.
+//! Errors reported before any device work. Each message is one sentence: what, where, expected, remedy.
 
 use thiserror::Error;
 
@@ -14,7 +14,7 @@ impl CheckError {
     }
 }
 
-/// The known name nearest to `name`, if any is near enough to be a slip of the keyboard.
+/// The known name nearest to `name`, if one is near enough to be a typing error.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()

@@ -1,17 +1,17 @@
-//! The log likelihood expanded to second order at the posterior's mode: what a sampler whose metric is held there reads
+//! The log likelihood expanded to second order at the posterior's mode. A sampler whose metric is fixed there reads this
 //! in place of the data.
 //!
-//! With M = JᵀA*J + Λ = LLᵀ at the mode ω* (A* the negative second derivative of ln p in a row's outputs, Λ the prior's own
-//! information) and u = Lᵀ(ω − ω*), the cost is
+//! With M = JᵀA*J + Λ = LLᵀ at the mode ω* (A* the negative second derivative of ln p in a row's outputs, Λ the information
+//! of the prior) and u = Lᵀ(ω − ω*), the cost is
 //!
 //! ```text
 //! C(ω) = C(ω*) + cᵀu + ½|u|² − Σᵢ ρᵢ + prior remainder,     c = L⁻¹∇C(ω*) ≈ 0,
 //! ```
 //!
 //! where ρᵢ is what ln p of row i has beyond second order in Δηᵢ = Jᵢ(ω − ω*). So a Gaussian posterior is standard normal in u and
-//! every row's remainder is 0; for N rows they are of order (P/N)^{3/2} each. Two things follow. Sums over rows hold small numbers
-//! only, so that f32 does for any N; and a few rows, drawn by their influence, tell the remainder's gradient well enough
-//! (control variates of second order).
+//! every row's remainder is 0; for N rows they are of order (P/N)^{3/2} each. Two things follow. Sums over rows contain small numbers
+//! only, so that f32 is precise enough for any N. And a few rows, drawn by their influence, estimate the gradient of the remainder
+//! well enough (control variates of second order).
 //!
 //! With one linear output the design is kept *whitened*, x̃ = L⁻¹x: then Δη = x̃ᵀu, gradients come out in u, and a step has no solve.
 
@@ -19,80 +19,80 @@ use crate::philox::{Stream, at};
 use crate::problem::Problem;
 use std::fmt;
 
-/// See the module text. Shared by all chains, written by none.
+/// See the module text. Shared by all chains; no chain changes it.
 #[derive(Clone, PartialEq)]
 pub struct Expansion {
-    /// ω*, internal coordinates, `[P]`.
+    /// The mode ω*, internal coordinates, `[P]`.
     pub omega: Vec<f64>,
-    /// C(ω*) without `Problem::log_norm`, prior constants included.
+    /// Cost at the mode, C(ω*), in nats: without `Problem::log_norm`, prior constants included.
     pub cost: f64,
-    /// L, `[P,P]` column-major lower; the upper triangle is 0.
+    /// Cholesky factor L of M at the mode, `[P,P]` column-major lower; the upper triangle is 0.
     pub chol: Vec<f64>,
-    /// c = L⁻¹∇C(ω*), `[P]`: rounding, where the search for the mode has converged.
+    /// Gradient at the mode in u, c = L⁻¹∇C(ω*), `[P]`: no more than rounding, where the search for the mode has converged.
     pub slope: Vec<f64>,
-    /// Whether A* is the observed information; else the Fisher information, where the observed was not positive definite.
+    /// Whether A* is the observed information. Else it is the Fisher information, since the observed one was not positive definite.
     pub observed_information: bool,
-    /// Whether `x` is L⁻¹x, `[N,P]`; else the internal design `[N,D]`.
+    /// Whether `x` is the whitened design L⁻¹x, `[N,P]`; else it is the internal design, `[N,D]`.
     pub whitened: bool,
     /// Columns of `x`: P if whitened, else D.
     pub columns: usize,
-    /// Design, `[N,columns]`, row-major.
+    /// The design, whitened or internal, `[N,columns]`, row-major.
     pub x: Vec<f32>,
-    /// What is known of each row, `[N, RowLayout::width]`.
+    /// The numbers kept of each row, `[N, RowLayout::width]`.
     pub rows: Vec<f32>,
-    /// Places in a row of `rows`.
+    /// Positions of the numbers in a row of `rows`.
     pub layout: RowLayout,
-    /// Whether −ln prior has nothing beyond second order: normal and flat priors alone.
+    /// Whether −ln prior has no terms beyond second order: so it is where all priors are normal or flat.
     pub quadratic_prior: bool,
-    /// How minibatch rows are drawn; `None` where none are.
+    /// How minibatch rows are drawn; `None` where every step takes all rows.
     pub influence: Option<AliasTable>,
 }
 
-/// Places of the numbers that are kept of a row: y, trials, weight, ln p at η*, 1/(probability of being drawn), then η* `[H]`,
+/// Positions of the numbers that are kept of a row: y, trials, weight, ln p at η*, 1/(probability of being drawn), then η* `[H]`,
 /// the scores there `[H]` and A* packed `[H(H+1)/2]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowLayout {
-    /// H.
+    /// Number of outputs, H.
     pub outputs: usize,
 }
 
 impl RowLayout {
-    /// Response, internal units.
+    /// Response, in internal units.
     pub const Y: usize = 0;
-    /// Trials, or a custom likelihood's companion.
+    /// Trials, or the companion column of a custom likelihood.
     pub const TRIALS: usize = 1;
     /// How often the row counts.
     pub const WEIGHT: usize = 2;
-    /// ln p(y|η*) without what is free of η.
+    /// ln p(y|η*) in nats, without terms that do not depend on η.
     pub const LOG_LIK: usize = 3;
-    /// 1/q, q the probability with which a draw from `Expansion::influence` is this row.
+    /// 1/q, where q is the probability that a draw from `Expansion::influence` is this row.
     pub const INVERSE_Q: usize = 4;
-    /// η*, `[H]`.
+    /// First of the outputs at the mode, η* `[H]`.
     pub const ETA: usize = 5;
 
-    /// Where the scores start.
+    /// Position of the first score, `[H]`.
     pub const fn score(self) -> usize {
         Self::ETA + self.outputs
     }
 
-    /// Where A* starts.
+    /// Position of the first number of A*, packed `[H(H+1)/2]`.
     pub const fn information(self) -> usize {
         Self::ETA + 2 * self.outputs
     }
 
-    /// Numbers per row.
+    /// Numbers kept per row.
     pub const fn width(self) -> usize {
         Self::ETA + 2 * self.outputs + self.outputs * (self.outputs + 1) / 2
     }
 }
 
 impl Expansion {
-    /// N.
+    /// Number of data rows, N.
     pub fn row_count(&self) -> usize {
         self.rows.len() / self.layout.width()
     }
 
-    /// u = Lᵀ(ω − ω*).
+    /// Internal to whitened coordinates: u = Lᵀ(ω − ω*), both `[P]`.
     pub fn whiten(&self, omega: &[f64], u: &mut [f64]) {
         let p = omega.len();
         for j in 0..p {
@@ -101,7 +101,7 @@ impl Expansion {
         }
     }
 
-    /// ω = ω* + L⁻ᵀu, in place.
+    /// Whitened to internal coordinates: ω = ω* + L⁻ᵀu, in place, `[P]`.
     pub fn to_internal(&self, u: &mut [f64]) {
         let p = u.len();
         for j in (0..p).rev() {
@@ -112,7 +112,7 @@ impl Expansion {
         u.iter_mut().zip(&self.omega).for_each(|(u, w)| *u += w);
     }
 
-    /// M⁻¹b, in place.
+    /// Solves with the metric: M⁻¹b, in place, `[P]`.
     pub fn solve(&self, b: &mut [f64]) {
         let p = b.len();
         for j in 0..p {
@@ -130,7 +130,7 @@ impl Expansion {
         }
     }
 
-    /// A gradient in ω from one in u: L·g, in place.
+    /// Turns a gradient in u into one in ω: L·g, in place, `[P]`.
     pub fn gradient_to_internal(&self, g: &mut [f64]) {
         let p = g.len();
         for i in (0..p).rev() {
@@ -138,8 +138,8 @@ impl Expansion {
         }
     }
 
-    /// What −ln prior has beyond second order at ω* + `delta`, and its gradient in ω into `gradient` `[P]`; 0 for a quadratic
-    /// prior. `reference` is the prior's cost and gradient at ω*, `lambda` Λ `[P,P]`.
+    /// The part of −ln prior beyond second order at ω* + `delta`, in nats; its gradient in ω goes to `gradient` `[P]`. Both are 0 for
+    /// a quadratic prior. `reference` is the prior at ω*.
     pub fn prior_remainder(
         &self,
         problem: &Problem,
@@ -164,19 +164,19 @@ impl Expansion {
     }
 }
 
-/// The prior at ω*: what its remainder is measured from.
+/// The prior at ω*, from which its remainder is measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PriorReference {
-    /// −ln prior(ω*), the log-Jacobian of log σ included.
+    /// −ln prior(ω*) in nats, the log-Jacobian of log σ included.
     pub cost: f64,
-    /// Its gradient, `[P]`.
+    /// Gradient of `cost` in ω, `[P]`.
     pub gradient: Vec<f64>,
-    /// Λ, `[P,P]`, symmetric.
+    /// Information of the prior, Λ `[P,P]`, symmetric.
     pub lambda: Vec<f64>,
 }
 
 impl PriorReference {
-    /// At ω.
+    /// The prior at ω `[P]`.
     pub fn at(problem: &Problem, omega: &[f64]) -> PriorReference {
         let p = omega.len();
         let mut gradient = vec![0.0; p];
@@ -189,7 +189,7 @@ impl PriorReference {
     }
 }
 
-/// Room for one evaluation of the prior.
+/// Buffers for one evaluation of the prior.
 #[derive(Debug, Clone)]
 pub struct PriorWork {
     omega: Vec<f64>,
@@ -197,7 +197,7 @@ pub struct PriorWork {
 }
 
 impl PriorWork {
-    /// For P parameters.
+    /// Buffers for P parameters.
     pub fn new(p: usize) -> PriorWork {
         PriorWork {
             omega: vec![0.0; p],
@@ -217,16 +217,16 @@ impl fmt::Debug for Expansion {
     }
 }
 
-/// Draws of a row with given probabilities in constant time (Walker 1977; Vose's construction 1991).
+/// Draws rows with given probabilities, each in constant time (Walker 1977; Vose's construction 1991).
 #[derive(Debug, Clone, PartialEq)]
 pub struct AliasTable {
-    /// `[N]`: a column keeps its own row when a random word is below its first number (u32::MAX always does), and gives the row that its
-    /// second number names otherwise.
+    /// Columns of the table, `[N]`. A column gives the row of its own index when a random word is below its first number, and always when
+    /// that number is u32::MAX; otherwise it gives the row that its second number names.
     pub columns: Vec<[u32; 2]>,
 }
 
 impl AliasTable {
-    /// For probabilities `q` `[N]`, which sum to 1.
+    /// A table for the probabilities `q` `[N]`, which sum to 1.
     pub fn new(q: &[f64]) -> AliasTable {
         let n = q.len();
         let mut share: Vec<f64> = q.iter().map(|p| p * n as f64).collect();
@@ -240,7 +240,7 @@ impl AliasTable {
         while let (Some(&s), Some(&l)) = (small.last(), large.last()) {
             small.pop();
             last = Some(l);
-            // What is short of a whole column comes from a row that has more than one.
+            // A row with less than one whole column is filled up by a row that has more than one.
             fill(s, l, &share);
             share[l as usize] -= 1.0 - share[s as usize];
             if share[l as usize] < 1.0 {
@@ -248,7 +248,7 @@ impl AliasTable {
                 small.push(l);
             }
         }
-        // Rounding may use up the large rows first: what is then left is a whole column, or one that must still be shared.
+        // Rounding may use up the large rows first. What then remains is a whole column, or one that must still be shared.
         for s in small.into_iter().filter(|&s| share[s as usize] < 0.999) {
             if let Some(l) = last {
                 fill(s, l, &share);
@@ -257,7 +257,7 @@ impl AliasTable {
         AliasTable { columns }
     }
 
-    /// The row that two random words give.
+    /// The row that two random words give: the first chooses a column, the second compares with its threshold.
     #[inline(always)]
     pub fn row(&self, column: u32, coin: u32) -> u32 {
         let i = ((u64::from(column) * self.columns.len() as u64) >> 32) as usize;
@@ -269,9 +269,9 @@ impl AliasTable {
         }
     }
 
-    /// Rows of `chain` at `step`: the words of block j/2, lanes 2(j%2) and 2(j%2)+1, give row j. Sixteen blocks at a time, whose words lie
-    /// beside each other, so that vector lanes can share the loops; then the table is read, when many of its columns can be on their way
-    /// from memory at once.
+    /// Rows of `chain` at `step`: the words of block j/2, lanes 2(j%2) and 2(j%2)+1, give row j. Sixteen blocks are made at a time with
+    /// their words side by side, so that the loops vectorise. The table is read afterwards, so that many of its columns are fetched from
+    /// memory at once.
     #[inline(always)]
     pub fn fill(&self, out: &mut [u32], seed: u64, chain: u32, step: u32) {
         const BLOCKS: usize = 16;

@@ -13,7 +13,7 @@ use crate::real::Real;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Index of (k, l) in a packed lower triangle.
+/// Index of (k, l) in the packed lower triangle of a symmetric matrix.
 #[inline]
 pub const fn packed(k: usize, l: usize) -> usize {
     if k >= l {
@@ -56,21 +56,21 @@ pub enum Likelihood {
         /// Whether class 0 is fixed.
         baseline: bool,
     },
-    /// The user's own.
+    /// A user-defined likelihood.
     Custom(Arc<Custom>),
 }
 
-/// One row's response: y and the binomial's trials (1 elsewhere).
+/// The response of one row: y and the binomial's trials (1 elsewhere).
 #[derive(Debug, Clone, Copy)]
 pub struct Observed<T> {
     /// Response; a class index for softmax.
     pub y: T,
-    /// Trials.
+    /// Trials of a binomial, or the companion column of a custom likelihood.
     pub trials: T,
 }
 
 impl Likelihood {
-    /// K, the number of linear predictors.
+    /// Number of linear outputs, K.
     pub fn linear_outputs(&self) -> usize {
         match *self {
             Likelihood::Softmax { classes, baseline } => classes - usize::from(baseline),
@@ -79,7 +79,7 @@ impl Likelihood {
         }
     }
 
-    /// A, the number of auxiliary parameters.
+    /// Number of auxiliary outputs, A.
     pub fn aux_outputs(&self) -> usize {
         usize::from(self.auxiliary().is_some())
     }
@@ -93,12 +93,12 @@ impl Likelihood {
         }
     }
 
-    /// H = K + A.
+    /// Number of outputs, H = K + A.
     pub fn outputs(&self) -> usize {
         self.linear_outputs() + self.aux_outputs()
     }
 
-    /// ln p(y|η) without terms free of η, and the scores s = ∂ ln p/∂η into `score` [H].
+    /// ln p(y|η) in nats, without terms that do not depend on η; writes the scores s = ∂ ln p/∂η into `score` [H].
     #[inline]
     pub fn log_lik_and_score<T: Real>(&self, eta: &[T], obs: Observed<T>, score: &mut [T]) -> T {
         let (y, t) = (obs.y, obs.trials);
@@ -146,7 +146,7 @@ impl Likelihood {
         }
     }
 
-    /// The exact Fisher information of the outputs, W = E[s sᵀ] over the model's own labels, packed [H(H+1)/2].
+    /// Writes the exact Fisher information of the outputs, W = E[s sᵀ] over the labels of the model, packed [H(H+1)/2].
     #[inline]
     pub fn fisher<T: Real>(&self, eta: &[T], trials: T, w: &mut [T]) {
         match *self {
@@ -159,7 +159,7 @@ impl Likelihood {
             Likelihood::Binomial(link) => w[0] = binomial_weight(link, eta[0], trials).0,
             Likelihood::Poisson => w[0] = eta[0].exp(),
             Likelihood::Softmax { baseline, .. } => {
-                // The probabilities lie in W's last row until that is made.
+                // The probabilities are stored in the last row of W until that row is computed.
                 let first = packed(eta.len() - 1, 0);
                 probabilities(eta, baseline, &mut w[first..]);
                 for k in 0..eta.len() {
@@ -229,7 +229,7 @@ impl Likelihood {
         }
     }
 
-    /// A label drawn from the model's own law, for the Monte Carlo Fisher. `u` is uniform in (0,1), `z` normal, `more`
+    /// A label drawn from the model, for the Monte Carlo Fisher. `u` is uniform in (0,1), `z` normal, `more`
     /// gives further uniforms. Counts with a mean above 64 take a real-valued label μ + sd·z: only its first two
     /// moments enter the Fisher matrix.
     pub fn draw_label<T: Real>(
@@ -290,7 +290,7 @@ impl Likelihood {
         }
     }
 
-    /// The terms of ln p(y|·) that `log_lik_and_score` leaves out, for one row.
+    /// The terms of ln p(y|·) that `log_lik_and_score` leaves out, for one row, in nats.
     pub fn log_norm(&self, obs: Observed<f64>) -> f64 {
         let ln_gamma = libm::lgamma;
         let half_ln_tau = 0.5 * std::f64::consts::TAU.ln();
@@ -303,13 +303,13 @@ impl Likelihood {
             }
             Likelihood::Poisson => -ln_gamma(obs.y + 1.0),
             Likelihood::Softmax { .. } => 0.0,
-            // A user's log density is whole.
+            // A user-defined log density leaves out no terms.
             Likelihood::Custom(_) => 0.0,
         }
     }
 }
 
-/// The classes' probabilities, without a baseline's own, into `p` [K]; returns the logarithm of the normaliser Σ e^η.
+/// Writes the probabilities of the classes, except a baseline's, into `p` [K]; returns the logarithm of the normaliser Σ e^η.
 #[inline]
 fn probabilities<T: Real>(eta: &[T], baseline: bool, p: &mut [T]) -> T {
     let start = if baseline {
@@ -357,7 +357,7 @@ fn mills<T: Real>(x: T) -> T {
     }
 }
 
-/// ln Φ(x).
+/// ln Φ(x), without cancellation in either tail.
 #[inline]
 fn ln_phi<T: Real>(x: T) -> T {
     let z = x.abs() * T::of(std::f64::consts::FRAC_1_SQRT_2);
@@ -377,7 +377,7 @@ fn binomial_mean<T: Real>(link: Link, eta: T) -> T {
     }
 }
 
-/// ln p and its derivative in η.
+/// ln p and its derivative in η, for a binomial row.
 #[inline]
 fn binomial_score<T: Real>(link: Link, eta: T, y: T, t: T) -> (T, T) {
     match link {
@@ -411,7 +411,7 @@ fn binomial_score<T: Real>(link: Link, eta: T, y: T, t: T) -> (T, T) {
     }
 }
 
-/// e/(exp(e) − 1).
+/// e/(exp(e) − 1), with its limits for small and large e.
 #[inline]
 fn cloglog_ratio<T: Real>(e: T) -> T {
     if e < T::of(1e-30) {

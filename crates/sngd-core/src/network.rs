@@ -1,7 +1,7 @@
 //! The multilayer perceptron as a shape: which numbers of ω are which weights.
 //!
-//! ω is layer by layer, within a layer unit by unit, and a unit's numbers are its incoming weights and then its bias. So
-//! a layer's parameters lie together, and a unit's too: the blocks of a layer-wise or unit-wise Fisher matrix are runs of ω.
+//! ω is layer by layer, within a layer unit by unit, and a unit's numbers are its incoming weights and then its bias. So the
+//! parameters of a layer, or of a unit, are contiguous: the blocks of a layer-wise or unit-wise Fisher matrix are runs of ω.
 
 use crate::philox::{Stream, fill_normals};
 use crate::real::Real;
@@ -21,7 +21,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// φ(z) and φ′(z).
+    /// The value φ(z) and the slope φ′(z).
     #[inline(always)]
     pub fn value_and_slope<T: Real>(self, z: T) -> (T, T) {
         match self {
@@ -45,7 +45,7 @@ impl Activation {
         }
     }
 
-    /// φ of a run of z into `value`, φ′ into z's place. One loop a function, so that lanes can share it.
+    /// Writes φ of each z into `value`, and φ′ in place of z. One loop per function, so that the loops vectorise.
     #[inline(always)]
     pub fn apply<T: Real>(self, z: &mut [T], value: &mut [T]) {
         match self {
@@ -74,34 +74,34 @@ fn each<T: Real>(f: Activation, z: &mut [T], value: &mut [T]) {
 /// Widths and activation of a perceptron.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
-    /// D, hidden widths, K.
+    /// Widths of all layers: D, the hidden widths, K.
     pub widths: Vec<usize>,
-    /// Between layers; the last is linear.
+    /// The function between layers; the last layer is linear.
     pub activation: Activation,
     /// Whether units have biases.
     pub bias: bool,
 }
 
-/// One layer's place in ω.
+/// The place of one layer in ω.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layer {
-    /// First of its numbers.
+    /// Index of its first parameter.
     pub offset: usize,
-    /// Fan-in.
+    /// Number of inputs of a unit (fan-in).
     pub inputs: usize,
-    /// Units.
+    /// Number of units.
     pub outputs: usize,
-    /// Numbers a unit: the fan-in, and one for the bias.
+    /// Parameters per unit: the fan-in, plus one for the bias if there is one.
     pub stride: usize,
 }
 
 impl Layer {
-    /// How many numbers it has.
+    /// Number of parameters.
     pub fn len(&self) -> usize {
         self.outputs * self.stride
     }
 
-    /// Whether it has none: never, in a network that was checked.
+    /// Whether the layer has no parameters; false in every network that was checked.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -127,8 +127,8 @@ impl Network {
             .collect()
     }
 
-    /// The standard random start of a chain: weights normal with variance gain/fan-in, biases 0. Numbers of `omega` past the
-    /// network's own are 0 too.
+    /// The standard random start of a chain: weights normal with variance gain/fan-in, biases 0. Numbers of `omega` beyond the
+    /// network's parameters are set to 0 too.
     pub fn start(&self, omega: &mut [f64], seed: u64, chain: u32) {
         fill_normals(omega, seed, Stream::Init, chain, 0);
         let layers = self.layers();
@@ -148,7 +148,7 @@ impl Network {
         omega[self.parameters()..].fill(0.0);
     }
 
-    /// Weights and biases in all.
+    /// Number of weights and biases.
     pub fn parameters(&self) -> usize {
         self.layers().iter().map(Layer::len).sum()
     }

@@ -1,13 +1,13 @@
 //! Philox4x32-10 (Salmon et al. 2011) and Box–Muller normals. The counter is (index, step, chain,
-//! stream), the key is the seed: every random number has an address, so nothing is carried.
+//! stream), the key is the seed: every random number has an address, so a generator has no state to store.
 
 use crate::real::Real;
 
-/// What a random number is for; the fourth counter word.
+/// The purpose of a random number; the fourth counter word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Stream {
-    /// Minibatch indices.
+    /// Indices of minibatch rows.
     Batch = 0,
     /// The noise of the step.
     Noise = 1,
@@ -15,15 +15,15 @@ pub enum Stream {
     Probe = 2,
     /// Monte Carlo labels.
     Label = 3,
-    /// Initial positions.
+    /// Initial positions of chains.
     Init = 4,
     /// Rows of a subsampled Fisher.
     FisherRows = 5,
     /// The Metropolis test.
     Accept = 6,
-    /// Held-out rows.
+    /// Choice of held-out rows.
     Split = 7,
-    /// The prior's share of nominal noise.
+    /// The prior's part of nominal noise.
     PriorNoise = 8,
     /// Minibatch rows drawn by their influence.
     Influence = 9,
@@ -55,19 +55,19 @@ pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     [c0, c1, c2, c3]
 }
 
-/// A seed as the key of every stream.
+/// The key of every stream, from the seed.
 pub fn key(seed: u64) -> [u32; 2] {
     [seed as u32, (seed >> 32) as u32]
 }
 
-/// The four numbers at one address.
+/// The four random words at one address.
 #[inline(always)]
 pub fn at(seed: u64, stream: Stream, chain: u32, step: u32, index: u32) -> [u32; 4] {
     philox([index, step, chain, stream as u32], key(seed))
 }
 
-/// Fills `out` with standard normals; element j comes from block j/4, lane j%4. Sixteen blocks at a time, whose words lie
-/// beside each other, so that vector lanes can share the loops.
+/// Fills `out` with standard normals; element j comes from block j/4, lane j%4. Sixteen blocks are made at a time with their words
+/// side by side, so that the loops vectorise.
 #[inline(always)]
 pub fn fill_normals<T: Real>(out: &mut [T], seed: u64, stream: Stream, chain: u32, step: u32) {
     const BLOCKS: usize = 16;
@@ -125,7 +125,7 @@ fn neg_ln_uniform(bits: u32) -> f32 {
     // t = u below one half, 1 − u above it: exact to f32 in both.
     let t = ((if high { !bits } else { bits }) as f32 + 0.5) * SCALE;
     // Write u = (1 + f)·2^e with f in [√½ − 1, √2 − 1].
-    // Each side of each choice is computed, which lanes can do together.
+    // Both values of each choice are computed, so that the loop vectorises.
     let above = if t < 0.292_893_2 {
         (-t, 0.0)
     } else {

@@ -1,5 +1,5 @@
-//! `Config` checked against a `Problem` gives a `Plan`: every number that an engine needs, and the ledger that says
-//! which density the draws follow. Pure, so that all of it is tested without a device.
+//! A `Config` checked against a `Problem` gives a `Plan`: every number that an engine needs, and the ledger that says
+//! which density the draws follow. It needs no device, so all of it is tested without one.
 
 mod at_mode;
 mod ledger;
@@ -20,12 +20,12 @@ use crate::network::Network;
 use crate::problem::Problem;
 use std::sync::Arc;
 
-/// M: what preconditions the step.
+/// The matrix M that preconditions the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
     /// N·F + Λ + damping in the plan's blocks.
     Fisher,
-    /// Its diagonal.
+    /// The diagonal of N·F + Λ + damping.
     FisherDiagonal,
     /// N·I in internal coordinates: SGLD with its step in units of 1/N.
     Identity,
@@ -36,52 +36,52 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// Whether its gradients are natural ones.
+    /// Whether the metric is a Fisher matrix or its diagonal, so that M⁻¹∇C is a natural gradient.
     pub fn is_fisher(self) -> bool {
         matches!(self, Metric::Fisher | Metric::FisherDiagonal | Metric::Mode)
     }
 }
 
-/// Decay of V in pSGLD, and λ (Li et al. 2016 use 0.99 and 1e-5).
+/// Decay of RMSProp's running mean V in pSGLD, no unit (Li et al. 2016 use 0.99, and 1e-5 for the floor λ).
 pub const RMSPROP_DECAY: f64 = 0.99;
-/// See `RMSPROP_DECAY`; larger than theirs, since internal features have unit scale and f32 needs the room.
+/// The floor λ added to √V; larger than 1e-5, since internal features have unit scale and f32 needs the room.
 pub const RMSPROP_FLOOR: f64 = 1e-4;
 /// δ of the random finite difference, in posterior sds, by the scale of f32 rounding: one side goes as far as 1e-2 on two.
 pub const RFD_STEP: f64 = 2e-2;
-/// Relative jitter of a failed Cholesky, first level; each retry is ten times the last.
+/// Relative jitter added to the diagonal after a failed Cholesky factorisation; each retry is ten times the last.
 pub const JITTER_FIRST: f64 = 1e-6;
-/// Retries before a chain is failed.
+/// Retries of the Cholesky factorisation before a chain fails.
 pub const JITTER_RETRIES: u32 = 5;
-/// The unit-diagonal pivot below which a Fisher matrix summed over `rows` rows is rounding itself: a target that holds the
-/// determinant counts as 0 there. Where data separate, the determinant falls through it in the tail; without the bound a
-/// chain walks on for ever.
+/// The unit-diagonal pivot below which a Fisher matrix summed over `rows` rows is rounding itself: a target that contains the
+/// determinant counts as 0 there. Where classes are separable, the determinant falls below this bound in the tail of the posterior;
+/// without the bound a chain would drift outwards for ever. `epsilon` is the rounding unit of the number format.
 pub fn trusted_pivot(rows: usize, epsilon: f64) -> f64 {
     4.0 * (rows as f64).sqrt() * epsilon
 }
-/// Steps before the first kept draw where nothing else is asked for and the metric is at the state.
+/// Default steps before the first kept draw with the metric at the state.
 pub const DEFAULT_WARMUP: usize = 500;
 /// |ω| beyond this (internal units) counts as diverged.
 pub const DIVERGED: f64 = 1e7;
 
-/// Rows of the metric.
+/// Rows that the metric is summed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricRows {
-    /// All N.
+    /// All N data rows.
     Full,
-    /// The gradient's batch.
+    /// The rows of the gradient's batch.
     Batch,
-    /// r rows without replacement.
+    /// This number of rows, r, drawn without replacement.
     Sample(usize),
 }
 
-/// How Γ and ∇ln|M| are computed, resolved.
+/// How the correction terms Γ and ∇ln|M| are computed, with `auto` resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CorrectionPlan {
-    /// None.
+    /// No corrections.
     Off,
-    /// Exact leverages.
+    /// The closed form, with exact leverages.
     ClosedForm,
-    /// q random projections.
+    /// This number of random projections, q.
     Probe(u32),
     /// One random finite difference.
     FiniteDifference,
@@ -90,96 +90,96 @@ pub enum CorrectionPlan {
 /// A run, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// Key of every stream.
+    /// Seed: the key of every random stream.
     pub seed: u64,
-    /// C.
+    /// Number of chains, C.
     pub chains: usize,
-    /// N.
+    /// Number of data rows, N.
     pub n: usize,
-    /// D.
+    /// Number of design columns, D.
     pub d: usize,
-    /// K linear outputs.
+    /// Number of linear outputs, K.
     pub k: usize,
-    /// H = K + A outputs.
+    /// Number of outputs, H = K + A.
     pub h: usize,
-    /// P.
+    /// Number of parameters, P.
     pub p: usize,
-    /// B.
+    /// Number of rows in a batch, B.
     pub batch: usize,
-    /// Whether each step's gradient takes every row once.
+    /// Whether the gradient of each step takes every row once.
     pub full_batch: bool,
-    /// How rows are drawn.
+    /// How the rows of a batch are drawn.
     pub batches: Batches,
-    /// M.
+    /// The matrix M that preconditions the step.
     pub metric: Metric,
-    /// Blocks of M; one for a full metric.
+    /// Diagonal blocks of M; a full metric is one block.
     pub blocks: Layout,
     /// The perceptron; `None` for a linear predictor.
     pub network: Option<Network>,
-    /// Which Fisher.
+    /// Over which labels the Fisher information is averaged.
     pub fisher: FisherKind,
-    /// Monte Carlo labels a row.
+    /// Monte Carlo labels per row of the Fisher pass.
     pub fisher_labels: u32,
-    /// Over which rows.
+    /// Rows that the metric is summed over.
     pub metric_rows: MetricRows,
-    /// Steps between two metrics.
+    /// Steps from one metric to the next.
     pub refresh: u32,
-    /// Noise policy.
+    /// Which noise a step adds.
     pub noise: Noise,
-    /// Rows of V̂.
+    /// Rows over which V̂, the covariance of the minibatch gradient, is measured.
     pub noise_rows: NoiseRows,
-    /// 2ε − ε² or 2ε.
+    /// Form of the noise budget: 2ε − ε² or 2ε.
     pub integrator: Integrator,
-    /// Corrections.
+    /// How the correction terms are computed.
     pub correction: CorrectionPlan,
-    /// κ.
+    /// Weight κ of the volume |M| in the target: 0 for the posterior, 1 for Jeffreys.
     pub kappa: f64,
-    /// T.
+    /// Temperature T, no unit; 1 is the posterior.
     pub temperature: f64,
-    /// ε_t.
+    /// Step size ε, no unit, or its schedule over the steps.
     pub step_size: StepSize,
-    /// λ.
+    /// Damping λ of the metric, in units of the Fisher information per row, internal coordinates.
     pub damping: f64,
-    /// Metropolis-corrected on full batches.
+    /// Whether a Metropolis test over all rows follows each step.
     pub metropolis: bool,
-    /// Whether log σ carries its Jacobian (κ = 0).
+    /// Whether the prior of log σ includes its Jacobian (κ = 0).
     pub jacobian: bool,
-    /// Number format of the resident features.
+    /// Number format of the features in the engine's memory.
     pub storage: Storage,
-    /// M, held-out rows that a device scores itself; 0 where there are none, or only the host knows the mean.
+    /// Number of held-out rows that a device scores itself, M; 0 where there are none, or where only the CPU side can compute the mean.
     pub held: usize,
-    /// Classes of a categorical response, else 0.
+    /// Number of classes of a categorical response, else 0.
     pub classes: usize,
     /// Steps before the first kept draw.
     pub warmup: usize,
     /// Kept draws per chain.
     pub draws: usize,
-    /// Steps a kept draw.
+    /// Steps per kept draw.
     pub thin: usize,
-    /// The method asked for.
+    /// The method that the run file asks for, or the default.
     pub method: Method,
-    /// How the gradient is estimated.
+    /// How a step estimates the gradient of the cost.
     pub gradient: Gradient,
-    /// With the metric at the mode, what is known there.
+    /// With the metric at the mode, the log likelihood expanded there; else `None`.
     pub expansion: Option<Arc<Expansion>>,
 }
 
-/// A row of the table of methods: metric × correction × noise.
+/// One row of the table of methods: metric × correction × noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MethodRow {
-    /// M.
+    /// The matrix that preconditions the step.
     pub metric: Metric,
-    /// Whether corrections apply at all.
+    /// Whether the method has correction terms.
     pub corrected: bool,
     /// Default noise policy.
     pub noise: Noise,
-    /// Default integrator.
+    /// Default form of the noise budget.
     pub integrator: Integrator,
-    /// Metropolis test.
+    /// Whether a Metropolis test follows each step.
     pub metropolis: bool,
 }
 
-/// The table. No sampler is a copy of another.
+/// The table of methods. All of them run through the same step, with other entries.
 pub fn method_row(method: Method) -> MethodRow {
     let row = |metric, corrected, noise, integrator, metropolis| MethodRow {
         metric,
@@ -205,7 +205,7 @@ pub fn method_row(method: Method) -> MethodRow {
 }
 
 impl Plan {
-    /// Checks everything that needs no device and no optimisation.
+    /// Makes a plan with the metric at the state. Checks everything that needs no device and no optimisation.
     pub fn check(config: &Config, problem: &Problem) -> Result<Plan, CheckError> {
         let s = &config.sampler;
         let method = s.method_or_default();
@@ -276,7 +276,7 @@ impl Plan {
                     block_name(b)
                 )));
             }
-            // A network's diagonal is its blocks of one.
+            // The diagonal of a network's metric is a layout of blocks of order one.
             (Metric::Fisher, Blocks::Diagonal) if !network => Metric::FisherDiagonal,
             (m, _) => m,
         };

@@ -1,13 +1,13 @@
-//! Priors: densities on the natural scale, one a coefficient.
+//! Priors: densities on the natural scale, one per coefficient.
 
 use crate::real::Real;
 
 /// Prior of a coefficient θ on the natural scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Prior {
-    /// Improper, constant.
+    /// Improper prior, constant.
     Flat,
-    /// Normal, mean and sd.
+    /// Normal: mean, sd.
     Normal(f64, f64),
     /// Student-t: degrees of freedom, location, scale.
     StudentT(f64, f64, f64),
@@ -20,13 +20,13 @@ pub enum Prior {
 /// Prior of a positive scale σ.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ScalePrior {
-    /// Improper, constant in σ > 0.
+    /// Improper prior, constant in σ > 0.
     Flat,
     /// Normal truncated to σ > 0: location, scale.
     HalfNormal(f64, f64),
     /// Cauchy truncated to σ > 0: location, scale.
     HalfCauchy(f64, f64),
-    /// Exponential with a rate.
+    /// Exponential: rate.
     Exponential(f64),
     /// Inverse gamma: shape, scale.
     InvGamma(f64, f64),
@@ -67,7 +67,7 @@ impl Prior {
         }
     }
 
-    /// Kind and three numbers as the kernels read them: (kind, ν, location, scale).
+    /// Kind and three numbers in the form that the kernels read: (kind, ν, location, scale).
     pub fn encode(self) -> (u32, [f64; 3]) {
         match self {
             Prior::Flat => (0, [0.0, 0.0, 1.0]),
@@ -78,7 +78,7 @@ impl Prior {
         }
     }
 
-    /// −ln density without its constant, and the derivative in θ.
+    /// −ln density in nats, without its constant, and the derivative in θ.
     #[inline]
     pub fn cost<T: Real>(self, theta: T) -> (T, T) {
         let (kind, [nu, m, s]) = self.encode();
@@ -108,7 +108,7 @@ impl Prior {
         }
     }
 
-    /// The prior's Fisher information for its location, its share of Λ (theory.md).
+    /// The prior's Fisher information for its location: its contribution to Λ.
     pub fn information(self) -> f64 {
         match self {
             Prior::Flat => 0.0,
@@ -118,7 +118,7 @@ impl Prior {
         }
     }
 
-    /// The constant that `cost` leaves out of −ln density; 0 for the improper flat prior.
+    /// The constant that `cost` leaves out of −ln density, in nats; 0 for the improper flat prior.
     pub fn log_norm(self) -> f64 {
         use std::f64::consts::{PI, TAU};
         match self {
@@ -134,7 +134,7 @@ impl Prior {
         }
     }
 
-    /// A draw by inversion from a uniform and a normal; `None` for the flat prior.
+    /// A draw from the prior: `u` is uniform in (0,1), `z` normal, `more` gives further uniforms. `None` for the flat prior.
     pub fn draw(self, u: f64, z: f64, more: &mut dyn FnMut() -> f64) -> Option<f64> {
         Some(match self {
             Prior::Flat => return None,
@@ -177,7 +177,7 @@ impl ScalePrior {
         }
     }
 
-    /// Kind and two numbers as the kernels read them.
+    /// Kind and two numbers in the form that the kernels read.
     pub fn encode(self) -> (u32, [f64; 3]) {
         match self {
             ScalePrior::Flat => (0, [0.0, 0.0, 1.0]),
@@ -188,7 +188,7 @@ impl ScalePrior {
         }
     }
 
-    /// −ln density of σ = e^u without its constant, and the derivative in u. The log-Jacobian is not included.
+    /// −ln density of σ = e^u in nats, without its constant, and the derivative in u. The log-Jacobian is not included.
     #[inline]
     pub fn cost<T: Real>(self, u: T) -> (T, T) {
         let (kind, [_, m, s]) = self.encode();
@@ -210,14 +210,14 @@ impl ScalePrior {
         }
     }
 
-    /// A draw of log σ by inversion of a simple law of the prior's scale; `None` for the flat prior.
+    /// A draw of log σ for a starting position, from the prior or a simpler law like it. `None` for the flat prior.
     pub fn draw_log(self, u: f64, z: f64) -> Option<f64> {
         let sigma = match self {
             ScalePrior::Flat => return None,
             ScalePrior::HalfNormal(m, s) => (m + s * z).abs(),
             ScalePrior::HalfCauchy(m, s) => (m + s * (std::f64::consts::FRAC_PI_2 * u).tan()).abs(),
             ScalePrior::Exponential(r) => -u.ln() / r,
-            // The mode of the law, jittered: a start need not be exact.
+            // The mode of the inverse gamma, jittered: a start need not follow the prior exactly.
             ScalePrior::InvGamma(a, b) => b / (a + 1.0) * (0.5 * z).exp(),
         };
         Some(sigma.max(1e-12).ln())

@@ -16,14 +16,14 @@ use crate::transform::Transform;
 use row_columns::RowColumns;
 use std::mem;
 
-/// What is sampled. Engines read it once; nothing in it changes during a run.
+/// Data and model of the posterior that is sampled. Engines read it once; nothing in it changes during a run.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    /// Likelihood in internal units.
+    /// The likelihood, in internal units.
     pub likelihood: Likelihood,
     /// The perceptron between features and outputs; `None` for a linear predictor.
     pub network: Option<Network>,
-    /// Map to the user's scale; the identity for a network.
+    /// Map from internal parameters to the user's scale; the identity for a network.
     pub transform: Transform,
     /// Design in internal coordinates, `[N,D]` row-major; the intercept, if any, is column 0.
     pub x: Vec<f64>,
@@ -31,15 +31,15 @@ pub struct Problem {
     pub y: Vec<f64>,
     /// Trials, or a custom likelihood's companion column, `[N]`; empty when all are 1.
     pub trials: Vec<f64>,
-    /// What is added to every linear output of a row, internal units, `[N]`; empty for none.
+    /// Number added to every linear output of a row, internal units, `[N]`; empty where there is no offset.
     pub offset: Vec<f64>,
     /// How often each row counts, `[N]`; empty when every row counts once.
     pub weights: Vec<f64>,
-    /// √w of known precisions w, `[N]`, by which design, response and offset of each row are multiplied; empty for none.
+    /// Square roots √w of known precisions w, `[N]`; design, response and offset of each row are multiplied by them. Empty for none.
     pub roots: Vec<f64>,
     /// Priors of the coefficients, or of a network's weights and biases, on the natural scale, `[P−A]`.
     pub priors: Vec<Prior>,
-    /// Prior of an unknown scale.
+    /// Prior of an unknown scale, or of a custom likelihood's positive parameter.
     pub scale_prior: Option<ScalePrior>,
     /// Names of the design's columns, `[D]`; `intercept` first if there is one.
     pub columns: Vec<String>,
@@ -47,32 +47,32 @@ pub struct Problem {
     pub intercept: bool,
     /// Labels of the classes, for a categorical response.
     pub classes: Vec<String>,
-    /// Σ of what the likelihood leaves out of ln p(y), natural units.
+    /// Σ over rows of the terms that the likelihood leaves out of ln p(y), nats, natural units of y.
     pub log_norm: f64,
-    /// Σ of what the priors leave out of −ln prior.
+    /// Σ over coefficients of the terms that the priors leave out of −ln prior, nats.
     pub prior_norm: f64,
-    /// Held-out rows, on the user's scale.
+    /// Rows kept aside for predictive scores, on the user's scale.
     pub held_out: Option<HeldOut>,
-    /// Where the data came from.
+    /// Where the data came from, for messages.
     pub source: String,
 }
 
 /// Rows kept aside for predictive scores.
 #[derive(Debug, Clone)]
 pub struct HeldOut {
-    /// Which rows of the table, from 0, `[M]`.
+    /// Index of each row in the table, from 0, `[M]`.
     pub rows: Vec<usize>,
     /// Design on the natural scale, `[M,D]`.
     pub x: Vec<f64>,
     /// Response on the natural scale, `[M]`.
     pub y: Vec<f64>,
-    /// Trials, empty when all are 1.
+    /// Trials, `[M]`; empty when all are 1.
     pub trials: Vec<f64>,
-    /// Offset on the natural scale, `[M]`; empty for none.
+    /// Offset on the natural scale, `[M]`; empty where there is no offset.
     pub offset: Vec<f64>,
 }
 
-/// What to ask a reader for.
+/// The columns that a reader of the data file must return for this run file.
 pub fn table_request(config: &Config) -> TableRequest {
     TableRequest {
         response: config.data.response.clone(),
@@ -88,22 +88,22 @@ pub fn table_request(config: &Config) -> TableRequest {
 }
 
 impl Problem {
-    /// N.
+    /// Number of data rows, N.
     pub fn rows(&self) -> usize {
         self.y.len()
     }
 
-    /// D.
+    /// Number of design columns, D.
     pub fn design_columns(&self) -> usize {
         self.columns.len()
     }
 
-    /// P.
+    /// Number of parameters, P.
     pub fn parameters(&self) -> usize {
         self.transform.parameters()
     }
 
-    /// Everything but the design, for an engine that keeps its own copy of that.
+    /// A copy without the design and the held-out rows, for an engine that stores the design in another form.
     pub fn clone_without_design(&self) -> Problem {
         Problem {
             likelihood: self.likelihood.clone(),
@@ -127,8 +127,8 @@ impl Problem {
         }
     }
 
-    /// Design `[M,D]` and response `[M]` of the held-out rows as the engines see the others. Exact also where such a row has
-    /// another value in the pivot's column than the rows that were fitted.
+    /// Design `[M,D]` and response `[M]` of the held-out rows, in internal coordinates. Exact also where a held-out row has another
+    /// value in the pivot's column than the rows that were fitted.
     pub fn held_out_internal(&self) -> Option<(Vec<f64>, Vec<f64>)> {
         let held = self.held_out.as_ref()?;
         let (mut x, mut y) = (held.x.clone(), held.y.clone());
@@ -136,7 +136,7 @@ impl Problem {
         Some((x, y))
     }
 
-    /// Makes rows internal. A network takes features and response as they are.
+    /// Moves rows to internal coordinates. A network takes features and response as they are.
     fn enter(&self, x: &mut [f64], y: &mut [f64]) {
         if self.network.is_none() {
             let rows = x.chunks_mut(self.design_columns()).zip(y);
@@ -144,7 +144,7 @@ impl Problem {
         }
     }
 
-    /// The response of row i.
+    /// The response of row i, with its trials.
     #[inline]
     pub fn observed(&self, i: usize) -> Observed<f64> {
         Observed {
@@ -153,9 +153,9 @@ impl Problem {
         }
     }
 
-    /// −ln prior on internal coordinates (constants included); its gradient `[P]` goes to `grad`, and `theta` `[P]` is
-    /// where the natural parameters are written on the way. With `jacobian`, log σ carries its log-Jacobian, so that
-    /// C is the cost of a density over (β, σ) as written.
+    /// −ln prior on internal coordinates `[P]`, nats, constants included. Its gradient is written to `grad` `[P]`, the natural
+    /// parameters to `theta` `[P]`. With `jacobian`, the log-Jacobian of log σ is included, so that the cost is that of a density over
+    /// (β, σ) as written.
     pub fn prior_cost(
         &self,
         omega: &[f64],
@@ -164,7 +164,7 @@ impl Problem {
         grad: &mut [f64],
     ) -> f64 {
         let p = self.parameters();
-        // A network's coordinates are the natural ones.
+        // A network's internal coordinates are the natural ones.
         let linear = self.network.is_none();
         if linear {
             self.transform.natural(omega, theta);
@@ -192,14 +192,14 @@ impl Problem {
         cost
     }
 
-    /// Λ in internal coordinates, dense `[P,P]`: the prior's own information. Scale priors add nothing.
+    /// Information Λ of the prior in internal coordinates, dense `[P,P]`. Scale priors add nothing.
     pub fn prior_information(&self) -> Vec<f64> {
         let mut lambda: Vec<f64> = self.priors.iter().map(|p| p.information()).collect();
         lambda.resize(self.parameters(), 0.0);
         self.transform.pull_back_information(&lambda)
     }
 
-    /// The same in a block-diagonal layout, each block `[size,size]`. A network's Λ is diagonal and never built dense.
+    /// The same in a block-diagonal layout, each block `[size,size]`. A network's Λ is diagonal and never stored dense.
     pub fn prior_information_in(&self, layout: &Layout) -> Vec<f64> {
         let p = self.parameters();
         let mut out = vec![0.0; layout.len];
@@ -223,7 +223,7 @@ impl Problem {
         out
     }
 
-    /// Draws on the natural scale from internal ones: θ = Aω + b, and σ = e^{log σ}.
+    /// Maps one draw from internal coordinates to the natural scale: θ = Aω + b, and σ = e^{log σ}.
     pub fn report(&self, omega: &[f64], theta: &mut [f64]) {
         self.transform.natural(omega, theta);
         let first_aux = self.parameters() - self.transform.aux;
@@ -241,7 +241,7 @@ impl Problem {
             roots,
         } = RowColumns::of(config, &table, &test)?;
         let d0 = table.feature_names.len();
-        // A network's units have biases of their own.
+        // A network's units have biases instead.
         let linear = config.model.predictor == Predictor::Linear;
         let intercept = config.data.intercept && linear;
         let d = d0 + usize::from(intercept);
@@ -302,14 +302,14 @@ impl Problem {
             let (m, sd) = moments[j];
             if pivot.is_some_and(|p| p != j) || (!linear && config.data.standardize) {
                 mean[j] = m;
-                // A network may have constant features: a pixel that is never lit.
+                // A network may have constant features, such as a pixel that is dark in every image.
                 scale[j] = if sd > 1e-12 * m.abs() { sd } else { 1.0 };
             } else if linear && pivot.is_none() {
                 scale[j] = (m * m + sd * sd).sqrt();
             }
         }
         if config.data.standardize {
-            // The user's own scale is then the standardised one, held-out rows included.
+            // The user's scale is then the standardised one, for held-out rows too.
             let restyle = |x: &mut [f64]| {
                 for row in x.chunks_mut(d) {
                     for j in (0..d).filter(|&j| Some(j) != pivot) {
@@ -452,7 +452,7 @@ fn column_moments(x: &[f64], d: usize) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The all-ones column: the intercept, or the single constant column without one.
+/// The all-ones column: the intercept, or without one the only constant column.
 fn find_pivot(
     source: &str,
     columns: &[String],

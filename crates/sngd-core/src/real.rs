@@ -1,4 +1,4 @@
-//! The two floating-point types an engine may compute in.
+//! The two floating-point types that an engine may compute in.
 
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
@@ -23,17 +23,17 @@ pub trait Real:
     fn of(x: f64) -> Self;
     /// Widens to f64.
     fn to64(self) -> f64;
-    /// The slice as f32, if that is what it is: where an f32-only kernel may take over.
+    /// The slice as f32, if that is its type: then kernels for f32 alone can be used.
     fn as_f32(slice: &[Self]) -> Option<&[f32]>;
-    /// The same, to write to.
+    /// The same slice, mutable.
     fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]>;
-    /// e^x for x ≤ 0 in a form that loops over lanes can use; e^−87 below −87 in f32.
+    /// e^x for x ≤ 0 in a form that vectorises; e^−87 below −87 in f32.
     fn exp_lane(x: Self) -> Self;
     /// tanh x, in the same kind of form.
     fn tanh_lane(x: Self) -> Self;
     /// ln(1 + x) for x in [0, 1], in the same kind of form.
     fn ln_1p_lane(x: Self) -> Self;
-    /// ln x for finite x > 0, in the same kind of form; of x ≤ 0 it is some number or NaN.
+    /// ln x for finite x > 0, in the same kind of form; for x ≤ 0 the result has no meaning.
     fn ln_lane(x: Self) -> Self;
     /// The scaled complementary error function e^{z²}·erfc(z) for z ≥ 0.
     fn erfcx(z: Self) -> Self;

@@ -1,9 +1,9 @@
-//! Cuts a run into spans: warm-up first, then draws. How a run is cut changes none of its bits.
+//! Cuts a run into spans: warm-up first, then draws. The cut does not change any draw, to the bit.
 
 use crate::engine::Span;
 use crate::plan::Plan;
 
-/// The next step and what is left.
+/// The next step of a run, and how much of it remains.
 #[derive(Debug, Clone)]
 pub struct Cursor {
     step: u32,
@@ -14,7 +14,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// At the first step of a plan.
+    /// Starts at the first step of a plan.
     pub fn new(plan: &Plan, save_warmup: bool) -> Cursor {
         Cursor {
             step: 0,
@@ -40,7 +40,7 @@ impl Cursor {
                     warmup,
                 }
             } else {
-                // Nothing is kept: one state a span is all that is read back.
+                // No draw is kept: one state per span is read back.
                 Span {
                     first_step,
                     draws: 1,

@@ -1,32 +1,32 @@
 //! The statistics of a kept draw.
 
-/// A statistic. Its number is its place in a row of `RawBlock::stats`, and of the kernels' kept draws: they get it as the constant
+/// A statistic. Its number is its position in a row of `RawBlock::stats`, and in the kernels' kept draws: they get it as the constant
 /// `STAT_` and its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Stat {
-    /// Log posterior over all rows, without `Problem::log_norm`; NaN where it was not computed.
+    /// Log posterior over all rows in nats, without `Problem::log_norm`; NaN where it was not computed.
     Lp,
-    /// The same estimated from the step's minibatch.
+    /// The same, estimated from the step's minibatch.
     LpMinibatch,
-    /// Norm of the gradient of the cost.
+    /// Norm of the gradient of the cost in the metric, √(∇CᵀM⁻¹∇C).
     GradNorm,
-    /// Norm of the noise that the step added.
+    /// Norm of the noise n that the step adds, in the metric, √(nᵀMn).
     NoiseNorm,
-    /// Jitter that the metric needed to be factored.
+    /// Relative jitter that the metric needed for its Cholesky factorisation.
     CholeskyJitter,
-    /// 1 from the step on at which the chain diverged, else 0.
+    /// 1 from the step at which the chain diverged, else 0.
     Diverging,
-    /// Step size.
+    /// Step size ε, no unit.
     StepSize,
-    /// Temperature.
+    /// Temperature T, no unit.
     Temperature,
     /// Probability with which the step was accepted; 1 where there is no test.
     AcceptanceRate,
 }
 
 impl Stat {
-    /// All of them, in order.
+    /// All statistics, in order.
     pub const ALL: [Stat; 9] = [
         Stat::Lp,
         Stat::LpMinibatch,
@@ -39,7 +39,7 @@ impl Stat {
         Stat::AcceptanceRate,
     ];
 
-    /// How many there are: the numbers in a row.
+    /// Number of statistics: the length of a row.
     pub const COUNT: usize = Stat::ALL.len();
 
     /// Name in traces and summaries.
@@ -62,15 +62,15 @@ impl Stat {
         matches!(self, Stat::Diverging)
     }
 
-    /// Place in a row.
+    /// Position in a row.
     pub const fn at(self) -> usize {
         self as usize
     }
 
-    /// A row in which nothing is known: NaN everywhere.
+    /// A row in which no statistic is known: NaN everywhere.
     pub const UNKNOWN: StatRow = [f64::NAN; Stat::COUNT];
 
-    /// A row of these; what is left out is not known.
+    /// A row of the given statistics; the others are NaN.
     pub fn row(known: &[(Stat, f64)]) -> StatRow {
         let mut row = Stat::UNKNOWN;
         for (stat, value) in known {
@@ -80,7 +80,7 @@ impl Stat {
     }
 }
 
-/// One number for each statistic, at [`Stat::at`].
+/// One number per statistic, at [`Stat::at`].
 pub type StatRow = [f64; Stat::COUNT];
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! What a reader hands over: named numeric columns and one response.
+//! The table that a reader returns: named numeric columns and one response.
 
-/// What to read of a file. Names are exactly as in the file's header.
+/// What a reader must read of a file. Names are exactly as in the file's header.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableRequest {
     /// The response column.
@@ -11,7 +11,7 @@ pub struct TableRequest {
     pub features: Option<Vec<String>>,
     /// The binomial's column of trials.
     pub trials: Option<String>,
-    /// The column added to the linear predictor, or the exposure whose logarithm is.
+    /// The column added to the linear predictor, or the exposure whose logarithm is added.
     pub offset: Option<String>,
     /// The column of row weights.
     pub weights: Option<String>,
@@ -26,7 +26,7 @@ pub enum ResponseKind {
     Label,
 }
 
-/// The response of a table, one entry a row.
+/// The response of a table, one entry per row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Response {
     /// Finite numbers, `[N]`.
@@ -40,10 +40,10 @@ pub enum Response {
     },
 }
 
-/// Columns as read: all cells present and finite.
+/// Columns as read: every cell is present and finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
-    /// Where it came from, for messages.
+    /// Where the table came from, for messages.
     pub source: String,
     /// Names of the features, `[D]`.
     pub feature_names: Vec<String>,

@@ -1,4 +1,4 @@
-//! What leaves a run: names and shapes of what is stored, and blocks of draws on the natural scale.
+//! Output of a run: names and shapes of what is stored, and blocks of draws on the natural scale.
 
 use crate::engine::Predicted;
 
@@ -18,7 +18,7 @@ pub struct Variable {
 pub struct Dim {
     /// Name, e.g. `feature`.
     pub name: String,
-    /// Labels, one an element.
+    /// Labels, one per element.
     pub labels: Vec<String>,
 }
 
@@ -63,26 +63,26 @@ pub struct StatInfo {
     pub boolean: bool,
 }
 
-/// Kept draws of consecutive kept steps, all chains, natural scale.
+/// Consecutive kept draws of all chains, on the natural scale.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DrawBlock {
     /// True for warm-up draws.
     pub warmup: bool,
     /// Index of the first draw of the block, counted from 0 in its phase.
     pub first_draw: usize,
-    /// Draws a chain in this block, n.
+    /// Draws per chain in this block, n.
     pub len: usize,
-    /// `[n, C, P]`, row-major; every number finite.
+    /// The draws, `[n, C, P]`, row-major; every number is finite.
     pub values: Vec<f64>,
-    /// `[n, C, S]`, row-major, S = number of stats.
+    /// The statistics of the draws, `[n, C, S]`, row-major, S = number of stats.
     pub stats: Vec<f64>,
-    /// What the engine scored of these draws on held-out rows, where it did.
+    /// Scores of these draws on held-out rows; `None` where the engine computes none.
     pub predicted: Option<Predicted>,
 }
 
-/// Where blocks go: a trace on disk, memory, a summary, the user's own.
+/// Receiver of blocks of draws: a trace on disk, memory, a summary or a user-defined one.
 pub trait Sink {
-    /// What can go wrong.
+    /// The error that writing a block may give.
     type Error: std::error::Error + Send + Sync + 'static;
     /// Takes one block. Blocks arrive in order.
     fn block(&mut self, block: &DrawBlock) -> Result<(), Self::Error>;

@@ -1,51 +1,51 @@
 //! The affine map between the user's parameters and the internal ones.
 //!
-//! Engines see features centred and scaled, and for a Gaussian response y too; f32 then survives designs whose
-//! posterior covariance has a condition number of 1e11. With an all-ones column (the intercept, or the user's own
-//! constant column) as pivot, x_d = m_d + z_d·s_d gives
+//! Engines get features centred and scaled, and for a Gaussian response y too; then f32 is precise enough for designs whose
+//! posterior covariance has a condition number of 1e11. With an all-ones column (the intercept, or a constant column of the
+//! data) as pivot, x_d = m_d + z_d·s_d gives
 //!
 //! ```text
 //! θ_d = σ_y·ω_d / s_d,        c·θ_pivot = σ_y·ω_pivot + ȳ − Σ_d m_d θ_d,
 //! ```
 //!
-//! c the constant. Without a pivot nothing is centred. log σ shifts by ln σ_y. The map is linear, so a density keeps
-//! its shape and natural gradients do not notice.
+//! where c is the constant. Without a pivot nothing is centred. log σ shifts by ln σ_y. The map is linear, so a density keeps
+//! its shape and natural gradients do not change.
 
 /// θ = A·ω + b, per output; see the module text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transform {
-    /// K, linear outputs.
+    /// Number of linear outputs, K.
     pub outputs: usize,
-    /// D, design columns, the pivot included.
+    /// Number of design columns, D, the pivot included.
     pub columns: usize,
-    /// A, auxiliary parameters (log σ).
+    /// Number of auxiliary parameters (log σ), A.
     pub aux: usize,
-    /// The all-ones column.
+    /// Index of the all-ones column; `None` where there is none.
     pub pivot: Option<usize>,
-    /// The pivot's value in the user's data.
+    /// Value of the pivot's column in the user's data.
     pub pivot_value: f64,
-    /// m_d, `[D]`, 0 at the pivot and without one.
+    /// Means m_d that are subtracted from the columns, `[D]`; 0 at the pivot and without one.
     pub mean: Vec<f64>,
-    /// s_d, `[D]`, 1 at the pivot.
+    /// Scales s_d that the columns are divided by, `[D]`; 1 at the pivot.
     pub scale: Vec<f64>,
-    /// ȳ, 0 unless Gaussian with a pivot.
+    /// Mean ȳ that is subtracted from the response; 0 unless Gaussian with a pivot.
     pub y_mean: f64,
-    /// σ_y, 1 unless Gaussian.
+    /// Scale σ_y that the response is divided by; 1 unless Gaussian.
     pub y_scale: f64,
 }
 
 impl Transform {
-    /// P = K·D + A.
+    /// Number of parameters, P = K·D + A.
     pub fn parameters(&self) -> usize {
         self.outputs * self.columns + self.aux
     }
 
-    /// What the pivot's column says of a row of the user's design: 1, but where a held-out row has another value there.
+    /// Internal value of the pivot's column in a row of the user's design: 1, except where a held-out row has another value there.
     pub fn one(&self, row: &[f64]) -> f64 {
         self.pivot.map_or(1.0, |p| row[p] / self.pivot_value)
     }
 
-    /// Makes a row of a linear predictor's design `[D]` and its response internal.
+    /// Moves a row of a linear predictor's design `[D]` and its response to internal coordinates.
     pub fn enter(&self, row: &mut [f64], y: &mut f64) {
         let one = self.one(row);
         for (j, v) in row.iter_mut().enumerate() {
@@ -57,7 +57,7 @@ impl Transform {
         *y = (*y - self.y_mean * one) / self.y_scale;
     }
 
-    /// θ from ω, both `[P]`; aux entries stay on the log scale.
+    /// Natural parameters θ from internal ones ω, both `[P]`; auxiliary entries stay on the log scale.
     pub fn natural(&self, omega: &[f64], theta: &mut [f64]) {
         let d = self.columns;
         for k in 0..self.outputs {
@@ -76,7 +76,7 @@ impl Transform {
         }
     }
 
-    /// ω from θ.
+    /// Internal parameters ω from natural ones θ, both `[P]`.
     pub fn internal(&self, theta: &[f64], omega: &mut [f64]) {
         let d = self.columns;
         for k in 0..self.outputs {
@@ -97,7 +97,7 @@ impl Transform {
         }
     }
 
-    /// Aᵀ applied to a natural gradient covector `[P]` in place.
+    /// Turns a gradient in θ `[P]` into one in ω, in place: multiplies by Aᵀ.
     pub fn pull_back(&self, grad: &mut [f64]) {
         let d = self.columns;
         for k in 0..self.outputs {
@@ -113,7 +113,7 @@ impl Transform {
         }
     }
 
-    /// AᵀΛA for a diagonal Λ on the natural scale, dense `[P,P]`.
+    /// Turns a diagonal information Λ on the natural scale `[P]` into AᵀΛA, internal coordinates, dense `[P,P]`.
     pub fn pull_back_information(&self, lambda: &[f64]) -> Vec<f64> {
         let (p, d) = (self.parameters(), self.columns);
         let mut out = vec![0.0; p * p];

@@ -8,24 +8,24 @@ use crate::philox::{Stream, at, fill_normals, uniform};
 use crate::problem::Problem;
 use crate::table::{Response, Table};
 
-/// Sizes of one workload.
+/// Settings of one workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workload {
-    /// W1 to W7, and W8 and W9 with P or N behind.
+    /// W1 to W7; W8 and W9 are followed by their P or N.
     pub name: &'static str,
-    /// The step.
+    /// Kind of step.
     pub kernel: Kernel,
-    /// Rows.
+    /// Number of data rows, N.
     pub n: usize,
-    /// Parameters.
+    /// Number of parameters, P.
     pub p: usize,
-    /// Chains.
+    /// Number of chains, C.
     pub c: usize,
-    /// Batch.
+    /// Rows in a batch, B.
     pub b: usize,
 }
 
-/// What a step is.
+/// Kinds of step that the workloads time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernel {
     /// Metric at the state of each chain.
@@ -72,7 +72,7 @@ const fn all_rows(name: &'static str, n: usize) -> Workload {
     }
 }
 
-/// All of them, by name.
+/// All workloads, in the order of their names.
 pub const WORKLOADS: [Workload; 18] = [
     workload("W1", 10_000, 8, 1024, 64),
     workload("W2", 10_000, 32, 256, 128),
@@ -95,8 +95,8 @@ pub const WORKLOADS: [Workload; 18] = [
 ];
 
 impl Workload {
-    /// Least floating-point work of a chain-step. At the state: SYRK (lower half) B·P², Cholesky P³/3, exact leverages B·P². At the
-    /// mode: outputs and gradient, 4·B·P.
+    /// Smallest number of floating-point operations of a step of one chain. At the state: SYRK (lower half) B·P², Cholesky P³/3, exact
+    /// leverages B·P². At the mode: outputs and gradient, 4·B·P.
     pub fn flops(&self) -> f64 {
         let (b, p) = (self.b as f64, self.p as f64);
         if self.kernel != Kernel::State {
@@ -105,7 +105,7 @@ impl Workload {
         2.0 * b * p * p + p * p * p / 3.0
     }
 
-    /// Standard normal features, labels from a logistic model with weights of size 1/√P, prior normal(0, 1).
+    /// Makes data and run file: standard normal features, labels from a logistic model with weights of size 1/√P, prior normal(0, 1).
     pub fn build(&self) -> Result<(Config, Problem), CheckError> {
         let (n, p) = (self.n, self.p);
         let mut features = vec![0.0f64; n * p];

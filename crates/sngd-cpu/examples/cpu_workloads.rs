@@ -1,4 +1,5 @@
-//! Chain-steps a second of the CPU engine on the bench workloads: `cargo run --release -p sngd-cpu --example cpu_workloads`.
+//! Steps per second, summed over chains, of the CPU engine on the bench workloads:
+//! `cargo run --release -p sngd-cpu --example cpu_workloads`.
 #![allow(clippy::print_stdout, reason = "an example")]
 
 use sngd_core::config::Precision;

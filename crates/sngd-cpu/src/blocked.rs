@@ -1,4 +1,4 @@
-//! A block-diagonal metric's factor: one scaled Cholesky a block, behind the operations of a single one.
+//! The factor of a block-diagonal metric: one scaled Cholesky per block, with the methods of a single factor.
 
 use crate::dense::{Factor, NotPositive, dot};
 use crate::resident::Scalar;
@@ -6,11 +6,11 @@ use faer::Par;
 use pulp::{Simd, WithSimd};
 use sngd_core::blocks::Layout;
 
-/// Factors of the blocks of a metric whose squares lie one after another, each column-major, lower.
+/// Factors of the blocks of a metric. The squares are stored one after another, each column-major, lower.
 pub struct BlockFactor<T> {
     layout: Layout,
     factors: Vec<Factor<T>>,
-    /// ln|M|.
+    /// Logarithm of the determinant, ln|M|.
     pub log_det: f64,
     /// Largest relative jitter that a block needed, 0 if none.
     pub jitter: f64,
@@ -19,7 +19,7 @@ pub struct BlockFactor<T> {
 }
 
 impl<T: Scalar> BlockFactor<T> {
-    /// Room for a layout.
+    /// Buffers for a layout.
     pub fn new(layout: &Layout) -> BlockFactor<T> {
         BlockFactor {
             factors: layout.blocks.iter().map(|b| Factor::new(b.size)).collect(),
@@ -30,7 +30,7 @@ impl<T: Scalar> BlockFactor<T> {
         }
     }
 
-    /// Factors every block; see [`Factor::factor`]. The pivot of a failure is an index of ω.
+    /// Factors every block; see [`Factor::factor`]. The pivot of a failure is an index into ω.
     pub fn factor(
         &mut self,
         m: &[T],
@@ -53,18 +53,18 @@ impl<T: Scalar> BlockFactor<T> {
         Ok(())
     }
 
-    /// The one factor of a full metric.
+    /// The only factor of a full metric.
     pub fn full(&self) -> &Factor<T> {
         debug_assert!(self.layout.is_full(), "closed forms are for full metrics");
         &self.factors[0]
     }
 
-    /// b ← L⁻¹b.
+    /// Solves b ← L⁻¹b in place, `[P]`.
     pub fn solve_lower(&self, b: &mut [T]) {
         Solve::Lower.run(self, b);
     }
 
-    /// b ← L⁻ᵀb.
+    /// Solves b ← L⁻ᵀb in place, `[P]`.
     pub fn solve_upper(&self, b: &mut [T]) {
         Solve::Upper.run(self, b);
     }
@@ -86,7 +86,7 @@ impl<T: Scalar> BlockFactor<T> {
     }
 }
 
-/// out += scale·A·x, A symmetric in blocks of which the lower triangles are given, column-major.
+/// out += scale·A·x, A symmetric in blocks, given by their lower triangles, column-major.
 pub fn add_symmetric_product<T: Scalar>(
     layout: &Layout,
     scale: T,
@@ -109,7 +109,7 @@ pub fn add_symmetric_product<T: Scalar>(
     }
 }
 
-/// Which triangle a solve goes through.
+/// The triangle that a solve uses.
 #[derive(Clone, Copy)]
 enum Solve {
     Lower,

@@ -1,8 +1,8 @@
-//! Passes over rows for models with one output and few columns, the rows across the vector lanes.
+//! Passes over rows for models with one output and few columns; each vector lane takes a row.
 //!
-//! Rows lie column-wise in blocks of `ROWS`: `[blocks][D][ROWS]`, padded with zero rows of zero weight. Then outputs,
-//! weights, gradient, Gram matrix and leverages are all loops over lanes that hold rows, whatever D is; a library's
-//! product would spend its time on the edges of such small matrices. `pass` uses this where `fits` says so.
+//! Rows are stored by columns in blocks of `ROWS`: `[blocks][D][ROWS]`, padded with zero rows of zero weight. Then outputs,
+//! weights, gradient, Gram matrix and leverages are all loops over lanes of rows, for any D; a library's product would spend
+//! its time on the edges of such small matrices. `pass` uses this where `fits` and `serves` allow it.
 
 use pulp::{Simd, WithSimd};
 use sngd_core::batch::BatchRows;
@@ -10,20 +10,20 @@ use sngd_core::likelihood::{Likelihood, Link, Observed};
 use sngd_core::plan::Plan;
 use sngd_core::real::Real;
 
-/// Rows a block.
+/// Rows per block.
 pub const ROWS: usize = 64;
-/// Columns beyond which the library's product wins.
+/// Number of columns beyond which the library's product is faster.
 const MAX_COLUMNS: usize = 96;
 
-/// Whether a problem of this shape goes column-wise.
+/// Whether a problem of this shape can use this layout.
 pub fn fits(outputs: usize, columns: usize) -> bool {
     outputs == 1 && columns <= MAX_COLUMNS
 }
 
-/// Rows laid out column-wise, with what a pass computed for each.
+/// The rows of a pass by columns, with outputs, scores, weights and their slopes for each.
 #[derive(Debug, Default)]
 pub struct Columns {
-    /// `[blocks][D][ROWS]`; empty when all rows are taken from the resident copy.
+    /// Features, `[blocks][D][ROWS]`; not used when a pass takes all rows from the `Source`.
     x: Vec<f32>,
     y: Vec<f32>,
     trials: Vec<f32>,
@@ -38,7 +38,7 @@ pub struct Columns {
     count: usize,
 }
 
-/// The whole data by columns, made once; f32 engines only.
+/// All data by columns, converted once; for f32 engines only.
 #[derive(Debug)]
 pub struct Source {
     likelihood: Likelihood,
@@ -50,7 +50,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// From row-major features `[N,D]`.
+    /// Converts row-major features `[N,D]`, responses `[N]` and trials `[N]`.
     pub fn new(likelihood: Likelihood, x: &[f32], y: &[f32], trials: &[f32]) -> Source {
         let (n, d) = (y.len(), x.len() / y.len());
         let mut c = Columns::default();
@@ -67,7 +67,7 @@ impl Source {
 }
 
 impl Columns {
-    /// Chooses rows: all, or `count` by rule.
+    /// Chooses the rows of the next pass: all, or `count` rows by `rule`.
     pub fn select(&mut self, data: &Source, x: &[f32], rule: BatchRows, count: usize) {
         self.all = matches!(rule, BatchRows::All);
         if self.all {
@@ -140,7 +140,7 @@ impl Columns {
         }
     }
 
-    /// Outputs, scores, weights and their slopes at ω; returns Σ ln p where `log_lik` asks for it.
+    /// Computes outputs, scores, weights and their slopes at ω `[D]`; returns Σ ln p in nats where `log_lik` asks for it, else 0.
     pub fn evaluate(&mut self, data: &Source, omega: &[f32], log_lik: bool) -> f64 {
         let mut eta = std::mem::take(&mut self.eta);
         let mut score = std::mem::take(&mut self.score);
@@ -184,7 +184,7 @@ impl Columns {
         total
     }
 
-    /// out[D] += Σ c·x over the rows, c the scores.
+    /// Adds the gradient Σ s·x to `out` `[D]`, s the scores.
     pub fn add_gradient(&self, data: &Source, out: &mut [f32]) {
         let (x, ..) = self.view(data);
         pulp::Arch::new().dispatch(Transposed {
@@ -194,7 +194,7 @@ impl Columns {
         });
     }
 
-    /// Lower triangle of Σ w·xxᵀ, `[D,D]` column-major, w the weights or the squared scores.
+    /// Writes the lower triangle of Σ w·xxᵀ, `[D,D]` column-major, w the weights or the squared scores.
     pub fn gram(&self, data: &Source, squared_scores: bool, out: &mut [f32]) {
         let (x, ..) = self.view(data);
         let w = if squared_scores {
@@ -211,10 +211,11 @@ impl Columns {
         });
     }
 
-    /// L is `factor`, column-major: out[D] += Σ share·slope·h·x with h = xᵀM⁻¹x: one output's correction (volume and divergence are the same there).
+    /// Adds Σ share·slope·h·x to `out` `[D]`, h = xᵀM⁻¹x and L = `factor`, column-major: the correction of one output, for which volume
+    /// and divergence are the same.
     pub fn correction(&mut self, data: &Source, factor: &[f32], share: f64, out: &mut [f32]) {
         let d = data.d;
-        // L by rows, its diagonal inverted.
+        // L by rows, with the inverse of its diagonal.
         let mut l = std::mem::take(&mut self.factor_rows);
         l.resize(d * d, 0.0);
         for i in 0..d {
@@ -240,7 +241,7 @@ impl Columns {
     }
 }
 
-/// Whether a plan's passes ask for nothing that this layout lacks.
+/// Whether this layout has all sums that the plan's passes need.
 pub fn serves(plan: &Plan) -> bool {
     use sngd_core::config::FisherKind;
     use sngd_core::plan::{CorrectionPlan, Metric};
@@ -313,7 +314,7 @@ impl WithSimd for Evaluate<'_> {
             };
             let eta = &self.eta[j..=j];
             let ll = likelihood.log_lik_and_score(eta, obs, &mut self.score[j..=j]);
-            // Padding has no trials and no columns: its likelihood is not the data's.
+            // Padding has no trials and no features; its likelihood is not part of the sum.
             if obs.trials > 0.0 {
                 total += f64::from(ll);
             }
@@ -358,7 +359,7 @@ struct Gram<'a> {
     out: &'a mut [f32],
 }
 
-/// Columns a side of a Gram tile: sixteen vector sums at once.
+/// Columns on each side of a Gram tile: sixteen vector sums at once.
 const TILE: usize = 4;
 
 impl WithSimd for Gram<'_> {
@@ -370,7 +371,7 @@ impl WithSimd for Gram<'_> {
         for i in (0..d).step_by(TILE) {
             for j in (0..=i).step_by(TILE) {
                 let mut acc = [[simd.splat_f32s(0.0); TILE]; TILE];
-                // The last tile repeats columns rather than branch; what it computes twice is not written.
+                // The last tile repeats columns, which avoids a branch; the repeated results are not written.
                 let at = |c: usize| c.min(d - 1) * ROWS;
                 for (w, x) in self.w.chunks_exact(ROWS).zip(self.x.chunks_exact(d * ROWS)) {
                     let (w, _) = S::as_simd_f32s(w);
@@ -394,7 +395,7 @@ impl WithSimd for Gram<'_> {
                         }
                     }
                 }
-                // Sums first, in loops of fixed length: an index that varies would put the accumulators in memory.
+                // Sums first, in loops of fixed length: a variable index would move the accumulators from registers to memory.
                 let sums: [[f32; TILE]; TILE] = std::array::from_fn(|a| {
                     std::array::from_fn(|b| simd.reduce_sum_f32s(acc[a][b]))
                 });
@@ -419,12 +420,12 @@ struct Leverage<'a> {
     c: &'a mut [f32],
 }
 
-/// Vectors of rows that a triangular solve carries at once: each number of L is loaded once for all of them.
+/// Vectors of rows in one triangular solve: each number of L is loaded once for all of them.
 const CARRIED: usize = 4;
 
 impl WithSimd for Leverage<'_> {
     type Output = ();
-    /// Forward substitution with rows across lanes.
+    /// Forward substitution; each lane takes a row.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let d = self.d;

@@ -9,7 +9,7 @@ use sngd_core::config::FisherKind;
 use sngd_core::likelihood::{Observed, packed};
 
 impl<T: Scalar> Pass<T> {
-    /// Σ Jᵀc over the rows of the last pass, c = (κ/2)·volume − divergence at h = J M⁻¹ Jᵀ: exact leverages.
+    /// Adds Σ Jᵀc over the rows of the last pass to `out` `[P]`, c = (κ/2)·volume − divergence at h = J M⁻¹ Jᵀ: exact leverages.
     pub fn correction_exact(
         &mut self,
         data: &Resident<T>,
@@ -30,7 +30,7 @@ impl<T: Scalar> Pass<T> {
             columns.correction(source, l, share, out);
             return;
         }
-        // One output: ‖L⁻¹x‖² is a triangular solve; more: xᵀ(M⁻¹)_{kl}x shares the inverse among all pairs.
+        // With one output ‖L⁻¹x‖² is a triangular solve. With more, xᵀ(M⁻¹)_{kl}x takes the inverse, which all pairs share.
         let by_solve = h == 1;
         if !by_solve {
             factor.inverse(inverse, par);
@@ -85,7 +85,7 @@ impl<T: Scalar> Pass<T> {
         });
     }
 
-    /// The same with one probe u ∼ N(0, M⁻¹): h = (Ju)(Ju)ᵀ. Adds `share` times the sum to `out`.
+    /// The same sum from one probe u ∼ N(0, M⁻¹), `[P]`: h = (Ju)(Ju)ᵀ, whose expectation is the exact h. Adds it to `out` `[P]`.
     pub fn correction_probe(
         &mut self,
         data: &Resident<T>,
@@ -96,7 +96,7 @@ impl<T: Scalar> Pass<T> {
         let (d, h, k) = (data.d, data.h, data.k);
         let hh = h * (h + 1) / 2;
         self.each_block(data, how, out, |x, m, lever, buffers| {
-            // H ≤ P, so that the wide scratch holds the outputs of a block.
+            // H ≤ P, so the buffer of BLOCK·P numbers has room for the outputs of a block.
             let ju = &mut buffers.wide[..m * h];
             outputs(x, u, ju, d, k, h);
             for j in 0..m {
@@ -105,7 +105,7 @@ impl<T: Scalar> Pass<T> {
         });
     }
 
-    /// The same for a diagonal metric with inverse `inv` [P]: `volume` gets ∇ln|M|, `own` gets ∂ᵢMᵢᵢ.
+    /// The same for a diagonal metric with inverse `inv` `[P]`: `volume` gets ∇ln|M|, `own` gets ∂ᵢMᵢᵢ, both `[P]`.
     pub fn correction_diagonal(
         &mut self,
         data: &Resident<T>,
@@ -171,7 +171,7 @@ impl<T: Scalar> Pass<T> {
         }
     }
 
-    /// Blocks of the last pass's rows: `levers` fills h for each row, the contraction and Σ Jᵀc follow.
+    /// Goes over the last pass's rows in blocks: `levers` writes h of each row, which is contracted to c; adds Σ Jᵀc to `out`.
     fn each_block(
         &mut self,
         data: &Resident<T>,
@@ -210,19 +210,19 @@ impl<T: Scalar> Pass<T> {
     }
 }
 
-/// What the correction asks of the weights' derivative.
+/// Which parts of the correction are summed, and for which weights W.
 #[derive(Debug, Clone, Copy)]
 pub struct Derivative {
-    /// κ.
+    /// Weight κ of the volume |M| in the target, no unit.
     pub kappa: f64,
-    /// Whether −divergence is part (Γ).
+    /// Whether −divergence, the term Γ, is included.
     pub divergence: bool,
-    /// Which W.
+    /// Over which labels the Fisher weights W are averaged.
     pub kind: FisherKind,
 }
 
-/// Contracts ∂W/∂η with h. Monte Carlo labels use their expectation's derivative; the empirical ssᵀ has no closed
-/// derivative in the contract, so it is differenced in η (step 1e-2, error of order 1e-4).
+/// Contracts ∂W/∂η of one row with h, `[H(H+1)/2]`. Monte Carlo labels take the derivative of the expectation. The empirical ssᵀ has no
+/// closed derivative in the likelihoods, so it is differenced in η (step 1e-2, error of order 1e-4).
 fn derivative<T: Scalar>(
     likelihood: &sngd_core::likelihood::Likelihood,
     eta: &[T],

@@ -6,11 +6,11 @@ use faer::linalg::cholesky::llt::factor as llt;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
-/// dst += scale·AᵀB in the lower triangle, A and B `[m,d]` row-major, dst `[p,p]` column-major at (row, col) offset.
+/// The place of a square block in a matrix, to which `add_gram` adds.
 pub struct Block<'a, T> {
     /// The whole matrix, `[p,p]` column-major.
     pub matrix: &'a mut [T],
-    /// Its order.
+    /// Order of the whole matrix.
     pub p: usize,
     /// First row of the block.
     pub row: usize,
@@ -18,7 +18,7 @@ pub struct Block<'a, T> {
     pub col: usize,
 }
 
-/// Adds AᵀB to a block; only the lower triangle when the block lies on the diagonal.
+/// Adds AᵀB to a block, A and B `[m,d]` row-major; only to the lower triangle when the block is on the diagonal.
 pub fn add_gram<T: Scalar>(dst: Block<'_, T>, a: &[T], b: &[T], d: usize, par: Par) {
     let m = a.len() / d;
     let (lhs, rhs) = (
@@ -52,20 +52,20 @@ pub fn add_gram<T: Scalar>(dst: Block<'_, T>, a: &[T], b: &[T], d: usize, par: P
     }
 }
 
-/// Why a factorisation stopped.
+/// A factorisation failed, since the matrix is not positive definite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotPositive {
-    /// Index of the pivot.
+    /// Index of the failing pivot.
     pub pivot: usize,
 }
 
-/// A reusable factorisation of a symmetric matrix given by its lower triangle.
+/// A reusable Cholesky factorisation M = LLᵀ of a symmetric matrix given by its lower triangle.
 pub struct Factor<T> {
-    /// Order.
+    /// Order of the matrix.
     pub p: usize,
-    /// L, `[p,p]` column-major, lower; the upper triangle is not meaningful.
+    /// The factor L, `[p,p]` column-major, lower; the upper triangle is not meaningful.
     pub l: Vec<T>,
-    /// ln|M|.
+    /// Logarithm of the determinant, ln|M|.
     pub log_det: f64,
     /// Relative jitter that was needed, 0 if none.
     pub jitter: f64,
@@ -76,7 +76,7 @@ pub struct Factor<T> {
 }
 
 impl<T: Scalar> Factor<T> {
-    /// Room for order p.
+    /// Buffers for order p.
     pub fn new(p: usize) -> Factor<T> {
         let req = llt::cholesky_in_place_scratch::<T>(p, Par::Seq, Default::default());
         Factor {
@@ -172,7 +172,7 @@ impl<T: Scalar> Factor<T> {
         }
     }
 
-    /// b ← L⁻¹b.
+    /// Solves b ← L⁻¹b in place, `[p]`.
     #[inline(always)]
     pub fn solve_lower(&self, b: &mut [T]) {
         let p = self.p;
@@ -186,7 +186,7 @@ impl<T: Scalar> Factor<T> {
         }
     }
 
-    /// b ← L⁻ᵀb.
+    /// Solves b ← L⁻ᵀb in place, `[p]`.
     #[inline(always)]
     pub fn solve_upper(&self, b: &mut [T]) {
         let p = self.p;
@@ -196,7 +196,7 @@ impl<T: Scalar> Factor<T> {
         }
     }
 
-    /// b ← M⁻¹b.
+    /// Solves b ← M⁻¹b in place, `[p]`.
     pub fn solve(&self, b: &mut [T]) {
         self.solve_lower(b);
         self.solve_upper(b);
@@ -223,7 +223,7 @@ impl<T: Scalar> Factor<T> {
         }
     }
 
-    /// L⁻¹ applied to the columns of `b`, `[p,m]` column-major, i.e. to rows of length p.
+    /// Solves b ← L⁻¹b for all columns of `b`, `[p,m]` column-major, that is for rows of length p.
     pub fn solve_lower_many(&self, b: &mut [T], par: Par) {
         let (p, m) = (self.p, b.len() / self.p);
         let l = MatRef::from_column_major_slice(&self.l, p, p);
@@ -231,7 +231,7 @@ impl<T: Scalar> Factor<T> {
         faer::linalg::triangular_solve::solve_lower_triangular_in_place(l, rhs, par);
     }
 
-    /// M⁻¹ in full, `[p,p]`.
+    /// Writes the whole inverse M⁻¹, `[p,p]`.
     pub fn inverse(&self, out: &mut [T], par: Par) {
         let p = self.p;
         out.fill(T::zero());
@@ -245,7 +245,7 @@ impl<T: Scalar> Factor<T> {
     }
 }
 
-/// Σ aᵢbᵢ in sixteen sums, so that lanes can share it: an order of additions is otherwise kept.
+/// Σ aᵢbᵢ in sixteen sums, so that the loop vectorises: the compiler does not change the order of additions.
 #[inline(always)]
 pub(crate) fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
@@ -259,7 +259,7 @@ pub(crate) fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
     lanes.into_iter().sum::<T>() + rest
 }
 
-/// GFLOP/s of an f32 product of order n on all threads, the best of `tries`: the ceiling of the benches.
+/// GFLOP/s of an f32 product of order n on all threads, the best of `tries`: the upper limit that benches compare with.
 pub fn gemm_rate(n: usize, tries: usize) -> f64 {
     let a = faer::Mat::<f32>::from_fn(n, n, |i, j| ((i * 7 + j * 3) % 11) as f32 - 5.0);
     let mut c = faer::Mat::<f32>::zeros(n, n);
@@ -272,7 +272,7 @@ pub fn gemm_rate(n: usize, tries: usize) -> f64 {
     2.0 * (n as f64).powi(3) / best / 1e9
 }
 
-/// Left-looking Cholesky for orders where a library call costs more than the work.
+/// Left-looking Cholesky for orders so small that a library call takes longer than the computation.
 fn small_cholesky<T: Scalar>(a: &mut [T], p: usize) -> Result<(), NotPositive> {
     for j in 0..p {
         let (done, rest) = a.split_at_mut(j * p);

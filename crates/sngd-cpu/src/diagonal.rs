@@ -1,4 +1,4 @@
-//! Steps with a diagonal metric: the Fisher's own diagonal, N·I (SGLD), RMSProp (pSGLD).
+//! Steps with a diagonal metric: the diagonal of the Fisher metric, N·I (SGLD), RMSProp (pSGLD).
 
 use crate::normals::fill_normals;
 use crate::pass::{Pass, Wanted};
@@ -13,12 +13,12 @@ use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, Metric, Plan, RMSPROP_DECAY, RMSPROP_FLOOR};
 use sngd_core::stat::Stat;
 
-/// Workspace of one chain.
+/// Buffers of one chain.
 #[derive(Debug)]
 pub struct Diagonal<T> {
     metric_pass: Pass<T>,
     batch_pass: Option<Pass<T>>,
-    /// RMSProp's V, `[P]`.
+    /// RMSProp's running mean V, `[P]`.
     pub second_moment: Vec<T>,
     metric: Vec<T>,
     inverse: Vec<T>,
@@ -56,7 +56,7 @@ impl<T: Scalar> Diagonal<T> {
         }
     }
 
-    /// Computes step t and moves.
+    /// Makes step t and moves the chain.
     pub fn step(&mut self, cx: &Context<'_, T>, omega: &mut [T]) -> Result<StepInfo, FaultKind> {
         let Context {
             data,
@@ -70,7 +70,7 @@ impl<T: Scalar> Diagonal<T> {
         let fresh = !self.started || t.is_multiple_of(plan.refresh);
         let address = label_address(plan, chain, t);
         let diagonal = plan.metric != Metric::Identity;
-        // RMSProp wants the batch's Fisher diagonal for its Γ: the exact one, whatever `fisher` says.
+        // The Γ of RMSProp needs the exact Fisher diagonal of the batch, whatever `fisher` is.
         let kind = if plan.metric == Metric::RmsProp {
             FisherKind::Exact
         } else {
@@ -175,7 +175,7 @@ impl<T: Scalar> Diagonal<T> {
         (gradient.sqrt(), (heat * noise).sqrt())
     }
 
-    /// The metric's diagonal and Γ + (κ/2)M⁻¹∇ln|M|.
+    /// Computes the diagonal of the metric and the correction Γ + (κ/2)M⁻¹∇ln|M|.
     fn metric_and_correction(
         &mut self,
         data: &Resident<T>,
@@ -197,7 +197,7 @@ impl<T: Scalar> Diagonal<T> {
                     let floor = RMSPROP_FLOOR + root;
                     self.metric[i] = T::of(n * floor);
                     if corrected && root > 0.0 {
-                        // ∂ḡᵢ/∂ωᵢ by the batch's Fisher diagonal, the Hessian's own for canonical links.
+                        // ∂ḡᵢ/∂ωᵢ by the Fisher diagonal of the batch, which for canonical links is that of the Hessian.
                         let curvature = self.metric_pass.diagonal[i].to64() / plan.batch as f64
                             + data.lambda.diagonal()[i] / n;
                         let gamma =
@@ -244,7 +244,7 @@ impl<T: Scalar> Diagonal<T> {
     }
 }
 
-/// ω += velocity·correction − ε·gradient/M + √(heat/M)·z, in f64.
+/// ω += velocity·correction − ε·gradient/M + √(heat/M)·z, in f64; `heat` is the noise budget times T.
 struct Move<'a, T> {
     omega: &'a mut [T],
     metric: &'a [T],

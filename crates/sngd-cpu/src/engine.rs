@@ -1,4 +1,4 @@
-//! Chains over threads behind the `Engine` trait.
+//! The CPU engine: schedules chains over threads, behind the `Engine` trait.
 
 use crate::mode::ModeChains;
 use crate::resident::{Resident, Scalar};
@@ -14,7 +14,7 @@ use sngd_core::problem::Problem;
 use sngd_core::stat::Stat;
 use std::collections::VecDeque;
 
-/// The native engine. It is compiled here in both precisions: what uses it need not compile the kernels again.
+/// The CPU engine. Both precisions are compiled in this crate, so that crates which use it need not compile the kernels again.
 pub struct CpuEngine(Box<dyn Engine>);
 
 impl CpuEngine {
@@ -63,13 +63,13 @@ struct Native<T> {
 
 /// The chains, by where their metric is taken.
 enum Chains<T> {
-    /// At the state of each.
+    /// At the state of each chain.
     State(Box<Resident<T>>, Vec<Chain<T>>),
     /// At the mode.
     Mode(Box<ModeChains<T>>),
 }
 
-/// One chain's share of a block.
+/// One chain's draws of a span.
 struct Lane {
     omega: Vec<f64>,
     stats: Vec<f64>,
@@ -137,7 +137,7 @@ impl<T: Scalar> Native<T> {
             Chains::Mode(chains) => return self.pool.install(|| chains.run(plan, span)),
         };
         let threads = self.pool.current_num_threads();
-        // Many chains: one a task. Few: the threads go into each chain's algebra.
+        // With many chains, one chain per task. With few, the threads go into the linear algebra of each chain.
         let inner = if plan.chains < threads {
             Par::rayon(threads)
         } else {

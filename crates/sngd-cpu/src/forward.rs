@@ -1,4 +1,4 @@
-//! Outputs of any predictor at given rows, in f64: for predictions.
+//! Outputs of any predictor at given rows, in f64, for predictions.
 
 use crate::linear;
 use crate::network::NetworkPass;
@@ -6,10 +6,10 @@ use faer::Par;
 use sngd_core::blocks::Layout;
 use sngd_core::problem::Problem;
 
-/// Rows that go through a network together.
+/// Rows that pass through a network together.
 const ROWS: usize = 256;
 
-/// Maps natural parameters and natural rows to outputs.
+/// Computes outputs from natural parameters and rows on the natural scale.
 #[derive(Debug)]
 pub struct Forward {
     network: Option<NetworkPass<f64>>,
@@ -19,7 +19,7 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// Of a problem's predictor.
+    /// The predictor of a problem.
     pub fn new(problem: &Problem) -> Forward {
         let h = problem.likelihood.outputs();
         let single = Layout::of_sizes(std::iter::repeat_n(1, problem.parameters()));
@@ -34,7 +34,7 @@ impl Forward {
         }
     }
 
-    /// Outputs `[m,H]` at rows x `[m,D]`; an auxiliary output is θ's own last number, log σ.
+    /// Writes outputs `[m,H]` at rows x `[m,D]` for parameters θ `[P]`; an auxiliary output is the last number of θ, log σ.
     pub fn outputs(&mut self, theta: &[f64], x: &[f64], eta: &mut [f64]) {
         for (x, eta) in x.chunks(ROWS * self.d).zip(eta.chunks_mut(ROWS * self.h)) {
             match &mut self.network {

@@ -1,8 +1,8 @@
-//! The native engine of sngd, generic over f32 and f64. In f64 it is the oracle that the GPU engine is laid against;
-//! in f32 it is what people without a GPU use.
+//! The CPU engine of sngd, generic over f32 and f64. In f64 it is the reference for tests of the GPU engine;
+//! in f32 it is for machines without a GPU.
 //!
 //! `engine` schedules chains over threads; `step` is one step of one chain; `pass` goes over rows; `dense` is the
-//! linear algebra; `map` finds the mode and `preflight` asks there whether a noise budget can be met.
+//! linear algebra; `map` finds the mode and `preflight` checks there whether a noise budget can be met.
 
 mod blocked;
 mod columns;

@@ -6,7 +6,7 @@ use faer::Par;
 use sngd_core::blocks::Layout;
 use sngd_core::likelihood::packed;
 
-/// η = Jω for a block: `[m,H]` from x `[m,D]`.
+/// Outputs η = Jω of a block of rows: writes `[m,H]` from x `[m,D]`.
 pub fn outputs<T: Scalar>(x: &[T], omega: &[T], eta: &mut [T], d: usize, k: usize, h: usize) {
     for (row, e) in x.chunks_exact(d).zip(eta.chunks_exact_mut(h)) {
         for a in 0..k {
@@ -16,7 +16,7 @@ pub fn outputs<T: Scalar>(x: &[T], omega: &[T], eta: &mut [T], d: usize, k: usiz
     }
 }
 
-/// A dot product in eight independent sums, which the compiler turns into vector code.
+/// A dot product in eight independent sums, so that the loop vectorises.
 #[inline]
 pub fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
     let mut lanes = [T::zero(); 8];
@@ -36,7 +36,7 @@ pub fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
     ((a + b) + (c + d)) + ((e + f) + (g + h)) + tail
 }
 
-/// out += Σ Jᵀs, s `[m,H]`.
+/// Adds the gradient Σ Jᵀs to `out` `[P]`, s `[m,H]`.
 pub fn add_transposed<T: Scalar>(x: &[T], s: &[T], out: &mut [T], d: usize, k: usize, h: usize) {
     let (linear, aux) = out.split_at_mut(k * d);
     for (row, sj) in x.chunks_exact(d).zip(s.chunks_exact(h)) {
@@ -61,7 +61,7 @@ pub fn outer<T: Scalar>(s: &[T], w: &mut [T]) {
     }
 }
 
-/// squares += Σ JᵀWJ within the layout's blocks, lower triangles.
+/// Adds Σ JᵀWJ to `squares`, the blocks of the layout, lower triangles.
 pub fn add_weighted<T: Scalar>(
     x: &[T],
     w: &[T],
@@ -115,7 +115,7 @@ pub fn add_weighted<T: Scalar>(
     }
 }
 
-/// diagonal += diag Σ JᵀWJ.
+/// Adds the diagonal of Σ JᵀWJ to `out` `[P]`.
 pub fn add_diagonal<T: Scalar>(x: &[T], w: &[T], out: &mut [T], d: usize, k: usize, h: usize) {
     let hh = h * (h + 1) / 2;
     for (row, wj) in x.chunks_exact(d).zip(w.chunks_exact(hh)) {
@@ -131,7 +131,7 @@ pub fn add_diagonal<T: Scalar>(x: &[T], w: &[T], out: &mut [T], d: usize, k: usi
     }
 }
 
-/// out `[m,d]` = X·A for the `[d,d]` block of a column-major matrix with stride p that starts at `a[0]`.
+/// out `[m,d]` = X·A, where A is the `[d,d]` block of a column-major matrix with stride p that starts at `a[0]`.
 pub fn multiply<T: Scalar>(x: &[T], a: &[T], p: usize, out: &mut [T], d: usize, par: Par) {
     let m = x.len() / d;
     // Row-major [m,d] is column-major [d,m]: outᵀ = Aᵀ Xᵀ.

@@ -15,19 +15,19 @@ use sngd_core::philox::{Stream, at, uniform};
 use sngd_core::plan::{Plan, trusted_pivot};
 use sngd_core::stat::Stat;
 
-/// A point with all that the proposal and its density need.
+/// A point, with everything that the proposal and its density need there.
 struct Point<T> {
     omega: Vec<T>,
     cost: f64,
     gradient: Vec<T>,
     factor: BlockFactor<T>,
-    /// ln|N·F + Λ|, the target's volume; damping is the proposal's alone.
+    /// Volume of the target, ln|N·F + Λ|; damping belongs to the proposal alone.
     log_volume: f64,
-    /// ω − εM⁻¹∇C, the mean of the proposal from here.
+    /// Mean of the proposal from this point, ω − εM⁻¹∇C, `[P]`.
     mean: Vec<T>,
 }
 
-/// Current point, proposal, buffers.
+/// Current point, proposal and buffers of one chain.
 pub struct Mala<T> {
     current: Point<T>,
     proposal: Point<T>,
@@ -39,7 +39,7 @@ pub struct Mala<T> {
 }
 
 impl<T: Scalar> Mala<T> {
-    /// Buffers; the first step evaluates the starting point.
+    /// Buffers for one chain; the first step evaluates the starting point.
     pub fn new(data: &Resident<T>, plan: &Plan) -> Mala<T> {
         let p = data.p;
         let point = || Point {
@@ -61,7 +61,7 @@ impl<T: Scalar> Mala<T> {
         }
     }
 
-    /// Proposes, tests, moves.
+    /// Makes a proposal, tests it, and moves if it is accepted.
     pub fn step(&mut self, cx: &Context<'_, T>, omega: &mut [T]) -> Result<StepInfo, FaultKind> {
         let Context {
             data,
@@ -176,7 +176,7 @@ fn evaluate<T: Scalar>(
         par,
     );
     if plan.kappa > 0.0 {
-        // Where this precision cannot tell |M|, the density counts as 0.
+        // Where |M| is only rounding in this precision, the density counts as 0.
         assemble_metric(data, plan, pass, 0.0, metric);
         factor_metric(&mut point.factor, metric, par)?;
         let trusted = trusted_pivot(data.n, T::epsilon().to64());
@@ -195,7 +195,7 @@ fn evaluate<T: Scalar>(
     Ok(())
 }
 
-/// Sets the proposal's mean; returns √(∇CᵀM⁻¹∇C).
+/// Computes the mean of the proposal; returns √(∇CᵀM⁻¹∇C).
 fn drift<T: Scalar>(point: &mut Point<T>, epsilon: f64, work: &mut [T]) -> f64 {
     work.copy_from_slice(&point.gradient);
     point.factor.solve_lower(work);

@@ -1,5 +1,5 @@
-//! The mode by damped Fisher scoring in f64: where chains start, where the noise budget is tried, and where an
-//! improper posterior shows itself.
+//! The mode by damped Fisher scoring in f64. Chains start there, the noise budget is checked there, and an improper posterior
+//! is found on the way.
 
 use crate::correction::Derivative;
 use crate::dense::Factor;
@@ -18,27 +18,27 @@ use sngd_core::prior::{Prior, ScalePrior};
 use sngd_core::problem::Problem;
 use thiserror::Error;
 
-/// The minimum of C − (κ/2)·ln|M| and what is known there, internal coordinates.
+/// The minimum of C − (κT/2)·ln|M|, with the matrices there, internal coordinates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mode {
-    /// ω*, `[P]`.
+    /// The mode ω*, `[P]`.
     pub omega: Vec<f64>,
-    /// C(ω*) without `Problem::log_norm`, prior constants included.
+    /// Cost at the mode, C(ω*), in nats: without `Problem::log_norm`, prior constants included.
     pub cost: f64,
-    /// N·F + Λ, `[P,P]`, symmetric; with κ = 0 the damping too.
+    /// The metric N·F + Λ, `[P,P]`, symmetric; with κ = 0 the damping is included.
     pub metric: Vec<f64>,
-    /// Its Cholesky factor, `[P,P]` column-major lower.
+    /// Cholesky factor of the metric, `[P,P]` column-major lower.
     pub chol: Vec<f64>,
-    /// Exact F of one row, `[P,P]`, symmetric.
+    /// Exact Fisher information per row, F, `[P,P]`, symmetric.
     pub fisher: Vec<f64>,
-    /// Σ_g, covariance of the rows' gradients, `[P,P]`, symmetric.
+    /// Covariance Σ_g of the gradients of single rows, `[P,P]`, symmetric.
     pub sigma_g: Vec<f64>,
-    /// Whether the last steps were small enough.
+    /// Whether the last steps of the search were small enough.
     pub converged: bool,
 }
 
 impl Mode {
-    /// What a plan with the metric at the mode knows of it; the rows' Fisher matrices are left out.
+    /// The mode of a plan whose metric is fixed there, from its expansion; `fisher` and `sigma_g` are empty.
     pub fn of_expansion(plan: &Plan) -> Mode {
         let none = Mode {
             omega: vec![0.0; plan.p],
@@ -75,7 +75,7 @@ impl Mode {
         }
     }
 
-    /// ω* + scale·L⁻ᵀz for a chain: `scale` posterior sds at T = 1 in every direction.
+    /// A start for a chain near the mode, ω* + scale·L⁻ᵀz: `scale` posterior sds at T = 1 in every direction.
     pub fn near(&self, scale: f64, seed: u64, chain: u32) -> Vec<f64> {
         let p = self.omega.len();
         let mut u = vec![0.0; p];
@@ -90,19 +90,19 @@ impl Mode {
     }
 }
 
-/// Why there is no mode.
+/// Why no mode was found.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ModeError {
-    /// The posterior is improper.
+    /// The posterior is improper; the message says why.
     #[error("{0}")]
     Improper(String),
 }
 
-/// Parameters up to which the metric itself is kept beside its factor.
+/// Largest number of parameters for which the metric is stored beside its factor.
 const LARGEST_KEPT: usize = 1024;
 const MAX_ITERATIONS: usize = 200;
 
-/// Finds the mode of the plan's target (κ included); a network's, of which there are many, from its standard start of chain 0.
+/// Finds the mode of the plan's target (κ included). A network has many; its search begins at the standard start of chain 0.
 pub fn find(problem: &Problem, plan: &Plan) -> Result<Mode, ModeError> {
     if problem.network.is_none() && plan.kappa == 0.0 {
         let ridge = plan.n as f64 * plan.damping;
@@ -126,7 +126,7 @@ pub fn find(problem: &Problem, plan: &Plan) -> Result<Mode, ModeError> {
     search.run(problem)
 }
 
-/// The mode of a linear predictor's posterior to `tolerance` nats.
+/// Finds the mode of a linear predictor's posterior, to `tolerance` nats. `ridge` is added to the diagonal of the metric.
 ///
 /// # Errors
 /// [`ModeError::Improper`].
@@ -141,7 +141,7 @@ pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, Mo
     Ok(found)
 }
 
-/// Everything that is known at a mode.
+/// Computes cost and matrices at a mode that was found.
 ///
 /// # Errors
 /// [`ModeError::Improper`].
@@ -196,7 +196,7 @@ struct Search<'a> {
     par: Par,
 }
 
-/// An evaluation at one point.
+/// Cost, gradient and metric at one point.
 struct Point {
     cost: f64,
     objective: f64,
@@ -209,7 +209,7 @@ impl Search<'_> {
         let p = self.data.p;
         let mut omega = vec![0.0; p];
         if let Some(net) = &problem.network {
-            // At zero all units are alike and stay so. The mode is then that of the basin of one standard start.
+            // At zero all units are alike and stay so. The mode is then the one that is reached from one standard start.
             net.start(&mut omega, self.plan.seed, 0);
         }
         let Some(mut here) = self.evaluate(&omega, true) else {
@@ -239,7 +239,7 @@ impl Search<'_> {
                 }
             };
             let Some((at, e)) = next else {
-                // No descent left at working precision.
+                // No step lowers the cost any more at working precision.
                 converged = decrement < 1e-6;
                 break;
             };
@@ -261,7 +261,7 @@ impl Search<'_> {
             };
             runs_away.check(problem, &omega)?;
         }
-        // The factor and sums of the final point.
+        // Factor and sums at the final point.
         let Some(here) = self.evaluate(&omega, false) else {
             return Err(improper(problem, None));
         };
@@ -354,14 +354,14 @@ impl Search<'_> {
     }
 }
 
-/// How a search ended.
+/// How a search ended: the largest move of a coordinate in its last step, and whether it converged.
 struct RunsAway {
     last_move: f64,
     converged: bool,
 }
 
 impl RunsAway {
-    /// Under separation the cost falls for ever along a ray: Fisher scoring then goes on taking long steps.
+    /// Where classes are separable, the cost falls for ever along a ray, and Fisher scoring goes on taking long steps.
     fn check(&self, problem: &Problem, omega: &[f64]) -> Result<(), ModeError> {
         if self.converged {
             return Ok(());
@@ -378,8 +378,8 @@ impl RunsAway {
     }
 }
 
-/// Refuses a point from which a step with the matrix *there* would go on and on: a search with an older matrix may have come to rest
-/// where data separate, since the gradient vanishes along the ray and the information with it.
+/// Refuses a point from which a step with the matrix at that point would still be long. A search with an older matrix may stop where
+/// classes are separable, since the gradient vanishes along the ray and the information with it.
 ///
 /// # Errors
 /// [`ModeError::Improper`].

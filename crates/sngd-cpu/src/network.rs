@@ -1,9 +1,9 @@
 //! A perceptron's forward and backward passes over a block of rows, and the sums that a step needs of them.
 //!
-//! A *seed* is a vector over the H outputs; going backward it becomes Jᵀseed, one number a parameter. The score is a seed
+//! A *seed* is a vector over the H outputs; the backward pass turns it into Jᵀseed, one number per parameter. The score is a seed
 //! whose Jᵀs is the row's gradient; the rows of U with W = UᵀU are seeds whose squares sum to the row's JᵀWJ. So gradient,
 //! empirical, exact and Monte Carlo Fisher are one code path: backward, then a sum or a Gram matrix. Jᵀseed of a layer is
-//! δ ⊗ a, so that rows of it exist only a tile at a time, and a unit's block needs none: it is Σ δ²·aaᵀ.
+//! δ ⊗ a, so its rows are stored only a tile at a time, and a unit's block needs none of them: it is Σ δ²·aaᵀ.
 
 use crate::dense::{Block as Square, add_gram};
 use crate::pass::BLOCK;
@@ -15,7 +15,7 @@ use sngd_core::likelihood::packed;
 use sngd_core::network::{Activation, Layer, Network};
 use sngd_core::plan::Plan;
 
-/// Numbers of a tile of explicit rows: 1 MiB in f32.
+/// Numbers in a tile of explicit rows: 1 MiB in f32.
 const TILE: usize = 1 << 18;
 
 /// Buffers of one chain's passes through a network.
@@ -25,13 +25,13 @@ pub struct NetworkPass<T> {
     layers: Vec<Layer>,
     layout: Layout,
     h: usize,
-    /// Input of each layer with the bias's 1, `[m,stride]`.
+    /// Input of each layer, with the 1 for the bias, `[m,stride]`.
     input: Vec<Vec<T>>,
-    /// φ′ behind each hidden layer, `[m,outputs]`.
+    /// Slopes φ′ at each hidden layer, `[m,outputs]`.
     slope: Vec<Vec<T>>,
-    /// δ of each layer, `[m·R,outputs]`.
+    /// Derivative δ of seed·η in the z of each layer, `[m·R,outputs]`, for R seeds per row.
     delta: Vec<Vec<T>>,
-    /// Seeds, `[m·R,H]`.
+    /// The seeds of all rows, `[m·R,H]`, R seeds per row.
     seeds: Vec<T>,
     /// Explicit rows of a tile, or scaled inputs.
     tile: Vec<T>,
@@ -60,7 +60,7 @@ impl<T: Scalar> NetworkPass<T> {
         }
     }
 
-    /// Outputs `[m,H]` of a block of rows, D numbers each; auxiliary ones are parameters themselves.
+    /// Writes outputs `[m,H]` of a block of rows with D numbers each; auxiliary outputs are parameters themselves.
     pub fn forward<'a>(
         &mut self,
         rows: impl ExactSizeIterator<Item = &'a [T]>,
@@ -117,7 +117,7 @@ impl<T: Scalar> NetworkPass<T> {
         }
     }
 
-    /// δ of every layer for `per_row` seeds a row that lie in `self.seeds`.
+    /// Computes δ of every layer for the `per_row` seeds per row that are stored in `self.seeds`.
     fn backward(&mut self, omega: &[T], per_row: usize, par: Par) {
         let count = self.m * per_row;
         let last = self.layers.len() - 1;
@@ -160,7 +160,7 @@ impl<T: Scalar> NetworkPass<T> {
         }
     }
 
-    /// Goes backward from the scores `[m,H]`; then `gradient` gets Σ Jᵀs and `second`, where asked, Σ ggᵀ.
+    /// Backward pass from the scores `[m,H]`: adds Σ Jᵀs to `gradient` and Σ ggᵀ to `second`, where given.
     pub fn add_gradient(
         &mut self,
         omega: &[T],
@@ -210,7 +210,7 @@ impl<T: Scalar> NetworkPass<T> {
         }
     }
 
-    /// Adds Σ JᵀWJ in blocks, W packed `[m,H(H+1)/2]`.
+    /// Adds Σ JᵀWJ in blocks to `out`, W packed `[m,H(H+1)/2]`.
     pub fn add_fisher(&mut self, omega: &[T], weights: &[T], out: &mut [T], par: Par) {
         let (h, m) = (self.h, self.m);
         let hh = h * (h + 1) / 2;
@@ -225,7 +225,7 @@ impl<T: Scalar> NetworkPass<T> {
         self.gram(h, out, par);
     }
 
-    /// Σ over rows and seeds of (Jᵀseed)(Jᵀseed)ᵀ within blocks.
+    /// Adds Σ over rows and seeds of (Jᵀseed)(Jᵀseed)ᵀ within blocks to `out`.
     fn gram(&mut self, per_row: usize, out: &mut [T], par: Par) {
         let k = self.layers.last().map_or(0, |l| l.outputs);
         let first_aux = self.layout.p - (self.h - k);
@@ -252,7 +252,7 @@ impl<T: Scalar> NetworkPass<T> {
         }
     }
 
-    /// Σ δ²·aaᵀ over a run of one unit's inputs.
+    /// Adds Σ δ²·aaᵀ over a run of one unit's inputs.
     fn unit_gram(
         &mut self,
         l: usize,
@@ -284,7 +284,7 @@ impl<T: Scalar> NetworkPass<T> {
         add_gram(whole(square, size), tile, tile, size, par);
     }
 
-    /// The Gram matrix of explicit rows of Jᵀseed, `from..to` of ω, a tile at a time.
+    /// Adds the Gram matrix of explicit rows of Jᵀseed, parameters `from..to` of ω, a tile at a time.
     fn explicit_gram(
         &mut self,
         (from, to): (usize, usize),
@@ -310,7 +310,7 @@ impl<T: Scalar> NetworkPass<T> {
         self.tile = tile;
     }
 
-    /// Jᵀseed of one seed, from parameter `from` on.
+    /// Writes Jᵀseed of one seed, from parameter `from` on.
     fn explicit_row(&self, seed: usize, per_row: usize, from: usize, row: &mut [T]) {
         let (j, to) = (seed / per_row, from + row.len());
         for (l, layer) in self.layers.iter().enumerate() {
@@ -339,7 +339,7 @@ impl<T: Scalar> NetworkPass<T> {
     }
 }
 
-/// Numbers that one pass through a plan's network keeps; 0 for a linear predictor.
+/// Count of numbers in the buffers of one pass through a plan's network; 0 for a linear predictor.
 pub fn network_numbers(plan: &Plan) -> u64 {
     let Some(net) = &plan.network else { return 0 };
     let (h, rows, layers) = (plan.h, BLOCK, net.layers());
@@ -351,7 +351,7 @@ pub fn network_numbers(plan: &Plan) -> u64 {
     (between + tile + rows * h * h) as u64
 }
 
-/// φ of z `[m,units]` into the first columns of the next layer's input `[m,stride]`, 1 into the bias's; φ′ into z.
+/// Writes φ of z `[m,units]` into the first columns of the next layer's input `[m,stride]`, 1 into the bias's column, and φ′ into z.
 struct Activate<'a, T> {
     activation: Activation,
     z: &'a mut [T],
@@ -383,20 +383,20 @@ fn whole<T>(matrix: &mut [T], p: usize) -> Square<'_, T> {
     }
 }
 
-/// Rows of a tile: what fits, but enough for a Gram matrix to be worth a call.
+/// Rows per tile: as many as fit, but enough for a Gram matrix to be worth a call.
 fn tile_rows(size: usize, h: usize) -> usize {
     (TILE / size.max(1)).clamp(64, 1024).max(h)
 }
 
-/// Numbers of the buffer that holds a tile of explicit rows, or one layer's scaled inputs.
+/// Length of the buffer for a tile of explicit rows, or for one layer's scaled inputs.
 fn tile_numbers(layers: &[Layer], layout: &Layout, h: usize, rows: usize) -> usize {
     let explicit = layout.blocks.iter().map(|b| tile_rows(b.size, h) * b.size);
     let inputs = layers.iter().map(|l| rows * l.stride);
     explicit.chain(inputs).max().unwrap_or(0)
 }
 
-/// Rows of U with W = UᵀU into `rows` [H,H], by a Cholesky factorisation that passes over what rounding leaves of a
-/// singular W (a softmax's is).
+/// Writes the rows of U with W = UᵀU into `rows` [H,H], by a Cholesky factorisation that skips pivots which are only rounding,
+/// since W may be singular (a softmax's is).
 fn root_rows<T: Scalar>(w: &[T], h: usize, l: &mut [T], rows: &mut [T]) {
     rows.fill(T::zero());
     let floor = T::epsilon() * T::of(4.0 * h as f64);

@@ -1,4 +1,4 @@
-//! The mode of a linear predictor's posterior by Fisher scoring in f64, with a line search; the matrix is made anew only while
+//! The mode of a linear predictor's posterior by Fisher scoring in f64, with a line search; the matrix is computed again only while
 //! steps are long.
 
 use crate::dense::Factor;
@@ -7,39 +7,39 @@ use faer::Par;
 use sngd_core::likelihood::{Likelihood, Link};
 use sngd_core::problem::Problem;
 
-/// Steps before the search gives up.
+/// Largest number of steps of the search.
 const MAX_ITERATIONS: usize = 200;
-/// Largest move of a coordinate that may end the search: where data separate, the cost stops falling while steps stay long.
+/// Largest move of a coordinate that may end the search: where classes are separable, the cost stops falling while steps stay long.
 const STILL: f64 = 1e-3;
-/// Newton decrement, in nats, below which the matrix of the last step serves again.
+/// Newton decrement, in nats, below which the matrix of the last step is used again.
 const REUSE: f64 = 0.05;
 
-/// Where the search ended.
+/// The point at which the search ended.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// ω*, `[P]`.
+    /// The mode ω*, internal coordinates, `[P]`.
     pub omega: Vec<f64>,
     /// Whether the last step was small enough.
     pub converged: bool,
-    /// Its largest coordinate.
+    /// Largest move of a coordinate in the last step.
     pub last_move: f64,
 }
 
-/// Why there is none.
+/// Why no mode was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoMode {
-    /// The information is singular under the priors.
+    /// The information matrix is singular under the priors.
     Singular,
 }
 
-/// A point and what is known there.
+/// A point, with cost and gradient there.
 struct Point {
     omega: Vec<f64>,
     cost: f64,
     gradient: Vec<f64>,
 }
 
-/// Searches until the cost is within `tolerance` nats of its least. `ridge` is added to the matrix's diagonal.
+/// Searches until the cost is within `tolerance` nats of its minimum. `ridge` is added to the diagonal of the matrix.
 pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, NoMode> {
     let p = problem.parameters();
     let lambda = problem.prior_information();
@@ -76,7 +76,7 @@ pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, No
                 .collect();
             let sums = row_sums(problem, &omega, curvature, false);
             let there = point(problem, omega, &sums);
-            // What rounding leaves of two sums that agree is no reason to go back.
+            // A rise within the rounding error of two equal sums is no reason to shorten the step.
             if there.cost.is_finite() && there.cost <= here.cost + 1e-12 * here.cost.abs() {
                 break Some((there, sums));
             }
@@ -90,7 +90,7 @@ pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, No
                 converged = decrement < 1e-6;
                 break;
             }
-            // A matrix of an earlier point may point the wrong way.
+            // With the matrix of an earlier point the step may point uphill.
             let sums = row_sums(problem, &here.omega, Curvature::Fisher, false);
             solver = refactor(&sums)?;
             fresh = true;
@@ -108,7 +108,7 @@ pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, No
         if fresh {
             match refactor(&sums) {
                 Ok(next) => solver = next,
-                // Saturated predictions on the way: the last matrix still points downhill.
+                // Predictions can saturate on the way; with the last matrix the step still points downhill.
                 Err(NoMode::Singular) => fresh = false,
             }
         }
@@ -141,7 +141,7 @@ fn point(problem: &Problem, omega: Vec<f64>, sums: &RowSums) -> Point {
     }
 }
 
-/// An intercept at the link of the mean response, everything else 0.
+/// Start of the search: an intercept at the link of the mean response, every other parameter 0.
 fn start(problem: &Problem) -> Vec<f64> {
     let mut omega = vec![0.0; problem.parameters()];
     let Some(pivot) = problem.transform.pivot else {
@@ -158,7 +158,7 @@ fn start(problem: &Problem) -> Vec<f64> {
         }
         Likelihood::Binomial(link) => {
             let trials = sum(&|i| problem.observed(i).trials);
-            // Half a success and half a failure more keep it finite.
+            // Half a success and half a failure are added, which makes it finite.
             let mu = (counts + 0.5) / (trials + 1.0);
             omega[pivot] = match link {
                 Link::Cloglog => (-(1.0 - mu).ln()).ln(),

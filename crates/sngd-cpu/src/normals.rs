@@ -1,10 +1,10 @@
-//! Normals by the widest vectors that the machine has; the bits are those of `philox::fill_normals`.
+//! Standard normals by the widest vectors that the machine has; bit for bit those of `philox::fill_normals`.
 
 use crate::resident::Scalar;
 use pulp::{Simd, WithSimd};
 use sngd_core::philox::{self, Stream};
 
-/// [`philox::fill_normals`].
+/// Same as [`philox::fill_normals`].
 pub fn fill_normals<T: Scalar>(out: &mut [T], seed: u64, stream: Stream, chain: u32, step: u32) {
     pulp::Arch::new().dispatch(Fill {
         out,

@@ -10,73 +10,73 @@ use sngd_core::config::FisherKind;
 use sngd_core::likelihood::{Observed, packed};
 use sngd_core::philox::{Stream, at, normals_f64, uniform};
 
-/// Rows a block: 256 rows of 64 columns are 64 KiB in f32.
+/// Rows per block: 256 rows of 64 columns are 64 KiB in f32.
 pub(crate) const BLOCK: usize = 256;
 
-/// Which sums a pass makes.
+/// Which sums a pass computes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted {
     /// Σ ln p into `log_lik`.
     pub log_lik: bool,
     /// Σ Jᵀs into `gradient`.
     pub gradient: bool,
-    /// Σ JᵀWJ into `fisher`, with this W.
+    /// Σ JᵀWJ into `fisher`, with this kind of W.
     pub fisher: Option<FisherKind>,
     /// Σ ggᵀ into `second`.
     pub second: bool,
-    /// The diagonals of `fisher` and of its W alone, into `diagonal`, in place of the dense sum.
+    /// The diagonal of Σ JᵀWJ alone, into `diagonal`, in place of the dense sum.
     pub diagonal_only: bool,
 }
 
-/// Address of the Monte Carlo labels.
+/// Philox address of the Monte Carlo labels.
 #[derive(Debug, Clone, Copy)]
 pub struct LabelAddress {
-    /// Key.
+    /// Seed: the key of every random stream.
     pub seed: u64,
-    /// Chain.
+    /// Index of the chain.
     pub chain: u32,
-    /// Step.
+    /// Index of the step.
     pub step: u32,
-    /// Labels a row.
+    /// Labels per row.
     pub labels: u32,
 }
 
-/// Buffers of one chain's passes and the sums that the last pass left.
+/// Buffers of one chain's passes, and the sums from the last pass.
 #[derive(Debug)]
 pub struct Pass<T> {
-    /// Row numbers of the last pass, `[r]`; empty for all rows.
+    /// Indices of the rows of the last pass, `[r]`; empty for all rows.
     pub rows: Vec<u32>,
-    /// Outputs of the last pass, `[r,H]`.
+    /// Outputs η of the last pass, `[r,H]`.
     pub eta: Vec<T>,
-    /// Σ ln p without log_norm.
+    /// Σ ln p without `Problem::log_norm`, in nats.
     pub log_lik: f64,
-    /// Σ Jᵀs, `[P]`.
+    /// Gradient of the log likelihood in ω, Σ Jᵀs, `[P]`.
     pub gradient: Vec<T>,
-    /// Σ JᵀWJ in the layout's blocks, column-major lower.
+    /// Fisher information Σ JᵀWJ in the layout's blocks, column-major lower.
     pub fisher: Vec<T>,
-    /// Σ ggᵀ, the same way.
+    /// Second moment of the gradients of single rows, Σ ggᵀ, stored the same way.
     pub second: Vec<T>,
     /// Diagonal of Σ JᵀWJ, `[P]`.
     pub diagonal: Vec<T>,
-    /// Room for the prior's gradient.
+    /// Buffers for the prior's gradient.
     pub prior: PriorWork,
     pub(crate) block: BlockBuffers<T>,
     pub(crate) columns: Option<Columns>,
     network: Option<Box<NetworkPass<T>>>,
 }
 
-/// Where the prior's gradient is computed, in f64, `[P]` each.
+/// Buffers in which the prior's gradient is computed, in f64, `[P]` each.
 #[derive(Debug)]
 pub struct PriorWork {
-    /// ω.
+    /// Internal parameters ω.
     pub omega: Vec<f64>,
-    /// θ.
+    /// Natural parameters θ.
     pub theta: Vec<f64>,
-    /// ∂(−ln prior)/∂ω.
+    /// Gradient of the prior's cost, ∂(−ln prior)/∂ω.
     pub gradient: Vec<f64>,
 }
 
-/// Scratch of one block of rows.
+/// Buffers for one block of rows.
 #[derive(Debug)]
 pub(crate) struct BlockBuffers<T> {
     pub x: Vec<T>,
@@ -88,8 +88,8 @@ pub(crate) struct BlockBuffers<T> {
 }
 
 impl<T: Scalar> Pass<T> {
-    /// Buffers for up to `rows` rows; matrices only where `dense`, second moments only where `second`; column-wise where the plan's
-    /// passes allow it.
+    /// Buffers for up to `rows` rows: matrices only where `dense`, second moments only where `second`. With `columns`, passes read
+    /// the data by columns, where they are stored so.
     pub fn new(
         data: &Resident<T>,
         rows: usize,
@@ -98,7 +98,7 @@ impl<T: Scalar> Pass<T> {
         columns: bool,
     ) -> Pass<T> {
         let (p, h, d) = (data.p, data.h, data.d);
-        // A network's diagonal is its blocks of one.
+        // The diagonal of a network's metric is a layout of blocks of order one.
         let square = match (dense, &data.network) {
             (true, _) => data.layout.len,
             (false, Some(_)) => data.single.len,
@@ -125,7 +125,7 @@ impl<T: Scalar> Pass<T> {
                 gradient: vec![0.0; p],
             },
             block: BlockBuffers {
-                // A network copies rows into its own first layer.
+                // A network copies rows into the buffer of its first layer.
                 x: zeros(if linear { BLOCK * d } else { 0 }),
                 scaled: zeros(if linear { BLOCK * d } else { 0 }),
                 score: zeros(BLOCK * h),
@@ -136,7 +136,7 @@ impl<T: Scalar> Pass<T> {
         }
     }
 
-    /// Chooses the rows of the next pass: all, or `count` by rule.
+    /// Chooses the rows of the next pass: all, or `count` rows by `rule`.
     pub fn select(&mut self, data: &Resident<T>, rule: BatchRows, count: usize) {
         if let (Some(columns), Some(source), Some(x)) =
             (&mut self.columns, &data.columns, T::as_f32(&data.x))
@@ -156,7 +156,7 @@ impl<T: Scalar> Pass<T> {
         }
     }
 
-    /// Goes over the selected rows at ω.
+    /// Computes the wanted sums over the selected rows at ω `[P]`.
     pub fn run(
         &mut self,
         data: &Resident<T>,
@@ -271,17 +271,17 @@ impl<T: Scalar> Pass<T> {
     }
 }
 
-/// How many rows a pass has; no row numbers mean all rows.
+/// Number of rows in a pass; an empty list means all rows.
 pub(crate) fn row_count<T>(data: &Resident<T>, rows: &[u32]) -> usize {
     if rows.is_empty() { data.n } else { rows.len() }
 }
 
-/// The data row at a place of a pass.
+/// Index of the data row at a place of a pass.
 pub(crate) fn row_at(rows: &[u32], place: usize) -> usize {
     rows.get(place).map_or(place, |&r| r as usize)
 }
 
-/// Features `[m,D]` of places start..start+m: the design itself where a pass goes over all rows, else gathered.
+/// Features `[m,D]` of places start..start+m: a slice of the design where a pass goes over all rows, else gathered.
 pub(crate) fn block_of<'a, T: Scalar>(
     data: &'a Resident<T>,
     rows: &[u32],

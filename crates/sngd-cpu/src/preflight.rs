@@ -1,4 +1,4 @@
-//! Can the noise budget be met? Asked at the mode, before any step.
+//! Checks at the mode, before any step, whether the noise budget can be met.
 
 use crate::map::Mode;
 use faer::{MatRef, Side};
@@ -7,22 +7,22 @@ use sngd_core::config::{Noise, NoiseRows};
 use sngd_core::error::CheckError;
 use sngd_core::plan::{MetricRows, Plan};
 
-/// What residual noise needs at the mode.
+/// Limits that residual noise sets at the mode.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reach {
-    /// The smallest temperature at this batch and step.
+    /// The smallest temperature that works with this batch and step, no unit.
     pub temperature: f64,
-    /// The smallest batch at this temperature and step.
+    /// The smallest batch that works with this temperature and step, in rows.
     pub batch: usize,
 }
 
-/// The largest eigenvalue of M⁻¹V̂ at the mode decides: Q > 0 needs budget·T > ε²·λ.
+/// Limits from λ, the largest eigenvalue of M⁻¹V̂ at the mode: Q > 0 needs budget·T > ε²·λ.
 pub fn reach(plan: &Plan, mode: &Mode) -> Reach {
     let (n, b, p) = (plan.n as f64, plan.batch as f64, plan.p);
     let e = plan.step_size.initial();
     let v = plan.rho() * n * n / b;
     let mut lambda = v * largest_ratio(&mode.sigma_g, &mode.chol, p);
-    // A covariance from few rows has larger top eigenvalues (theory.md).
+    // A covariance estimated from few rows has larger top eigenvalues.
     let rows = match (plan.noise_rows, plan.metric_rows) {
         (NoiseRows::Batch, _) | (_, MetricRows::Batch) => Some(plan.batch),
         (_, MetricRows::Sample(r)) => Some(r),
@@ -45,7 +45,7 @@ pub fn reach(plan: &Plan, mode: &Mode) -> Reach {
     }
 }
 
-/// Refuses a plan whose residual noise is not positive definite already at the mode.
+/// Refuses a plan whose residual noise is not positive definite at the mode already.
 pub fn residual(plan: &Plan, mode: &Mode) -> Result<(), CheckError> {
     if plan.noise != Noise::Residual || plan.rho() == 0.0 {
         return Ok(());
@@ -75,7 +75,7 @@ fn largest_ratio(sigma: &[f64], chol: &[f64], p: usize) -> f64 {
     faer::linalg::triangular_solve::solve_lower_triangular_in_place(l, b.as_mut(), par);
     match b.self_adjoint_eigenvalues(Side::Lower) {
         Ok(values) => values.into_iter().fold(0.0, f64::max),
-        // Only a matrix that is not finite has none: let the run say so.
+        // Only a matrix that is not finite has no eigenvalues; then no temperature is high enough.
         Err(_) => f64::INFINITY,
     }
 }

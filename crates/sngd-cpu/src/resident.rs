@@ -1,4 +1,4 @@
-//! Data as the engine keeps it: the problem's design in the engine's number format.
+//! The data as the CPU engine stores them: the problem's design in the engine's number format.
 
 use crate::columns::{self, Source};
 use crate::mode::LaneKernels;
@@ -10,48 +10,48 @@ use sngd_core::network::Network;
 use sngd_core::problem::Problem;
 use sngd_core::real::Real;
 
-/// A `Real` that the dense algebra can also work with.
+/// A `Real` for which the dense algebra and the mode kernels exist.
 pub trait Scalar: Real + faer::traits::RealField + LaneKernels {}
 impl Scalar for f32 {}
 impl Scalar for f64 {}
 
-/// What every chain reads and none writes.
+/// The data and priors that all chains read; no chain changes them.
 #[derive(Debug)]
 pub struct Resident<T> {
-    /// `[N,D]`, row-major.
+    /// The design, internal coordinates, `[N,D]`, row-major.
     pub x: Vec<T>,
-    /// `[N]`.
+    /// Response and trials of each row, internal units, `[N]`.
     pub observed: Vec<Observed<T>>,
-    /// The same by columns, where an f32 engine uses that layout.
+    /// Design and response stored by columns, where an f32 engine uses that layout.
     pub columns: Option<Source>,
-    /// N.
+    /// Number of data rows, N.
     pub n: usize,
-    /// D.
+    /// Number of design columns, D.
     pub d: usize,
-    /// K.
+    /// Number of linear outputs, K.
     pub k: usize,
-    /// H.
+    /// Number of outputs, H = K + A.
     pub h: usize,
-    /// P.
+    /// Number of parameters, P.
     pub p: usize,
-    /// Likelihood in internal units.
+    /// The likelihood, in internal units.
     pub likelihood: Likelihood,
-    /// The perceptron, if there is one.
+    /// The perceptron; `None` for a linear predictor.
     pub network: Option<Network>,
-    /// Blocks of the metric.
+    /// Blocks of the metric, in the order of ω.
     pub layout: Layout,
-    /// Blocks of one: where no matrix is asked for.
+    /// A layout of P blocks of order one, for passes that need the diagonal alone.
     pub single: Layout,
-    /// Λ.
+    /// Information Λ of the priors, internal coordinates.
     pub lambda: Lambda,
-    /// Roots of the priors' information on the natural scale, 0 for auxiliary parameters, `[P]`.
+    /// Square roots of the priors' information on the natural scale, 0 for auxiliary parameters, `[P]`.
     pub prior_root: Vec<f64>,
-    /// The prior alone is needed each step; the design in it is not.
+    /// The problem without its design: every step needs its priors.
     pub problem: Problem,
 }
 
 impl<T: Scalar> Resident<T> {
-    /// Converts once. Half-precision storage rounds each feature as the GPU's resident copy does.
+    /// Converts the problem's data. Half-precision storage rounds each feature as the GPU engine does.
     pub fn new(problem: &Problem, storage: Storage, layout: &Layout) -> Resident<T> {
         let round = |v: f64| match storage {
             Storage::F32 => v,
@@ -106,17 +106,17 @@ impl<T: Scalar> Resident<T> {
     }
 }
 
-/// The prior's own information Λ in internal coordinates.
+/// Information Λ of the priors in internal coordinates.
 #[derive(Debug)]
 pub enum Lambda {
-    /// In the layout's blocks.
+    /// The squares of the layout's blocks, one after another.
     Squares(Vec<f64>),
-    /// A network's has a diagonal alone, `[P]`.
+    /// The diagonal, `[P]`: a network's Λ has no other entries.
     Diagonal(Vec<f64>),
 }
 
 impl Lambda {
-    /// Adds Λ to squares of the layout.
+    /// Adds Λ to the squares of the layout's blocks.
     pub fn add_to<T: Scalar>(&self, layout: &Layout, squares: &mut [T]) {
         match self {
             Lambda::Squares(lambda) => {
@@ -132,7 +132,7 @@ impl Lambda {
         }
     }
 
-    /// Its diagonal, for a layout of blocks of one.
+    /// The diagonal of Λ, `[P]`, where all blocks are of order one.
     pub fn diagonal(&self) -> &[f64] {
         match self {
             Lambda::Squares(lambda) | Lambda::Diagonal(lambda) => lambda,

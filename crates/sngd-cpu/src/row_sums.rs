@@ -1,5 +1,5 @@
-//! Sums over all rows of a linear predictor in f64, in chunks over the threads: what the search for the mode asks for. It reads the
-//! problem's own design, so that nothing is copied. How rows are cut depends on N alone: sums have the same bits whatever the threads.
+//! Sums over all rows of a linear predictor in f64, in chunks over the threads, for the search for the mode. The problem's design is
+//! read in place, without a copy. Chunks depend on N, P and the sums alone: sums have the same bits for any number of threads.
 
 use crate::linear::{add_transposed, add_weighted, outer, outputs};
 use faer::Par;
@@ -8,34 +8,34 @@ use sngd_core::blocks::Layout;
 use sngd_core::likelihood::Likelihood;
 use sngd_core::problem::Problem;
 
-/// Rows whose products are made together.
+/// Rows whose products are computed together.
 const BLOCK: usize = 256;
-/// Rows below which one thread takes all of them.
+/// Rows per chunk; with fewer rows than this one thread takes all of them.
 const CHUNK: usize = 4096;
-/// Most chunks; each has matrices of its own where matrices are asked for.
+/// Largest number of chunks; each has a copy of every matrix that is summed.
 const MOST_CHUNKS: usize = 16;
 
-/// Which curvature of a row stands in Σ JᵀWJ.
+/// The curvature W of a row in Σ JᵀWJ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Curvature {
-    /// None: no matrix.
+    /// None: no matrix is computed.
     No,
-    /// The Fisher information of its outputs.
+    /// The Fisher information of the row's outputs.
     Fisher,
     /// The observed information, −∂²ln p/∂η².
     Observed,
 }
 
-/// Sums at one point.
+/// Sums over all rows at one point.
 #[derive(Debug, Clone)]
 pub struct RowSums {
-    /// Σ w·ln p, without `Problem::log_norm`.
+    /// Log likelihood Σ w·ln p in nats, w the row weights, without `Problem::log_norm`.
     pub log_lik: f64,
-    /// Σ Jᵀs, `[P]`.
+    /// Gradient of the log likelihood in ω, Σ Jᵀs, `[P]`.
     pub gradient: Vec<f64>,
-    /// Σ JᵀWJ, `[P,P]` column-major lower; empty where not asked for.
+    /// Information Σ JᵀWJ, `[P,P]` column-major lower; empty where not asked for.
     pub matrix: Vec<f64>,
-    /// Σ ggᵀ, the same way.
+    /// Second moment of the gradients of single rows, Σ ggᵀ, stored the same way.
     pub second: Vec<f64>,
 }
 
@@ -61,7 +61,7 @@ impl RowSums {
     }
 }
 
-/// Whether the observed information is the Fisher information, whatever the labels.
+/// Whether the observed information equals the Fisher information, for any labels.
 pub fn canonical(likelihood: &Likelihood) -> bool {
     use sngd_core::likelihood::Link;
     matches!(
@@ -73,8 +73,8 @@ pub fn canonical(likelihood: &Likelihood) -> bool {
     )
 }
 
-/// What row i says at outputs `eta` `[H]`, its weight multiplied in: ln p, scores into `score` `[H]` and the curvature into `w`
-/// `[H(H+1)/2]`. `room` is `[3H]`.
+/// Terms of row i at outputs `eta` `[H]`, multiplied by its weight: returns ln p in nats, writes scores into `score` `[H]` and the
+/// curvature into `w` `[H(H+1)/2]`. `room` is a buffer of `[3H]`.
 pub fn row_terms(
     problem: &Problem,
     i: usize,
@@ -91,7 +91,7 @@ pub fn row_terms(
     match curvature {
         Curvature::No => {}
         Curvature::Observed if !canonical(likelihood) => {
-            // Central differences of the scores; a symmetric mean over both orders.
+            // Central differences of the scores; entry (k, l) is the mean over both orders, so that W is symmetric.
             let (at, rest) = room.split_at_mut(h);
             let (above, below) = rest.split_at_mut(h);
             w.fill(0.0);
@@ -136,11 +136,11 @@ pub fn row_outputs(problem: &Problem, omega: &[f64], first: usize, eta: &mut [f6
     }
 }
 
-/// Goes over all rows at ω.
+/// Sums over all rows at ω `[P]`.
 pub fn row_sums(problem: &Problem, omega: &[f64], curvature: Curvature, second: bool) -> RowSums {
     let (n, p) = (problem.rows(), problem.parameters());
     let matrix = curvature != Curvature::No;
-    // Matrices of many chunks would be most of the work where there are many parameters.
+    // With many parameters the matrices of many chunks would be most of the work.
     let most = if matrix || second {
         MOST_CHUNKS.min((n / p).max(1))
     } else {
@@ -208,7 +208,7 @@ fn chunk(
         if second {
             for j in 0..m {
                 outer(&score[j * h..][..h], &mut weight[j * hh..][..hh]);
-                // A row that counts w times is w rows, each with a gradient of its own.
+                // A row that counts w times stands for w rows with one gradient each.
                 if let Some(&w) = problem.weights.get(first + j).filter(|w| **w != 0.0) {
                     weight[j * hh..][..hh].iter_mut().for_each(|v| *v /= w);
                 }

@@ -1,4 +1,4 @@
-//! One step of one chain with a dense Fisher metric; `sngd_core::engine` states what it computes.
+//! One step of one chain with the metric at its state; `sngd_core::engine` states what is computed.
 
 mod metric;
 mod noise;
@@ -23,55 +23,55 @@ use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, DIVERGED, Metric, Plan, RFD_STEP};
 use sngd_core::stat::{Stat, StatRow};
 
-/// What a step leaves besides the new position.
+/// Outcome of a step, besides the new position.
 #[derive(Debug, Clone, Copy)]
 pub struct StepInfo {
-    /// Statistics at the state before the update; the two norms are known for kept steps only.
+    /// Statistics at the state before the update; the two norms are NaN unless the step is kept.
     pub stats: StatRow,
-    /// Whether residual noise fell back to full noise.
+    /// Whether the residual noise was replaced by full noise.
     pub fell_back: bool,
 }
 
-/// Where and when a step happens.
+/// Data and settings of one step, and which step of which chain it is.
 pub struct Context<'a, T> {
-    /// Resident data.
+    /// Data that all chains read.
     pub data: &'a Resident<T>,
-    /// The plan.
+    /// The plan of the run.
     pub plan: &'a Plan,
-    /// Chain.
+    /// Index of the chain.
     pub chain: u32,
-    /// Step.
+    /// Index of the step.
     pub t: u32,
-    /// Whether this step's statistics are kept.
+    /// Whether the statistics of this step are kept.
     pub keep: bool,
-    /// Threads inside the algebra.
+    /// Threads that the linear algebra of this chain may use.
     pub par: Par,
 }
 
-/// Everything one chain owns.
+/// State and buffers of one chain.
 pub struct Chain<T> {
-    /// Index.
+    /// Index of the chain.
     pub index: u32,
-    /// ω, `[P]`.
+    /// Position in internal coordinates, ω `[P]`.
     pub omega: Vec<T>,
-    /// The metric's own workspace.
+    /// Buffers for the kind of step.
     pub kind: ChainKind<T>,
-    /// Set when the chain cannot go on.
+    /// Step and kind of the fault that ended the chain; `None` while it can go on.
     pub fault: Option<(u32, FaultKind)>,
 }
 
-/// Workspaces by kind of step.
+/// Buffers by kind of step.
 pub enum ChainKind<T> {
-    /// Dense Fisher metric.
+    /// Step with a dense Fisher metric.
     Dense(Box<Dense<T>>),
-    /// Diagonal metrics.
+    /// Step with a diagonal metric.
     Diagonal(Box<Diagonal<T>>),
-    /// Metropolis-adjusted.
+    /// Metropolis-adjusted step.
     Mala(Box<Mala<T>>),
 }
 
 impl<T: Scalar> Chain<T> {
-    /// A chain at ω with all its buffers.
+    /// Starts a chain at ω `[P]` with all its buffers.
     pub fn new(data: &Resident<T>, plan: &Plan, index: u32, omega: &[f64]) -> Chain<T> {
         let kind = if plan.metropolis {
             ChainKind::Mala(Box::new(Mala::new(data, plan)))
@@ -89,7 +89,7 @@ impl<T: Scalar> Chain<T> {
         }
     }
 
-    /// Computes step t and moves; on a fault the position stays.
+    /// Makes step t and moves the chain; on a fault the position stays.
     pub fn step(&mut self, cx: &Context<'_, T>) -> Result<StepInfo, FaultKind> {
         let omega = &mut self.omega;
         let info = match &mut self.kind {
@@ -105,7 +105,7 @@ impl<T: Scalar> Chain<T> {
     }
 }
 
-/// Workspace of the dense step.
+/// Buffers of the dense step.
 pub struct Dense<T> {
     metric_pass: Pass<T>,
     batch_pass: Option<Pass<T>>,
@@ -114,7 +114,7 @@ pub struct Dense<T> {
     residual: Vec<T>,
     factor: BlockFactor<T>,
     residual_factor: BlockFactor<T>,
-    /// N·F + Λ without damping, where κ = 1 and damping make it another matrix than the metric.
+    /// Factor of N·F + Λ without damping; `None` where that matrix is not needed beside the metric (κ = 0 or no damping).
     volume: Option<Box<BlockFactor<T>>>,
     shifted: Option<Box<Shifted<T>>>,
     inverse: Vec<T>,
@@ -129,16 +129,16 @@ pub struct Dense<T> {
     fell_back: bool,
 }
 
-/// The noise of a step before the metric M = LLᵀ has shaped it: n = M⁻¹·force + L⁻ᵀ·white.
+/// The noise of a step in two parts, of which M = LLᵀ makes one: n = M⁻¹·force + L⁻ᵀ·white. `[P]` each.
 struct StepNoise<T> {
     force: Vec<T>,
     white: Vec<T>,
 }
 
-/// Workspace of the random finite difference.
+/// Buffers of the random finite difference.
 struct Shifted<T> {
     pass: Pass<T>,
-    /// The volume's matrix and its factor, with κ alone.
+    /// The matrix N·F + Λ at the shifted state and its factor; with κ > 0 only.
     volume: Option<(Vec<T>, BlockFactor<T>)>,
     omega: Vec<T>,
 }
@@ -150,7 +150,7 @@ impl<T: Scalar> Dense<T> {
         let square = |on: bool| zeros(if on { data.layout.len } else { 0 });
         let residual = plan.noise == Noise::Residual;
         let metric_rows = plan.metric_row_count();
-        // The metric's pass measures V̂ where its rows are those of the noise.
+        // The metric's pass measures V̂ too, where its rows are those of the noise.
         let measured = residual && (plan.noise_rows == NoiseRows::Fisher || rows_coincide(plan));
         let columns = columns::serves(plan);
         Dense {
@@ -273,7 +273,7 @@ impl<T: Scalar> Dense<T> {
         (gradient, norm(&self.u))
     }
 
-    /// Both passes; returns the full-data log-likelihood where it is known and the batch's.
+    /// Makes both passes. Returns the log likelihood over all rows, where it is known, and that of the batch, in nats.
     fn passes(&mut self, cx: &Context<'_, T>, omega: &[T], fresh: bool) -> (Option<f64>, f64) {
         let Context {
             data,
@@ -330,13 +330,13 @@ impl<T: Scalar> Dense<T> {
         }
     }
 
-    /// ∇C estimated from the batch, into `gradient`; returns the prior's cost.
+    /// Writes the batch's estimate of ∇C into `gradient`; returns −ln prior in nats.
     fn cost_gradient(&mut self, data: &Resident<T>, plan: &Plan, omega: &[T]) -> f64 {
         let pass = self.batch_pass.as_mut().unwrap_or(&mut self.metric_pass);
         cost_gradient(data, plan, omega, pass, plan.batch, &mut self.gradient)
     }
 
-    /// v = (κ/2)·∇ln|M| − Σ Jᵀ·divergence into `correction`, which holds it as long as the metric is held.
+    /// Writes v = (κ/2)·∇ln|M| − Σ Jᵀ·divergence into `correction`, where it stays until the metric is computed again.
     fn corrections(&mut self, cx: &Context<'_, T>, omega: &[T]) -> Result<(), FaultKind> {
         let Context {
             data,
@@ -347,7 +347,7 @@ impl<T: Scalar> Dense<T> {
             ..
         } = *cx;
         let share = plan.n as f64 / plan.metric_row_count() as f64;
-        // Γ is the metric's own; the volume's gradient belongs to the target, which damping does not touch.
+        // Γ belongs to the damped metric. The gradient of the volume belongs to the target, which has no damping.
         let both = Derivative {
             kappa: plan.kappa,
             divergence: true,
@@ -401,8 +401,8 @@ impl<T: Scalar> Dense<T> {
         Ok(())
     }
 
-    /// v of any model from the metric at ω + δu, u = L⁻ᵀz: −∂M[u]·u + (κ/2)·∂ln|M|[u]·Lz by a difference of one side. What it has of
-    /// even order in δ is odd in z, with mean zero, so that it is as unbiased, to O(δ²), as a difference of two.
+    /// v for any model, from the metric at ω + δu, u = L⁻ᵀz: −∂M[u]·u + (κ/2)·∂ln|M|[u]·Lz by a one-sided difference. Its error terms
+    /// of even order in δ are odd in z, with mean zero, so it is as unbiased, to O(δ²), as a two-sided difference.
     fn finite_difference(&mut self, cx: &Context<'_, T>, omega: &[T]) -> Result<(), FaultKind> {
         let Context {
             data,

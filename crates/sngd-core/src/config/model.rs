@@ -1,4 +1,4 @@
-//! `[model]`: predictor and likelihood.
+//! Section `[model]` of the run file: predictor and likelihood.
 
 use crate::likelihood::{Custom, Link};
 use crate::network::Activation;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// `[model]`.
+/// Section `[model]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
@@ -16,7 +16,7 @@ pub struct ModelConfig {
     /// Widths of an mlp's hidden layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hidden: Option<Vec<usize>>,
-    /// Of an mlp; tanh when left out.
+    /// Activation of an mlp's hidden units; tanh when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
     /// Whether an mlp's units have biases; yes when left out.
@@ -33,13 +33,13 @@ pub struct ModelConfig {
     /// The binomial's column of trials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trials: Option<String>,
-    /// Softmax: `none` or `first`.
+    /// Which logits a softmax has: `none` or `first`.
     #[serde(default)]
     pub baseline: Baseline,
     /// A custom likelihood's WGSL file, relative to the run file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wgsl: Option<PathBuf>,
-    /// A custom likelihood's linear predictors; 1 when left out.
+    /// Number of a custom likelihood's linear predictors, K; 1 when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<usize>,
     /// Name of a custom likelihood's positive parameter.
@@ -48,12 +48,12 @@ pub struct ModelConfig {
     /// Column that a custom likelihood reads beside the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub companion: Option<String>,
-    /// The custom likelihood itself: what `wgsl` named, or what a program handed in.
+    /// The custom likelihood: read from the `wgsl` file, or given by a program.
     #[serde(skip)]
     pub custom: Option<Arc<Custom>>,
 }
 
-/// What maps features to outputs.
+/// The function from features to linear outputs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Predictor {
@@ -64,35 +64,35 @@ pub enum Predictor {
     Mlp,
 }
 
-/// Likelihood families.
+/// Families of the response's distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
-    /// Normal errors.
+    /// A real response with normal errors.
     Gaussian,
-    /// 0/1 or two labels.
+    /// Labels 0 and 1, or any two labels.
     Bernoulli,
-    /// Successes of trials.
+    /// Successes out of a number of trials.
     Binomial,
-    /// Counts.
+    /// Counts 0, 1, 2, …
     Poisson,
-    /// Categories.
+    /// Labels of two or more classes.
     Softmax,
-    /// The user's own.
+    /// A user-defined likelihood.
     Custom,
 }
 
-/// Links by name.
+/// Link functions by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkName {
-    /// Bernoulli and binomial, canonical.
+    /// Canonical link of Bernoulli and binomial.
     Logit,
-    /// Bernoulli and binomial.
+    /// For Bernoulli and binomial.
     Probit,
-    /// Bernoulli and binomial.
+    /// For Bernoulli and binomial.
     Cloglog,
-    /// Poisson.
+    /// For Poisson.
     Log,
 }
 
@@ -112,9 +112,9 @@ impl LinkName {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Scale {
-    /// Known σ.
+    /// A known σ, in the units of the response.
     Known(f64),
-    /// `"unknown"`.
+    /// `"unknown"`: σ is a parameter.
     Named(String),
 }
 
@@ -122,9 +122,9 @@ pub enum Scale {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Baseline {
-    /// One a class.
+    /// One logit per class.
     #[default]
     None,
-    /// Class 0 fixed at 0.
+    /// No logit for class 0, which is fixed at 0.
     First,
 }

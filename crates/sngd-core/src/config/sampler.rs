@@ -1,13 +1,13 @@
-//! `[sampler]`: the step.
+//! Section `[sampler]` of the run file: how a step is made.
 
 use crate::batch::Batches;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// `[sampler]`.
+/// Section `[sampler]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SamplerConfig {
-    /// The row of the table of methods; chosen from the data when left out or `auto`.
+    /// The method, a row of the table of methods; chosen from the data when left out or `auto`.
     #[serde(deserialize_with = "auto", skip_serializing_if = "Option::is_none")]
     pub method: Option<Method>,
     /// Where the metric is taken; chosen when left out or `auto`.
@@ -18,40 +18,41 @@ pub struct SamplerConfig {
     pub gradient: Option<Gradient>,
     /// `posterior` (κ = 0) or `jeffreys` (κ = 1).
     pub target: Target,
-    /// T; 1 when left out.
+    /// Temperature T, no unit; 1, the posterior, when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// ε in (0, 1]; chosen when left out or `auto`.
+    /// Step size ε in (0, 1], no unit; chosen when left out or `auto`.
     #[serde(deserialize_with = "auto", skip_serializing_if = "Option::is_none")]
     pub step_size: Option<StepSize>,
-    /// B; chosen when left out or `auto`. With the metric at the state that is the smaller of 128 and N, all rows for `mala`.
+    /// Rows in a batch, B; chosen when left out or `auto`. With the metric at the state that is the smaller of 128 and N, all rows
+    /// for `mala`.
     #[serde(deserialize_with = "auto", skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<BatchSize>,
-    /// How minibatch rows are drawn.
+    /// How the rows of a batch are drawn.
     pub batches: Batches,
-    /// Which Fisher.
+    /// Over which labels the Fisher information is averaged.
     pub fisher: FisherKind,
-    /// Over which rows.
+    /// Rows that the Fisher information is summed over.
     pub fisher_rows: FisherRows,
-    /// Labels a row of the Monte Carlo Fisher.
+    /// Labels per row of the Monte Carlo Fisher.
     pub fisher_labels: u32,
-    /// Recompute the metric, and with it the corrections, every m steps.
+    /// Steps from one metric to the next; the corrections are computed with it.
     pub fisher_refresh: u32,
-    /// Structure of the metric.
+    /// Which parameters the metric couples.
     pub blocks: Blocks,
-    /// Noise policy; the method's own when left out.
+    /// Which noise a step adds; the method's default when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
-    /// Where the residual noise's V̂ is measured.
+    /// Rows over which V̂, the covariance of the minibatch gradient, is measured for residual noise.
     pub noise_rows: NoiseRows,
-    /// `ou` or `euler`; the method's own when left out.
+    /// Form of the noise budget, `ou` or `euler`; the method's default when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub integrator: Option<Integrator>,
     /// How the correction terms are computed.
     pub correction: Correction,
-    /// Probes a step when `correction` is `probe`.
+    /// Random projections per step when `correction` is `probe`.
     pub probes: u32,
-    /// λ of M = N(F + λI) + Λ, in internal coordinates; chosen when left out or `auto`.
+    /// Damping λ of M = N(F + λI) + Λ, in internal coordinates; chosen when left out or `auto`.
     #[serde(deserialize_with = "auto", skip_serializing_if = "Option::is_none")]
     pub damping: Option<f64>,
 }
@@ -105,21 +106,21 @@ where
     })
 }
 
-/// The methods: rows of one table (`plan::method_row`).
+/// The methods, each a row of one table (`plan::method_row`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// Stochastic natural gradient descent with corrections and residual noise.
     Sngd,
-    /// Minibatch natural gradient descent, no added noise.
+    /// Minibatch natural gradient descent, without added noise.
     Ngd,
-    /// Langevin with a constant metric.
+    /// Langevin dynamics with a constant metric.
     Sgld,
-    /// RMSProp-preconditioned Langevin, with its Γ.
+    /// Langevin dynamics preconditioned by RMSProp, with the correction term Γ.
     Psgld,
-    /// Riemannian Langevin (Patterson & Teh 2013).
+    /// Riemannian Langevin dynamics (Patterson & Teh 2013).
     Sgrld,
-    /// Metropolis-adjusted Langevin on full batches; exact.
+    /// Metropolis-adjusted Langevin dynamics on full batches; exact.
     Mala,
 }
 
@@ -127,7 +128,7 @@ pub enum Method {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MetricAt {
-    /// At the state of each chain, made anew as it moves: the paper's.
+    /// At the state of each chain, computed again as the chain moves, as in the literature.
     State,
     /// At the posterior's mode: one constant matrix for all chains.
     Mode,
@@ -137,40 +138,40 @@ pub enum MetricAt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gradient {
-    /// The rows' own gradients, summed over all rows or scaled up from a minibatch.
+    /// The sum of the gradients of the rows, over all rows or scaled up from a minibatch.
     Plain,
-    /// The exact second-order expansion at the mode, plus what a minibatch says of the remainder.
+    /// The exact second-order expansion at the mode, plus a minibatch estimate of the remainder.
     ControlVariates,
 }
 
-/// Which measure the target is written in.
+/// Which density the draws follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
-    /// κ = 0.
+    /// The posterior over the parameters as written, κ = 0.
     Posterior,
-    /// κ = 1.
+    /// The posterior times the volume |M|^{1/2}, κ = 1: Jeffreys' prior where the priors are flat.
     Jeffreys,
 }
 
 impl Target {
-    /// κ.
+    /// Weight κ of the volume in the target, no unit: 0 or 1.
     pub fn kappa(self) -> f64 {
         f64::from(u8::from(self == Target::Jeffreys))
     }
 }
 
-/// Step size schedules.
+/// Step size ε, constant or by a schedule, no unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum StepSize {
-    /// The same ε always.
+    /// The same ε in every step.
     Constant(f64),
-    /// A table with a `kind`.
+    /// A schedule: a table with a `kind`.
     Schedule(Schedule),
 }
 
-/// Step sizes that move; t counts steps from the start of warm-up.
+/// Schedules of the step size ε; t counts steps from the start of warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
@@ -178,15 +179,15 @@ pub enum Schedule {
     Polynomial {
         /// ε at t = 0.
         initial: f64,
-        /// Steps before the decay bites.
+        /// Number of steps over which ε stays near `initial`.
         #[serde(default = "hundred")]
         offset: f64,
-        /// Exponent, usually 0.33 to 1.
+        /// Exponent of the decay, usually 0.33 to 1.
         #[serde(default = "third")]
         power: f64,
     },
     /// ε_t = initial·3^−k, k the number of times that 2 divides t + 1, at most 3: half of the steps are long, a quarter a third as
-    /// long, and so on. A Metropolis-adjusted chain that is stuck where long steps are refused leaves by a short one.
+    /// long, and so on. Where a Metropolis test refuses long steps, a chain can still move on by a short one.
     Ruler {
         /// ε of the longest steps.
         initial: f64,
@@ -195,9 +196,9 @@ pub enum Schedule {
     Cyclical {
         /// ε at the start of each cycle.
         initial: f64,
-        /// Steps a cycle.
+        /// Steps per cycle, L.
         cycle: u32,
-        /// Smallest share of `initial`.
+        /// Smallest share of `initial`, in [0, 1].
         #[serde(default = "hundredth")]
         floor: f64,
     },
@@ -213,16 +214,16 @@ fn hundredth() -> f64 {
     0.01
 }
 
-/// ε where nothing else is asked for and the metric is at the state.
+/// Default step size ε with the metric at the state.
 pub const DEFAULT_STEP_SIZE: StepSize = StepSize::Constant(0.1);
 
 impl SamplerConfig {
-    /// The method asked for; with the metric at the state `sngd` where none is.
+    /// The method that the run file asks for, else `sngd`; for the metric at the state.
     pub fn method_or_default(&self) -> Method {
         self.method.unwrap_or(Method::Sngd)
     }
 
-    /// The keys that only a metric at the state has, of those that are set.
+    /// Those keys set in the run file that only a metric at the state has.
     pub fn state_keys(&self) -> Vec<&'static str> {
         let plain = SamplerConfig::default();
         [
@@ -261,7 +262,7 @@ impl StepSize {
         }
     }
 
-    /// ε at step t.
+    /// Step size ε at step t.
     pub fn at(&self, t: u32) -> f64 {
         match *self {
             StepSize::Constant(e) => e,
@@ -285,13 +286,13 @@ impl StepSize {
     }
 }
 
-/// `batch_size`: a number or `"full"`.
+/// `batch_size`: a number of rows or `"full"`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum BatchSize {
-    /// B.
+    /// Number of rows in a batch, B.
     Rows(usize),
-    /// `"full"`.
+    /// `"full"`: all rows.
     Named(FullName),
 }
 
@@ -299,29 +300,29 @@ pub enum BatchSize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FullName {
-    /// All rows.
+    /// All N data rows.
     Full,
 }
 
-/// Which Fisher matrix.
+/// Over which labels the Fisher information is averaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FisherKind {
-    /// Expectation over the model's labels.
+    /// The expectation over the labels of the model.
     Exact,
-    /// Labels drawn from the model.
+    /// Labels drawn at random from the model.
     MonteCarlo,
-    /// The labels seen.
+    /// The observed labels.
     Empirical,
 }
 
-/// `fisher_rows`: `"full"`, `"batch"` or a number.
+/// `fisher_rows`: `"full"`, `"batch"` or a number of rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum FisherRows {
-    /// r rows, drawn without replacement at each refresh.
+    /// This number of rows, r, drawn without replacement at each refresh.
     Rows(usize),
-    /// A word.
+    /// One of the words below.
     Named(RowsName),
 }
 
@@ -329,69 +330,69 @@ pub enum FisherRows {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RowsName {
-    /// All rows.
+    /// All N data rows.
     Full,
-    /// The gradient's own batch.
+    /// The rows of the gradient's batch.
     Batch,
 }
 
-/// `noise_rows`: where V̂ is measured.
+/// `noise_rows`: the rows over which V̂, the covariance of the minibatch gradient, is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoiseRows {
     /// The rows of the Fisher pass.
     Fisher,
-    /// The gradient's own batch.
+    /// The rows of the gradient's batch.
     Batch,
 }
 
-/// Structure of the metric.
+/// Which parameters the metric couples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Blocks {
     /// One dense matrix.
     Full,
-    /// A block a layer.
+    /// One block per layer.
     Layer,
-    /// A block a unit: a class's coefficients for a linear predictor, a unit's weights and bias for a network.
+    /// One block per unit: a class's coefficients for a linear predictor, a unit's weights and bias for a network.
     Unit,
-    /// Its diagonal.
+    /// The diagonal alone.
     Diagonal,
 }
 
-/// Noise policies of theory.md.
+/// Which noise a step adds to that of its minibatch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Noise {
-    /// What the target needs less what was measured.
+    /// The noise that the target needs, less the measured minibatch noise.
     Residual,
-    /// Less what the law says.
+    /// The noise that the target needs, less the minibatch noise predicted by the temperature law.
     Nominal,
-    /// No deduction.
+    /// All the noise that the target needs; nothing is deducted for the minibatch.
     Full,
-    /// Minibatch noise alone.
+    /// None: the minibatch is the only source of noise.
     None,
 }
 
-/// The noise budget's form.
+/// Form of the noise budget, the factor of T·M in the covariance that a step needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Integrator {
-    /// 2ε − ε².
+    /// 2ε − ε², exact on a Gaussian for any ε (Ornstein–Uhlenbeck).
     Ou,
-    /// 2ε.
+    /// 2ε, to first order in ε (Euler–Maruyama).
     Euler,
 }
 
-/// How Γ and ∇ln|M| are computed.
+/// How the correction terms Γ and ∇ln|M| are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Correction {
-    /// Closed form where cheap, probes where P is large.
+    /// Finite differences for networks and blocked metrics, probes where P is large, else the closed form.
     Auto,
-    /// Exact leverages.
+    /// The closed form, with exact leverages.
     ClosedForm,
-    /// Random projections.
+    /// Estimates from random projections.
     Probe,
     /// Random finite differences of the metric.
     FiniteDifference,

@@ -1,4 +1,4 @@
-//! A user's own likelihood: a body in Rust for the host and the CPU engine, one in WGSL for the GPU engine.
+//! A user-defined likelihood: a body in Rust for the CPU, one in WGSL for the GPU engine.
 
 use super::{Observed, packed};
 use crate::error::CheckError;
@@ -6,23 +6,23 @@ use crate::real::Real;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// Outputs a likelihood of one's own may have, K + A.
+/// Largest number of outputs of a user-defined likelihood, K + A.
 pub const MAX_OUTPUTS: usize = 8;
 
 /// ln p(y|η) and its derivatives at one row, by value, in f64.
 ///
-/// `eta` holds the H = K + A outputs: the K linear predictors, then the logarithm of the positive parameter if there is one.
-/// `obs.y` is the response; `obs.trials` is what the companion column holds (1 without one). Symmetric `[H,H]` arrays are
+/// `eta` is the H = K + A outputs: the K linear predictors, then the logarithm of the positive parameter if there is one.
+/// `obs.y` is the response; `obs.trials` is the number in the companion column (1 without one). Symmetric `[H,H]` arrays are
 /// packed lower, at [`packed`]`(k, l)`.
 pub trait LikelihoodBody: Debug + Send + Sync {
-    /// ln p(y|η), normalised: terms free of η count in log scores.
+    /// ln p(y|η) in nats, normalised: log scores need the terms that do not depend on η too.
     fn log_lik(&self, eta: &[f64], obs: Observed<f64>) -> f64;
 
-    /// ∂ ln p/∂η into `score` `[H]`.
+    /// Writes ∂ ln p/∂η into `score` `[H]`.
     fn score(&self, eta: &[f64], obs: Observed<f64>, score: &mut [f64]);
 
-    /// A symmetric positive semi-definite W(η) into `w` `[H(H+1)/2]`: the Fisher information E[s sᵀ], or what stands for it. Any
-    /// smooth W leaves the posterior what it is, since the corrections are derivatives of this W; steps are longest when it is near
+    /// Writes a symmetric positive semi-definite W(η) into `w` `[H(H+1)/2]`: the Fisher information E[s sᵀ], or a stand-in for it. Any
+    /// smooth W gives the same posterior, since the corrections are derivatives of this W; steps are longest when it is near
     /// E[s sᵀ], and with `target = "jeffreys"` it *is* the volume.
     fn fisher(&self, eta: &[f64], companion: f64, w: &mut [f64]);
 
@@ -44,8 +44,8 @@ pub trait LikelihoodBody: Debug + Send + Sync {
         );
     }
 
-    /// A response drawn from the model: `u` is uniform in (0,1), `z` normal, `more` gives further uniforms. Asked for by
-    /// `fisher = "monte_carlo"`; `None` where there is no such function.
+    /// A response drawn from the model: `u` is uniform in (0,1), `z` normal, `more` gives further uniforms. Needed for
+    /// `fisher = "monte_carlo"` only; `None` where the likelihood has no such function.
     fn draw_label(
         &self,
         _eta: &[f64],
@@ -57,18 +57,18 @@ pub trait LikelihoodBody: Debug + Send + Sync {
         None
     }
 
-    /// Whether this body is that text itself, evaluated: then there is nothing to hold one against the other.
+    /// Whether this body evaluates that very WGSL text; then there is no second body to compare.
     fn evaluates(&self, _text: &WgslBody) -> bool {
         false
     }
 
-    /// E[y|η], for the error of predictions; `None` where there is none.
+    /// E[y|η], for the error of predictions; `None` where the likelihood has no such function.
     fn mean(&self, _eta: &[f64], _companion: f64) -> Option<f64> {
         None
     }
 }
 
-/// Contraction of ∂W/∂η by central differences with steps of 1e-4.
+/// Contracts ∂W/∂η with h, by central differences with steps of 1e-4.
 pub fn difference(
     fisher: impl Fn(&[f64], &mut [f64]),
     eta: &[f64],
@@ -102,17 +102,17 @@ pub fn difference(
     }
 }
 
-/// A body in WGSL, as its author wrote it.
+/// The body of a user-defined likelihood in WGSL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WgslBody {
-    /// How messages name it: its path.
+    /// Path of the file, for messages.
     pub file: String,
-    /// Its text: `log_lik`, `score` and `fisher`, and if it likes `contract`, `draw_label` and `mean`.
+    /// The WGSL text: `log_lik`, `score` and `fisher`, and optionally `contract`, `draw_label` and `mean`.
     pub text: String,
 }
 
 impl WgslBody {
-    /// Whether it declares that function.
+    /// Whether the text declares that function.
     pub fn has(&self, function: &str) -> bool {
         let code = self
             .text
@@ -126,18 +126,18 @@ impl WgslBody {
     }
 }
 
-/// A likelihood of one's own.
+/// A user-defined likelihood.
 #[derive(Debug, Clone)]
 pub struct Custom {
-    /// What messages call it.
+    /// Name for messages.
     pub name: String,
-    /// K, 1 or more.
+    /// Number of linear outputs K, 1 or more.
     pub linear_outputs: usize,
-    /// Name of the positive parameter whose logarithm is the last output, if there is one: `shape`.
+    /// Name of the positive parameter whose logarithm is the last output, such as `shape`; `None` where there is none.
     pub auxiliary: Option<String>,
-    /// For the host and the CPU engine.
+    /// The body for the CPU.
     pub body: Arc<dyn LikelihoodBody>,
-    /// For the GPU engine, which refuses a run without it.
+    /// The body for the GPU engine, which refuses a run without it.
     pub wgsl: Option<WgslBody>,
 }
 
@@ -151,7 +151,7 @@ impl PartialEq for Custom {
     }
 }
 
-/// Whether outputs and the auxiliary parameter's name can be those of a likelihood.
+/// Checks number of outputs and name of the auxiliary parameter.
 ///
 /// # Errors
 /// No outputs or too many of them; a name that another parameter has.
@@ -170,7 +170,7 @@ pub fn check_shape(linear_outputs: usize, auxiliary: Option<&str>) -> Result<(),
     }
 }
 
-/// η on the stack in f64.
+/// Outputs η in f64, on the stack: the numbers, and how many of them are used.
 struct Outputs([f64; MAX_OUTPUTS], usize);
 
 impl Outputs {
@@ -198,7 +198,7 @@ impl Custom {
     }
 }
 
-/// The contract of `Likelihood` in any number format, by way of f64.
+/// The methods of `Likelihood` in any number format, computed in f64.
 impl Custom {
     pub(super) fn log_lik_and_score<T: Real>(
         &self,
@@ -257,7 +257,7 @@ impl Custom {
         let label = self
             .body
             .draw_label(outputs.get(), companion.to64(), u, z, more);
-        // `Plan::check` refuses labels of a body that draws none.
+        // `Plan::check` refuses Monte Carlo labels where the body draws none.
         T::of(label.unwrap_or(f64::NAN))
     }
 }

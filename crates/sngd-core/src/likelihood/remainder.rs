@@ -1,15 +1,15 @@
-//! What ln p of a row has beyond second order about the mode: see `crate::expansion`.
+//! The part of ln p of a row beyond second order about the mode: see `crate::expansion`.
 
 use super::{Likelihood, Link, Observed, packed};
 use crate::expansion::RowLayout;
 use crate::real::Real;
 
-/// Trials up to which ln p and its value at the mode may be subtracted in single precision.
+/// Largest number of trials for which ln p and its value at the mode may be subtracted in single precision.
 const FEW_TRIALS: f64 = 64.0;
 
 impl Likelihood {
-    /// ρ = w(ln p(η*+Δ) − ln p(η*)) − s*ᵀΔ + ½ΔᵀA*Δ, and r = w·s(η*+Δ) − s* + A*Δ into `r` `[H]`, for a row of
-    /// `Expansion::rows` (where s* and A* hold the row's weight w already). `eta` is room for `[H]`.
+    /// Returns ρ = w(ln p(η*+Δ) − ln p(η*)) − s*ᵀΔ + ½ΔᵀA*Δ, in nats, and writes r = w·s(η*+Δ) − s* + A*Δ into `r` `[H]`, for
+    /// a row of `Expansion::rows` (where s* and A* are multiplied by the row's weight w already). `eta` is a buffer of `[H]`.
     #[inline]
     pub fn remainder<T: Real>(&self, row: &[f32], delta: &[T], eta: &mut [T], r: &mut [T]) -> T {
         let of = |i: usize| T::of(f64::from(row[i]));
@@ -56,7 +56,7 @@ impl Likelihood {
     }
 }
 
-/// A row under the logit link, its weight multiplied in.
+/// The numbers of a row under the logit link, multiplied by its weight.
 #[derive(Debug, Clone, Copy)]
 pub struct LogitRow<T> {
     y: T,
@@ -65,12 +65,12 @@ pub struct LogitRow<T> {
     score: T,
     information: T,
     log_lik: T,
-    /// Whether ln p may be subtracted from its value at the mode.
+    /// Whether trials are few enough to subtract ln p from its value at the mode.
     pub few: bool,
 }
 
 impl<T: Real> LogitRow<T> {
-    /// From a row of `Expansion::rows`.
+    /// Reads a row of `Expansion::rows`.
     #[inline(always)]
     pub fn new(row: &[f32]) -> LogitRow<T> {
         let of = |i: usize| T::of(f64::from(row[i]));
@@ -88,7 +88,7 @@ impl<T: Real> LogitRow<T> {
     }
 }
 
-/// As many rows as a vector has lanes, each of their numbers side by side.
+/// As many rows as a vector has lanes, with the same number of each row side by side.
 #[derive(Debug, Clone, Copy)]
 pub struct LogitRows<T, const L: usize> {
     y: [T; L],
@@ -97,12 +97,12 @@ pub struct LogitRows<T, const L: usize> {
     score: [T; L],
     information: [T; L],
     log_lik: [T; L],
-    /// Whether ln p may be subtracted from its value at the mode, in all rows.
+    /// Whether trials are few enough in all rows to subtract ln p from its value at the mode.
     pub few: bool,
 }
 
 impl<T: Real, const L: usize> LogitRows<T, L> {
-    /// From rows of `Expansion::rows`.
+    /// Reads rows of `Expansion::rows`.
     #[inline(always)]
     pub fn new(rows: &[&[f32]; L]) -> LogitRows<T, L> {
         let zero = [T::zero(); L];
@@ -129,7 +129,7 @@ impl<T: Real, const L: usize> LogitRows<T, L> {
         out
     }
 
-    /// Row l of them.
+    /// Row l alone.
     #[inline(always)]
     pub fn row(&self, l: usize) -> LogitRow<T> {
         LogitRow {
@@ -144,13 +144,13 @@ impl<T: Real, const L: usize> LogitRows<T, L> {
     }
 }
 
-/// (ρ, r) of a binomial row under the logit link.
+/// The remainders (ρ, r) of a binomial row under the logit link.
 #[inline(always)]
 pub fn logit<T: Real>(row: &LogitRow<T>, delta: T) -> (T, T) {
     if row.few {
         return logit_few(row, delta);
     }
-    // Both differences by what exp changes, since trials times a rounding error would drown the remainder.
+    // Both differences are computed from the change in exp, since trials times a rounding error would exceed the remainder.
     let e = T::exp_lane(-row.eta.abs());
     let small = e / (T::one() + e);
     let mean = if row.eta >= T::zero() {
@@ -167,7 +167,7 @@ pub fn logit<T: Real>(row: &LogitRow<T>, delta: T) -> (T, T) {
     (rho, slope)
 }
 
-/// The same for few trials, in a form that loops over lanes can use.
+/// The same for few trials, in a form that vectorises.
 #[inline(always)]
 pub fn logit_few<T: Real>(row: &LogitRow<T>, delta: T) -> (T, T) {
     let eta = row.eta + delta;
@@ -183,7 +183,7 @@ pub fn logit_few<T: Real>(row: &LogitRow<T>, delta: T) -> (T, T) {
     (rho, slope)
 }
 
-/// (ρ, r) of a Poisson row whose mean at the mode, times its weight, is `mean`, in a form that loops over lanes can use:
+/// The remainders (ρ, r) of a Poisson row, where `mean` is its mean at the mode times its weight, in a form that vectorises:
 /// ρ = −μ*(e^Δ − 1 − Δ − ½Δ²), r = −μ*(e^Δ − 1 − Δ), each summed without cancellation where Δ is small.
 #[inline(always)]
 pub fn poisson<T: Real>(mean: T, delta: T) -> (T, T) {
@@ -231,8 +231,7 @@ mod tests {
         out
     }
 
-    /// In f64 the remainder is what is left when the expansion is subtracted from ln p and its scores; in f32 it stays as near to
-    /// that as single precision can tell.
+    /// In f64 the remainder is ln p and its scores minus their expansion; in f32 it is as near to that as single precision allows.
     #[test]
     fn remainders_are_what_the_expansion_leaves() {
         let cases: [(Likelihood, Vec<f64>, f64, f64); 6] = [
@@ -281,7 +280,7 @@ mod tests {
                     }
                     expected += delta[k] * (0.5 * pull - at(layout.score() + k));
                     let slope = weight * score[k] - at(layout.score() + k) + pull;
-                    // What is kept of a row is rounded to f32.
+                    // The numbers kept of a row are rounded to f32.
                     let bound = 3e-6 * weight * (1.0 + trials);
                     assert!(
                         (slope - r[k]).abs() < bound,
@@ -301,7 +300,7 @@ mod tests {
         }
     }
 
-    /// A count of 10⁹ in single precision: the remainder of a step of one posterior sd is told to a thousandth of what it does.
+    /// A count of 10⁹ in single precision: at a step of one posterior sd the remainder is right to a thousandth of its effect.
     #[test]
     fn large_counts_survive_single_precision() {
         let mean = 1e9f32;
@@ -309,7 +308,7 @@ mod tests {
             let delta = sds / f64::from(mean).sqrt();
             let (rho, slope) = poisson(mean, delta as f32);
             let truth = -1e9 * (delta.powi(2) / 2.0 + delta.powi(3) / 6.0);
-            // r is measured against the posterior's own scale, 1/√mean in η and so √mean in the gradient.
+            // r is compared with the scale of the posterior, 1/√mean in η and so √mean in the gradient.
             assert!((f64::from(slope) - truth).abs() < 1e-3 * 1e9f64.sqrt());
             assert!((f64::from(rho) + 1e9 * delta.powi(3) / 6.0).abs() < 1e-6);
         }

@@ -1,4 +1,4 @@
-//! Plans whose metric is held at the posterior's mode: which run files take that way, and what the settings then are.
+//! Plans whose metric is fixed at the posterior's mode: which run files get one, and what the settings then are.
 
 use super::{CorrectionPlan, DEFAULT_WARMUP, Metric, MetricRows, Plan, check_step_size, positive};
 use crate::batch::Batches;
@@ -13,15 +13,15 @@ use crate::likelihood::Likelihood;
 use crate::problem::Problem;
 use std::sync::Arc;
 
-/// Where the metric of a run is taken: a function of the run file alone.
+/// Where the metric of a run is taken. Depends on the run file and the model alone, not on the data.
 ///
 /// # Errors
-/// When a key asks for what the others rule out.
+/// When a key asks for something that the other keys rule out.
 pub fn metric_at(config: &Config, problem: &Problem) -> Result<MetricAt, CheckError> {
     let s = &config.sampler;
     let state_keys = s.state_keys();
     let schedule = matches!(s.step_size, Some(StepSize::Schedule(_)));
-    // What keeps the mode out, each with the words of a refusal.
+    // What rules out a metric at the mode, worded for the error message.
     let barrier = if problem.network.is_some() {
         Some("predictor = \"mlp\", whose posterior has many modes".to_string())
     } else if s.target == Target::Jeffreys {
@@ -62,7 +62,7 @@ pub fn metric_at(config: &Config, problem: &Problem) -> Result<MetricAt, CheckEr
         ))),
         (Some(_), None) => Ok(MetricAt::Mode),
         (None, Some(_)) => Ok(MetricAt::State),
-        // A method by name is the paper's, with the metric at the state.
+        // A method that the run file names is the published one, with the metric at the state.
         (None, None) if s.metric == Some(MetricAt::State) || s.method.is_some() => {
             Ok(MetricAt::State)
         }
@@ -70,18 +70,18 @@ pub fn metric_at(config: &Config, problem: &Problem) -> Result<MetricAt, CheckEr
     }
 }
 
-/// What a run with the metric at the mode is made of, once everything open has been chosen.
+/// The settings of a run with the metric at the mode, after everything left open has been chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModeSettings {
     /// Whether a Metropolis test makes the step exact; then every step takes all rows.
     pub metropolis: bool,
     /// How the gradient is estimated.
     pub gradient: Gradient,
-    /// B; N with a plain gradient.
+    /// Number of rows in a batch, B; all N rows with a plain gradient.
     pub batch: usize,
-    /// ε.
+    /// Step size ε, no unit.
     pub step_size: StepSize,
-    /// C.
+    /// Number of chains, C.
     pub chains: usize,
     /// Steps before the first kept draw.
     pub warmup: usize,
@@ -89,24 +89,24 @@ pub struct ModeSettings {
     pub thin: usize,
 }
 
-/// What the run file itself says of [`ModeSettings`]; the rest is open.
+/// What the run file itself fixes of [`ModeSettings`]; `None` is open.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ModeRequest {
-    /// See [`ModeSettings::metropolis`].
+    /// Whether a Metropolis test follows each step.
     pub metropolis: Option<bool>,
-    /// See [`ModeSettings::gradient`].
+    /// How the gradient is estimated.
     pub gradient: Option<Gradient>,
-    /// See [`ModeSettings::batch`].
+    /// Number of rows in a batch, B; `None` also where the run file asks for all rows.
     pub batch: Option<usize>,
-    /// See [`ModeSettings::step_size`].
+    /// Step size ε, no unit.
     pub step_size: Option<f64>,
 }
 
 impl ModeRequest {
-    /// Reads a run file whose metric is at the mode.
+    /// Reads a run file whose metric is at the mode; `n` is the number of data rows.
     ///
     /// # Errors
-    /// When its keys do not go together.
+    /// When its keys contradict each other.
     pub fn of(config: &Config, n: usize) -> Result<ModeRequest, CheckError> {
         let s = &config.sampler;
         if let Some(step) = &s.step_size {
@@ -175,7 +175,7 @@ impl Plan {
     /// A plan with the metric at the mode.
     ///
     /// # Errors
-    /// When a key of the run file is out of its range.
+    /// When a key of the run file is outside its range.
     pub fn at_mode(
         config: &Config,
         problem: &Problem,
@@ -228,7 +228,7 @@ impl Plan {
             storage: config.data.storage,
             held: match problem.likelihood {
                 Likelihood::Custom(_) => 0,
-                // The host adds offsets.
+                // Offsets of rows are added by the CPU side, so a device cannot score these rows.
                 _ if !problem.offset.is_empty() => 0,
                 _ => problem.held_out.as_ref().map_or(0, |h| h.rows.len()),
             },
@@ -246,7 +246,7 @@ impl Plan {
         })
     }
 
-    /// Warm-up of a run whose worst parameter gains `efficiency` effective draws per step.
+    /// Warm-up steps of a run whose worst parameter gains `efficiency` effective draws per step.
     pub fn warmup_for(efficiency: f64) -> usize {
         ((20.0 / efficiency.max(1e-3)) as usize).clamp(100, 4 * DEFAULT_WARMUP)
     }

@@ -1,10 +1,10 @@
-//! What a plan says of itself: its work, and the ledger of its target.
+//! Reports on a plan: the work of a step, and the ledger of its target.
 
 use super::{CorrectionPlan, Metric, Plan, RFD_STEP};
 use crate::config::{Gradient, Noise};
 
 impl Plan {
-    /// Floating-point operations of one step of one chain, in the order of theory: metric, factor, correction, rest.
+    /// Floating-point operations of one step of one chain: gradient, metric, factor and correction.
     pub fn flops_per_chain_step(&self) -> f64 {
         let (b, r, p) = (
             self.batch as f64,
@@ -27,7 +27,7 @@ impl Plan {
         };
         let dense = self.metric == Metric::Fisher;
         let per_metric = if dense && network {
-            // A row of the root an output: backward, then its outer product with itself.
+            // For each row and output, one row of the root: a backward pass, then its outer product with itself.
             r * h * (4.0 * p + self.blocks.len as f64)
         } else if dense && !self.blocks.is_full() {
             r * self.blocks.len as f64
@@ -41,7 +41,7 @@ impl Plan {
         } else {
             1.0
         };
-        // The metric once more, and its factor where the volume asks for one.
+        // The metric is computed once more, and factored again where the target has a volume.
         let (again, factored) = match self.correction {
             CorrectionPlan::FiniteDifference => (1.0, f64::from(self.kappa > 0.0)),
             _ => (0.0, 0.0),
@@ -63,7 +63,7 @@ impl Plan {
         gradient + afresh / f64::from(self.refresh)
     }
 
-    /// The target ledger: which density, and how it is reached.
+    /// The target ledger: which density the draws follow, and how.
     pub fn ledger(&self) -> Vec<(String, String)> {
         let mut out: Vec<(String, String)> = Vec::new();
         let mut say = |k: &str, v: String| out.push((k.to_string(), v));

@@ -1,16 +1,16 @@
-//! What follows from a plan's numbers: ρ, budgets, the law's temperature.
+//! Numbers that follow from a plan: ρ, noise budgets, the temperature of the law.
 
 use super::{Metric, MetricRows, Plan};
 use crate::config::{FisherKind, Integrator};
 use crate::error::CheckError;
 
 impl Plan {
-    /// Whether the target's volume |N·F + Λ| is another matrix than the damped metric.
+    /// Whether the matrix N·F + Λ of the target's volume differs from the damped metric.
     pub fn split_volume(&self) -> bool {
         self.kappa > 0.0 && self.damping > 0.0
     }
 
-    /// ρ of the batch noise.
+    /// The finite-population factor ρ of the minibatch noise; 0 where a batch takes all rows.
     pub fn rho(&self) -> f64 {
         if self.full_batch {
             0.0
@@ -19,7 +19,7 @@ impl Plan {
         }
     }
 
-    /// 2ε − ε² or 2ε: the factor of T·M in the noise budget.
+    /// Factor of T·M in the noise budget at step size ε: 2ε − ε² or 2ε.
     pub fn budget(&self, epsilon: f64) -> f64 {
         match self.integrator {
             Integrator::Ou => 2.0 * epsilon - epsilon * epsilon,
@@ -36,10 +36,10 @@ impl Plan {
         }
     }
 
-    /// What a correction counts at step t, made with the metric k steps before, 0 ≤ k < `refresh`. Γ answers to what the
-    /// metric knows of the present state: it was made at one that the chain has since forgotten by Π(1−ε) over k steps. With this
-    /// weight the law of a Gaussian target is right to first order in the metric's variation, whatever k and ε. With κ = 1 the
-    /// correction holds the volume's gradient too, which is the target's and does not fade.
+    /// Weight of a correction at step t that was computed with the metric k steps before, 0 ≤ k < `refresh`. Γ corrects for what the
+    /// metric knows of the present state. It was computed at a state that the chain has since forgotten by Π(1−ε) over k steps. With
+    /// this weight the law of a Gaussian target is right to first order in the metric's variation, whatever k and ε. With κ = 1 the
+    /// correction includes the gradient of the volume, which is part of the target and does not fade: then the weight is 1.
     pub fn correction_weight(&self, t: u32) -> f64 {
         if self.kappa != 0.0 || !self.metric.is_fisher() {
             return 1.0;
@@ -49,9 +49,9 @@ impl Plan {
             .product()
     }
 
-    /// `law_temperature` where the law holds: it is one of natural gradients.
+    /// `law_temperature` where the law applies: with natural gradients of minibatches.
     pub fn natural_law(&self) -> Option<f64> {
-        // Control variates leave next to nothing of the minibatch's noise.
+        // Control variates take nearly all of the minibatch noise away.
         let natural = self.metric.is_fisher() && self.metric != Metric::Mode;
         natural.then(|| self.law_temperature())
     }
@@ -62,7 +62,7 @@ impl Plan {
         self.rho() * e * self.n as f64 / (self.batch as f64 * (2.0 - e))
     }
 
-    /// Rows of the metric, r.
+    /// Number of rows that the metric is summed over, r.
     pub fn metric_row_count(&self) -> usize {
         match self.metric_rows {
             MetricRows::Full => self.n,
@@ -71,12 +71,12 @@ impl Plan {
         }
     }
 
-    /// Total steps of the run; the last kept draw is the state before the last step.
+    /// Total steps of the run; the last kept draw is the state before the last `thin` steps.
     pub fn steps(&self) -> usize {
         self.warmup + self.draws * self.thin
     }
 
-    /// Whether the log density over all data comes with the step at no price.
+    /// Whether the step computes the log density over all data at no extra cost.
     pub fn full_log_density(&self) -> bool {
         self.full_batch
             || (self.metric != Metric::Mode
@@ -92,7 +92,7 @@ impl Plan {
         if have >= need {
             return Ok(());
         }
-        // Rounded up: the number that is told must work.
+        // Rounded up, so that the temperature in the message is accepted.
         let t_min = (1e4 * need / self.budget(e)).ceil() / 1e4;
         let b_min = (need * self.batch as f64 / have).ceil();
         Err(CheckError(format!(
@@ -101,7 +101,7 @@ impl Plan {
         )))
     }
 
-    /// A mean cost of inverting a metric of few rows: E[M̂⁻¹]/M⁻¹ ≈ r/(r − P − 1); `None` when small.
+    /// Mean factor by which the inverse of a metric over few rows is too large: E[M̂⁻¹]/M⁻¹ ≈ r/(r − P − 1); `None` when small.
     pub fn metric_bias(&self) -> Option<f64> {
         let (r, p) = (self.metric_row_count() as f64, self.blocks.largest() as f64);
         let exact = self.metric_rows == MetricRows::Full && self.fisher != FisherKind::MonteCarlo;
@@ -123,7 +123,7 @@ mod tests {
     use crate::problem::Problem;
     use crate::table::{Response, Table};
 
-    /// What a refusal names is accepted, at steps whose bound has many digits.
+    /// The values that the message of a refusal suggests are accepted, at steps whose bound has many digits.
     #[test]
     fn the_temperature_that_a_refusal_names_works() {
         let plan = |step: f64, temperature: &str| {

@@ -1,4 +1,4 @@
-//! What the trace calls parameters and data.
+//! Names of parameters and data in the trace.
 
 use super::Problem;
 use crate::likelihood::Likelihood;
@@ -6,7 +6,7 @@ use crate::network::Network;
 use crate::trace::{Dim, NamedArray, Variable};
 
 impl Problem {
-    /// Names, dims and coordinates of the posterior group.
+    /// Names, dimensions and coordinates of the variables in the posterior group.
     pub fn variables(&self) -> Vec<Variable> {
         let mut out = match &self.network {
             None => self.coefficients(),
@@ -22,7 +22,7 @@ impl Problem {
         out
     }
 
-    /// Labels of the outputs: classes, or their numbers.
+    /// Labels of the outputs: names of classes, or numbers.
     fn output_labels(&self, k: usize) -> Vec<String> {
         let skip = self.classes.len().saturating_sub(k);
         if matches!(self.likelihood, Likelihood::Softmax { .. }) {
@@ -113,7 +113,7 @@ impl Problem {
         out
     }
 
-    /// One name a parameter, e.g. `weights[glucose]`, in the order of the natural vector.
+    /// One name per parameter, e.g. `weights[glucose]`, in the order of the natural vector, `[P]`.
     pub fn parameter_names(&self) -> Vec<String> {
         let mut names = vec![String::new(); self.parameters()];
         for v in self.variables() {

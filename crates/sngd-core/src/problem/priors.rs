@@ -1,4 +1,4 @@
-//! Priors by the keys of `[prior]`, and what can be told of an improper posterior before any optimisation.
+//! Priors by the keys of `[prior]`, and checks for an improper posterior before any optimisation.
 
 use crate::config::Config;
 use crate::error::{CheckError, nearest};
@@ -8,7 +8,7 @@ use crate::prior::{Prior, ScalePrior};
 
 pub(super) type Priors = (Vec<Prior>, Option<ScalePrior>);
 
-/// Priors of a linear predictor's coefficients, class-major, and of a scale.
+/// Priors of a linear predictor's coefficients, class by class, and of a scale.
 pub(super) fn linear(
     config: &Config,
     columns: &[String],
@@ -81,8 +81,8 @@ fn scale_prior(config: &Config, likelihood: &Likelihood) -> Result<Option<ScaleP
         .map_err(|e| CheckError(format!("prior.{name}: {e}")))
 }
 
-/// Priors of a network's weights and biases in the order of ω. `weights` and `bias` speak of every layer,
-/// `layer0_weights` and the like of one; `normal_fan_in(s)` is normal(0, s/√fan-in).
+/// Priors of a network's weights and biases in the order of ω. Keys `weights` and `bias` apply to every layer,
+/// `layer0_weights` and the like to one; `normal_fan_in(s)` is normal(0, s/√fan-in).
 pub(super) fn network(
     config: &Config,
     net: &Network,
@@ -146,7 +146,7 @@ pub(super) fn network(
     Ok((all, scale_prior(config, likelihood)?))
 }
 
-/// Flat priors need data that pin every direction; what can be told without optimising is told here.
+/// Flat priors need data that determine every direction. Refuses those posteriors that are known to be improper without optimising.
 pub(super) fn check_proper(
     config: &Config,
     source: &str,

@@ -194,7 +194,7 @@ pub(super) fn likelihood(
     })
 }
 
-/// The likelihood of one's own that a config carries, checked for what can be told without a row.
+/// The user-defined likelihood of a config, after the checks that need no data.
 fn custom(config: &Config) -> Result<Likelihood, CheckError> {
     let Some(own) = &config.model.custom else {
         return Err(CheckError(

@@ -1,22 +1,22 @@
-//! Columns that say something of each row beside its features: offset or exposure, and weights.
+//! Columns with one number per row beside its features: offset or exposure, and weights.
 
 use super::Problem;
 use crate::config::{Config, Family, Predictor, WeightsKind};
 use crate::error::CheckError;
 use crate::table::Table;
 
-/// The columns of a table, checked, `[N]` each or empty.
+/// Columns of a table after their checks, `[N]` each or empty.
 pub(super) struct RowColumns {
-    /// What is added to the linear predictor, natural units.
+    /// Number added to the linear predictor of each row, natural units.
     pub offset: Vec<f64>,
     /// How often each row counts.
     pub weights: Vec<f64>,
-    /// √w of known precisions.
+    /// Square roots √w of known precisions w.
     pub roots: Vec<f64>,
 }
 
 impl RowColumns {
-    /// Of a table; `test` are the rows held out.
+    /// Reads the columns of a table; `test` are the held-out rows.
     pub fn of(config: &Config, table: &Table, test: &[usize]) -> Result<RowColumns, CheckError> {
         let (data, model) = (&config.data, &config.model);
         let source = &table.source;
@@ -103,7 +103,7 @@ impl RowColumns {
 }
 
 impl Problem {
-    /// Multiplies each row by the root of its known precision: then every row has the variance σ².
+    /// Multiplies each row by the square root of its known precision, so that every row has the variance σ².
     pub(super) fn scale_rows(&mut self) {
         let d = self.design_columns();
         for (i, root) in self.roots.iter().enumerate() {
@@ -117,7 +117,7 @@ impl Problem {
         }
     }
 
-    /// Whether a row has an offset or counts otherwise than once.
+    /// Whether there are offsets, or rows that count more or less than once.
     pub fn has_row_columns(&self) -> bool {
         !self.offset.is_empty() || !self.weights.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What all chains of a metric held at the mode read and none writes.
+//! Data of a metric fixed at the mode: all chains read them, no chain changes them.
 
 use crate::resident::Scalar;
 use faer::{MatMut, MatRef, Par};
@@ -9,32 +9,32 @@ use std::sync::Arc;
 
 use super::lanes::{LANES, Lane, Rows};
 
-/// The expansion in an engine's number format.
+/// The expansion at the mode in an engine's number format.
 #[derive(Debug)]
 pub struct ModeData<T> {
-    /// The expansion itself.
+    /// The expansion at the mode, shared with the plan.
     pub expansion: Arc<Expansion>,
-    /// Likelihood in internal units.
+    /// The likelihood, in internal units.
     pub likelihood: Likelihood,
-    /// P.
+    /// Number of parameters, P.
     pub p: usize,
-    /// K, linear outputs.
+    /// Number of linear outputs, K.
     pub k: usize,
-    /// A, auxiliary outputs.
+    /// Number of auxiliary outputs, A.
     pub aux: usize,
-    /// What an auxiliary output moves per unit of its place in the vector that `to_design` gives.
+    /// Change of an auxiliary output per unit of its entry in the vector that `to_design` writes.
     pub aux_scale: T,
-    /// c, `[P]`.
+    /// Gradient c at the mode in u, `[P]`; close to 0.
     pub slope: Vec<T>,
-    /// L⁻¹ by rows and its transpose, `[P,P]`; empty where no step needs them.
+    /// L⁻¹ by rows and its transpose, `[P,P]`; empty where the design is whitened.
     inverse: Vec<f32>,
     inverse_transposed: Vec<f32>,
-    /// The prior, where something of it is left beyond second order.
+    /// The prior and its values at the mode; `None` where −ln prior has no terms beyond second order.
     prior: Option<(Problem, PriorReference)>,
 }
 
 impl<T: Scalar> ModeData<T> {
-    /// Of a problem and its expansion.
+    /// Converts the expansion of a problem.
     pub fn new(problem: &Problem, expansion: Arc<Expansion>) -> ModeData<T> {
         let p = expansion.omega.len();
         let (mut inverse, mut inverse_transposed) = (Vec::new(), Vec::new());
@@ -78,7 +78,7 @@ impl<T: Scalar> ModeData<T> {
         }
     }
 
-    /// The vector whose products with design rows are Δη: u itself, or ω − ω* = L⁻ᵀu where the design is not whitened.
+    /// Writes the vector whose products with design rows are Δη: u itself, or ω − ω* = L⁻ᵀu where the design is not whitened. `[P][16]`.
     pub fn to_design(&self, u: &[Lane<T>], out: &mut [Lane<T>]) {
         if self.expansion.whitened {
             out.copy_from_slice(u);
@@ -87,7 +87,7 @@ impl<T: Scalar> ModeData<T> {
         triangular(&self.inverse_transposed, self.p, false, u, out);
     }
 
-    /// A gradient in u from what rows have summed: the sums themselves, or L⁻¹ times them.
+    /// Turns the sums over rows into a gradient in u: the sums themselves, or L⁻¹ times them. `[P][16]`.
     pub fn whiten_sums(&self, sums: &[Lane<T>], out: &mut [Lane<T>]) {
         if self.expansion.whitened {
             out.copy_from_slice(sums);
@@ -99,7 +99,7 @@ impl<T: Scalar> ModeData<T> {
     /// `to_design` of one chain, `[P]`.
     #[inline(always)]
     pub fn to_design_one(&self, u: &[T], out: &mut [T]) {
-        // Row j of L⁻¹ times u_j, summed: L⁻ᵀu.
+        // Row j of L⁻¹ times u_j, summed over j, is L⁻ᵀu.
         out.fill(T::zero());
         for (j, &u) in u.iter().enumerate() {
             let row = &self.inverse[j * self.p..][..=j];
@@ -121,7 +121,8 @@ impl<T: Scalar> ModeData<T> {
         }
     }
 
-    /// Takes the prior's remainder at u off `rest` and its gradient off `gradient` `[P]`.
+    /// Returns the prior's remainder at u, in nats, and calls `off` with each index and entry of its gradient in u. The caller subtracts
+    /// both. 0 where the prior is quadratic.
     pub fn add_prior(
         &self,
         room: &mut PriorRoom,
@@ -160,7 +161,7 @@ impl<T: Scalar> ModeData<T> {
     }
 }
 
-/// Room for one evaluation of the prior's remainder.
+/// Buffers for one evaluation of the prior's remainder.
 #[derive(Debug, Clone)]
 pub struct PriorRoom {
     delta: Vec<f64>,
@@ -169,7 +170,7 @@ pub struct PriorRoom {
 }
 
 impl PriorRoom {
-    /// For P parameters.
+    /// Buffers for P parameters.
     pub fn new(p: usize) -> PriorRoom {
         PriorRoom {
             delta: vec![0.0; p],
@@ -179,7 +180,7 @@ impl PriorRoom {
     }
 }
 
-/// out = A·v for a triangular A `[P,P]` by rows, in blocks of rows that skip most of what is 0.
+/// out = A·v for a triangular A `[P,P]` by rows, in blocks of rows that skip most of its zeros.
 fn triangular<T: Scalar>(a: &[f32], p: usize, lower: bool, v: &[Lane<T>], out: &mut [Lane<T>]) {
     const BLOCK: usize = 48;
     for first in (0..p).step_by(BLOCK) {
@@ -195,7 +196,7 @@ fn triangular<T: Scalar>(a: &[f32], p: usize, lower: bool, v: &[Lane<T>], out: &
     }
 }
 
-/// L⁻¹, column-major lower, `[P,P]`.
+/// The inverse L⁻¹ of a Cholesky factor, column-major lower, `[P,P]`.
 pub fn inverse_factor(chol: &[f64], p: usize) -> Vec<f64> {
     let mut out = vec![0.0; p * p];
     (0..p).for_each(|i| out[i * (p + 1)] = 1.0);
@@ -205,7 +206,7 @@ pub fn inverse_factor(chol: &[f64], p: usize) -> Vec<f64> {
     out
 }
 
-/// ω = ω* + L⁻ᵀu for many u, `[m,P]`, in place.
+/// Whitened to internal coordinates: ω = ω* + L⁻ᵀu for many u, `[m,P]`, in place.
 pub fn to_internal(expansion: &Expansion, u: &mut [f64]) {
     let p = expansion.omega.len();
     let l = MatRef::from_column_major_slice(&expansion.chol, p, p);
@@ -223,7 +224,7 @@ pub fn to_internal(expansion: &Expansion, u: &mut [f64]) {
     }
 }
 
-/// L·g for many g, `[m,P]`: gradients in ω from gradients in u.
+/// Turns gradients in u into gradients in ω: L·g for many g, `[m,P]`.
 pub fn gradients_to_internal(expansion: &Expansion, g: &[f64]) -> Vec<f64> {
     let p = expansion.omega.len();
     let m = g.len() / p;
@@ -239,7 +240,7 @@ pub fn gradients_to_internal(expansion: &Expansion, g: &[f64]) -> Vec<f64> {
     out
 }
 
-/// Sixteen numbers of 0.
+/// A lane of zeros.
 pub fn zero_lane<T: Scalar>() -> Lane<T> {
     [T::zero(); LANES]
 }

@@ -20,52 +20,52 @@ use sngd_core::prior::Prior;
 use sngd_core::problem::Problem;
 use std::sync::Arc;
 
-/// Share of the probability that is the same for all rows: no row's 1/q then passes N/0.3.
+/// Share of the sampling probability that is the same for all rows, so that no row's 1/q exceeds N/0.3.
 const UNIFORM_SHARE: f64 = 0.3;
-/// Floating-point operations that the measurement may cost.
+/// Floating-point operations that the measurement may take.
 const MEASURE_FLOPS: f64 = 4e9;
 /// Rows that are whitened together.
 const BLOCK: usize = 256;
 
-/// What is measured at the mode with draws of the Laplace approximation N(ω*, M⁻¹).
+/// Measurements at the mode from draws of the Laplace approximation N(ω*, M⁻¹).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
-    /// N.
+    /// Number of data rows, N.
     pub rows: usize,
-    /// P.
+    /// Number of parameters, P.
     pub parameters: usize,
-    /// Laplace draws.
+    /// Number of Laplace draws.
     pub draws: usize,
-    /// Largest leverage of a row.
+    /// Largest leverage of a row, no unit.
     pub largest_leverage: f64,
-    /// Standard deviation of the log importance weights, which for a Gaussian posterior is 0.
+    /// Standard deviation of the log importance weights, in nats; 0 for a Gaussian posterior.
     pub log_weight_sd: f64,
     /// Pareto shape k̂ of those weights; `None` from fewer than 64 draws.
     pub pareto_k: Option<f64>,
-    /// Σ over rows of E‖L⁻¹Jᵀr‖²/q: divided by B it is the variance that a batch adds to a gradient, over all parameters.
+    /// Σ over rows of E‖L⁻¹Jᵀr‖²/q. Divided by B it is the variance that a batch adds to a gradient in u, summed over all parameters.
     pub noise: f64,
-    /// The draws' positions, `[draws,P]` in u.
+    /// Positions of the Laplace draws, `[draws,P]` in u.
     pub laplace: Vec<f64>,
 }
 
 impl Measured {
-    /// The share of the noise budget that a batch of `b` rows takes at step ε.
+    /// Share of the noise budget that the minibatch noise of `b` rows takes at step size ε, no unit.
     pub fn noise_share(&self, b: usize, epsilon: f64, temperature: f64) -> f64 {
         let budget = (2.0 * epsilon - epsilon * epsilon) * temperature * self.parameters as f64;
         epsilon * epsilon * self.noise / (b as f64 * budget)
     }
 }
 
-/// Why there is no expansion.
+/// Why no expansion could be made.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NoExpansion {
-    /// The information is not positive definite at this pivot.
+    /// The information matrix is not positive definite at this pivot.
     NotPositive(usize),
-    /// The point is no mode.
+    /// The point is not a mode.
     NoMode(ModeError),
 }
 
-/// Expands a linear predictor's log likelihood at ω*, and measures it with draws keyed by `seed`.
+/// Expands a linear predictor's log likelihood at ω* `[P]`, and measures it with draws keyed by `seed`.
 pub fn expand(
     problem: &Problem,
     omega: &[f64],
@@ -134,7 +134,7 @@ pub fn expand(
     Ok((expansion, measured))
 }
 
-/// Whether −ln prior is a quadratic.
+/// Whether −ln prior has no terms beyond second order.
 fn quadratic(problem: &Problem) -> bool {
     let plain = |prior: &Prior| matches!(prior, Prior::Flat | Prior::Normal(..));
     let scale = problem
@@ -143,7 +143,7 @@ fn quadratic(problem: &Problem) -> bool {
     scale && problem.priors.iter().all(plain)
 }
 
-/// b ← L⁻¹b.
+/// Solves b ← L⁻¹b in place, for one or more b `[m,P]`.
 fn lower_solve(chol: &[f64], p: usize, b: &mut [f64]) {
     let l = MatRef::from_column_major_slice(chol, p, p);
     let m = b.len() / p;
@@ -151,7 +151,7 @@ fn lower_solve(chol: &[f64], p: usize, b: &mut [f64]) {
     faer::linalg::triangular_solve::solve_lower_triangular_in_place(l, rhs, Par::Seq);
 }
 
-/// The design as steps read it: L⁻¹(x, 0) `[N,P]`, or x `[N,D]`.
+/// The design as steps read it: whitened, L⁻¹(x, 0) `[N,P]`, or internal, x `[N,D]`.
 fn design(
     problem: &Problem,
     chol: &[f64],
@@ -184,7 +184,7 @@ fn design(
     out
 }
 
-/// What is kept of each row (`RowLayout`), 1/q still open.
+/// The numbers kept of each row (`RowLayout`); 1/q is set later.
 fn rows(problem: &Problem, omega: &[f64], curvature: Curvature, layout: RowLayout) -> Vec<f32> {
     let (n, len, h) = (problem.rows(), layout.width(), layout.outputs);
     let mut out = vec![0.0f32; n * len];
@@ -194,7 +194,7 @@ fn rows(problem: &Problem, omega: &[f64], curvature: Curvature, layout: RowLayou
             let m = out.len() / len;
             let mut eta = vec![0.0; m * h];
             row_outputs(problem, omega, b * BLOCK, &mut eta);
-            // Constants belong to the outputs as they are kept, rounded.
+            // ln p, scores and A* are computed at the outputs after rounding to f32, since steps read those.
             eta.iter_mut().for_each(|e| *e = f64::from(*e as f32));
             let (mut score, mut w) = (vec![0.0; h], vec![0.0; h * (h + 1) / 2]);
             let mut room = vec![0.0; 3 * h];
@@ -232,7 +232,7 @@ fn leverages(expansion: &Expansion, k: usize) -> (Vec<f32>, f64) {
             1.0 / (last * last),
         );
     }
-    // The output's own block of M⁻¹ = L⁻ᵀL⁻¹: ‖L⁻¹'s columns of that block times x‖².
+    // The block of M⁻¹ = L⁻ᵀL⁻¹ that belongs to the output: ‖(L⁻¹'s columns of that block) times x‖².
     let inverse = inverse_factor(&expansion.chol, p);
     let blocks: Vec<Vec<f32>> = (0..k)
         .map(|b| {
@@ -248,7 +248,7 @@ fn leverages(expansion: &Expansion, k: usize) -> (Vec<f32>, f64) {
                 Par::rayon(0),
             );
             let mut factor = Factor::<f64>::new(n);
-            // A block of a positive definite matrix is one.
+            // A diagonal block of a positive definite matrix is positive definite.
             if factor.factor(&square, 1e-12, 5, Par::Seq).is_err() {
                 return vec![0.0; n * n];
             }
@@ -272,7 +272,7 @@ fn leverages(expansion: &Expansion, k: usize) -> (Vec<f32>, f64) {
     (all, 1.0 / (last * last))
 }
 
-/// Laplace draws: how Gaussian the posterior is, and which rows have a say in what it has beyond a Gaussian.
+/// Measures with Laplace draws how Gaussian the posterior is, and how much each row adds to its terms beyond second order.
 fn measure(problem: &Problem, expansion: &mut Expansion, n: usize, seed: u64) -> Measured {
     let p = expansion.omega.len();
     let k = problem.likelihood.linear_outputs();
@@ -315,7 +315,7 @@ fn measure(problem: &Problem, expansion: &mut Expansion, n: usize, seed: u64) ->
             u += f64::from(squares[i * h + out]) * lever;
             leverage += f64::from(row[information + packed(out, out)]) * lever;
         }
-        // A Laplace draw at which a row overflows says no more than that the row counts.
+        // If a row overflows at a Laplace draw, all that is known is that the row has influence: it gets the largest number.
         influence[i] = if u.is_finite() {
             u.sqrt()
         } else {
@@ -346,7 +346,7 @@ fn measure(problem: &Problem, expansion: &mut Expansion, n: usize, seed: u64) ->
     }
 }
 
-/// What stands in for an expansion while it is shared.
+/// Takes the place of an expansion while that is shared.
 fn empty(like: &Expansion) -> Expansion {
     Expansion {
         omega: Vec::new(),
@@ -359,7 +359,7 @@ fn empty(like: &Expansion) -> Expansion {
     }
 }
 
-/// Mean over sixteen draws of r² of each row and output, `[N,H]`.
+/// Mean over sixteen draws of r², the squared remainder of the score, of each row and output, `[N,H]`.
 fn squares(data: &ModeData<f32>, sums: &Sums<f32>) -> Vec<f32> {
     let h = data.k + data.aux;
     let (n, len) = (data.expansion.row_count(), data.expansion.layout.width());

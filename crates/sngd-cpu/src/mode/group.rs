@@ -9,29 +9,29 @@ use crate::resident::Scalar;
 use sngd_core::engine::FaultKind;
 use sngd_core::philox::{Stream, at, uniform};
 
-/// How a step moves.
+/// Settings of one step.
 #[derive(Debug, Clone, Copy)]
 pub struct Move {
-    /// ε.
+    /// Step size ε, no unit.
     pub epsilon: f64,
-    /// T.
+    /// Temperature T, no unit.
     pub temperature: f64,
-    /// Whether the Metropolis test is made.
+    /// Whether a Metropolis test follows the step.
     pub metropolis: bool,
-    /// Key of the streams.
+    /// Seed: the key of every random stream.
     pub seed: u64,
-    /// Of the proposal's noise: a pilot's is not that of the run.
+    /// Stream of the proposal's noise; a pilot run draws from another stream than the run.
     pub noise: Stream,
 }
 
-/// A position and what the data say there.
+/// Positions of sixteen chains, and R and ∇R there (`sngd_core::engine`).
 #[derive(Debug, Clone)]
 struct Point<T> {
-    /// u, `[P][16]`.
+    /// Positions in whitened coordinates u, `[P][16]`.
     u: Vec<Lane<T>>,
-    /// ∇R, `[P][16]`.
+    /// Gradient ∇R in u, `[P][16]`.
     slope: Vec<Lane<T>>,
-    /// R.
+    /// R of each lane in nats: the log posterior less its Gaussian approximation, −C(ω*) − ½|u|².
     rest: [f64; LANES],
 }
 
@@ -45,18 +45,18 @@ impl<T: Scalar> Point<T> {
     }
 }
 
-/// Chains `first..first + count` side by side; lanes beyond `count` stay at the mode.
+/// Chains `first..first + count` side by side, one per lane; lanes beyond `count` stay at the mode.
 #[derive(Debug)]
 pub struct Group<T> {
-    /// Number of the first chain.
+    /// Index of the first chain.
     pub first: u32,
-    /// Chains in use.
+    /// Number of chains, at most sixteen.
     pub count: usize,
-    /// The first fault of each lane.
+    /// The first fault of each lane, with its step.
     pub faults: [Option<(u32, FaultKind)>; LANES],
     here: Point<T>,
     there: Point<T>,
-    /// What the pass reads and sums.
+    /// Input and sums of a pass over all rows.
     pub sums: Sums<T>,
     noise: Vec<Lane<T>>,
     z: Vec<T>,
@@ -65,7 +65,7 @@ pub struct Group<T> {
 }
 
 impl<T: Scalar> Group<T> {
-    /// Chains at `u`, `[count,P]`.
+    /// Chains at the positions `u`, `[count,P]`.
     pub fn new(p: usize, first: u32, u: &[f64]) -> Group<T> {
         let mut here = Point::new(p);
         for (l, u) in u.chunks_exact(p).enumerate() {
@@ -87,23 +87,23 @@ impl<T: Scalar> Group<T> {
         }
     }
 
-    /// u of lane l.
+    /// Position u of lane l, `[P]`.
     pub fn position(&self, l: usize) -> impl Iterator<Item = f64> {
         self.here.u.iter().map(move |u| u[l].to64())
     }
 
-    /// ∇C of lane l in u.
+    /// Gradient of the cost of lane l in u, ∇C, `[P]`.
     pub fn gradient(&self, l: usize) -> impl Iterator<Item = f64> {
         let both = self.here.u.iter().zip(&self.here.slope);
         both.map(move |(u, s)| u[l].to64() - s[l].to64())
     }
 
-    /// R of lane l, where a pass has been made.
+    /// R of lane l in nats, after the first pass.
     pub fn rest(&self, l: usize) -> f64 {
         self.here.rest[l]
     }
 
-    /// Asks for a pass at the present position, where none has been made.
+    /// Writes the present positions as the input of a pass, if none has been made there; returns whether a pass is needed.
     pub fn prepare_start(&mut self, data: &ModeData<T>) -> bool {
         if self.started {
             return false;
@@ -112,13 +112,13 @@ impl<T: Scalar> Group<T> {
         true
     }
 
-    /// Takes the first pass.
+    /// Reads the sums of the first pass.
     pub fn start(&mut self, data: &ModeData<T>) {
         finish(data, &self.sums, &mut self.prior, &mut self.here);
         self.started = true;
     }
 
-    /// Makes the proposals of step t and asks for a pass there.
+    /// Makes the proposals of step t and writes them as the input of a pass.
     pub fn propose(&mut self, data: &ModeData<T>, how: &Move, t: u32) {
         for l in 0..self.count {
             let chain = self.first + l as u32;
@@ -136,7 +136,8 @@ impl<T: Scalar> Group<T> {
         data.to_design(&self.there.u, &mut self.sums.vector);
     }
 
-    /// Judges the proposals of step t and moves; returns each lane's probability of acceptance, and how many were not finite.
+    /// Accepts or rejects the proposals of step t and moves. Returns each lane's probability of acceptance, and how many lanes had a
+    /// proposal that is not finite.
     pub fn settle(&mut self, data: &ModeData<T>, how: &Move, t: u32) -> ([f64; LANES], u64) {
         finish(data, &self.sums, &mut self.prior, &mut self.there);
         let (here, there) = (&self.here, &self.there);
@@ -200,7 +201,7 @@ impl<T: Scalar> Group<T> {
         (odds, unfit)
     }
 
-    /// What is kept of lane l before step t moves it; the step's own odds and noise are added when it is done.
+    /// What is kept of lane l before step t moves it. The probability of acceptance and the norm of the noise are added after the step.
     pub fn kept(&self, data: &ModeData<T>, l: usize) -> Kept {
         let u: Vec<f64> = self.position(l).collect();
         let gradient: Vec<f64> = self.gradient(l).collect();
@@ -213,19 +214,19 @@ impl<T: Scalar> Group<T> {
         }
     }
 
-    /// |noise| of lane l at the last proposal.
+    /// Norm of the noise of lane l at the last proposal, in u.
     pub fn noise_norm(&self, how: &Move, l: usize) -> f64 {
         let square: f64 = self.noise.iter().map(|z| z[l].to64().powi(2)).sum();
         spread(how) * square.sqrt()
     }
 }
 
-/// √((2ε − ε²)T).
+/// Standard deviation of the noise in u, √((2ε − ε²)T).
 fn spread(how: &Move) -> f64 {
     ((2.0 * how.epsilon - how.epsilon * how.epsilon) * how.temperature).sqrt()
 }
 
-/// R and ∇R from a pass's sums.
+/// Computes R and ∇R at a point from the sums of a pass.
 fn finish<T: Scalar>(
     data: &ModeData<T>,
     sums: &Sums<T>,
@@ -253,7 +254,8 @@ fn finish<T: Scalar>(
     }
 }
 
-/// Moves some groups through step t, all of them over one pass.
+/// Moves some groups through step t with one pass for all of them. `tell` gets each group's index, the group, its probabilities of
+/// acceptance and the number of its lanes whose proposal is not finite.
 pub fn step<T: Scalar>(
     data: &ModeData<T>,
     how: &Move,

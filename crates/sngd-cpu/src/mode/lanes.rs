@@ -1,32 +1,32 @@
-//! Products in which sixteen chains stand side by side: `[n][16]` numbers, a vector lane per chain. A row of the design is read
-//! once for all of them, and what a lane computes does not depend on what stands in the others.
+//! Products for sixteen chains at once: `[n][16]` numbers, a vector lane per chain. A row of the design is read once for all of
+//! them, and the result in a lane does not depend on the other lanes.
 //!
-//! The design is always f32; the f64 engine widens it as it goes.
+//! The design is always f32; the f64 engine converts it as it reads.
 
 use pulp::{Simd, WithSimd};
 
-/// Chains side by side.
+/// Number of chains side by side.
 pub const LANES: usize = 16;
-/// Rows, or columns, whose sums are carried in registers at once: twelve sums, one factor and one operand fit sixteen registers.
+/// Rows, or columns, whose sums are kept in registers at once: twelve sums, one factor and one operand fit sixteen registers.
 const CARRIED: usize = 12;
 
-/// A number of each of sixteen chains.
+/// One number of each of sixteen chains.
 pub type Lane<T> = [T; LANES];
 
-/// A matrix by rows, `[rows, n]`, a row every `stride` numbers.
+/// A matrix by rows, `[rows, n]`; rows start `stride` numbers apart.
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {
-    /// From the first number of the first row.
+    /// Numbers of the matrix, from the first of the first row on.
     pub x: &'a [f32],
     /// Numbers from one row to the next.
     pub stride: usize,
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Numbers of a row that count.
+    /// Number of columns: the numbers of a row that are used.
     pub n: usize,
 }
 
-/// The products, by the widest vectors that the machine has.
+/// The products, with the widest vectors that the machine has.
 pub trait LaneKernels: Sized {
     /// `out[rows][16]` = X·v, v `[n][16]`.
     fn times(x: Rows<'_>, v: &[Lane<Self>], out: &mut [Lane<Self>]);
@@ -52,7 +52,7 @@ macro_rules! lane_kernels {
                     let v = &v[..m.n];
                     for first in (0..m.rows).step_by(CARRIED) {
                         let count = CARRIED.min(m.rows - first);
-                        // The last block repeats its last row rather than branch; what it computes twice is not written.
+                        // The last block repeats its last row, which avoids a branch; the repeated results are not written.
                         let x: [&[f32]; CARRIED] = std::array::from_fn(|i| {
                             &m.x[(first + i.min(count - 1)) * m.stride..][..m.n]
                         });
@@ -82,7 +82,7 @@ macro_rules! lane_kernels {
                     let mut first = 0;
                     while first < m.n {
                         let count = CARRIED.min(m.n - first);
-                        // The last block reaches back over columns that are done.
+                        // The last block starts early enough to be full; its first columns are summed again, but not added again.
                         let from = if count < CARRIED && m.n >= CARRIED {
                             m.n - CARRIED
                         } else {
@@ -168,8 +168,8 @@ lane_kernels!(
     dots_f64
 );
 
-/// Four dot products at once, each in as many sums as a vector has lanes. Loops are written out: a closure would be compiled without the
-/// vector instructions that its caller may use.
+/// Four dot products at once, each in as many sums as a vector has lanes. Loops are written out, since a closure would be compiled
+/// without the vector instructions that its caller may use.
 #[inline(always)]
 fn dots_f32<S: Simd>(simd: S, x: [&[f32]; 4], v: &[f32]) -> [f32; 4] {
     let n = v.len();
@@ -207,8 +207,8 @@ fn dots_f64<S: Simd>(_: S, x: [&[f32]; 4], v: &[f64]) -> [f64; 4] {
     sums
 }
 
-/// Asks the memory for a row that will be read soon. Rows drawn at random lie anywhere, and waiting for each in turn would be most of
-/// a step.
+/// Prefetches a row from memory that will be read soon. Rows drawn at random lie anywhere, and waiting for each of them would take
+/// most of a step.
 #[inline(always)]
 pub fn prefetch(row: &[f32]) {
     #[cfg(target_arch = "x86_64")]

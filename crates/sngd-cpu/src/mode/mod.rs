@@ -1,8 +1,8 @@
-//! The engine of a metric held at the mode: the step in u = Lᵀ(ω − ω*) that `sngd_core::engine` states.
+//! Chains whose metric is fixed at the mode. They make the step in u = Lᵀ(ω − ω*) that `sngd_core::engine` states.
 //!
-//! `data` is what all chains read. Chains that take all rows stand sixteen side by side (`group`) and share a pass over the
-//! rows (`pass`, `tile`, `lanes`); chains that take a few rows go alone (`subsample`). `expand` makes the expansion, `settle`
-//! chooses what a run file leaves open.
+//! `data` is read by all chains. Chains that take all rows are advanced sixteen at a time (`group`) and share a pass over the rows
+//! (`pass`, `tile`, `lanes`). Chains that take a few rows are advanced one at a time (`subsample`). `expand` makes the expansion,
+//! `settle` chooses the settings that a run file leaves open.
 
 mod data;
 mod expand;
@@ -34,21 +34,21 @@ use sngd_core::stat::{Stat, StatRow};
 use std::sync::Arc;
 use subsample::{Address, Subsampled};
 
-/// A coordinate of u beyond this counts as diverged: so many posterior sds no chain gets from its mode.
+/// In posterior sds: a chain with a coordinate of u beyond this counts as diverged.
 const DIVERGED_SDS: f64 = 1e5;
-/// What keeps a division by a temperature of 0 finite.
+/// Lower bound of a temperature or a variance in a division, so that a temperature of 0 gives a finite result.
 const MIN_SPREAD: f64 = 1e-300;
 
-/// What is kept of a draw.
+/// State and gradient kept of a draw.
 #[derive(Debug, Clone)]
 pub struct Kept {
-    /// u, `[P]`.
+    /// Position in whitened coordinates u, `[P]`.
     pub u: Vec<f64>,
-    /// ∇C in u, `[P]`.
+    /// Gradient of the cost in u, ∇C, `[P]`; estimated where a step takes few rows.
     pub gradient: Vec<f64>,
-    /// −C, without `Problem::log_norm`.
+    /// Log posterior −C in nats, without `Problem::log_norm`; estimated where a step takes few rows.
     pub lp: f64,
-    /// |∇C| in u.
+    /// Norm of `gradient`.
     pub grad_norm: f64,
 }
 
@@ -61,16 +61,16 @@ pub struct ModeChains<T> {
 
 #[derive(Debug)]
 enum Kind<T> {
-    /// All rows in every step. With few rows each group has a pass of its own and a thread; else all share one.
+    /// Every step takes all rows. With few rows each group has a pass and a thread to itself; else all groups share one pass.
     AllRows {
         groups: Vec<Group<T>>,
         passes: Vec<Pass<T>>,
     },
-    /// A few rows.
+    /// Every step takes a few rows, drawn by influence.
     Few(Vec<Subsampled<T>>),
 }
 
-/// What some chains bring from a span: `[draws][chains]`, chain by chain in each draw.
+/// Draws of some chains from a span: `[draws][chains]`, chain by chain in each draw.
 struct Harvest {
     chains: usize,
     u: Vec<Vec<f64>>,
@@ -80,7 +80,7 @@ struct Harvest {
 }
 
 impl<T: Scalar> ModeChains<T> {
-    /// Chains at `init`, `[C,P]` in internal coordinates.
+    /// Starts chains at `init`, `[C,P]` in internal coordinates.
     pub fn new(
         problem: &Problem,
         plan: &Plan,
@@ -119,7 +119,7 @@ impl<T: Scalar> ModeChains<T> {
         ModeChains { data, kind }
     }
 
-    /// Runs a span.
+    /// Runs a span of steps and returns its draws.
     pub fn run(&mut self, plan: &Plan, span: Span) -> RawBlock {
         let data = &self.data;
         let harvests: Vec<Harvest> = match &mut self.kind {
@@ -184,7 +184,7 @@ impl<T: Scalar> ModeChains<T> {
         }
     }
 
-    /// The state in internal coordinates.
+    /// State of all chains before step `step`, in internal coordinates.
     pub fn state(&self, step: u32) -> ChainState {
         let mut omega: Vec<f64> = match &self.kind {
             Kind::Few(chains) => chains
@@ -221,7 +221,7 @@ fn stats_row(plan: &Plan, kept: &Kept, noise_norm: f64, acceptance: f64, t: u32)
     ])
 }
 
-/// A span of one chain that sees few rows.
+/// Runs a span of one chain that takes few rows.
 fn few<T: Scalar>(
     data: &ModeData<T>,
     plan: &Plan,
@@ -265,7 +265,7 @@ fn few<T: Scalar>(
     out
 }
 
-/// A span of some groups that share a pass.
+/// Runs a span of some groups that share a pass.
 fn all_rows<T: Scalar>(
     data: &ModeData<T>,
     plan: &Plan,
@@ -294,7 +294,7 @@ fn all_rows<T: Scalar>(
             let mut at = 0;
             let mut unfit = 0;
             group::step(data, &how, groups, pass, t, |_, g, odds, bad| {
-                // A proposal that is not finite is a rejection; without a test it is a step not made.
+                // With a test, a proposal that is not finite is rejected. Without one, the chain does not move, and the step is counted.
                 unfit += if plan.metropolis { 0 } else { bad };
                 if j == 0 {
                     for l in 0..g.count {
@@ -335,7 +335,7 @@ impl Harvest {
         self.stats.push(stats);
     }
 
-    /// A draw of a chain that has ended: never passed on.
+    /// Fills the place of a draw of a chain that has failed. Such a draw is never stored.
     fn push_nothing(&mut self, p: usize) {
         self.u.push(vec![f64::NAN; p]);
         self.gradient.push(vec![f64::NAN; p]);

@@ -1,6 +1,6 @@
 //! One pass over all rows for groups of sixteen chains: Σ ρ and Σ Jᵀr, a tile of rows at a time, so that a row is read once for
-//! all chains. Large data go in chunks over the threads; how they are cut depends on N alone, so that sums have the same bits
-//! whatever the threads.
+//! all chains. Large data are divided into chunks over the threads. The division depends on N alone, so that sums have the same
+//! bits for any number of threads.
 
 use super::data::{ModeData, zero_lane};
 use super::lanes::{LANES, Lane, Rows};
@@ -8,24 +8,24 @@ use super::tile::{TILE, remainders};
 use crate::resident::Scalar;
 use rayon::prelude::*;
 
-/// Rows below which one thread takes all of them.
+/// Rows per chunk; with fewer rows than this one thread takes all of them.
 const CHUNK: usize = 8192;
-/// Most chunks of a pass.
+/// Largest number of chunks of a pass.
 const MOST_CHUNKS: usize = 64;
 
-/// What a pass reads and sums for one group.
+/// Input and sums of a pass for one group of chains.
 #[derive(Debug, Clone)]
 pub struct Sums<T> {
-    /// The vector of each chain, `[K·columns + A][16]` (`ModeData::to_design`).
+    /// The vector to multiply with the design, of each chain, `[K·columns + A][16]` (`ModeData::to_design`).
     pub vector: Vec<Lane<T>>,
-    /// Σ Jᵀr, of the same shape.
+    /// The gradient Σ Jᵀr of each chain, of the same shape.
     pub gradient: Vec<Lane<T>>,
-    /// Σ ρ.
+    /// Σ ρ of each chain, in nats.
     pub rest: [f64; LANES],
 }
 
 impl<T: Scalar> Sums<T> {
-    /// For P parameters.
+    /// Buffers for P parameters.
     pub fn new(p: usize) -> Sums<T> {
         Sums {
             vector: vec![zero_lane(); p],
@@ -35,7 +35,7 @@ impl<T: Scalar> Sums<T> {
     }
 }
 
-/// Sums of one chunk of rows, for every group, and room for a tile.
+/// Sums of one chunk of rows for every group, and a buffer for a tile.
 #[derive(Debug)]
 struct Partial<T> {
     gradient: Vec<Vec<Lane<T>>>,
@@ -43,19 +43,19 @@ struct Partial<T> {
     tile: Vec<Lane<T>>,
 }
 
-/// Room for passes of some groups.
+/// Buffers for passes of some groups.
 #[derive(Debug)]
 pub struct Pass<T> {
     chunks: Vec<Partial<T>>,
 }
 
-/// Chunks into which N rows are cut.
+/// Number of chunks into which N rows are divided.
 pub fn chunk_count(n: usize) -> usize {
     n.div_ceil(CHUNK).clamp(1, MOST_CHUNKS)
 }
 
 impl<T: Scalar> Pass<T> {
-    /// For `groups` groups.
+    /// Buffers for `groups` groups.
     pub fn new(data: &ModeData<T>, groups: usize) -> Pass<T> {
         let h = data.k + data.aux;
         let chunks = (0..chunk_count(data.expansion.row_count()))
@@ -68,7 +68,7 @@ impl<T: Scalar> Pass<T> {
         Pass { chunks }
     }
 
-    /// Goes over all rows.
+    /// Computes the sums over all rows for every group.
     pub fn run(&mut self, data: &ModeData<T>, groups: &mut [&mut Sums<T>]) {
         let n = data.expansion.row_count();
         let size = n.div_ceil(self.chunks.len()).next_multiple_of(TILE);
@@ -104,7 +104,7 @@ impl<T: Scalar> Pass<T> {
     }
 }
 
-/// One tile of m rows from `first` on for one group.
+/// Adds the sums of one tile, `m` rows from `first` on, for one group.
 fn tile<T: Scalar>(
     data: &ModeData<T>,
     first: usize,
@@ -139,7 +139,7 @@ fn tile<T: Scalar>(
     }
 }
 
-/// Δη of a tile's rows, `[H][TILE][16]`.
+/// Writes Δη of a tile's rows, `[H][TILE][16]`.
 fn outputs<T: Scalar>(data: &ModeData<T>, x: Rows<'_>, vector: &[Lane<T>], delta: &mut [Lane<T>]) {
     for k in 0..data.k {
         T::times(

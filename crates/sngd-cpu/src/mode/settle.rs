@@ -1,5 +1,5 @@
-//! Chooses what a run file leaves open of a run whose metric is at the mode: which kernel, how many rows, which step. Every choice
-//! is a function of the data, the model and the seed, so that the same run file gives the same draws on every engine.
+//! Chooses the settings that a run file leaves open of a run whose metric is at the mode: kernel, rows per step, step size. Every
+//! choice is a function of the data, the model and the seed, so that the same run file gives the same draws on every engine.
 
 use super::data::ModeData;
 use super::expand::{Measured, NoExpansion, expand};
@@ -14,59 +14,59 @@ use sngd_core::plan::{ModeRequest, ModeSettings, Plan};
 use sngd_core::problem::Problem;
 use std::sync::Arc;
 
-/// Numbers of the design up to which a step over all rows is cheap: 10⁶ of them are 0.1 ms per chain on two cores, and 32 chains
+/// Numbers in the design up to which a step over all rows is cheap: 10⁶ of them are 0.1 ms per chain on two cores, and 32 chains
 /// with 1000 draws then take a few seconds at most.
 const CHEAP_PASS: usize = 1_000_000;
-/// Share of the noise budget that a batch may take: a temperature error of the same size.
+/// Share of the noise budget that minibatch noise may take, which is the relative error of the temperature.
 const NOISE_SHARE: f64 = 0.005;
-/// Smallest batch that is chosen.
+/// Smallest batch that is chosen, in rows.
 const LEAST_BATCH: usize = 64;
-/// Share of the rows beyond which a batch saves nothing.
+/// Share of the data rows beyond which a batch saves no time.
 const LARGEST_SHARE: f64 = 0.125;
-/// Steps without a Metropolis test, and the acceptance that the test would have shown for them.
+/// Step sizes ε tried without a Metropolis test, no unit.
 const UNTESTED_STEPS: [f64; 5] = [0.5, 0.3, 0.2, 0.1, 0.05];
-/// See [`UNTESTED_STEPS`].
+/// Acceptance that a Metropolis test would have to show for an untested step.
 const UNTESTED_ACCEPTANCE: f64 = 0.9;
-/// Pareto shape of the Laplace draws' weights from which the longest untested step is left out: tails that the Laplace
-/// approximation does not have are where such a step is wrong.
+/// Pareto shape k̂ of the Laplace draws' weights from which the longest untested step is not tried. The posterior then has heavier
+/// tails than its Laplace approximation, and there such a step is wrong.
 const HEAVY: f64 = 0.5;
-/// Steps that pilot runs of the exact kernel try, from the longest on.
+/// Step sizes ε that pilot runs with a Metropolis test try, from the longest on.
 const TESTED_STEPS: [f64; 10] = [1.0, 0.8, 0.6, 0.45, 0.3, 0.2, 0.13, 0.08, 0.05, 0.03];
-/// Spread of the log importance weights below which the posterior is as good as Gaussian, so that ε = 1 is best.
+/// Standard deviation of the log importance weights, in nats, below which the posterior is near enough to Gaussian for ε = 1.
 const GAUSSIAN: f64 = 0.1;
-/// Floating-point operations of a pilot run.
+/// Floating-point operations that a pilot run may take.
 const PILOT_FLOPS: f64 = 1.5e10;
-/// Effective draws per kept draw that thinning aims at.
+/// Effective draws per kept draw that the choice of thinning aims at.
 const WORTH: f64 = 0.12;
-/// Chains where none are asked for: two groups of sixteen.
+/// Default number of chains: two groups of sixteen.
 const CHAINS: usize = 32;
-/// Numbers of all draws beyond which fewer chains are taken.
+/// Total count of numbers in all draws beyond which fewer chains are run.
 const MANY_NUMBERS: usize = 1 << 27;
 
-/// A plan, and why it is what it is.
+/// A plan, and the reasons for its settings.
 #[derive(Debug, Clone)]
 pub struct Settled {
-    /// The plan.
+    /// The plan of the run, with all settings chosen.
     pub plan: Plan,
-    /// What was measured.
+    /// The measurements at the mode.
     pub measured: Measured,
-    /// One short paragraph with the numbers that decided.
+    /// One short paragraph with the numbers that decided the settings.
     pub reasons: String,
 }
 
-/// A pilot run of the exact kernel.
+/// Result of a pilot run of the exact kernel.
 #[derive(Debug, Clone, Copy)]
 struct Pilot {
     epsilon: f64,
     acceptance: f64,
-    /// Effective draws per step of the slowest number.
+    /// Effective draws per step of the slowest of the numbers that are followed.
     efficiency: f64,
 }
 
-/// Expands at ω* and settles everything that the run file leaves open.
+/// Expands at ω* and chooses every setting that the run file leaves open.
 ///
 /// # Errors
-/// One sentence, when the posterior has no such expansion or the keys that are set rule each other out.
+/// When the posterior has no such expansion, or when the keys of the run file rule each other out.
 pub fn settle(config: &Config, problem: &Problem, omega: &[f64]) -> Result<Settled, CheckError> {
     let n = problem.rows();
     let request = ModeRequest::of(config, n)?;
@@ -160,7 +160,7 @@ impl Judge<'_> {
         }
     }
 
-    /// All rows where a pass is cheap, or where a few rows would have to be many; else a few.
+    /// All rows where a pass is cheap, or where a batch would have to be large; else a few rows.
     fn gradient(&mut self, request: &ModeRequest) -> Gradient {
         if let Some(g) = request.gradient {
             return g;
@@ -195,7 +195,7 @@ impl Judge<'_> {
         Gradient::ControlVariates
     }
 
-    /// The least batch, a multiple of 32, whose noise is small enough.
+    /// The smallest batch, a multiple of 32, whose noise is small enough.
     fn batch(&self, epsilon: f64) -> usize {
         let one = self
             .measured
@@ -206,7 +206,7 @@ impl Judge<'_> {
             .min(self.measured.rows)
     }
 
-    /// ε, effective draws per step, and whether the step is tested.
+    /// Step size ε, effective draws per step, and whether a Metropolis test follows the step.
     fn all_rows(&mut self, request: &ModeRequest) -> (f64, f64, bool) {
         let metropolis = request.metropolis.unwrap_or(self.temperature > 0.0);
         if !metropolis {
@@ -225,7 +225,7 @@ impl Judge<'_> {
         (pilot.epsilon, pilot.efficiency, true)
     }
 
-    /// Whether some steps are short: where the posterior is as good as Gaussian, or ε is the user's own, none need be.
+    /// Whether the schedule has short steps. None are needed where the posterior is close to Gaussian; none are added to the user's ε.
     fn ruled(&self) -> bool {
         self.measured.log_weight_sd >= GAUSSIAN && self.config.sampler.step_size.is_none()
     }
@@ -247,7 +247,7 @@ impl Judge<'_> {
         last.0
     }
 
-    /// Mean acceptance of one exact step from sixteen Laplace draws.
+    /// Mean probability of acceptance of one exact step from sixteen Laplace draws.
     fn would_accept(&self, epsilon: f64) -> f64 {
         let mut chains = [self.chains(0)];
         let mut pass = Pass::new(&self.data, 1);
@@ -286,7 +286,7 @@ impl Judge<'_> {
         }
     }
 
-    /// The step that brings most effective draws, by pilot runs from the longest on.
+    /// The step size that gives the most effective draws, by pilot runs from the longest step on.
     fn tune(&self) -> Pilot {
         let mut best = self.pilot(TESTED_STEPS[0]);
         let mut worse = 0;
@@ -304,7 +304,7 @@ impl Judge<'_> {
         best
     }
 
-    /// Runs sixteen chains from Laplace draws, or as many groups of sixteen as are cheap.
+    /// Runs sixteen chains from Laplace draws, or two groups of sixteen where that is cheap.
     fn pilot(&self, epsilon: f64) -> Pilot {
         let m = self.measured;
         let (p, data) = (m.parameters, &self.data);
@@ -359,7 +359,7 @@ impl Judge<'_> {
     }
 }
 
-/// The steps of a run whose longest is ε: where long ones may be refused, a chain must have short ones to leave by.
+/// The schedule whose longest step is ε. Where a Metropolis test may refuse long steps, a chain needs short ones to move on.
 fn schedule(epsilon: f64, ruled: bool) -> StepSize {
     if ruled {
         StepSize::Schedule(Schedule::Ruler { initial: epsilon })
@@ -368,14 +368,14 @@ fn schedule(epsilon: f64, ruled: bool) -> StepSize {
     }
 }
 
-/// 1/τ of a Gaussian whose lag-one autocorrelation is 1 − ε.
+/// Effective draws per step, 1/τ, of a Gaussian whose autocorrelation at lag one is 1 − ε.
 fn untested_efficiency(epsilon: f64) -> f64 {
     epsilon / (2.0 - epsilon)
 }
 
-/// The least effective draws per step over the numbers of some chains' states and over their squares, `[chains][steps, width]`: 1/τ
-/// by Geyer's initial positive sequence over autocovariances that all chains share, whose means are taken over all chains so that
-/// a chain that sticks shows.
+/// The smallest number of effective draws per step over all columns of `series` and their squares, `[chains][steps, width]`: 1/τ
+/// by Geyer's initial positive sequence over autocovariances averaged over chains. The mean is taken over all chains, so that
+/// a chain that is stuck shows.
 fn slowest(series: &[&[f32]], width: usize) -> f64 {
     let steps = series.first().map_or(0, |s| s.len() / width);
     (0..width)

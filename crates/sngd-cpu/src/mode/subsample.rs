@@ -1,4 +1,4 @@
-//! One chain whose step sees a few rows: control variates of second order at the mode, rows drawn by their influence.
+//! One chain whose step takes a few rows: control variates of second order at the mode, rows drawn by their influence.
 
 use super::data::{ModeData, PriorRoom};
 use super::lanes::{LANES, Lane, prefetch};
@@ -11,64 +11,64 @@ use sngd_core::engine::FaultKind;
 use sngd_core::expansion::{AliasTable, RowLayout};
 use sngd_core::philox::Stream;
 
-/// Rows that go through the products together.
+/// Rows that are multiplied together, for speed.
 const FOUR: usize = 4;
-/// Bytes that are on their way from memory while others are computed: what the second-level cache holds beside the rest.
+/// Bytes prefetched from memory while earlier rows are computed; they fit the second-level cache beside the other data.
 const AHEAD: usize = 128 << 10;
 
-/// One chain and its room.
+/// One chain and its buffers.
 #[derive(Debug)]
 pub struct Subsampled<T> {
-    /// Its number.
+    /// Index of the chain.
     pub chain: u32,
-    /// u, `[P]`.
+    /// Position in whitened coordinates u, `[P]`.
     pub u: Vec<T>,
-    /// Set when the chain cannot go on.
+    /// Step and kind of the fault that ended the chain; `None` while it can go on.
     pub fault: Option<(u32, FaultKind)>,
     rows: Vec<u32>,
-    /// The step that `rows` are of.
+    /// The step for which `rows` have been drawn.
     drawn: Option<u32>,
     vector: Vec<T>,
     /// Estimate of ∇R in u, `[P]`.
     slope: Vec<T>,
     sums: Vec<T>,
     z: Vec<T>,
-    /// Δη of sixteen rows, then r, `[H][16]`.
+    /// Δη of sixteen rows, then the remainders r of their scores, `[H][16]`.
     delta: Vec<Lane<T>>,
     room: Vec<T>,
     prior: PriorRoom,
 }
 
-/// What a step needs beside the chain.
+/// Settings of one step, and which step it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Address<'a> {
-    /// How rows are drawn.
+    /// Table from which the rows are drawn.
     pub influence: &'a AliasTable,
-    /// ε.
+    /// Step size ε, no unit.
     pub epsilon: f64,
-    /// T.
+    /// Temperature T, no unit.
     pub temperature: f64,
-    /// Key of the streams.
+    /// Seed: the key of every random stream.
     pub seed: u64,
-    /// Step.
+    /// Index of the step.
     pub t: u32,
-    /// Whether what is kept of a draw is asked for.
+    /// Whether state and statistics before the step are kept as a draw.
     pub keep: bool,
 }
 
-/// What a step says of itself.
+/// Outcome of a step.
 #[derive(Debug)]
 pub struct Told {
-    /// What is kept of the state before the step.
+    /// State and gradient before the step, where asked for.
     pub kept: Option<Kept>,
-    /// |noise|.
+    /// Norm of the step's noise in u; NaN where nothing is kept.
     pub noise_norm: f64,
     /// Whether the gradient was finite, so that the step was made.
     pub moved: bool,
 }
 
 impl<T: Scalar> Subsampled<T> {
-    /// A chain at `u`, with batches of `batch` rows.
+    /// Starts a chain at `u` `[P]`, with batches of `batch` rows.
     pub fn new(data: &ModeData<T>, chain: u32, u: &[f64], batch: usize) -> Subsampled<T> {
         let zeros = |n| vec![T::zero(); n];
         let h = data.k + data.aux;
@@ -88,14 +88,14 @@ impl<T: Scalar> Subsampled<T> {
         }
     }
 
-    /// Step t. The chain stays where its gradient is not finite.
+    /// Makes step t. The chain does not move where its gradient is not finite.
     pub fn step(&mut self, data: &ModeData<T>, at: &Address<'_>) -> Told {
         let (seed, chain, t) = (at.seed, self.chain, at.t);
         if self.drawn != Some(t) {
             self.draw(data, at, t);
         }
         let mut rest = pulp::Arch::new().dispatch(Estimate { chain: self, data });
-        // The next step's rows come from memory while this step is finished.
+        // The next step's rows are prefetched from memory while this step is finished.
         self.draw(data, at, t.wrapping_add(1));
         for (j, slope) in self.slope.iter_mut().enumerate() {
             *slope -= data.slope[j];
@@ -147,7 +147,7 @@ impl<T: Scalar> Subsampled<T> {
         }
     }
 
-    /// Chooses the rows of step t and asks the memory for the first of them.
+    /// Draws the rows of step t and prefetches the first of them.
     fn draw(&mut self, data: &ModeData<T>, at: &Address<'_>, t: u32) {
         pulp::Arch::new().dispatch(Draw {
             table: at.influence,
@@ -159,7 +159,7 @@ impl<T: Scalar> Subsampled<T> {
         fetch(data, &self.rows[..ahead]);
     }
 
-    /// How many rows are asked for before they are read.
+    /// How many rows are prefetched before they are read.
     fn ahead(&self, data: &ModeData<T>) -> usize {
         let numbers = data.expansion.columns + data.expansion.layout.width();
         (AHEAD / (size_of::<f32>() * numbers))
@@ -167,7 +167,7 @@ impl<T: Scalar> Subsampled<T> {
             .min(self.rows.len())
     }
 
-    /// (1/B) Σ Jᵀr/q over the chosen rows into `slope`; returns (1/B) Σ ρ/q.
+    /// Writes (1/B) Σ Jᵀr/q over the drawn rows into `slope`; returns (1/B) Σ ρ/q.
     #[inline(always)]
     fn estimate<S: Simd>(&mut self, simd: S, data: &ModeData<T>) -> f64 {
         let expansion = &*data.expansion;
@@ -186,7 +186,7 @@ impl<T: Scalar> Subsampled<T> {
         for (b, block) in self.rows.chunks(LANES).enumerate() {
             let next = (b * LANES + ahead).min(self.rows.len());
             fetch(data, &self.rows[next..(next + LANES).min(self.rows.len())]);
-            // A short block repeats its first row and gives the repetition no weight.
+            // A short block repeats its first row; the repetitions get weight 0.
             let mut row = [block[0] as usize; LANES];
             for (row, &i) in row.iter_mut().zip(block) {
                 *row = i as usize;
@@ -258,7 +258,7 @@ fn four<'a>(x: &'a [f32], n: usize, row: &[usize; LANES], i: usize) -> [&'a [f32
     ]
 }
 
-/// Asks the memory for all that is read of some rows.
+/// Prefetches all numbers that are read of some rows.
 #[inline(always)]
 fn fetch<T>(data: &ModeData<T>, rows: &[u32]) {
     let expansion = &*data.expansion;

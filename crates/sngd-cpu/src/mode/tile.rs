@@ -7,10 +7,10 @@ use sngd_core::expansion::RowLayout;
 use sngd_core::likelihood::remainder::{LogitRow, LogitRows, logit_few, poisson};
 use sngd_core::likelihood::{Likelihood, Link};
 
-/// Rows of a tile.
+/// Rows per tile.
 pub const TILE: usize = 96;
 
-/// Δη of `rows` `[m, RowLayout::width]` stands in `delta` `[H][TILE][16]` and is replaced by r; Σ ρ is added to `rest`.
+/// Remainders of `rows` `[m, RowLayout::width]`: replaces Δη in `delta` `[H][TILE][16]` by r, and adds Σ ρ to `rest`, in nats.
 pub fn remainders<T: Scalar>(
     likelihood: &Likelihood,
     rows: &[f32],
@@ -98,7 +98,7 @@ impl<T: Scalar> WithSimd for Remainders<'_, T> {
     }
 }
 
-/// Remainders of sixteen rows, a lane for each: Δη stands in `delta` `[H][16]` and is replaced by r; ρ of each row comes back.
+/// Remainders of sixteen rows, a lane for each: replaces Δη in `delta` `[H][16]` by r, and returns ρ of each row.
 #[inline(always)]
 pub fn remainders_of_rows<T: Scalar>(
     likelihood: &Likelihood,
@@ -134,7 +134,7 @@ pub fn remainders_of_rows<T: Scalar>(
     rho
 }
 
-/// Any likelihood, a row at a time; `room` is `[3H]`.
+/// The same for any likelihood, one row at a time; `room` is `[3H]`.
 #[inline(always)]
 fn row_by_row<T: Scalar>(
     likelihood: &Likelihood,
@@ -157,7 +157,7 @@ fn row_by_row<T: Scalar>(
     }
 }
 
-/// One output by a formula that lanes can share. The slices have no fixed length, so that the loop is vectorised as a loop.
+/// One output, by a formula that vectorises. The slices have no fixed length, so that the loop is vectorised as a loop.
 #[inline(always)]
 fn lanes<T: Scalar>(d: &mut [T], sum: &mut [T], at: impl Fn(T) -> (T, T)) {
     for (d, sum) in d.iter_mut().zip(sum) {
@@ -178,7 +178,7 @@ fn each<T: Scalar>(likelihood: &Likelihood, row: &[f32], d: &mut [T], sum: &mut 
 }
 
 /// With p the probabilities at the mode, m = Σ pΔ and S = Σ p·e^Δ: ρ = w(m + ½Σ pΔ² − ½m² − ln S) and
-/// r = w·p(1 + Δ − m − e^Δ/S). A baseline class has Δ = 0 and the probability that is left.
+/// r = w·p(1 + Δ − m − e^Δ/S). A baseline class has Δ = 0, and its probability is 1 minus that of the others.
 #[inline(always)]
 fn softmax<T: Scalar>(
     row: &[f32],
@@ -198,7 +198,7 @@ fn softmax<T: Scalar>(
     let own = class.wrapping_sub(usize::from(baseline));
     let probability = |c: usize| {
         let here = if c == own { T::one() } else { T::zero() };
-        // Scores hold the row's weight.
+        // Scores are multiplied by the row's weight already.
         here - of(layout.score() + c) / weight
     };
     let mut left = T::one();
@@ -289,7 +289,7 @@ mod tests {
         ]
     }
 
-    /// Sixteen rows in lanes have the remainders that the likelihood itself states, in both precisions, with few trials and with many.
+    /// Sixteen rows in lanes have the remainders that the likelihood computes one by one, in both precisions, for few and many trials.
     #[test]
     fn rows_in_lanes_agree_with_single_rows() {
         for (likelihood, trials) in likelihoods()
@@ -312,7 +312,7 @@ mod tests {
                 let d: Vec<f64> = start.iter().map(|d| d[l]).collect();
                 let (mut eta, mut r) = (vec![0.0; h], vec![0.0; h]);
                 let rho = likelihood.remainder(&rows[l], &d, &mut eta, &mut r);
-                // A rounding of ln p, whose size is the weight times the trials.
+                // The bound is a rounding error of ln p, whose size is the weight times the trials.
                 let bound = 2e-6 * trials * (1.0 + l as f64);
                 assert!((rho64[l] - rho).abs() < 1e-9, "{likelihood:?}");
                 assert!((f64::from(rho32[l]) - rho).abs() < bound, "{likelihood:?}");
@@ -327,7 +327,7 @@ mod tests {
         }
     }
 
-    /// Every lane of every row has the remainder that the likelihood itself states, in both precisions.
+    /// Every lane of every row has the remainder that the likelihood computes, in both precisions.
     #[test]
     fn tiles_agree_with_single_rows() {
         for likelihood in likelihoods() {

@@ -1,4 +1,4 @@
-//! From the sums of a pass to metric, factor and gradient.
+//! Metric, factor and gradient from the sums of a pass.
 
 use crate::blocked::BlockFactor;
 use crate::pass::Pass;
@@ -8,7 +8,7 @@ use sngd_core::blocks::Layout;
 use sngd_core::engine::FaultKind;
 use sngd_core::plan::{JITTER_FIRST, JITTER_RETRIES, Plan};
 
-/// (N/r) Σ JᵀWJ + N·damping·I + Λ, lower triangle.
+/// Writes the metric (N/r) Σ JᵀWJ + N·damping·I + Λ into the layout's blocks, lower triangle.
 pub fn assemble_metric<T: Scalar>(
     data: &Resident<T>,
     plan: &Plan,
@@ -33,7 +33,7 @@ pub(super) fn add_to_diagonal<T: Scalar>(layout: &Layout, squares: &mut [T], num
     }
 }
 
-/// Factors M or names the fault.
+/// Factors M, with jitter where needed, or returns the fault.
 pub fn factor_metric<T: Scalar>(
     factor: &mut BlockFactor<T>,
     metric: &[T],
@@ -46,7 +46,7 @@ pub fn factor_metric<T: Scalar>(
         })
 }
 
-/// −(N/B)·Σ Jᵀs − ∇ln prior into `out`; returns −ln prior.
+/// Writes the gradient of the cost, −(N/B)·Σ Jᵀs − ∇ln prior, into `out` `[P]`; returns −ln prior in nats.
 pub fn cost_gradient<T: Scalar>(
     data: &Resident<T>,
     plan: &Plan,

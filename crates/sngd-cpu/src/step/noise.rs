@@ -1,4 +1,4 @@
-//! The noise of a dense step, by policy.
+//! The noise of a step with a dense metric, for each choice of `noise`.
 
 use super::metric::add_to_diagonal;
 use super::{Context, Dense};
@@ -11,7 +11,7 @@ use sngd_core::philox::Stream;
 use sngd_core::plan::{MetricRows, Plan};
 
 impl<T: Scalar> Dense<T> {
-    /// The step's noise into `noise`.
+    /// Writes the noise of the step into `noise`.
     pub(super) fn add_noise(
         &mut self,
         cx: &Context<'_, T>,
@@ -86,8 +86,8 @@ impl<T: Scalar> Dense<T> {
         (self.noise.white.iter_mut().zip(&self.z)).for_each(|(w, &z)| *w = root * z);
     }
 
-    /// The force of independent noise with covariance prior·Λ + ridge·I: what nominal noise must not deduct (its law
-    /// covers N·F alone), and what damping leaves of the budget.
+    /// Sets the force to independent noise with covariance prior·Λ + ridge·I: the part that nominal noise must not deduct (its law
+    /// covers N·F alone), and the part that damping adds to the budget.
     fn independent_share(&mut self, cx: &Context<'_, T>, prior: f64, ridge: f64) {
         if prior == 0.0 && ridge == 0.0 {
             return;
@@ -115,7 +115,7 @@ impl<T: Scalar> Dense<T> {
         }
     }
 
-    /// V̂ = ρ(N²/B)·Σ̂_g from the rows that `noise_rows` names.
+    /// Measures V̂ = ρ(N²/B)·Σ̂_g, the covariance of the minibatch gradient, over the rows that `noise_rows` names.
     fn noise_covariance(&mut self, data: &Resident<T>, plan: &Plan) {
         let (pass, rows) = match (&self.batch_pass, plan.noise_rows) {
             (Some(batch), NoiseRows::Batch) => (batch, plan.batch),
@@ -138,7 +138,7 @@ impl<T: Scalar> Dense<T> {
     }
 }
 
-/// The factor that takes Σ(g−ḡ)(g−ḡ)ᵀ over `rows` rows to V̂: exact over all rows; from a sample, unbiased with the
+/// The factor that turns Σ(g−ḡ)(g−ḡ)ᵀ over `rows` rows into V̂: exact over all rows; from a sample, unbiased with the
 /// (r−1) normaliser, times (N−1)/N where the sample is without replacement.
 fn covariance_share(plan: &Plan, rows: usize, all: bool) -> f64 {
     let n = plan.n as f64;

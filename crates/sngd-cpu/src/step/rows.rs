@@ -1,10 +1,10 @@
-//! Which rows and labels a step looks at.
+//! Which rows and labels a step uses.
 
 use crate::pass::LabelAddress;
 use sngd_core::batch::BatchRows;
 use sngd_core::plan::{MetricRows, Plan};
 
-/// Rows of the gradient at step t.
+/// How the rows of the gradient at step t are drawn.
 pub fn batch_rule(plan: &Plan, chain: u32, t: u32) -> BatchRows {
     if plan.full_batch {
         BatchRows::All
@@ -13,7 +13,7 @@ pub fn batch_rule(plan: &Plan, chain: u32, t: u32) -> BatchRows {
     }
 }
 
-/// Whether one pass serves gradient and metric.
+/// Whether one pass serves both gradient and metric, since their rows are the same.
 pub fn rows_coincide(plan: &Plan) -> bool {
     plan.metric_rows == MetricRows::Batch
         || (plan.full_batch && plan.metric_rows == MetricRows::Full)
@@ -29,7 +29,7 @@ pub fn label_address(plan: &Plan, chain: u32, step: u32) -> LabelAddress {
     }
 }
 
-/// Rows of the metric at step t.
+/// How the rows of the metric at step t are drawn.
 pub fn metric_rule(plan: &Plan, chain: u32, t: u32) -> BatchRows {
     match plan.metric_rows {
         MetricRows::Full => BatchRows::All,
