@@ -3,7 +3,7 @@ struct Now {
     step: u32,          // number of the step, t
     keep: u32,          // 1 where this step's state is a kept draw
     slot: u32,          // index of that draw among those that the device stores
-    epsilon: f32,       // ε
+    epsilon: f32,       // step size ε
     heat: f32,          // factor of the correction: εT times its weight
     budget: f32,        // noise budget, (2ε − ε²)T or 2εT
     law: f32,           // factor ρε²N/B of the minibatch noise
