@@ -111,7 +111,7 @@ fn declared_alike(body: &WgslBody, (outputs, linear): (u32, u32)) -> Result<(), 
     };
     let linked = link_text("declared", &root, &Consts::new(), Some(&model))?;
     let Ok(module) = naga::front::wgsl::parse_str(&linked.wgsl) else {
-        return Ok(()); // what does not parse is told by whoever validates
+        return Ok(()); // validation reports what does not parse
     };
     let find = |name: &str| {
         let mut all = module.functions.iter();
@@ -222,7 +222,7 @@ impl LikelihoodBody for Interpreted {
         z: f64,
         more: &mut dyn FnMut() -> f64,
     ) -> Option<f64> {
-        // Further uniforms come by address in WGSL: any address of its own will do here.
+        // In WGSL further uniforms come from an address. Here any fresh address is enough.
         let address = [(); 4].map(|()| (more() * 4_294_967_296.0) as u32);
         let arguments = label(eta, companion, u, z, address);
         let drawn = call(&self.module, self.draw_label?, arguments);

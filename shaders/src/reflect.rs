@@ -7,7 +7,7 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, EntryPoint, Expression, Literal, Module, StorageAccess, TypeInner};
 use std::error::Error;
 
-/// A module that naga accepts. Capabilities are not restricted here: the device's own check does that.
+/// A module that naga accepts. Capabilities are not restricted here: the device checks them.
 #[derive(Debug, Clone)]
 pub struct Checked {
     /// Module as parsed by naga.

@@ -51,7 +51,7 @@ fn sizes() {
                 sampler
             };
             if p == 1 {
-                // A table needs a column, so that P = 1 is one column without an intercept.
+                // A table needs a column, so that P = 1 means one column without an intercept.
                 let mut config = common::config("bernoulli", "", &sampler, c);
                 config.data.intercept = false;
                 config.prior.0.remove("intercept");

@@ -197,7 +197,7 @@ fn metrics() {
     );
 }
 
-/// A difference over δ = 0.01 magnifies rounding a hundredfold.
+/// A network's correction is a difference over δ = 0.01, which magnifies rounding a hundredfold.
 #[test]
 fn corrections() {
     each(
@@ -320,7 +320,7 @@ fn narrow_features_and_what_does_not_fit() {
         }
     }
     let Some(gpu) = gpus().pop() else { return };
-    // Drivers differ in what they bind: 2.4 GB of activations are too much for each.
+    // Drivers differ in the largest binding they allow, but 2.4 GB of activations are too much for all of them.
     let (problem, plan, _) = Case {
         shape: (3001, 5, 3),
         ..case
