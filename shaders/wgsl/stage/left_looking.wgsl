@@ -13,7 +13,7 @@
 var<workgroup> bad_pivot: atomic<u32>;
 var<workgroup> chosen: u32;
 
-// Smallest pivot of the unit-diagonal matrix that is clearly above f32's rounding.
+// Smallest pivot of the unit-diagonal matrix that f32 can distinguish from rounding.
 const PIVOT_MIN = 1e-7;
 
 fn scaled(sq: u32, i: u32, j: u32, jitter: f32) -> f32 {
