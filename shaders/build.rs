@@ -1,4 +1,4 @@
-//! Lists every file under wgsl/ as (path, text): a new kernel is a new file, nothing else.
+//! Lists every file under wgsl/ as (path, text), so that a new kernel needs a new file and nothing else.
 
 use std::path::Path;
 use std::{env, fs, io};

@@ -1,15 +1,15 @@
-//! What fills the slot `#import <consts>`: sizes and switches as `const` declarations.
+//! The text for the slot `#import <consts>`: sizes and switches as `const` declarations.
 
 use crate::LinkError;
 
-/// A value that WGSL can spell.
+/// Value of a constant in WGSL.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ConstValue {
-    /// `u32`.
+    /// A `u32`.
     U32(u32),
-    /// `f32`, finite.
+    /// An `f32`, which must be finite.
     F32(f32),
-    /// `bool`.
+    /// A `bool`.
     Bool(bool),
 }
 
@@ -17,7 +17,7 @@ impl std::fmt::Display for ConstValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             ConstValue::U32(v) => write!(f, "u32 = {v}u"),
-            // Debug spells the shortest decimal that reads back to the same bits.
+            // Debug gives the shortest decimal that reads back to the same bits.
             ConstValue::F32(v) => write!(f, "f32 = {v:?}"),
             ConstValue::Bool(v) => write!(f, "bool = {v}"),
         }
@@ -29,22 +29,22 @@ impl std::fmt::Display for ConstValue {
 pub struct Consts(pub Vec<(String, ConstValue)>);
 
 impl Consts {
-    /// None yet.
+    /// An empty list.
     pub fn new() -> Consts {
         Consts::default()
     }
 
-    /// Adds a u32.
+    /// Adds a `u32`.
     pub fn u32(self, name: &str, value: u32) -> Consts {
         self.with(name, ConstValue::U32(value))
     }
 
-    /// Adds an f32.
+    /// Adds an `f32`.
     pub fn f32(self, name: &str, value: f32) -> Consts {
         self.with(name, ConstValue::F32(value))
     }
 
-    /// Adds a bool.
+    /// Adds a `bool`.
     pub fn bool(self, name: &str, value: bool) -> Consts {
         self.with(name, ConstValue::Bool(value))
     }
@@ -54,12 +54,12 @@ impl Consts {
         self
     }
 
-    /// The value of `name`.
+    /// The value of the constant `name`, if there is one.
     pub fn get(&self, name: &str) -> Option<ConstValue> {
         self.0.iter().find(|(n, _)| n == name).map(|&(_, v)| v)
     }
 
-    /// Adds what `other` has; the same name may come twice only with the same value.
+    /// Adds the constants of `other`. A name in both lists must have the same value in both.
     pub(crate) fn merge(&mut self, other: &Consts) -> Result<(), LinkError> {
         for (name, value) in &other.0 {
             match self.get(name) {
@@ -77,7 +77,7 @@ impl Consts {
         Ok(())
     }
 
-    /// One declaration a line.
+    /// The declarations as WGSL text, one per line.
     pub(crate) fn wgsl(&self) -> Result<String, LinkError> {
         let mut out = String::new();
         for (i, (name, value)) in self.0.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! A likelihood written in WGSL alone, as a body for the host and the CPU engine.
+//! Makes a likelihood that is written only in WGSL usable on the CPU side and in the CPU engine.
 
 use crate::evaluate::{Value, call};
 use crate::model::STAND_INS;
@@ -6,7 +6,8 @@ use crate::{CONTRACT, Consts, LinkError, ModelSource, link, link_text};
 use naga::{Function, Handle, Module};
 use sngd_core::likelihood::{LikelihoodBody, Observed, WgslBody, difference};
 
-/// Its functions, evaluated from naga's expressions in f64. What a call cannot evaluate is NaN; [`Interpreted::new`] has tried each.
+/// A likelihood's WGSL functions, evaluated from naga's expressions in f64. A call that cannot be evaluated gives NaN;
+/// [`Interpreted::new`] has tried each function once.
 #[derive(Debug)]
 pub struct Interpreted {
     text: WgslBody,
@@ -20,11 +21,11 @@ pub struct Interpreted {
 }
 
 impl Interpreted {
-    /// Of a text with H `outputs`, `linear` of them linear predictors.
+    /// Reads a text with H `outputs`, of which `linear` are linear predictors.
     ///
     /// # Errors
-    /// A text that does not validate, by its file and line; functions that are missing or have another declaration; what no host
-    /// evaluates.
+    /// A text that does not validate, by its file and line; functions that are missing or have another declaration; WGSL that
+    /// the CPU side cannot evaluate.
     pub fn new(body: &WgslBody, outputs: usize, linear: usize) -> Result<Interpreted, LinkError> {
         let model = ModelSource::User {
             body: body.clone(),
@@ -90,8 +91,8 @@ impl Interpreted {
     }
 }
 
-/// Refuses a function whose declaration is another than the contract's, by its own line. Whoever calls it would be blamed
-/// otherwise: nobody does here, since empty functions stand in for what was left out.
+/// Refuses a function whose declaration differs from the contract, and reports the line of that function. Validation alone
+/// would report the line of a caller. Here there is no caller, since empty functions replace those that the text omits.
 fn declared_alike(body: &WgslBody, (outputs, linear): (u32, u32)) -> Result<(), LinkError> {
     let mut body = body.clone();
     let mut root = String::from("#import <model>\n");
@@ -110,7 +111,7 @@ fn declared_alike(body: &WgslBody, (outputs, linear): (u32, u32)) -> Result<(), 
     };
     let linked = link_text("declared", &root, &Consts::new(), Some(&model))?;
     let Ok(module) = naga::front::wgsl::parse_str(&linked.wgsl) else {
-        return Ok(()); // what does not parse is told by whoever validates
+        return Ok(()); // validation reports what does not parse
     };
     let find = |name: &str| {
         let mut all = module.functions.iter();
@@ -221,7 +222,7 @@ impl LikelihoodBody for Interpreted {
         z: f64,
         more: &mut dyn FnMut() -> f64,
     ) -> Option<f64> {
-        // Further uniforms come by address in WGSL: any address of its own will do here.
+        // In WGSL further uniforms come from an address. Here any fresh address is enough.
         let address = [(); 4].map(|()| (more() * 4_294_967_296.0) as u32);
         let arguments = label(eta, companion, u, z, address);
         let drawn = call(&self.module, self.draw_label?, arguments);

@@ -1,31 +1,31 @@
-//! What can be wrong with a shader, each as one sentence that says where.
+//! The errors of linking a shader, each as one sentence that names the place.
 
 use thiserror::Error;
 
-/// Why a shader was not linked.
+/// Reason why a shader was not linked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LinkError {
-    /// A file that is not there.
+    /// An imported file does not exist.
     #[error("{file}:{line}: \"{path}\" is imported but there is no such file")]
     Missing {
         /// The importing file.
         file: String,
         /// Its line.
         line: u32,
-        /// What it asks for.
+        /// Path that it imports.
         path: String,
     },
     /// The root is not among the embedded files.
     #[error("\"{0}\" is not one of the shader files")]
     NoRoot(String),
-    /// Files that import each other.
+    /// Files import each other in a circle.
     #[error("{file}:{line}: imports run in a circle: {cycle}")]
     Cycle {
         /// The file whose import closes the circle.
         file: String,
         /// Its line.
         line: u32,
-        /// `a.wgsl -> b.wgsl -> a.wgsl`.
+        /// The circle, as in `a.wgsl -> b.wgsl -> a.wgsl`.
         cycle: String,
     },
     /// An `#import` that is neither a path nor a slot, or any other `#` line.
@@ -37,10 +37,10 @@ pub enum LinkError {
         file: String,
         /// The line.
         line: u32,
-        /// What stands there.
+        /// Text of the line.
         text: String,
     },
-    /// The slot is imported, but no model was given.
+    /// A file imports `<model>`, but no model was given.
     #[error("{file}:{line}: <model> is imported, but this kernel was linked without a model")]
     NoModel {
         /// The file.
@@ -48,17 +48,17 @@ pub enum LinkError {
         /// The line.
         line: u32,
     },
-    /// Valid WGSL that cannot be a likelihood on the host.
+    /// Valid WGSL that the CPU side cannot evaluate as a likelihood.
     #[error(
         "{file}: found {what}, which cannot be evaluated on the host, expected a likelihood of numbers, vectors, arrays and loops"
     )]
     Unevaluable {
         /// The file.
         file: String,
-        /// What stands in the way.
+        /// What cannot be evaluated.
         what: String,
     },
-    /// A name twice.
+    /// A constant has two values.
     #[error("const {name} is given twice: as {one} and as {other}")]
     ConstTwice {
         /// The name.
@@ -68,7 +68,7 @@ pub enum LinkError {
         /// Second value.
         other: String,
     },
-    /// NaN or infinity cannot be spelt in WGSL.
+    /// A constant is NaN or infinite, which WGSL cannot express.
     #[error("const {name} is not finite: {value}")]
     ConstNotFinite {
         /// The name.
@@ -76,7 +76,7 @@ pub enum LinkError {
         /// The value.
         value: String,
     },
-    /// WGSL that does not parse or is not valid.
+    /// WGSL does not parse or is not valid.
     #[error("{file}:{line}: {message}")]
     Wgsl {
         /// The file as its author wrote it.
@@ -91,12 +91,12 @@ pub enum LinkError {
     Contract {
         /// The model's file.
         model: String,
-        /// The function.
+        /// Name of the function.
         function: String,
-        /// Its declaration.
+        /// Expected declaration of the function.
         signature: String,
     },
-    /// An entry point or struct that is not there.
+    /// An entry point or struct does not exist.
     #[error("{root} has no {what} \"{name}\"")]
     NoSuch {
         /// The root file.

@@ -1,8 +1,8 @@
-//! Evaluates a function of a validated module on the host, in f64.
+//! Evaluates a function of a validated module on the CPU side, in f64.
 //!
-//! So that a likelihood written once, in WGSL, also has a mode, a preflight, predictions and a CPU engine. It walks naga's
-//! expressions: slow beside a body in Rust, exact to the f32 constants in the text. The library's own `exp_of` and the like,
-//! which take f32 apart by its bits, are replaced by the f64 functions they stand for (`native`).
+//! With it, a likelihood that is written once, in WGSL, also has a mode, a preflight, predictions and a CPU engine. It
+//! walks naga's expressions: slower than a body in Rust, exact up to the f32 constants in the text. Functions of the
+//! library such as `exp_of`, which use the bits of f32, are replaced by the f64 functions they approximate (`native`).
 
 mod operations;
 
@@ -12,28 +12,28 @@ use naga::{
 };
 use operations::{binary, convert, each, math, pairs, relational, unary};
 
-/// Statements a call may take: an endless loop ends in an error.
+/// Largest number of statements per call, so that an endless loop ends in an error.
 const FUEL: usize = 10_000_000;
 
-/// A value of WGSL, f32 widened to f64.
+/// A WGSL value, with f32 widened to f64.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Floats.
+    /// An `f32`, as f64.
     Float(f64),
-    /// i32.
+    /// An `i32`.
     Int(i64),
-    /// u32, which wraps.
+    /// A `u32`, whose arithmetic wraps.
     Uint(u32),
-    /// bool.
+    /// A `bool`.
     Bool(bool),
-    /// Vectors, arrays and structs.
+    /// Parts of a vector, array or struct.
     List(Vec<Value>),
-    /// A local variable, and the way to a part of it.
+    /// Index of a local variable, then the indices that lead to a part of it.
     Pointer(usize, Vec<usize>),
 }
 
 impl Value {
-    /// The float, NaN for anything else.
+    /// The number of a float; NaN for anything else.
     pub fn float(&self) -> f64 {
         match self {
             Value::Float(v) => *v,
@@ -41,7 +41,7 @@ impl Value {
         }
     }
 
-    /// The floats of a list.
+    /// Writes the floats of a list to `out`; NaN for anything else.
     pub fn write(&self, out: &mut [f64]) {
         match self {
             Value::List(list) => out.iter_mut().zip(list).for_each(|(o, v)| *o = v.float()),
@@ -66,7 +66,7 @@ impl Value {
 /// Calls a function of the module.
 ///
 /// # Errors
-/// What the text holds that no host evaluates: textures, atomics, matrices, bit casts, or a loop that does not end.
+/// WGSL that the CPU side cannot evaluate: textures, atomics, matrices, bit casts, or a loop that does not end.
 pub fn call(
     module: &Module,
     function: Handle<Function>,
@@ -76,11 +76,11 @@ pub fn call(
     run(module, function, arguments, &mut fuel)
 }
 
-/// What the library computes by the bits of an f32, in f64.
+/// Functions that the library computes from the bits of an f32, here in f64; `None` for any other name.
 fn native(name: &str, a: &[Value]) -> Option<Value> {
     use sngd_core::real::Real;
     if name == "more_uniform" {
-        // The i-th further uniform of a label: its address, moved by i.
+        // The i-th further uniform of a label is at its address plus i.
         let (Value::List(address), i) = (a.first()?, a.get(1)?.int().ok()?) else {
             return None;
         };
@@ -187,7 +187,7 @@ fn literal(l: Literal) -> Result<Value, String> {
     })
 }
 
-/// An expression of a constant.
+/// Evaluates the expression of a constant.
 fn constant(module: &Module, e: Handle<Expression>) -> Result<Value, String> {
     match &module.global_expressions[e] {
         Expression::Literal(l) => literal(*l),
@@ -359,7 +359,7 @@ impl Frame<'_> {
                 let vector = matches!(self.module.types[*ty].inner, TypeInner::Vector { .. });
                 for c in components {
                     match self.get(*c)? {
-                        // vec4(vec2, …) takes its parts apart.
+                        // vec4(vec2, …) uses the parts of its arguments.
                         Value::List(inner) if vector => list.extend(inner),
                         v => list.push(v),
                     }

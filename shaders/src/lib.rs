@@ -1,8 +1,8 @@
 //! The WGSL kernels of sngd and the linker that composes them.
 //!
-//! Kernels are plain files under `wgsl/`. [`link()`] puts together a root, what it imports, the model and the
-//! generated constants; [`Linked::validate`] checks the whole and tells errors by the user's file and line;
-//! [`Linked::bindings`] says which buffers an entry point uses, so that layouts are written once, in WGSL.
+//! Kernels are plain files under `wgsl/`. [`link()`] combines a root file, its imports, the model and the generated
+//! constants. [`Linked::validate`] checks the result and reports errors by the user's file and line.
+//! [`Linked::bindings`] lists the buffers that an entry point uses, so that layouts are written once, in WGSL.
 
 mod consts;
 mod custom;

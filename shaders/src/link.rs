@@ -1,4 +1,4 @@
-//! Composes plain WGSL files: each import once, in the place where it is first asked for.
+//! Combines plain WGSL files. Each file is included once, where it is first imported.
 
 use crate::model::{GIVEN, STAND_INS};
 use crate::reflect::Checked;
@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 /// Path and text of every file under `wgsl/`.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
-/// Name of the generated file of constants in errors.
+/// Name that errors give to the generated text of constants.
 const CONSTS: &str = "<consts>";
 
 /// Path and text of every embedded file, sorted by path.
@@ -16,13 +16,13 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
     FILES
 }
 
-/// One WGSL module and where each of its lines comes from.
+/// A linked WGSL module, with the origin of each of its lines.
 #[derive(Debug, Clone)]
 pub struct Linked {
-    /// The module.
+    /// Text of the module.
     pub wgsl: String,
     pub(crate) root: String,
-    /// A user's model, whose missing functions are told as such.
+    /// File of a user's model, if there is one: a function that is missing from it gets a separate error.
     pub(crate) user_model: Option<String>,
     names: Vec<String>,
     /// For each line, the index of its file in `names` and its line there.
@@ -42,7 +42,7 @@ impl Linked {
             })
     }
 
-    /// The files that went in, in the order of their first line.
+    /// Names of the included files, in the order of their first line.
     pub fn sources(&self) -> &[String] {
         &self.names
     }
@@ -54,7 +54,7 @@ pub fn link(root: &str, consts: &Consts, model: Option<&ModelSource>) -> Result<
     link_text(root, text, consts, model)
 }
 
-/// Links a root that is not embedded; `name` is its path in errors.
+/// Links a root file that is not embedded; `name` is its path in errors.
 pub fn link_text(
     name: &str,
     wgsl: &str,

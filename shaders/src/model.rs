@@ -1,9 +1,9 @@
-//! What fills the slot `#import <model>`.
+//! The likelihood for the slot `#import <model>`.
 
 use crate::Consts;
 use sngd_core::likelihood::{Likelihood, Link, WgslBody};
 
-/// The functions of a model file (`wgsl/lib/contract.wgsl`): name and declaration.
+/// Name and declaration of each function of a model file (`wgsl/lib/contract.wgsl`).
 pub const CONTRACT: [(&str, &str); 5] = [
     (
         "log_lik",
@@ -27,33 +27,33 @@ pub const CONTRACT: [(&str, &str); 5] = [
     ),
 ];
 
-/// What a user's model may use without importing it.
+/// Files that a user's model may use without importing them.
 pub(crate) const GIVEN: [&str; 3] = ["lib/contract.wgsl", "lib/elementary.wgsl", "lib/gamma.wgsl"];
 
-/// Functions that a user's model may leave out, and the files that then stand in.
+/// Functions that a user's model may omit, and the files that then define them.
 pub(crate) const STAND_INS: [(&str, &str); 2] = [
     ("contract", "custom/contract.wgsl"),
     ("draw_label", "custom/draw_label.wgsl"),
 ];
 
-/// A likelihood file; adds H, HH, K and its own constants.
+/// A likelihood file. It adds the constants H, HH and K and those of the likelihood.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ModelSource {
-    /// One of `wgsl/model/`.
+    /// A built-in likelihood, from a file of `wgsl/model/`.
     Builtin(Likelihood),
-    /// The user's own, which sees [`GIVEN`] and may import other files of the library.
+    /// A user-defined likelihood. It can use [`GIVEN`] and may import other files of the library.
     User {
-        /// Its text.
+        /// Text and file name.
         body: WgslBody,
-        /// H.
+        /// Number of all outputs, H = K + A.
         outputs: u32,
-        /// K.
+        /// Number of linear outputs, K.
         linear: u32,
     },
 }
 
 impl ModelSource {
-    /// Of a likelihood; `None` for a user's own without WGSL.
+    /// The source of a likelihood; `None` for a user-defined one without WGSL.
     pub fn of(likelihood: &Likelihood) -> Option<ModelSource> {
         match likelihood {
             Likelihood::Custom(own) => Some(ModelSource::User {
@@ -65,7 +65,7 @@ impl ModelSource {
         }
     }
 
-    /// Path of the file, for errors and imports.
+    /// Path of its file, for errors and imports.
     pub fn name(&self) -> &str {
         match self {
             ModelSource::User { body, .. } => &body.file,

@@ -1,4 +1,4 @@
-//! What naga knows of a linked module: errors, bindings, workgroup sizes, struct layouts.
+//! What naga reports about a linked module: errors, bindings, workgroup sizes, struct layouts.
 
 use crate::{CONTRACT, LinkError, Linked};
 use naga::front::wgsl;
@@ -7,53 +7,53 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, EntryPoint, Expression, Literal, Module, StorageAccess, TypeInner};
 use std::error::Error;
 
-/// A module that naga accepts. Capabilities are not restricted here: the device's own check does that.
+/// A module that naga accepts. Capabilities are not restricted here: the device checks them.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    /// Naga's module.
+    /// Module as parsed by naga.
     pub module: Module,
-    /// What validation found out about it.
+    /// Results of naga's validation.
     pub info: ModuleInfo,
 }
 
 /// How a buffer is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BindingKind {
-    /// `var<storage>`.
+    /// A storage buffer, `var<storage>`.
     Storage {
-        /// `read`, not `read_write`.
+        /// Whether access is `read`, not `read_write`.
         read_only: bool,
     },
-    /// `var<uniform>`.
+    /// A uniform buffer, `var<uniform>`.
     Uniform,
 }
 
-/// A buffer of an entry point.
+/// A buffer that an entry point uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
-    /// `@group`.
+    /// Number of the bind group, `@group`.
     pub group: u32,
-    /// `@binding`.
+    /// Number within the group, `@binding`.
     pub binding: u32,
-    /// The variable's name.
+    /// Name of the variable.
     pub name: String,
     /// How it is bound.
     pub kind: BindingKind,
-    /// Bytes at least; a runtime-sized array counts one element.
+    /// Smallest size in bytes; a runtime-sized array counts one element.
     pub min_size: u32,
 }
 
-/// A host-shareable struct as WGSL lays it out.
+/// Memory layout of a struct in WGSL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StructLayout {
-    /// Bytes, padding included.
+    /// Size in bytes, with padding.
     pub size: u32,
-    /// Field and offset in bytes, in order.
+    /// (Name, offset in bytes) of each field, in order.
     pub fields: Vec<(String, u32)>,
 }
 
 impl Linked {
-    /// Parses and validates, once; an error names the file and line as their author wrote them.
+    /// Parses and validates the module once. An error names the original file and the line in it.
     pub fn validate(&self) -> Result<&Checked, LinkError> {
         self.checked
             .get_or_init(|| self.check())
@@ -112,7 +112,7 @@ impl Linked {
         }
     }
 
-    /// The buffers that `entry` uses, itself or by what it calls, sorted by group and binding.
+    /// The buffers that `entry` and the functions it calls use, sorted by group and binding.
     pub fn bindings(&self, entry: &str) -> Result<Vec<Binding>, LinkError> {
         let checked = self.validate()?;
         let (index, _) = self.entry(checked, entry)?;
@@ -173,7 +173,7 @@ impl Linked {
         Ok(points.iter().map(|p| p.name.clone()).collect())
     }
 
-    /// Size and field offsets of a struct: what a `repr(C)` host struct must equal.
+    /// Size and field offsets of a struct. The matching `repr(C)` struct in Rust must have the same.
     pub fn struct_layout(&self, name: &str) -> Result<StructLayout, LinkError> {
         let module = &self.validate()?.module;
         for (_, ty) in module.types.iter() {

@@ -1,4 +1,4 @@
-//! Elementary functions and priors on the device against f64.
+//! Elementary functions and priors on the device, compared with f64.
 
 mod common;
 
@@ -54,11 +54,11 @@ fn gamma_and_its_derivatives_keep_single_precision() {
     let mut worst = [0.0f64; 3];
     for (&x, found) in input.iter().zip(out.chunks(3)) {
         let x = f64::from(x);
-        // ψ′ by its own definition, ψ being the one at hand.
+        // ψ′ by numerical differentiation of the ψ above.
         let h = 1e-3 * x;
         let d = |k: f64| digamma(x + k * h);
         let slope = (d(-2.0) - 8.0 * d(-1.0) + 8.0 * d(1.0) - d(2.0)) / (12.0 * h);
-        // ln Γ and ψ have zeros: there their terms' sizes count.
+        // ln Γ and ψ have zeros, where errors are relative to the size of their terms.
         let (ln, psi) = (ln_gamma(x), digamma(x));
         let terms = 1.0 + x.ln().abs() * (1.0 + x.min(6.0));
         for (f, (truth, size)) in [

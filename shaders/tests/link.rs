@@ -25,10 +25,10 @@ fn contract(eta: array<f32, H>, trials: f32, h: array<f32, HH>) -> Contraction {
 fn draw_label(eta: array<f32, H>, trials: f32, u: f32, z: f32, address: vec4<u32>, key: vec2<u32>) -> f32 { return eta[0] + z; }
 ";
 
-/// Calls each function of a model.
+/// A kernel that calls each function of a model.
 const ROOT: &str = include_str!("../wgsl/custom/calls.wgsl");
 
-/// One output.
+/// A user's model with one output.
 fn model(file: &str, text: &str) -> ModelSource {
     ModelSource::User {
         body: WgslBody {
@@ -218,7 +218,7 @@ fn errors_in_a_users_model_name_his_file_and_line() {
         e,
         "model mine/laplace.wgsl: `fn fisher` is missing, expected fn fisher(eta: array<f32, H>, trials: f32) -> array<f32, HH>"
     );
-    // What may be left out is filled in, and a text without imports sees the library.
+    // Functions that may be omitted are filled in, and a text without imports can use the library.
     let short: String = USERS
         .lines()
         .filter(|l| !l.contains("fn contract") && !l.contains("fn draw_label"))
@@ -231,7 +231,8 @@ fn errors_in_a_users_model_name_his_file_and_line() {
     }
 }
 
-/// Whoever calls it is not to blame: the difference of `fisher` that stands in for `contract`, for one.
+/// The error names the function with the wrong declaration, not one that calls it, such as the difference of `fisher` that
+/// replaces a missing `contract`.
 #[test]
 fn another_declaration_is_told_where_it_stands() {
     let of = |wgsl: &str| {

@@ -1,4 +1,4 @@
-//! Every model file on the device against core's f64, tails included.
+//! Every model file on the device, tails included, compared with core's f64.
 
 mod common;
 
@@ -7,7 +7,7 @@ use sngd_core::likelihood::{Likelihood, Link, Observed, packed};
 use sngd_core::philox::{Stream, at, normals_f64, uniform};
 use sngd_shaders::ModelSource;
 
-/// A likelihood and the reach of η in the test.
+/// Each likelihood, with the largest |η| in the test.
 fn cases() -> Vec<(Likelihood, f32)> {
     let softmax = |classes, baseline| Likelihood::Softmax { classes, baseline };
     vec![
@@ -23,7 +23,7 @@ fn cases() -> Vec<(Likelihood, f32)> {
     ]
 }
 
-/// η `[H]` at place i of n: a fine grid in the first output, wandering others.
+/// η `[H]` at place i of n: a fine grid in the first output, irregular values in the others.
 fn eta_at(l: &Likelihood, reach: f32, i: usize, n: usize) -> Vec<f32> {
     let x = 2.0 * i as f32 / (n - 1) as f32 - 1.0;
     (0..l.outputs())
@@ -67,7 +67,7 @@ fn truth(l: &Likelihood, eta: &[f64], obs: Observed<f64>, lever: &[f64]) -> Vec<
             of_s[1] = r2 + 1.0;
         }
         Likelihood::Binomial(link) => {
-            // Successes and failures apart; their sum may cancel.
+            // Successes and failures are separate terms; their sum may cancel.
             let mut one = [0.0];
             let mut part = |y: f64| {
                 let ll = l.log_lik_and_score(eta, Observed { y, trials: 1.0 }, &mut one);
@@ -138,7 +138,7 @@ fn truth(l: &Likelihood, eta: &[f64], obs: Observed<f64>, lever: &[f64]) -> Vec<
     out
 }
 
-/// Relative bound of every function of every model; what cancels is bounded by 1e-6 of its terms.
+/// Largest relative error of any function of any model. Where terms cancel, 1e-6 of the terms is allowed on top.
 const RELATIVE: f64 = 1e-5;
 
 #[test]
@@ -183,7 +183,7 @@ fn models_are_those_of_core() {
     }
 }
 
-/// A label lies between those that core draws from the same uniforms moved by the rounding of f32.
+/// A label is between the two that core draws from the same uniforms, shifted down and up by the rounding of f32.
 #[test]
 fn labels_are_those_of_core() {
     let Some(gpu) = gpu() else { return };
@@ -220,7 +220,7 @@ fn labels_are_those_of_core() {
             };
             let (a, b) = (drawn(-4e-6), drawn(4e-6));
             let y = f64::from(found[i]);
-            // Real-valued labels round; counts and classes do not.
+            // Real-valued labels have rounding errors; counts and classes do not.
             let slack = if a.fract() == 0.0 && b.fract() == 0.0 {
                 0.0
             } else {

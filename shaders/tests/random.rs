@@ -1,4 +1,4 @@
-//! Philox, normals and batch rows on the device against core.
+//! Philox, normals and batch rows on the device, compared with core.
 
 mod common;
 
@@ -63,7 +63,7 @@ fn streams_have_the_numbers_of_core() {
     }
 }
 
-/// Normals of `bits` on the device, `[n,4]`, and the uniforms of the first words.
+/// Normals from `bits` on the device, `[n,4]`, and the uniforms from the first words, `[n]`.
 fn device_normals(bits: &[[u32; 4]]) -> Option<(Vec<[f32; 4]>, Vec<f32>)> {
     let n = bits.len();
     let wgsl = include_str!("wgsl/normals.wgsl");
@@ -115,7 +115,7 @@ fn normals_follow_f64_to_the_last_bits() {
     }
     println!("normals: {worst:.1e} from f64, {twin:.1e} from core's f32");
 
-    // A million of them: moments, tails and the whole law. Bounds are 4.5 standard errors and beyond.
+    // A million of them: moments, tails and the whole distribution. Bounds are at least 4.5 standard errors.
     let mut z: Vec<f64> = found[..250_000]
         .as_flattened()
         .iter()
@@ -141,7 +141,7 @@ fn normals_follow_f64_to_the_last_bits() {
         d.max((f - i as f64 / n).abs())
             .max((f - (i + 1) as f64 / n).abs())
     });
-    // Kolmogorov's law: 2.3 is its 1 − 5e-5 quantile.
+    // Kolmogorov's distribution: 2.3 is its 1 − 5e-5 quantile.
     assert!(distance * n.sqrt() < 2.3, "{distance}");
 }
 

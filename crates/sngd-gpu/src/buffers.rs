@@ -1,4 +1,4 @@
-//! The buffers of an engine, allocated once, and what is uploaded into them.
+//! The device buffers of an engine, allocated once, and the data that is uploaded into them.
 
 use crate::device::Gpu;
 use crate::network::place;
@@ -16,7 +16,7 @@ use std::collections::HashMap;
 pub struct Buffers(HashMap<&'static str, wgpu::Buffer>);
 
 impl Buffers {
-    /// Allocates all, zeroed.
+    /// Allocates all buffers, filled with zeros.
     pub fn new(gpu: &Gpu, sizes: &Sizes) -> Buffers {
         let make = |&(name, bytes): &(&'static str, u64)| {
             let uniform = matches!(name, "now" | "panel");
@@ -38,7 +38,10 @@ impl Buffers {
         Buffers(sizes.buffers.iter().map(make).collect())
     }
 
-    /// A buffer of that name.
+    /// The buffer of that name.
+    ///
+    /// # Errors
+    /// Where the plan has no such buffer.
     pub fn get(&self, name: &str) -> Result<&wgpu::Buffer, EngineError> {
         self.0.get(name).ok_or_else(|| {
             EngineError::Device(format!(
@@ -47,7 +50,7 @@ impl Buffers {
         })
     }
 
-    /// Fills a buffer from its start.
+    /// Writes data to a buffer, from its start.
     pub(crate) fn write<T: bytemuck::NoUninit>(
         &self,
         gpu: &Gpu,
@@ -61,7 +64,7 @@ impl Buffers {
         Ok(())
     }
 
-    /// Uploads data, priors, transform and initial positions.
+    /// Uploads the data, the priors, the transform and the starting points `init`, `[C,P]` in internal coordinates.
     pub fn upload(
         &self,
         gpu: &Gpu,
@@ -110,7 +113,7 @@ impl Buffers {
         self.write(gpu, "affine", &affine)?;
         self.write(gpu, "place", &place(plan, shape.net.as_ref()))?;
         let bare = problem.prior_information_in(&plan.blocks);
-        // RMSProp has a floor of its own; what is added there is the prior's curvature.
+        // RMSProp has a separate floor, so nothing but the prior's curvature is added.
         let damping = if plan.metric == Metric::RmsProp {
             0.0
         } else {
@@ -137,7 +140,7 @@ impl Buffers {
         self.write(gpu, "omega", &narrow(init))
     }
 
-    /// Reads f32 numbers back; for the state and for tests, not for the loop.
+    /// Reads a whole buffer back as f32. It waits for the device: for the state and for tests, not for the loop.
     pub fn read(&self, gpu: &Gpu, name: &str) -> Result<Vec<f32>, EngineError> {
         let source = self.get(name)?;
         let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
@@ -159,7 +162,7 @@ impl Buffers {
     }
 }
 
-/// The design as the kernels read it: f32 words, or halves packed in pairs.
+/// The design as the kernels read it: f32 words, or 16-bit numbers packed in pairs.
 fn features(rows: &[&[f64]], storage: Storage) -> Vec<u32> {
     let all = || rows.iter().flat_map(|r| r.iter().copied());
     let pack = |bits: &dyn Fn(f64) -> u16| -> Vec<u32> {

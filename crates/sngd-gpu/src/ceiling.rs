@@ -1,19 +1,19 @@
-//! How fast a device multiplies matrices: the ceiling that its steps are measured against.
+//! How fast a device multiplies matrices: the upper limit that its steps are compared with.
 
 use crate::device::Gpu;
 use sngd_core::engine::EngineError;
 use sngd_shaders::{Consts, link};
 use std::time::Instant;
 
-/// Side of the matrices.
+/// Number of rows and of columns of the matrices.
 const SIDE: u32 = 1024;
 
 impl Gpu {
-    /// GFLOP/s of an f32 product of two 1024 × 1024 matrices in a plain kernel of WGSL, by tiles in shared memory or straight from memory,
-    /// whichever is faster here; the best of some turns that take about `seconds` in all.
+    /// GFLOP/s of an f32 product of two 1024 × 1024 matrices in a plain kernel of WGSL: by tiles in shared memory or straight
+    /// from memory, whichever is faster on this device. It is the best of several turns, which take about `seconds` in all.
     ///
     /// # Errors
-    /// Where the device fails, or gives a wrong product.
+    /// Where the device fails or computes a wrong product.
     pub fn product_rate(&self, seconds: f64) -> Result<f64, EngineError> {
         let mut best = 0.0f64;
         for (entry, groups) in [
@@ -98,7 +98,7 @@ impl Gpu {
             self.wait(Some(sent))?;
             Ok(lap.elapsed().as_secs_f64() / f64::from(times))
         };
-        // The first turn compiles; the second says how many products fill a tenth of the time.
+        // The first turn compiles; the second shows how many products fill a tenth of the time.
         run(1)?;
         let times = (0.1 * seconds / run(1)?).clamp(1.0, 200.0) as u32;
         let begun = Instant::now();
@@ -110,7 +110,7 @@ impl Gpu {
         Ok(2.0 * f64::from(SIDE).powi(3) / least / 1e9)
     }
 
-    /// Some numbers of C against their sums. They are whole and small, so that f32 holds them exactly.
+    /// Compares some entries of C with sums computed here. All are small whole numbers, which f32 represents exactly.
     fn check_product(
         &self,
         c: &wgpu::Buffer,
@@ -148,7 +148,7 @@ impl Gpu {
     }
 }
 
-/// Whole numbers from −4 to 4, `[n,n]`.
+/// A matrix of whole numbers from −4 to 4, `[n,n]`.
 fn matrix(n: usize, salt: usize) -> Vec<f32> {
     (0..n * n)
         .map(|i| ((i / n * 7 + i % n * salt) % 9) as f32 - 4.0)

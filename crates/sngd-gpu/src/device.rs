@@ -1,34 +1,34 @@
-//! Adapters and the device: what is there, what was asked for, and what went wrong with it.
+//! Adapters and the device: which adapters exist, which one to open, and errors of the open device.
 
 use sngd_core::engine::EngineError;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What an adapter says about itself.
+/// What an adapter reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdapterInfo {
-    /// Name of the device.
+    /// Name of the device, as the driver gives it.
     pub name: String,
-    /// Driver and its version.
+    /// Name and version of the driver.
     pub driver: String,
-    /// `vulkan`, `metal`, `dx12`.
+    /// Graphics API: `vulkan`, `metal` or `dx12`.
     pub backend: String,
-    /// Discrete, integrated, virtual, software or other.
+    /// Type of the device: `discrete`, `integrated`, `virtual`, `software` or `other`.
     pub device_type: &'static str,
-    /// Whether a CPU computes.
+    /// Whether it is a software driver, which computes on the CPU.
     pub software: bool,
     /// Names of the features that sngd can use.
     pub features: Vec<&'static str>,
-    /// Subgroup sizes, smallest and largest.
+    /// Smallest and largest subgroup size, in threads.
     pub subgroup: (u32, u32),
-    /// Storage buffers a stage.
+    /// Most storage buffers per shader stage.
     pub storage_buffers: u32,
     /// Largest storage binding in bytes.
     pub storage_binding_bytes: u64,
     /// Largest buffer in bytes.
     pub buffer_bytes: u64,
-    /// Shared memory of a workgroup in bytes.
+    /// Most shared memory per workgroup, in bytes.
     pub shared_bytes: u32,
-    /// Threads of a workgroup.
+    /// Most threads per workgroup.
     pub workgroup_threads: u32,
 }
 
@@ -39,12 +39,12 @@ pub enum DeviceSelector {
     Auto,
     /// The first software driver.
     Software,
-    /// The first adapter whose name contains this, whatever its type; case does not matter.
+    /// The first adapter whose name contains this text, of any type; case does not matter.
     Named(String),
 }
 
 impl DeviceSelector {
-    /// `auto` and `gpu`, `software`, or part of a name.
+    /// Reads `auto` or `gpu`, `software`, or part of a name.
     pub fn parse(text: &str) -> DeviceSelector {
         match text {
             "auto" | "gpu" | "" => DeviceSelector::Auto,
@@ -54,23 +54,23 @@ impl DeviceSelector {
     }
 }
 
-/// Which of the kernels' two forms run.
+/// Which of the two forms of the kernels runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tuning {
     /// Shared memory and many workgroups: for GPUs.
     Hardware,
-    /// Straight from memory, few workgroups: for drivers on a CPU, where shared memory costs more than it saves.
+    /// Straight from memory, few workgroups: for software drivers, where shared memory costs more than it saves.
     Software,
 }
 
 /// An open device.
 #[derive(Debug, Clone)]
 pub struct Gpu {
-    /// Which kernels run; `open` chooses by the adapter's type.
+    /// Which form of the kernels runs; `open` chooses by the adapter's type.
     pub tuning: Tuning,
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
-    /// What the adapter says about itself.
+    /// What the adapter reports about itself.
     pub info: AdapterInfo,
     trouble: Arc<Mutex<Option<String>>>,
 }
@@ -192,7 +192,7 @@ impl Gpu {
         Ok(gpu)
     }
 
-    /// Takes a device that the caller opened, with whatever limits it has.
+    /// Uses a device that the caller opened, with the limits that it has.
     pub fn from_device(device: wgpu::Device, queue: wgpu::Queue) -> Gpu {
         let trouble = Arc::new(Mutex::new(None));
         let note = |slot: &Arc<Mutex<Option<String>>>, text: String| {
@@ -224,13 +224,13 @@ impl Gpu {
         }
     }
 
-    /// Bytes that the device's allocator has given out now, where the backend counts them.
+    /// Bytes that are allocated on the device now; `None` where the backend does not count them.
     pub fn allocated(&self) -> Option<u64> {
         let report = self.device.generate_allocator_report()?;
         Some(report.total_allocated_bytes)
     }
 
-    /// The first thing that went wrong with the device, as an error.
+    /// Fails with the first uncaught error of the device, or with its loss, if there was one.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         match &*self.trouble.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(text) => Err(EngineError::Device(text.clone())),
@@ -238,7 +238,7 @@ impl Gpu {
         }
     }
 
-    /// Waits for a submission, or for everything.
+    /// Waits for one submission, or for all.
     pub(crate) fn wait(&self, until: Option<wgpu::SubmissionIndex>) -> Result<(), EngineError> {
         let polled = self.device.poll(wgpu::PollType::Wait {
             submission_index: until,
@@ -272,7 +272,7 @@ fn no_device(selector: &DeviceSelector, names: &[String]) -> String {
     }
 }
 
-/// WebGPU's defaults, with what the adapter has more of where kernels or data can use it.
+/// WebGPU's default limits, raised to the adapter's where kernels or data can use more.
 fn adapter_limits(have: &wgpu::Limits) -> wgpu::Limits {
     let floor = wgpu::Limits::defaults();
     wgpu::Limits {

@@ -1,4 +1,4 @@
-//! The engine behind the trait: it hands spans to its loop and takes blocks from it.
+//! The GPU's implementation of the trait `Engine`: it sends spans to the loop's thread and receives blocks of draws from it.
 
 use crate::buffers::Buffers;
 use crate::device::{Gpu, Tuning};
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-/// Chains on a device.
+/// An engine that runs all chains on a GPU.
 #[derive(Debug)]
 pub struct GpuEngine {
     info: EngineInfo,
@@ -31,7 +31,7 @@ pub struct GpuEngine {
 }
 
 impl GpuEngine {
-    /// Loads a problem and starts chains at `init`, `[C,P]` in internal coordinates.
+    /// Loads a problem onto the device and starts chains at `init`, `[C,P]` in internal coordinates.
     pub fn new(
         gpu: Gpu,
         problem: &Problem,
@@ -102,13 +102,13 @@ impl GpuEngine {
         })
     }
 
-    /// Milliseconds that each stage of a step takes when run alone, over `repeats` runs; the chains are not moved. Stages
-    /// are named as `dispatches` names them.
+    /// Milliseconds that each stage of a step takes when it runs alone, as a mean over `repeats` runs. The chains do not
+    /// move. Stages have the names that `dispatches` gives them.
     pub fn time_stages(&mut self, repeats: usize) -> Result<Vec<(String, f64)>, EngineError> {
         self.time(repeats, None)
     }
 
-    /// The same of one stage, all its dispatches together.
+    /// The same for one stage, all its dispatches together.
     pub fn time_stage(&mut self, stage: &str, repeats: usize) -> Result<f64, EngineError> {
         match self.time(repeats, Some(stage.into()))?.pop() {
             Some((_, ms)) => Ok(ms),
@@ -128,7 +128,7 @@ impl GpuEngine {
         receive.recv().unwrap_or_else(|_| Err(self.gone()))
     }
 
-    /// A device buffer as the last step left it, padded to 16 bytes, integers as the bits of f32: for tests.
+    /// The content of a device buffer after the last step, padded to 16 bytes, with integers as the bits of f32. For tests.
     #[doc(hidden)]
     pub fn inspect(&mut self, name: &str) -> Result<Vec<f32>, EngineError> {
         let (send, receive) = channel();
@@ -147,7 +147,7 @@ impl GpuEngine {
         if sent { Ok(()) } else { Err(self.gone()) }
     }
 
-    /// The error that ended the loop.
+    /// The error that ended the loop's thread.
     fn gone(&mut self) -> EngineError {
         while let Ok(block) = self.blocks.try_recv() {
             if let Err(e) = block {
@@ -160,7 +160,7 @@ impl GpuEngine {
     }
 }
 
-/// Buffers filled, kernels compiled.
+/// Allocates and fills the buffers, and compiles the kernels.
 pub(crate) fn load(
     gpu: &Gpu,
     problem: &Problem,
@@ -232,7 +232,7 @@ impl Engine for GpuEngine {
 
 impl Drop for GpuEngine {
     fn drop(&mut self) {
-        // What is still queued is no longer wanted: the loop ends after the submission at hand.
+        // Nobody needs what is still queued: the loop ends after the current submission.
         self.stop.store(true, Ordering::Release);
         self.commands = None;
         if let Some(t) = self.thread.take() {

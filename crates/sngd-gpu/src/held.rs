@@ -1,27 +1,27 @@
-//! Sizes of the pass that scores held-out rows: tiles of rows, for all chains at once.
+//! Sizes of the pass that scores held-out rows, one tile of rows after another and all chains at once.
 
 use crate::network::Net;
 use sngd_core::engine::Predicted;
 use sngd_core::plan::Plan;
 
-/// Most words of a tile's outputs and activations.
+/// Upper limit on the words that hold a tile's outputs and activations, over all chains.
 const TILE_WORDS: usize = 4 << 20;
 
-/// The held-out rows of a run.
+/// How a run's held-out rows are scored on the device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
-    /// M.
+    /// Number of held-out rows, M.
     pub rows: usize,
-    /// Rows that are gone over together.
+    /// Number of rows in a tile: those that one dispatch scores.
     pub tile: usize,
-    /// Shares of the chains, each with sums of its own.
+    /// Number of shares that the chains are split into. Each share has separate sums.
     pub splits: usize,
-    /// Sums a row: largest ln p and Σp, then each class, or mean and distribution function.
+    /// Number of sums per row: largest ln p and Σp, then one per class, or mean and distribution function.
     pub width: usize,
 }
 
 impl Held {
-    /// Of a plan that has such rows, on a device that `enough` workgroups fill.
+    /// Sizes for a plan with held-out rows, on a device that `enough` workgroups keep busy. `None` without such rows.
     pub fn new(plan: &Plan, net: Option<&Net>, enough: usize) -> Option<Held> {
         let rows = plan.held;
         let hidden = net.map_or(0, |net| 2 * net.hidden + 1);
@@ -38,17 +38,18 @@ impl Held {
         })
     }
 
-    /// Tiles of rows.
+    /// Number of tiles that cover all rows.
     pub fn tiles(&self) -> usize {
         self.rows.div_ceil(self.tile)
     }
 
-    /// Words of all sums over draws.
+    /// Number of sums over draws: all shares, rows and kinds.
     pub fn sums(&self) -> usize {
         self.splits * self.rows * self.width
     }
 
-    /// Sums `[splits,M,width]` and each draw's own `[n,C]` of (Σ ln p, rows that are right), as the device left them.
+    /// Predictions from what the device computed: `sums` `[splits,M,width]`, and `draws` `[n,C]`, for each draw the pair
+    /// (Σ ln p, number of rows whose likeliest class is right). Both come as the bits of f32.
     pub fn predicted(&self, sums: &[u32], draws: &[u32], classes: usize) -> Predicted {
         let number = |w: &u32| f64::from(f32::from_bits(*w));
         let pairs = draws

@@ -1,4 +1,4 @@
-//! Kernels compiled and bound: each linked source, pipeline and bind group is made once and shared.
+//! Compiles and binds kernels. Each linked source, pipeline and bind group is made once and shared.
 
 use crate::buffers::Buffers;
 use crate::device::Gpu;
@@ -17,16 +17,16 @@ use sngd_shaders::{Binding, BindingKind, Consts, ModelSource, link};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A dispatch ready to be recorded.
+/// A dispatch that is ready to be recorded.
 #[derive(Debug, Clone)]
 pub struct Pass {
-    /// The file of its kernel.
+    /// File name of its kernel, without folder and extension.
     pub stage: &'static str,
-    /// What runs.
+    /// Compiled kernel.
     pub pipeline: Arc<wgpu::ComputePipeline>,
-    /// Workgroups.
+    /// Number of workgroups along x, y and z.
     pub grid: [u32; 3],
-    /// Steps.
+    /// Steps at which it runs.
     pub when: When,
     group: Arc<wgpu::BindGroup>,
     step_offset: bool,
@@ -34,9 +34,9 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// Binds its buffers with the step's slice of the uniform ring.
+    /// Binds its buffers, with the slice of the uniform ring that starts at byte `step`.
     pub fn bind(&self, pass: &mut wgpu::ComputePass<'_>, step: u32) {
-        // Dynamic offsets go in order of binding: the step is 0, the panel 9.
+        // Dynamic offsets come in order of binding: the step has binding 0, the panel 9.
         let mut offsets = [0; 2];
         let mut n = 0;
         if self.step_offset {
@@ -58,19 +58,19 @@ struct Kernel {
     bindings: Vec<Binding>,
 }
 
-/// Everything compiled so far.
+/// All kernels compiled so far.
 #[derive(Debug)]
 pub struct Kernels {
     gpu: Gpu,
     consts: Consts,
-    /// None for a user's likelihood without WGSL, which `GpuEngine::new` refuses.
+    /// `None` for a user's likelihood without WGSL, which `GpuEngine::new` refuses.
     model: Option<ModelSource>,
     compiled: HashMap<String, Arc<Kernel>>,
     groups: HashMap<String, Arc<wgpu::BindGroup>>,
 }
 
 impl Kernels {
-    /// Nothing compiled yet.
+    /// Starts without any compiled kernel.
     pub fn new(gpu: &Gpu, problem: &Problem, plan: &Plan, shape: &Shape) -> Kernels {
         Kernels {
             gpu: gpu.clone(),
@@ -172,7 +172,7 @@ impl Kernels {
                 Value::F(v) => c.f32(name, v),
             });
         let told = |e: sngd_shaders::LinkError| EngineError::Device(e.to_string());
-        // A kernel with outputs of its own sees no likelihood.
+        // A kernel that overrides the number of outputs uses no likelihood.
         let model = (self.model.as_ref()).filter(|_| !own("K"));
         let linked = link(spec.root, &consts, model).map_err(told)?;
         let bindings = linked.bindings(spec.entry).map_err(told)?;
@@ -230,8 +230,8 @@ impl Kernels {
         })
     }
 
-    /// Our own kernels keep their indices in bounds, and tests run them checked: `SNGD_CHECKED=1` keeps naga's checks in
-    /// a release build too.
+    /// Compiles a shader without naga's bounds checks in a release build: our kernels keep their indices in bounds, and
+    /// tests run them checked. `SNGD_CHECKED=1` keeps the checks in a release build too.
     fn module(&self, root: &str, wgsl: String) -> wgpu::ShaderModule {
         let desc = wgpu::ShaderModuleDescriptor {
             label: Some(root),
@@ -250,7 +250,7 @@ impl Kernels {
     }
 }
 
-/// `MEAN` of `stage/predict.wgsl`, and a Gaussian's known scale.
+/// The constant `MEAN` of `stage/predict.wgsl`, and the known scale of a Gaussian (1 for others).
 fn mean(likelihood: &Likelihood) -> (u32, f64) {
     match likelihood {
         Likelihood::Gaussian { scale } => (1, *scale),
@@ -261,7 +261,7 @@ fn mean(likelihood: &Likelihood) -> (u32, f64) {
     }
 }
 
-/// Constants of every kernel of a run.
+/// Constants that all kernels of a run share.
 fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Consts {
     let t = &problem.transform;
     let [seed0, seed1] = key(plan.seed);

@@ -1,7 +1,7 @@
 //! The wgpu engine of sngd: device, buffers, recording, readback. The only user of wgpu.
 //!
 //! `Plan` -> `Shape` (numbers) -> `Sizes` (buffers) -> `recipe` (dispatches as data) -> `Kernels` (pipelines and bind
-//! groups, made once) -> `Loop` (a thread that records many steps a submission and reads kept draws back).
+//! groups, made once) -> `Loop` (a thread that records many steps per submission and reads kept draws back).
 
 mod buffers;
 mod ceiling;

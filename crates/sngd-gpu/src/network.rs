@@ -1,22 +1,22 @@
-//! What a network adds to a shape: its layers' places in the buffers of activations and of δ.
+//! What a network adds to a shape: where its layers are in the buffers of activations and of δ.
 
 use sngd_core::config::FisherKind;
 use sngd_core::network::Layer;
 use sngd_core::plan::{Metric, Plan};
 
-/// The input of a bias: `ONE` of `stage/inputs.wgsl`.
+/// Column that stands for a bias's constant input, `ONE` of `stage/inputs.wgsl`.
 const ONE: u32 = u32::MAX;
 
-/// A network as the kernels see it.
+/// Layout of a network for the kernels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Net {
-    /// Layers, inputs first.
+    /// The layers, from the inputs to the outputs.
     pub layers: Vec<Layer>,
-    /// Hidden units in all.
+    /// Number of hidden units in all layers.
     pub hidden: usize,
-    /// Columns of δ: the hidden units, then a seed's H outputs.
+    /// Number of columns of δ: one per hidden unit, then H for the seed's outputs.
     pub units: usize,
-    /// Seeds a row of the metric: H where W has a root, 1 where the score is the seed.
+    /// Number of seeds per row of the metric: H where they are a root of W, 1 where the score is the seed.
     pub seeds: usize,
 }
 
@@ -26,7 +26,7 @@ impl Net {
         let network = plan.network.as_ref()?;
         let layers = network.layers();
         let hidden = layers[..layers.len() - 1].iter().map(|l| l.outputs).sum();
-        // RMSProp's correction wants the exact diagonal, whatever `fisher` says.
+        // RMSProp's correction needs the exact diagonal, whatever `fisher` says.
         let rooted = match plan.metric {
             Metric::Fisher => plan.fisher != FisherKind::Empirical,
             metric => metric == Metric::RmsProp,
@@ -39,16 +39,16 @@ impl Net {
         })
     }
 
-    /// First column of layer l's units in δ, and of its hidden units among the activations.
+    /// First column of layer l's units in δ. Hidden units have the same column among the activations.
     pub fn column(&self, l: usize) -> usize {
         self.layers[..l].iter().map(|l| l.outputs).sum()
     }
 
-    /// `place` of `stage/place.wgsl`, the diagonal left at 0.
+    /// The buffer `place` of `stage/place.wgsl`, with 0 for the place of the diagonal.
     pub fn place(&self, p: usize) -> Vec<[u32; 4]> {
         let mut out = Vec::with_capacity(p);
         for (l, layer) in self.layers.iter().enumerate() {
-            // Inputs are counted from the features on: layer l reads the hidden units of layer l − 1.
+            // Input columns start with the features, then the hidden units: layer l reads those of layer l − 1.
             let below = match l {
                 0 => 0,
                 _ => self.layers[0].inputs + self.column(l - 1),
@@ -70,7 +70,7 @@ impl Net {
     }
 }
 
-/// `place` of any plan: a network's columns, and where each parameter's diagonal element lies among the squares.
+/// The buffer `place` of any plan: a network's columns, and the index of each parameter's diagonal entry in its square.
 pub fn place(plan: &Plan, net: Option<&Net>) -> Vec<[u32; 4]> {
     let mut out = net.map_or(vec![[0; 4]; plan.p], |n| n.place(plan.p));
     for block in &plan.blocks.blocks {

@@ -1,4 +1,5 @@
-//! The dispatches of one step, in order, from the plan: one list, three kinds of step.
+//! The dispatches of one step, in order, as they follow from the plan. There are three kinds of step: dense metric,
+//! diagonal metric and MALA.
 
 mod dense;
 mod diagonal;
@@ -14,7 +15,7 @@ use sngd_core::config::{FisherKind, Noise};
 use sngd_core::philox::Stream;
 use sngd_core::plan::{Metric, Plan};
 
-/// Buffers of a pass over rows.
+/// Names of the buffers of a pass over rows.
 #[derive(Debug, Clone, Copy)]
 struct Names {
     index: &'static str,
@@ -50,11 +51,11 @@ fn names(set: &RowSet) -> Names {
     }
 }
 
-/// Builds the list.
+/// Builds the list of dispatches.
 pub struct Recipe<'a> {
     plan: &'a Plan,
     shape: &'a Shape,
-    /// Where the last pass over rows was.
+    /// Buffer with the position that the last pass over rows was at.
     omega: &'static str,
     out: Vec<Spec>,
 }
@@ -67,7 +68,7 @@ pub fn recipe(plan: &Plan, shape: &Shape) -> Vec<Spec> {
         omega: "omega",
         out: Vec::new(),
     };
-    // A draw is the state before the step.
+    // A kept draw is the state before the step, so it is scored first.
     r.held();
     if plan.metropolis {
         r.mala();
@@ -79,8 +80,8 @@ pub fn recipe(plan: &Plan, shape: &Shape) -> Vec<Spec> {
     r.out
 }
 
-/// Dispatches a step by stage, in the order of the step. What is computed afresh only every `refresh` steps counts as its
-/// share; what follows a step size that changes counts as if it changed at each step.
+/// Number of dispatches per step of each stage, in the order of the step. A dispatch that runs only every `refresh` steps
+/// counts as 1/`refresh`. One that depends on a step size that changes counts as if that changed at each step.
 pub fn dispatches(plan: &Plan, tuning: Tuning) -> Vec<(String, f64)> {
     if let (Metric::Mode, Some(expansion)) = (plan.metric, &plan.expansion) {
         return crate::mode::dispatches(plan, expansion, tuning);
@@ -102,7 +103,7 @@ pub fn dispatches(plan: &Plan, tuning: Tuning) -> Vec<(String, f64)> {
     out
 }
 
-/// (x, chain) grids over vectors of P.
+/// Grid of (groups of 64 parameters, chain) for kernels over vectors of P.
 fn over_p(shape: &Shape) -> [usize; 3] {
     [shape.p.div_ceil(64), shape.c, 1]
 }
@@ -112,7 +113,7 @@ impl Recipe<'_> {
         self.out.push(s);
     }
 
-    /// What `build` adds happens where the metric is made, and holds as long as it.
+    /// Runs what `build` adds only at steps that compute the metric; the results stay valid as long as the metric does.
     fn with_the_metric(&mut self, build: impl FnOnce(&mut Self)) {
         let from = self.out.len();
         build(self);
@@ -125,7 +126,7 @@ impl Recipe<'_> {
         usize::from(self.plan.fisher == FisherKind::Empirical)
     }
 
-    /// A network's whole ω as one output of a design of as many columns: how a Gram matrix over explicit rows sees it.
+    /// Sets a network's sizes for a Gram matrix over explicit rows: one output with P design columns.
     fn as_one_output(&self, s: Spec) -> Spec {
         if self.shape.net.is_none() {
             return s;
@@ -133,7 +134,7 @@ impl Recipe<'_> {
         s.u("K", 1).u("H", 1).u("HH", 1).u("D", self.shape.p)
     }
 
-    /// The same for kernels that go over priors, which know of the auxiliary parameters.
+    /// The same for kernels that loop over priors, which treat auxiliary parameters apart.
     fn over_prior(&self, s: Spec) -> Spec {
         if self.shape.net.is_none() {
             return s;
@@ -235,7 +236,7 @@ impl Recipe<'_> {
         self.push(s);
     }
 
-    /// A kernel over the squares of a group, one a chain and block.
+    /// Sets the constants of a kernel over the squares of a group, one square per chain and block.
     fn over_squares(&self, s: Spec, group: &Group) -> Spec {
         let run = &group.run;
         s.u("ORDER", run.size)
@@ -289,7 +290,7 @@ impl Recipe<'_> {
         self.push(one);
     }
 
-    /// Leverages into coefficients into Σ Jᵀc.
+    /// Adds the dispatch from leverages to coefficients c; the sum Σ Jᵀc follows elsewhere.
     fn contraction(&mut self, (half_kappa, divergence): (f64, f64), splits: usize, adds: usize) {
         let s = self.shape;
         let set = s.metric();

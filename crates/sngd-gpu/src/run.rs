@@ -1,6 +1,6 @@
-//! The loop: spans in, blocks of kept draws out. It runs on a thread of its own, keeps two submissions in flight, and
+//! The loop: spans in, blocks of kept draws out. It runs on a separate thread, keeps two submissions in flight, and
 //! reads draws back through a ring of three staging buffers, so that neither caller nor device waits for the other.
-//! What a step is, [`Steps`] says: `steps` for a metric at the state of each chain, `mode::steps` for one at the mode.
+//! The trait [`Steps`] defines a step: `steps` for a metric at the state of each chain, `mode::steps` for one at the mode.
 
 mod readback;
 
@@ -14,55 +14,55 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-/// A submission aims at this much device time.
+/// Device time that a submission aims at.
 const TARGET: Duration = Duration::from_millis(60);
 
-/// What the engine asks of its loop.
+/// What the engine can ask its loop to do.
 pub enum Command {
     /// Run a span.
     Run(Span),
-    /// Tell the state.
+    /// Send the chains' state.
     State(Sender<Result<ChainState, EngineError>>),
-    /// Time each stage alone, or one of them.
+    /// Time each stage alone, or only the one named, over so many runs.
     Time(
         usize,
         Option<String>,
         Sender<Result<Vec<(String, f64)>, EngineError>>,
     ),
-    /// Read a buffer.
+    /// Read the buffer of that name.
     Inspect(String, Sender<Result<Vec<f32>, EngineError>>),
 }
 
-/// Steps `done..done + steps` of a run of kept draws that starts at step `first`.
+/// Steps `done..done + steps`, counted from step `first`, where a series of kept draws begins.
 #[derive(Debug, Clone, Copy)]
 pub struct Stretch {
-    /// t at the first of the kept draws.
+    /// Number of the step at which the first of the kept draws is taken, t.
     pub first: u32,
-    /// Steps made since.
+    /// Number of steps made since then.
     pub done: usize,
-    /// Steps to make.
+    /// Number of steps to make now.
     pub steps: usize,
     /// Steps per kept draw.
     pub thin: usize,
-    /// Whether draws are thrown away.
+    /// Whether these are warm-up steps, whose draws are not used.
     pub warmup: bool,
 }
 
-/// What the loop has to know of a kind of plan.
+/// What differs between kinds of plan: how to record steps and how to read the results.
 pub trait Steps {
-    /// Everything on the device.
+    /// The plan's device buffers.
     fn buffers(&self) -> &Buffers;
 
-    /// Kept draws that the device holds before they are read back.
+    /// Number of kept draws that the device stores before they are read back.
     fn slots(&self) -> usize;
 
-    /// Most steps of a submission.
+    /// Largest number of steps in a submission.
     fn most_steps(&self) -> usize;
 
-    /// The block of a span, empty.
+    /// An empty block for the draws of a span.
     fn block(&self, span: Span) -> RawBlock;
 
-    /// Records some steps and sends their scalars.
+    /// Records the dispatches of some steps and uploads their scalars.
     ///
     /// # Errors
     /// Where a buffer is missing.
@@ -73,23 +73,25 @@ pub trait Steps {
         stretch: Stretch,
     ) -> Result<(), EngineError>;
 
-    /// What goes to the host behind so many kept draws, by buffer and in bytes: the draws, the chains' status, and what else there is.
+    /// What is copied to the CPU side after `slots` kept draws, as (buffer, bytes): first the draws, then the chains' status,
+    /// then anything else.
     fn copied(&self, slots: usize, warmup: bool) -> Vec<(&'static str, u64)>;
 
-    /// Takes what was copied, in words and in the same order, into the block it belongs to.
+    /// Adds what was copied, as words and in the same order, to its block.
     fn take(&self, block: &mut RawBlock, parts: &[&[u32]]);
 
-    /// The faults that the chains' status tells, and over all chains the steps since the start that were not made as they should.
+    /// Reads the chains' status: the faults, and the number of steps since the start, over all chains, that used a fallback or
+    /// were not made.
     fn judge(&self, status: &[u32]) -> (Vec<Fault>, u64);
 
-    /// The chains at rest before step `next_step`.
+    /// The state of the chains before step `next_step`.
     ///
     /// # Errors
     /// Where the device fails.
     fn state(&self, gpu: &Gpu, next_step: u32) -> Result<ChainState, EngineError>;
 
-    /// Milliseconds of each stage of a step, or of `only` one, each of its dispatches run alone `repeats` times in a
-    /// submission; the chains are put back afterwards.
+    /// Milliseconds of each stage of a step, or of the stage `only`. Each dispatch runs alone `repeats` times in a
+    /// submission. The chains' state is restored afterwards.
     ///
     /// # Errors
     /// Where the device fails.
@@ -101,19 +103,19 @@ pub trait Steps {
     ) -> Result<Vec<(String, f64)>, EngineError>;
 }
 
-/// A submission on its way: when it went and of how many steps it is.
+/// A submission that may still run: when it was sent, and its number of steps.
 struct Sent {
     index: wgpu::SubmissionIndex,
     at: Instant,
     steps: usize,
 }
 
-/// The loop's own state.
+/// State of the loop.
 pub struct Loop<S> {
     gpu: Gpu,
     steps: S,
     staging: Staging,
-    /// Blocks that are not complete, oldest first.
+    /// Blocks that are not yet complete, oldest first.
     open: VecDeque<RawBlock>,
     in_flight: VecDeque<Sent>,
     last_done: Instant,
@@ -125,7 +127,7 @@ pub struct Loop<S> {
 }
 
 impl<S: Steps> Loop<S> {
-    /// A loop over what is loaded, with staging buffers of so many bytes.
+    /// A loop for a loaded plan, with staging buffers of `staging_bytes` each.
     pub fn new(
         gpu: Gpu,
         steps: S,
@@ -148,13 +150,13 @@ impl<S: Steps> Loop<S> {
         }
     }
 
-    /// Serves commands until the engine is dropped. The first error is sent on and ends the loop.
+    /// Serves commands until the engine is dropped. The first error is passed to the engine and ends the loop.
     pub fn serve(mut self, commands: Receiver<Command>) {
         loop {
             let command = match commands.try_recv() {
                 Ok(c) => c,
                 Err(_) => {
-                    // Nothing new: finish what is under way, then sleep.
+                    // No new command: finish the work in flight, then sleep.
                     if let Err(e) = self.drain() {
                         let _ = self.blocks.send(Err(e));
                         return;
@@ -236,7 +238,8 @@ impl<S: Steps> Loop<S> {
         ((TARGET.as_secs_f64() / each) as usize).clamp(1, self.steps.most_steps())
     }
 
-    /// Records and submits some steps, and behind the last of some kept draws the copy of them: how many, and whether they end the span.
+    /// Records and submits some steps. After the last of the kept draws that the device can store, `copy` asks for a copy of
+    /// them: how many they are, and whether they end the span.
     fn submit(&mut self, stretch: Stretch, copy: Option<(usize, bool)>) -> Result<(), EngineError> {
         while self.in_flight.len() >= 2 {
             self.retire()?;
@@ -265,7 +268,7 @@ impl<S: Steps> Loop<S> {
         Ok(())
     }
 
-    /// Takes in the oldest copy, if it has arrived or if `wait` says to wait for it.
+    /// Reads the oldest copy, if it has arrived or if `wait` is set.
     fn harvest(&mut self, wait: bool) -> Result<(), EngineError> {
         let Some((slots, last)) = self.staging.oldest() else {
             return Ok(());
@@ -300,7 +303,7 @@ impl<S: Steps> Loop<S> {
         Ok(())
     }
 
-    /// Waits for the oldest submission and learns how long a step takes.
+    /// Waits for the oldest submission and measures how long a step takes.
     fn retire(&mut self) -> Result<(), EngineError> {
         let Some(sent) = self.in_flight.pop_front() else {
             return Ok(());

@@ -1,5 +1,5 @@
-//! What `sngd devices` asks of a device before anyone trusts it: Philox's known answers, a Cholesky factorisation, a
-//! small Gaussian posterior against its closed form.
+//! The checks of a device that `sngd devices` runs: Philox's known answers, a Cholesky factorisation, and a small
+//! Gaussian posterior against its closed form.
 
 use crate::buffers::Buffers;
 use crate::device::{Gpu, Tuning};
@@ -14,26 +14,29 @@ use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_core::table::{Response, Table};
 
-/// One check and how far it was off.
+/// Result of one check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
     /// What was checked.
     pub name: &'static str,
-    /// The error seen.
+    /// Error that was found.
     pub error: f64,
-    /// The error allowed.
+    /// Largest error that passes.
     pub allowed: f64,
 }
 
 impl Check {
-    /// Whether it passed; NaN does not.
+    /// Whether it passed; an error of NaN does not.
     pub fn passed(&self) -> bool {
         self.error <= self.allowed
     }
 }
 
 impl Gpu {
-    /// Runs the checks; an `Err` is a device that cannot even run them.
+    /// Runs all checks.
+    ///
+    /// # Errors
+    /// Where the device cannot even run them.
     pub fn self_test(&self) -> Result<Vec<Check>, EngineError> {
         let (problem, plan) = example().map_err(EngineError::Device)?;
         Ok(vec![
@@ -43,7 +46,7 @@ impl Gpu {
         ])
     }
 
-    /// The noise of step 0, which is Philox at known addresses: bits wrong anywhere are whole units off.
+    /// The noise of step 0, which is Philox at known addresses. A wrong bit gives errors of about 1.
     fn check_normals(&self, problem: &Problem, plan: &Plan) -> Result<Check, EngineError> {
         let (buffers, _) = self.one_step(problem, plan)?;
         let z = buffers.read(self, "z")?;
@@ -59,7 +62,7 @@ impl Gpu {
         })
     }
 
-    /// L⁻¹M L⁻ᵀ = I.
+    /// Whether L⁻¹M L⁻ᵀ = I.
     fn check_cholesky(&self, problem: &Problem, plan: &Plan) -> Result<Check, EngineError> {
         let (buffers, _) = self.one_step(problem, plan)?;
         let (m, w) = (buffers.read(self, "fisher")?, buffers.read(self, "linv")?);
@@ -84,7 +87,7 @@ impl Gpu {
         })
     }
 
-    /// Means of the example's posterior, N(β̂, σ²(XᵀX)⁻¹) under a flat prior, in posterior sds.
+    /// Errors of the means of the example's posterior, N(β̂, σ²(XᵀX)⁻¹) under a flat prior, in posterior sds.
     fn check_posterior(&self, problem: &Problem, plan: &Plan) -> Result<Check, EngineError> {
         let (c, p, draws) = (plan.chains, plan.p, 400);
         let mut engine = GpuEngine::new(self.clone(), problem, plan, &vec![0.0; c * p])?;
@@ -99,7 +102,7 @@ impl Gpu {
         engine.collect()?;
         let block = engine.collect()?;
         let mut g = vec![0.0; p];
-        // ∇C of a quadratic at 0 and at the mean of the draws: zero there, up to M times the error.
+        // ∇C of a quadratic at the mean of the draws: M times the error of that mean.
         let n = block.omega.len() / p;
         let mean: Vec<f64> = (0..p)
             .map(|j| block.omega.iter().skip(j).step_by(p).sum::<f64>() / n as f64)
@@ -159,7 +162,7 @@ fn scale_squared(problem: &Problem) -> f64 {
     }
 }
 
-/// Twenty parameters, 200 rows, known scale, flat priors.
+/// A regression with twenty parameters, 200 rows, known scale and flat priors.
 fn example() -> Result<(Problem, Plan), String> {
     let (n, d) = (200, 20);
     let text = r#"{"data": {"path": "self-test", "response": "y", "intercept": false},

@@ -1,4 +1,5 @@
-//! Every number that kernels and buffers need, from the plan alone: pure, so that `sngd check` can ask without a device.
+//! All sizes and choices that kernels and buffers need, derived from the plan alone. No device is involved, so that
+//! `sngd check` works without one.
 
 use crate::held::Held;
 use crate::network::Net;
@@ -8,132 +9,133 @@ use sngd_core::config::{FisherKind, Noise, NoiseRows, StepSize, Storage};
 use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
 use std::ops::Range;
 
-/// Statistics of a kept draw on the device.
+/// Number of statistics that the device stores with each kept draw.
 pub const STATS: usize = sngd_core::stat::Stat::COUNT;
-/// Status words a chain (`stage/status.wgsl`).
+/// Number of status words per chain (`stage/status.wgsl`).
 pub const STATUS: usize = 12;
-/// Largest order whose packed triangle fits 16 KiB of shared memory; above it the factorisation goes by panels.
+/// Largest order whose packed triangle fits 16 KiB of shared memory. Larger matrices are factored panel by panel.
 pub const SHARED_TRIANGLE: usize = 88;
-/// Largest P whose sums a single thread holds.
+/// Largest P for which a single thread keeps all sums in registers.
 pub const SMALL: usize = 12;
-/// Threads that fill a large device.
+/// Number of threads that keep a large device busy.
 const ENOUGH_THREADS: usize = 1 << 15;
-/// Columns of a panel.
+/// Number of matrix columns in a panel of a blocked factorisation.
 pub const PANEL: usize = 32;
-/// Workgroups that fill a large device.
+/// Number of workgroups that keep a large device busy.
 const ENOUGH_GROUPS: usize = 512;
-/// Bytes of kept draws between two copies to the host.
+/// Bytes of kept draws that collect on the device between two copies to the CPU side.
 const BLOCK_BYTES: usize = 4 << 20;
 
-/// Rows of one pass.
+/// The rows of one pass, and how its sums are split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowSet {
-    /// Prefix of its buffers: `batch` or `metric`.
+    /// Prefix of the names of its buffers: `batch` or `metric`.
     pub name: &'static str,
-    /// R.
+    /// Number of rows, R.
     pub rows: usize,
-    /// `ROWS` of `rows.wgsl`.
+    /// How rows are chosen, the constant `ROWS` of `rows.wgsl`: 0 all in order, 1 with replacement, 2 without, 3 epochs,
+    /// 4 a sample for the metric.
     pub rule: u32,
-    /// `WEIGHTS` of `rows.wgsl`.
+    /// Which Fisher weights are computed, the constant `WEIGHTS` of `rows.wgsl`.
     pub weights: u32,
-    /// Splits of a gradient sum.
+    /// Number of parts that the rows are split into for a gradient sum.
     pub grad_splits: usize,
-    /// Parts of the log-likelihood sum.
+    /// Number of partial sums of the log-likelihood.
     pub lik_sums: usize,
 }
 
-/// Blocks of one order as kernels go over them, in one dispatch.
+/// Neighbouring metric blocks of equal order, which kernels handle in one dispatch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// The blocks.
+    /// The blocks, and where they begin among all parameters and squares.
     pub run: blocks::Group,
-    /// Side of a thread's tile of a Gram matrix.
+    /// Side of the square of Gram matrix entries that one thread computes.
     pub tile_m: usize,
-    /// Its tiles among [`Shape::tiles`]: those of its first block.
+    /// Where the tiles of its first block are in [`Shape::tiles`].
     pub tiles: Range<usize>,
-    /// Outputs and columns from a block's tiles to the next block's.
+    /// Number of outputs and of columns from a block's tiles to those of the next block.
     pub steps: (usize, usize),
 }
 
 impl Group {
-    /// Whether the factorisation goes by panels.
+    /// Whether the factorisation goes panel by panel.
     pub fn panelled(&self) -> bool {
         self.run.size > SHARED_TRIANGLE
     }
 
-    /// Panels of the factorisation.
+    /// Number of panels of the factorisation.
     pub fn panels(&self) -> usize {
         self.run.size.div_ceil(PANEL)
     }
 }
 
-/// All derived sizes and choices.
+/// All sizes and choices that follow from a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
-    /// Whether a CPU plays the device: few workgroups fill it, and shared memory costs more than it saves.
+    /// Whether the device is a software driver on a CPU: few workgroups fill it, and shared memory costs more than it saves.
     pub software: bool,
-    /// C.
+    /// Number of chains, C.
     pub c: usize,
-    /// N.
+    /// Number of data rows, N.
     pub n: usize,
-    /// D.
+    /// Number of design columns, D.
     pub d: usize,
-    /// K.
+    /// Number of linear outputs, K.
     pub k: usize,
-    /// H.
+    /// Number of all outputs, H = K + A.
     pub h: usize,
-    /// H(H+1)/2.
+    /// Number of entries of a packed triangle over the outputs, H(H+1)/2.
     pub hh: usize,
-    /// P.
+    /// Number of parameters, P.
     pub p: usize,
-    /// B.
+    /// Number of rows in a batch, B.
     pub batch: usize,
-    /// Rows of the gradient.
+    /// The rows of the gradient's pass.
     pub batch_rows: RowSet,
-    /// Rows of the metric where they are others.
+    /// The rows of the metric's pass; `None` where they are those of the gradient.
     pub metric_rows: Option<RowSet>,
-    /// Whether a metric needs a pass at all.
+    /// Whether the metric is a Fisher matrix of one or more dense blocks, not a diagonal.
     pub dense: bool,
-    /// Threads' columns of a gradient workgroup.
+    /// Number of threads along the columns in a gradient workgroup.
     pub grad_d: usize,
-    /// Columns a thread.
+    /// Number of columns per thread in a gradient workgroup.
     pub grad_m: usize,
-    /// Outputs a thread.
+    /// Number of outputs per thread in a gradient workgroup.
     pub grad_k: usize,
-    /// Columns a thread of the leverages.
+    /// Number of columns per thread in the leverage kernels.
     pub lever_a: usize,
-    /// Tiles of the Fisher matrix, (k, l, row, column), of each group's first block.
+    /// Tiles of the Fisher matrix, each (output k, output l, first row, first column), for each group's first block.
     pub tiles: Vec<[u32; 4]>,
-    /// The metric's blocks; none where it is not dense.
+    /// The metric's blocks in groups of equal order; empty where the metric is not dense.
     pub groups: Vec<Group>,
-    /// Numbers of a chain's squares.
+    /// Number of matrix entries in all blocks of one chain's metric.
     pub squares: usize,
-    /// Whether a thread holds all sums of its rows.
+    /// Whether one thread keeps all sums of its rows in registers.
     pub small: bool,
-    /// Splits of the metric's rows.
+    /// Number of parts that the metric's rows are split into.
     pub fisher_splits: usize,
-    /// Splits of the second-moment sum's rows.
+    /// Number of parts that the rows of the second-moment sum are split into.
     pub second_splits: usize,
-    /// Rows a thread of the leverages.
+    /// Number of rows per thread in the leverage kernels.
     pub lever_r: usize,
-    /// Splits of the leverages' columns.
+    /// Number of parts that the columns are split into in the leverage kernels.
     pub lever_splits: usize,
-    /// Kept draws between two copies.
+    /// Number of kept draws that the device stores between two copies to the CPU side.
     pub slots: usize,
-    /// Threads a chain of kernels that go over P a few times.
+    /// Number of threads per chain in kernels that loop over P a few times.
     pub lanes: usize,
-    /// Bits of a feature.
+    /// Bits of one stored feature: 16 or 32.
     pub feature_bits: usize,
-    /// The network, where the predictor is one.
+    /// Layout of the network, where the predictor is one.
     pub net: Option<Net>,
-    /// Blocks of the metric.
+    /// Number of blocks of the metric; 1 for a diagonal one.
     pub blocks: usize,
-    /// Held-out rows, where the device scores them.
+    /// Sizes of the pass over held-out rows, where the device scores them.
     pub held: Option<Held>,
 }
 
 impl Shape {
-    /// The shape of a plan.
+    /// Derives the shape of a plan. `software` says that the device is a software driver on a CPU.
     pub fn new(plan: &Plan, software: bool) -> Shape {
         let enough = if software { 8 } else { ENOUGH_GROUPS };
         let (c, d, k, h, p) = (plan.chains, plan.d, plan.k, plan.h, plan.p);
@@ -154,7 +156,7 @@ impl Shape {
                 .clamp(1, 64)
         };
         let weights = weights(plan);
-        // One thread a chain and share of rows, all sums in registers.
+        // One thread per chain and share of rows, with all sums in registers.
         let small = dense
             && net.is_none()
             && plan.blocks.is_full()
@@ -229,7 +231,7 @@ impl Shape {
             metric_count.div_ceil(8)
         };
         let pairs = h * (h + 1) / 2;
-        // On software a thread, else a workgroup of eight by eight takes a tile.
+        // On a software driver one thread takes a tile, elsewhere a workgroup of eight by eight threads.
         let lever_rows = if software { lever_r } else { 8 * lever_r };
         let lever_groups = metric_count.div_ceil(lever_rows) * c * pairs;
         let draw_bytes = 4 * c * (p + STATS);
@@ -279,51 +281,52 @@ impl Shape {
         self.metric_rows.unwrap_or(self.batch_rows)
     }
 
-    /// The most workgroups of a row or a seed a thread.
+    /// Most workgroups of a dispatch that has one row, or one seed of a row, per thread.
     pub fn row_groups(&self) -> usize {
         let seeds = self.net.as_ref().map_or(1, |n| n.seeds);
         let most = self.batch_rows.rows.max(self.metric().rows * seeds);
         most.div_ceil(64)
     }
 
-    /// `BLOCKED`: 1 where the metric has more than one block.
+    /// The constant `BLOCKED` of kernels: 1 where the metric has more than one block, else 0.
     pub fn blocked(&self) -> u32 {
         u32::from(self.blocks > 1)
     }
 
-    /// Whether a factorisation goes by panels.
+    /// Whether any factorisation goes panel by panel.
     pub fn panelled(&self) -> bool {
         self.groups.iter().any(Group::panelled)
     }
 
-    /// The most blocks that are gone over together.
+    /// Largest number of blocks that one dispatch handles.
     pub fn widest(&self) -> usize {
         self.groups.iter().map(|g| g.run.count).max().unwrap_or(1)
     }
 
-    /// Workgroups of `lanes` threads a chain.
+    /// Number of workgroups of 64 threads, with `lanes` threads per chain.
     pub fn teams(&self) -> usize {
         self.c.div_ceil(64 / self.lanes)
     }
 
-    /// The most panels of a factorisation, or tiles of held-out rows: numbers that kernels read from `panel`.
+    /// Largest number of panels of a factorisation or of tiles of held-out rows. Kernels read their index from `panel`.
     pub fn panels(&self) -> usize {
         let panels = self.groups.iter().map(Group::panels).max().unwrap_or(0);
         panels.max(self.held.as_ref().map_or(0, Held::tiles))
     }
 
-    /// Workgroups of a gradient sum along x.
+    /// Number of workgroups of a gradient sum along the grid's x axis.
     pub fn gradient_groups(&self) -> usize {
         self.d.div_ceil(self.grad_d * self.grad_m) * self.k.div_ceil(self.grad_k)
             + (self.h - self.k)
     }
 }
 
-/// W of `rows.wgsl`: 0 none (or s sᵀ on the way), 1 exact, 2 Monte Carlo; 3 to 5 the diagonals, 5 empirical.
+/// The constant `WEIGHTS` of `rows.wgsl`, the kind of W: 0 none (or s sᵀ, which later kernels take from the scores),
+/// 1 exact, 2 Monte Carlo; 3 to 5 the diagonals, 3 exact, 4 Monte Carlo, 5 empirical.
 fn weights(plan: &Plan) -> u32 {
     match (plan.metric, plan.fisher) {
         (Metric::Identity | Metric::Mode, _) => 0,
-        // A network's diagonal comes from seeds, whose root is of the whole W.
+        // A network's diagonal is summed over seeds, which are a root of the whole W.
         (Metric::RmsProp, _) if plan.network.is_some() => 1,
         (Metric::RmsProp, _) => 3,
         (Metric::Fisher, FisherKind::Exact) => 1,
@@ -340,7 +343,8 @@ fn gradient_tile(d: usize, k: usize) -> (usize, usize, usize) {
     (lanes, d.div_ceil(lanes).min(4), k.min(4))
 }
 
-/// Side of a thread's square of outputs: the least of (padded area) × (one multiply-add and its share of loads).
+/// Side of the square of entries that one thread computes. It minimises (padded area) × (one multiply-add and its share
+/// of loads).
 pub fn tile(d: usize, software: bool) -> usize {
     let cost = |m: usize| {
         let side = if software { m } else { 8 * m };
@@ -352,11 +356,11 @@ pub fn tile(d: usize, software: bool) -> usize {
         .unwrap_or(8)
 }
 
-/// The groups of a plan's metric with their tiles.
+/// The groups of a plan's metric, and the tiles of all groups in one list.
 fn groups(plan: &Plan, network: bool, software: bool) -> (Vec<Group>, Vec<[u32; 4]>) {
     let mut tiles = Vec::new();
     let groups = plan.blocks.groups().into_iter().map(|run| {
-        // A network's explicit rows are one output of P columns.
+        // For a network, the Gram kernel sees explicit rows: one output of P columns.
         let (outputs, from, steps) = if network {
             (vec![(0, run.size)], run.offset, (0, run.size))
         } else {
@@ -380,7 +384,7 @@ fn groups(plan: &Plan, network: bool, software: bool) -> (Vec<Group>, Vec<[u32; 
     (groups.collect(), tiles)
 }
 
-/// A linear predictor's outputs in the first block of a run, with their widths.
+/// (Output, number of columns) of each output of a linear predictor that is in the first block of a group.
 fn outputs_of(plan: &Plan, run: &blocks::Group) -> Vec<(usize, usize)> {
     let (d, k) = (plan.d, plan.k);
     (0..plan.h)
@@ -406,7 +410,7 @@ fn gram_tiles(outputs: &[(usize, usize)], side: usize) -> Vec<[u32; 4]> {
             }
         }
     }
-    // Eight by eight neighbours together, full squares first: they share cache lines.
+    // Eight by eight neighbours follow one another, full squares first: they share cache lines.
     let far = 8 * side as u32;
     out.sort_by_key(|t| {
         (
@@ -420,7 +424,7 @@ fn gram_tiles(outputs: &[(usize, usize)], side: usize) -> Vec<[u32; 4]> {
     out
 }
 
-/// Whether a step's corrections come from row contractions.
+/// Whether a step's correction is summed from a contraction at each row.
 pub fn contracted(plan: &Plan) -> bool {
     match plan.correction {
         CorrectionPlan::ClosedForm => plan.metric.is_fisher(),
@@ -429,7 +433,7 @@ pub fn contracted(plan: &Plan) -> bool {
     }
 }
 
-/// Parts that (r/N)·v comes in: the splits of its rows, or the one vector of a finite difference.
+/// Number of parts that (r/N)·v is stored in: the splits of its rows, 1 for a finite difference, 0 without a correction.
 pub fn drift_parts(plan: &Plan, shape: &Shape) -> usize {
     match plan.correction {
         CorrectionPlan::FiniteDifference => 1,
@@ -458,17 +462,17 @@ pub fn second_rows(plan: &Plan, shape: &Shape) -> RowSet {
     }
 }
 
-/// What the residual policy needs to know of the step size: whether Q can be kept between refreshes.
+/// Whether the step size is constant, so that residual noise can keep its covariance Q between refreshes.
 pub fn constant_step(plan: &Plan) -> bool {
     matches!(plan.step_size, StepSize::Constant(_))
 }
 
-/// Whether damping adds independent noise of its own.
+/// Whether damping adds independent noise.
 pub fn ridged(plan: &Plan) -> bool {
     plan.noise != Noise::None && plan.ridge_variance(plan.step_size.initial()) > 0.0
 }
 
-/// Whether the residual policy is at work.
+/// Whether the plan's noise is residual.
 pub fn residual(plan: &Plan) -> bool {
     plan.noise == Noise::Residual
 }

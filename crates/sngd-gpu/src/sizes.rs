@@ -1,4 +1,4 @@
-//! Bytes of every device buffer, by name: the one place that allocation and `sngd check` share.
+//! Bytes of every device buffer, by name. Allocation and `sngd check` both use this one list.
 
 use crate::mode;
 use crate::shape::{PANEL, STATS, STATUS, Shape, contracted, drift_parts, residual, ridged};
@@ -7,33 +7,33 @@ use sngd_core::engine::EngineError;
 use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
 use sngd_core::problem::Problem;
 
-/// Slices of the uniform ring, the most steps of one submission.
+/// Number of slices of the uniform ring, which is the largest number of steps in one submission.
 pub const RING: usize = 1024;
-/// Bytes of a slice: the alignment that WebGPU's defaults ask of a dynamic offset.
+/// Bytes of a slice: the alignment of a dynamic offset under WebGPU's default limits.
 pub const SLICE: usize = 256;
 
-/// Named buffers and their bytes.
+/// Names and bytes of all buffers of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sizes {
     /// Device buffers in order of allocation; each is at least 16 bytes.
     pub buffers: Vec<(&'static str, u64)>,
-    /// One staging buffer; there are three.
+    /// Bytes of one staging buffer; there are three.
     pub staging: u64,
 }
 
 impl Sizes {
-    /// Sizes of a plan.
+    /// The buffers that a plan needs.
     pub fn new(plan: &Plan, shape: &Shape) -> Sizes {
         let (c, n, d, h, hh, p) = (shape.c, shape.n, shape.d, shape.h, shape.hh, shape.p);
         let mut buffers: Vec<(&'static str, u64)> = Vec::new();
         let mut words = |name, count: usize| buffers.push((name, (4 * count as u64).max(16)));
-        // Held-out rows follow those that are fitted.
+        // Held-out rows come after the fitted rows.
         let all_rows = n + shape.held.as_ref().map_or(0, |held| held.rows);
         words("x", (all_rows * d * shape.feature_bits).div_ceil(32));
         words("obs", 2 * all_rows);
         words("prior", 4 * p);
         words("information", p);
-        // A network's parameters have an affine map each, the identity.
+        // Each parameter of a network has an affine map, the identity.
         let mapped = if shape.net.is_some() { p } else { d };
         words("affine", 2 * mapped);
         words("place", 4 * p);
@@ -220,19 +220,24 @@ impl Sizes {
         Sizes { buffers, staging }
     }
 
-    /// Bytes in all, the staging ring included.
+    /// Bytes of all buffers together, with the staging buffers.
     pub fn total(&self) -> u64 {
         self.buffers.iter().map(|(_, b)| b).sum::<u64>() + 3 * self.staging
     }
 
-    /// The buffer that is too large for a device, if any.
+    /// The first buffer that is too large for a device, if any, with its bytes. `binding` is the largest storage binding in
+    /// bytes, `buffer` the largest buffer.
     pub fn too_large(&self, binding: u64, buffer: u64) -> Option<(&'static str, u64)> {
         let limit = binding.min(buffer);
         self.buffers.iter().copied().find(|(_, b)| *b > limit)
     }
 }
 
-/// Refuses what does not fit, naming the most chains or rows that do.
+/// Checks that a plan fits a device. The limits are bytes of a storage binding, bytes of a buffer, and workgroups per
+/// dimension.
+///
+/// # Errors
+/// A plan that does not fit, with the largest number of chains or rows that does.
 pub fn check_fit(
     plan: &Plan,
     shape: &Shape,
@@ -283,7 +288,7 @@ pub fn check_fit(
             plan.batch.max(plan.metric_row_count())
         ),
     };
-    // A metric over fewer rows, where it is free to be.
+    // The plan with its metric over fewer rows, where that is allowed.
     let thinner = |r: usize| Plan {
         metric_rows: MetricRows::Sample(r.max(1)),
         ..plan.clone()
@@ -332,7 +337,7 @@ pub fn check_fit(
     }))
 }
 
-/// Named buffer sizes in bytes of a plan, the staging ring last.
+/// Names and bytes of the buffers of a plan, with all staging buffers as the last entry.
 pub fn memory(plan: &Plan, problem: &Problem) -> Vec<(String, u64)> {
     debug_assert_eq!(plan.p, problem.parameters());
     let sizes = match &plan.expansion {

@@ -1,11 +1,11 @@
-//! A dispatch as data: which kernel, its constants, its buffers, its grid and the steps it belongs to.
+//! A dispatch as plain data: its kernel, constants, buffers, grid, and the steps at which it runs.
 
-/// A constant of a kernel.
+/// Value of a kernel's constant.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value {
-    /// `u32`.
+    /// A `u32` in WGSL.
     U(u32),
-    /// `f32`.
+    /// An `f32` in WGSL.
     F(f32),
 }
 
@@ -14,32 +14,32 @@ pub enum Value {
 pub enum When {
     /// Every step.
     Always,
-    /// Steps that compute a fresh metric.
+    /// Steps that compute the metric anew.
     Fresh,
-    /// Steps that compute a fresh residual.
+    /// Steps that compute the residual covariance anew: those with a new metric or another step size.
     Stale,
-    /// Before the first step of the engine.
+    /// Once, before the engine's first step.
     Once,
     /// Steps whose state is a kept draw, after warm-up.
     Kept,
 }
 
-/// One dispatch.
+/// One dispatch of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
-    /// Root file of the kernel.
+    /// Path of the kernel's root file, for example `stage/rows.wgsl`.
     pub root: &'static str,
-    /// Entry point.
+    /// Name of the entry point.
     pub entry: &'static str,
-    /// Constants beyond those of every kernel.
+    /// Constants of this kernel, beyond those that all kernels share.
     pub consts: Vec<(&'static str, Value)>,
-    /// Variable of the kernel -> buffer, where the names differ.
+    /// (Variable of the kernel, buffer bound to it), where the two names differ.
     pub bind: Vec<(&'static str, &'static str)>,
-    /// Workgroups.
+    /// Number of workgroups along x, y and z.
     pub grid: [u32; 3],
-    /// Steps.
+    /// Steps at which it runs.
     pub when: When,
-    /// Panel of a blocked factorisation.
+    /// Number that the kernel reads as `panel.index`: a panel of a factorisation, a tile or a chunk of rows.
     pub panel: u32,
 }
 
@@ -57,7 +57,7 @@ pub fn spec(root: &'static str, entry: &'static str, grid: [usize; 3]) -> Spec {
 }
 
 impl Spec {
-    /// The stage it belongs to: its file's name without folder and ending.
+    /// The stage it belongs to: the file name of the kernel without folder and extension.
     pub fn stage(&self) -> &'static str {
         let name = self.root.rsplit('/').next().unwrap_or(self.root);
         name.strip_suffix(".wgsl").unwrap_or(name)
@@ -75,25 +75,25 @@ impl Spec {
         self
     }
 
-    /// Names the buffer of a variable.
+    /// Binds a buffer to a variable of another name.
     pub fn b(mut self, variable: &'static str, buffer: &'static str) -> Spec {
         self.bind.push((variable, buffer));
         self
     }
 
-    /// Sets the steps.
+    /// Sets the steps at which it runs.
     pub fn at(mut self, when: When) -> Spec {
         self.when = when;
         self
     }
 
-    /// Sets the panel.
+    /// Sets the number of the panel, tile or chunk.
     pub fn panel(mut self, index: usize) -> Spec {
         self.panel = index as u32;
         self
     }
 
-    /// The buffer of a variable: the one named, or the one of the same name.
+    /// Name of the buffer of a variable: the one bound to it, or the one of the same name.
     pub fn buffer<'a>(&'a self, variable: &'a str) -> &'a str {
         self.bind
             .iter()

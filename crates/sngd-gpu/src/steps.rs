@@ -1,4 +1,4 @@
-//! The steps of a plan whose metric is taken at the state of each chain.
+//! The steps of a plan whose metric is computed at the current state of each chain.
 
 use crate::buffers::Buffers;
 use crate::device::Gpu;
@@ -15,52 +15,52 @@ use sngd_core::stat::Stat;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The scalars of a step, `stage/now.wgsl`.
+/// The scalars of one step, laid out as the struct `Now` of `stage/now.wgsl`.
 #[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
 #[repr(C)]
 pub struct Now {
-    /// t.
+    /// Number of the step, t.
     pub step: u32,
-    /// Whether the state is a kept draw.
+    /// 1 where the state before this step is a kept draw, else 0.
     pub keep: u32,
-    /// Kept draw of the block.
+    /// Index of that kept draw among those that the device stores.
     pub slot: u32,
-    /// ε.
+    /// Step size ε, no unit.
     pub epsilon: f32,
-    /// εT.
+    /// Factor of the correction: step size ε times temperature T times the correction's weight at this step.
     pub heat: f32,
-    /// Noise budget times T.
+    /// Noise budget, (2ε − ε²)T or 2εT.
     pub budget: f32,
-    /// ρε²N/B.
+    /// Factor ρε²N/B in the covariance of the minibatch noise.
     pub law: f32,
-    /// ε² times the factor of V̂.
+    /// ε² times the factor that takes Σ(g−ḡ)(g−ḡ)ᵀ to V̂; 0 unless the noise is residual.
     pub spread: f32,
-    /// As reported.
+    /// Temperature as the statistics report it.
     pub temperature: f32,
-    /// 1/T.
+    /// Inverse temperature, 1/T.
     pub inverse_temperature: f32,
-    /// Whether it is the engine's first step.
+    /// 1 on the engine's first step, else 0.
     pub first: u32,
     /// Variance of the noise that damping adds.
     pub ridge: f32,
 }
 
-/// What is loaded, and how far it has come.
+/// A loaded plan: its buffers and dispatches, and how far the run is.
 pub struct StateSteps {
     plan: Plan,
     shape: Shape,
     buffers: Buffers,
     passes: Vec<Pass>,
-    /// −Σ of what the kernels leave out of ln prior.
+    /// Constant of −ln prior that the kernels omit, summed over all priors.
     prior_norm: f64,
-    /// Scalars of the steps of a submission.
+    /// Bytes of the scalars of all steps of one submission, a slice each.
     scalars: Vec<u8>,
     started: bool,
     residual_epsilon: f64,
 }
 
 impl StateSteps {
-    /// Before the first step, with everything loaded.
+    /// Starts before the first step, with buffers filled and kernels compiled.
     pub fn new(
         plan: Plan,
         shape: Shape,
@@ -80,7 +80,7 @@ impl StateSteps {
         }
     }
 
-    /// The scalars of step t.
+    /// The scalars of step t, and its step size in f64.
     fn now(&self, t: u32) -> (Now, f64) {
         let plan = &self.plan;
         let e = plan.step_size.at(t);
@@ -115,7 +115,7 @@ impl StateSteps {
         (now, e)
     }
 
-    /// One dispatch some times, alone.
+    /// Runs one dispatch `repeats` times and nothing else, then waits for the device.
     fn repeat(&self, gpu: &Gpu, pass: usize, repeats: usize) -> Result<(), EngineError> {
         let p = &self.passes[pass];
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
@@ -297,7 +297,7 @@ impl Steps for StateSteps {
             if self.passes[i].when == When::Once || only.is_some_and(|o| o != stage) {
                 continue;
             }
-            // A whole step first: drivers compile then, and the stage finds what it expects.
+            // Run a whole step first: drivers compile then, and the stage's inputs are valid.
             for j in 0..self.passes.len() {
                 if self.passes[j].when != When::Once {
                     self.repeat(gpu, j, 1)?;
@@ -328,7 +328,7 @@ mod tests {
     use sngd_shaders::{Consts, link_text};
     use std::mem::offset_of;
 
-    /// The host's struct lies as naga lays out the shader's.
+    /// The Rust struct has the layout that naga gives to the shader's struct.
     #[test]
     fn now_lies_as_the_shader_reads_it() {
         let root =

@@ -1,4 +1,4 @@
-//! The engine as an engine: the same bits twice, spans in flight, faults, refusals, its own self-test.
+//! The GPU engine's behaviour: repeatable bits, spans in flight, faults, refusals, self-test.
 
 mod common;
 
@@ -55,7 +55,7 @@ fn the_same_bits_however_spans_are_cut() {
     }
 }
 
-/// More draws than a block holds: several copies a span.
+/// More draws than the device stores at once, so that a span needs several copies.
 #[test]
 fn long_spans_come_back_whole() {
     let (problem, plan, init) = setup(
@@ -72,7 +72,7 @@ fn long_spans_come_back_whole() {
         let mut oracle = CpuEngine::new(Precision::F64, &problem, &plan, &init, Some(1)).unwrap();
         oracle.enqueue(span(0, 2500, 1)).unwrap();
         let truth = oracle.collect().unwrap();
-        // The chains forget: at the end they still agree.
+        // The chains forget earlier rounding errors: at the end they still agree.
         let worst = block
             .omega
             .iter()
@@ -111,7 +111,7 @@ fn a_diverging_chain_is_frozen_and_told() {
 
 #[test]
 fn a_singular_metric_names_chain_and_pivot() {
-    // An underflowing weight leaves a zero diagonal under flat priors.
+    // An underflowing weight gives a zero diagonal under flat priors.
     for d in [2, 95] {
         let mut config = common::config("poisson", "", r#""noise": "full", "batch_size": 50"#, 3);
         config.prior.0.clear();
@@ -138,7 +138,7 @@ fn a_singular_metric_names_chain_and_pivot() {
     }
 }
 
-/// Blocks factor apart; the chain hears of the first that failed, of the largest jitter, of any that fell back.
+/// Blocks are factored separately. The chain's status has the first that failed, the largest jitter, and any fallback.
 #[test]
 fn blocks_tell_their_chain() {
     for d in [3, 100] {
@@ -148,7 +148,7 @@ fn blocks_tell_their_chain() {
         config.prior.0.insert("intercept".into(), "flat".into());
         let (problem, plan, mut init) = common::setup_config(&config, "softmax", 300, d);
         let order = plan.blocks.largest();
-        // Chain 1 never expects the last class, chain 2 neither: their blocks are 0.
+        // Chain 1 gives the last class probability 0, chain 2 both classes with parameters: those blocks are 0.
         init[plan.p + order] = -1e4;
         init[2 * plan.p] = -1e4;
         init[2 * plan.p + order] = -1e4;
@@ -201,7 +201,7 @@ fn what_does_not_fit_is_told_with_what_does() {
     assert_eq!(of("fisher"), Some(4 * 7 * 100));
 }
 
-/// Counted by hand from what a step needs; no device is asked.
+/// The expected numbers are counted by hand from what a step needs. No device is used.
 #[test]
 fn dispatches_are_known_without_a_device() {
     let count = |sampler: &str, d: usize| {
@@ -211,7 +211,7 @@ fn dispatches_are_known_without_a_device() {
         move |name: &str| of(name).unwrap_or(0.0)
     };
     let small = r#""noise": "full", "fisher_rows": "batch", "batch_size": 64"#;
-    // One pass for everything, and a reduction of its parts.
+    // One pass for everything, and a reduction of its partial sums.
     let few = count(small, 7);
     assert_eq!(
         ["small_pass", "small_lever", "rows", "fisher"].map(few),
@@ -223,7 +223,7 @@ fn dispatches_are_known_without_a_device() {
         ["rows", "fisher", "cholesky", "leverage", "update"].map(residual),
         [2.0, 2.0, 2.0, 1.0, 1.0]
     );
-    // A metric kept for four steps is a quarter of one each.
+    // A metric that is kept for four steps counts as a quarter per step.
     let kept = count(
         r#""noise": "full", "batch_size": 64, "fisher_refresh": 4"#,
         20,
@@ -232,7 +232,7 @@ fn dispatches_are_known_without_a_device() {
         ["rows", "fisher", "cholesky", "update"].map(kept),
         [1.25, 0.25, 0.25, 1.0]
     );
-    // 100 parameters are four panels: scale, prepare, a diagonal each, below and update with W, finish, retry.
+    // 100 parameters are four panels: scale and prepare, a diagonal per panel, below and update with W, finish, retry.
     let panels = count(
         r#""noise": "full", "batch_size": 64, "fisher_rows": "batch""#,
         99,
@@ -241,7 +241,7 @@ fn dispatches_are_known_without_a_device() {
         ["panels", "cholesky_retry", "cholesky"].map(panels),
         [2.0 + 4.0 + 4.0 + 3.0 + 1.0, 1.0, 0.0]
     );
-    // mala's first evaluation is no step's; a step evaluates once.
+    // MALA's first evaluation belongs to no step; each step evaluates once.
     let mala = count(r#""method": "mala""#, 20);
     assert_eq!(
         ["rows", "cholesky", "propose", "accept"].map(mala),
@@ -249,7 +249,7 @@ fn dispatches_are_known_without_a_device() {
     );
 }
 
-/// Timing names the stages that are counted without a device, and leaves the chains where they are.
+/// Timing gives the stages the same names as counting without a device, and does not move the chains.
 #[test]
 fn stages_are_timed_under_the_names_that_are_counted() {
     let (problem, plan, init) = setup("bernoulli", "", SAMPLER, (300, 9, 7));
@@ -295,7 +295,7 @@ fn the_self_test_passes() {
     }
 }
 
-/// The ceiling of the bench: it checks its own product, which a kernel that left out a tile would fail.
+/// The rate of matrix products for the bench. `product_rate` checks its product, so a kernel that omits a tile fails.
 #[test]
 fn the_rate_of_a_product_is_a_rate() {
     for gpu in gpus() {

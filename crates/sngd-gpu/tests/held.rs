@@ -1,4 +1,4 @@
-//! Held-out rows scored on the device beside the same sums in f64 from the draws it gave back.
+//! Held-out rows scored on the device, compared with the same sums in f64 from the draws that it returned.
 
 mod common;
 
@@ -73,7 +73,7 @@ fn near(what: &str, ours: &[f64], truth: &[f64], tolerance: f64) {
     }
 }
 
-/// Three blocks on each form of the kernels: one of warm-up, which is not scored, and two of kept draws.
+/// Runs three blocks on each form of the kernels: one of warm-up, which is not scored, and two of kept draws.
 fn check(config: &Config, family: &str, d: usize, (draws, thin): (u32, u32)) {
     let (problem, plan, init) = setup_config(config, family, 300, d);
     assert!(plan.held > 0);
@@ -138,7 +138,7 @@ fn sums_are_those_of_the_draws() {
     }
 }
 
-/// So many chains that the rows are gone over in three tiles.
+/// There are so many chains that the rows need three tiles.
 #[test]
 fn tiles_of_rows_make_up_the_whole() {
     let sampler = r#""method": "sgld", "step_size": 0.1, "batch_size": 2"#;

@@ -1,4 +1,4 @@
-//! What a run takes of a device beside what `memory` says of it beforehand, for the large plans that memory decides.
+//! Device memory of a run, compared with the prediction of `memory`, for large plans where memory is the limit.
 #![allow(clippy::print_stdout, reason = "the figures are worth reading")]
 
 mod common;
@@ -10,7 +10,7 @@ use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_gpu::{GpuEngine, memory};
 
-/// Predicted and measured bytes of one draw of a run.
+/// Predicted and measured bytes of a run that makes one draw.
 fn bytes(model: &str, sampler: &str, d: usize, chains: usize) -> Option<(u64, u64)> {
     let gpu = gpu()?;
     let text = format!(
@@ -73,7 +73,7 @@ fn a_run_takes_what_it_was_predicted_to() {
     ]);
 }
 
-/// Twenty thousand parameters in sixteen layers, four thousand in a full metric: what a binding of 128 MiB can hold.
+/// Twenty thousand parameters in sixteen layers, four thousand in a full metric: the largest that fit a binding of 128 MiB.
 #[test]
 #[ignore = "long: cargo xtask long"]
 fn the_largest_runs_take_what_they_were_predicted_to() {

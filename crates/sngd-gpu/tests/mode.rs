@@ -1,5 +1,5 @@
-//! Plans with the metric at the mode: the device in f32 against the CPU engine in f64, step by step: same counters, so the
-//! same chain.
+//! Plans with the metric at the mode: the device in f32, compared with the CPU engine in f64 step by step. Both use the same
+//! Philox counters, so both make the same chain.
 #![allow(clippy::print_stdout, reason = "the errors seen are worth reading")]
 
 mod common;
@@ -21,7 +21,7 @@ const FEW: &str =
 const EXACT: &str = r#""method": "mala", "metric": "mode", "step_size": 0.4"#;
 const FULL: &str = r#""method": "sngd", "metric": "mode", "batch_size": "full", "step_size": 0.4"#;
 
-/// Problem, plan and starting points one posterior sd from the mode.
+/// Problem, plan, and starting points one posterior sd from the mode.
 fn made(config: &Config, family: &str, (n, p): (usize, usize)) -> (Problem, Plan, Vec<f64>) {
     let problem = Problem::build(config, common::table(family, n, p)).unwrap();
     let found = map::search(&problem, 0.0, 1e-12).unwrap();
@@ -66,7 +66,7 @@ fn run(engine: &mut dyn Engine, span: Span) -> RawBlock {
     engine.collect().unwrap()
 }
 
-/// The largest distance in u of two lists of positions, `[m,P]`.
+/// The largest difference in any coordinate of u between two lists of positions, `[m,P]`.
 fn apart(plan: &Plan, a: &[f64], b: &[f64]) -> f64 {
     let expansion = plan.expansion.as_ref().unwrap();
     let (mut u, mut v) = (vec![0.0; plan.p], vec![0.0; plan.p]);
@@ -83,7 +83,7 @@ fn apart(plan: &Plan, a: &[f64], b: &[f64]) -> f64 {
     worst
 }
 
-/// The largest difference of two lists, against 1 and the size of the numbers.
+/// The largest difference between two lists, relative to 1 plus the size of the numbers.
 fn differ(a: impl Iterator<Item = f64>, b: impl Iterator<Item = f64>) -> f64 {
     a.zip(b).fold(0.0, |worst: f64, (x, y)| {
         let e = (x - y).abs() / (1.0 + y.abs());
@@ -147,8 +147,8 @@ fn check(what: &str, (problem, plan, init): &(Problem, Plan, Vec<f64>), toleranc
     }
 }
 
-/// P at the seams of tiles and vectors, C and N too, with few rows per step; one has more parameters than workgroup memory
-/// holds vectors of.
+/// Few rows per step, with P, C and N at the edges of tiles and vectors. In one case P is so large that vectors do not fit
+/// workgroup memory.
 #[test]
 fn few_rows_at_every_size() {
     for &(p, c, n, batch) in one_in(
@@ -163,7 +163,7 @@ fn few_rows_at_every_size() {
         ],
     ) {
         let sampler = FEW.replace("24", &batch.to_string());
-        // Where a batch tells little of many parameters, a long step would let rounding errors grow.
+        // Where a batch has little information on many parameters, rounding errors would grow in long steps.
         let sampler = sampler.replace("0.3", if p > 1000 { "0.1" } else { "0.3" });
         let case = setup(("bernoulli", "", &sampler), (n, p, c));
         assert_eq!(case.1.gradient, Gradient::ControlVariates);
@@ -171,7 +171,7 @@ fn few_rows_at_every_size() {
     }
 }
 
-/// Batches below and above a tile of rows, one row too.
+/// Batches smaller and larger than a tile of rows, and a batch of one row.
 #[test]
 fn few_rows_of_every_batch() {
     for batch in [1, 2, 7, 65, 250] {
@@ -230,7 +230,7 @@ fn all_rows_of_every_likelihood() {
     }
 }
 
-/// A scale that is estimated beside the coefficients, with no prior of its own.
+/// A scale with a flat prior, estimated together with the coefficients.
 #[test]
 fn auxiliary_output() {
     for sampler in [FEW, EXACT, FULL] {
@@ -245,8 +245,8 @@ fn auxiliary_output() {
     }
 }
 
-/// Several linear outputs: the design is not whitened. A shift common to all classes moves coordinates of u by more than the
-/// predictors that count, so f32 tells less than with one output.
+/// Several linear outputs, where the design is not whitened. A shift common to all classes moves coordinates of u more than
+/// it moves the differences of predictors that matter, so f32 is less exact than with one output.
 #[test]
 fn several_outputs() {
     for sampler in [&FEW.replace("24", "150"), EXACT, FULL] {
@@ -265,7 +265,7 @@ fn several_outputs() {
     }
 }
 
-/// A chain's bits are the same however spans are cut, and whoever runs beside it.
+/// A chain's bits do not depend on how spans are cut or on how many other chains run.
 #[test]
 fn bits_do_not_depend_on_spans_or_neighbours() {
     let Some(gpu) = gpu() else { return };
@@ -307,7 +307,7 @@ fn bits_do_not_depend_on_spans_or_neighbours() {
     }
 }
 
-/// Priors that are not quadratic: of some coefficients, of all, and of a scale.
+/// Priors that are not quadratic: on some coefficients, on all, and on a scale.
 #[test]
 fn other_priors() {
     for sampler in [&FEW.replace("24", "120"), EXACT, FULL] {
@@ -354,7 +354,7 @@ fn other_priors() {
     }
 }
 
-/// Two linear outputs and an auxiliary one, coupled: mean, log sd, and a number that a third of the log sd pulls at.
+/// Two linear outputs and an auxiliary one, coupled: mean, log sd, and a number that is drawn to 0.3 times the log sd.
 const COUPLED: &str = "
 fn log_lik(eta: array<f32, H>, obs: vec2<f32>) -> f32 {
     let r = (obs.x - eta[0]) * exp_of(-eta[1]);
@@ -372,7 +372,7 @@ fn fisher(eta: array<f32, H>, trials: f32) -> array<f32, HH> {
 }
 ";
 
-/// A likelihood in WGSL alone.
+/// A likelihood that is written only in WGSL.
 fn own(text: &str, linear: usize) -> Custom {
     let wgsl = WgslBody {
         file: "own.wgsl".into(),
@@ -398,7 +398,7 @@ fn custom_config(own: Custom, sampler: &str) -> Config {
     config
 }
 
-/// A user's own likelihood: with one linear output and with two, each beside an auxiliary one.
+/// User-defined likelihoods with one and with two linear outputs, each with an auxiliary one.
 #[test]
 fn custom_likelihoods() {
     let counts = include_str!("../../../examples/likelihoods/negative_binomial.wgsl");
@@ -424,7 +424,7 @@ fn a_custom_likelihood_without_wgsl_is_refused() {
     assert!(told.to_string().contains("run.device = \"cpu\""), "{told}");
 }
 
-/// A step size that changes from step to step, many steps a dispatch, and temperatures of 0 and 2.
+/// A step size that changes from step to step, many steps per dispatch, and temperatures of 0, 1 and 2.
 #[test]
 fn schedules_long_spans_and_temperatures() {
     for sampler in [FEW, EXACT, FULL] {
@@ -451,7 +451,8 @@ fn schedules_long_spans_and_temperatures() {
     }
 }
 
-/// A chain that starts beyond any use ends alone, at the same step and with the same signs as on the CPU.
+/// A chain that starts far too far from the mode ends, at the same step and with the same results as on the CPU. The other
+/// chains go on.
 #[test]
 fn a_diverged_chain_ends_alone() {
     for sampler in [FEW, FULL] {
@@ -488,7 +489,7 @@ fn a_diverged_chain_ends_alone() {
     }
 }
 
-/// Where a gradient is not finite the step is not made, and is counted.
+/// A step whose gradient is not finite is not made, and is counted.
 #[test]
 fn a_step_that_is_not_finite_is_not_made() {
     for sampler in [FEW, FULL] {
@@ -521,7 +522,7 @@ fn a_step_that_is_not_finite_is_not_made() {
     }
 }
 
-/// What `sngd check` tells is what the engine allocates and dispatches.
+/// Memory and dispatches that `sngd check` reports are those of the engine.
 #[test]
 fn memory_and_dispatches_are_told() {
     for (sampler, stages) in [
@@ -581,7 +582,8 @@ fn what_does_not_fit_is_told_with_what_does() {
     }
 }
 
-/// Rows in one chunk on a GPU and in several on a CPU's driver: the same sums, bit for bit, in the order of rows.
+/// Rows in one chunk for GPUs and in several for software drivers give the same sums, bit for bit: they are in the order of
+/// rows.
 #[test]
 fn chunks_of_rows_do_not_change_sums() {
     let case = setup(("bernoulli", "", EXACT), (9000, 3, 70));

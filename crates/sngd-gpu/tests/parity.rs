@@ -1,4 +1,5 @@
-//! The device in f32 against the CPU engine in f64, step by step: same counters, so the same chain.
+//! The device in f32, compared with the CPU engine in f64 step by step. Both use the same Philox counters, so both make the
+//! same chain.
 #![allow(clippy::print_stdout, reason = "the errors seen are worth reading")]
 
 mod common;
@@ -26,7 +27,7 @@ fn check(
     }
 }
 
-/// Every seam of tiles, triangles and panels: P in turn, one chain and five. The intercept is one of P.
+/// Values of P at every edge of tiles, triangles and panels, with one chain and five. P counts the intercept.
 #[test]
 fn sizes() {
     for &p in one_in(
@@ -35,7 +36,7 @@ fn sizes() {
             1, 2, 7, 12, 13, 16, 33, 64, 65, 88, 89, 96, 97, 128, 130, 256,
         ],
     ) {
-        // One chain at the seams, five elsewhere and there too.
+        // At the edges one chain and five, elsewhere three.
         for c in if [1, 33, 64, 65, 88, 89].contains(&p) {
             vec![1, 5]
         } else {
@@ -50,7 +51,7 @@ fn sizes() {
                 sampler
             };
             if p == 1 {
-                // The intercept alone is not a table: one column without it.
+                // A table needs a column, so that P = 1 means one column without an intercept.
                 let mut config = common::config("bernoulli", "", &sampler, c);
                 config.data.intercept = false;
                 config.prior.0.remove("intercept");

@@ -1,6 +1,7 @@
-//! Networks and blocked metrics on the device in f32 against the CPU engine in f64, step by step: same counters, so the
-//! same chain. Damping keeps a random network's metric far from singular, so that rounding does not grow between steps:
-//! errors of 1e-6 to 1e-4 of a parameter's spread are what is seen, up to 5e-3 where the correction is a difference.
+//! Networks and blocked metrics on the device in f32, compared with the CPU engine in f64 step by step. Both use the same
+//! Philox counters, so both make the same chain. Damping keeps a random network's metric far from singular, so that rounding
+//! does not grow between steps: errors are 1e-6 to 1e-4 of a parameter's spread, up to 5e-3 where the correction is a
+//! difference.
 #![allow(clippy::print_stdout, reason = "the errors seen are worth reading")]
 
 mod common;
@@ -12,7 +13,7 @@ use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_gpu::GpuEngine;
 
-/// A network's run: likelihood with its keys, further `[model]` keys, `[sampler]`.
+/// A run of a network: the likelihood, further keys of `[model]`, and `[sampler]`.
 struct Case<'a> {
     family: &'a str,
     model: &'a str,
@@ -35,7 +36,7 @@ impl Case<'_> {
                 sampler = format!(r#"{sampler}, "{key}": {default}"#);
             }
         }
-        // A linear predictor's intercept has a prior of its own.
+        // A linear predictor's intercept has a separate prior.
         let intercept = if self.model.contains("mlp") {
             ""
         } else {
@@ -80,7 +81,7 @@ impl Case<'_> {
 const TANH: &str = r#", "predictor": "mlp", "hidden": [5]"#;
 const KNOWN: &str = r#", "scale": 1.5"#;
 
-/// A sampler on a network of each of a few likelihoods.
+/// Runs each sampler on a network with each of two likelihoods.
 fn each(samplers: &[&str], model: &str, steps: u32, tolerance: f64) {
     for (family, keys) in [("gaussian", KNOWN), ("softmax", "")] {
         for sampler in one_in(3, samplers) {
@@ -96,7 +97,7 @@ fn each(samplers: &[&str], model: &str, steps: u32, tolerance: f64) {
     }
 }
 
-/// Without corrections rounding is all that differs.
+/// Without corrections the engines differ by rounding alone.
 #[test]
 fn likelihoods() {
     for (family, keys) in one_in(
@@ -142,7 +143,7 @@ fn shapes() {
     ) {
         each(&[full], model, 15, 2e-4);
     }
-    // Across the seams of triangles and panels, one chain and many.
+    // At the edges of triangles and panels, one chain and many.
     for (hidden, c) in one_in(3, &[(12, 1), (16, 2), (22, 1), (10, 70)]) {
         let case = Case {
             family: "gaussian",
@@ -169,7 +170,7 @@ fn methods() {
         15,
         2e-4,
     );
-    // It divides by what a gradient happened to be, however small.
+    // pSGLD divides by the size of past gradients, however small they are.
     each(&[r#""method": "psgld", "step_size": 0.1"#], TANH, 15, 2e-2);
     each(
         &[r#""method": "mala", "step_size": 0.3, "target": "jeffreys""#],
@@ -196,7 +197,7 @@ fn metrics() {
     );
 }
 
-/// A difference over δ = 0.01 magnifies rounding a hundredfold.
+/// A network's correction is a difference over δ = 0.01, which magnifies rounding a hundredfold.
 #[test]
 fn corrections() {
     each(
@@ -244,7 +245,7 @@ fn blocks_of_networks() {
     }
 }
 
-/// Blocks that end inside tiles, panels and eights, and factors that pass over what lies between them.
+/// Blocks that end inside tiles, panels and groups of eight, with factors that skip what is between blocks.
 #[test]
 fn seams_of_blocks() {
     for (blocks, hidden) in [
@@ -289,7 +290,7 @@ fn blocks_of_linear_predictors() {
         };
         case.check(12, 2e-2);
     }
-    // Tiles that no block touches are left out: several a side.
+    // Tiles without any entry of a block are omitted; here there are several per side.
     let case = Case {
         family: "softmax",
         model: "",
@@ -319,7 +320,7 @@ fn narrow_features_and_what_does_not_fit() {
         }
     }
     let Some(gpu) = gpus().pop() else { return };
-    // Drivers differ in what they bind: 2.4 GB of activations are too much for each.
+    // Drivers differ in the largest binding they allow, but 2.4 GB of activations are too much for all of them.
     let (problem, plan, _) = Case {
         shape: (3001, 5, 3),
         ..case

@@ -1,5 +1,5 @@
-//! Each stage of a step on the device, held against the same formula in f64: what a stage read is what it is judged by,
-//! so that one stage's error is not another's, and every bound is rounding and nothing else.
+//! Each stage of a step on the device, compared with the same formula in f64. The formula starts from what the stage read
+//! on the device, so that errors of earlier stages do not count, and every bound is rounding and nothing else.
 #![allow(
     clippy::print_stdout,
     reason = "how near the bounds are is worth reading"
@@ -90,14 +90,14 @@ fn run(held: &mut Held, gpu: &Gpu, problem: &Problem, plan: &Plan, init: &[f64])
     }
 }
 
-/// Which forms of the kernels a case runs.
+/// Both forms of the kernels.
 const BOTH: [Tuning; 2] = [Tuning::Hardware, Tuning::Software];
 
-/// A model of `p` parameters; one alone is a column without an intercept.
+/// Runs a model of `p` parameters on some forms of the kernels. With p = 1 it is a column without an intercept.
 fn case(held: &mut Held, family: &str, sampler: &str, (p, c): (usize, usize), forms: &[Tuning]) {
     let outputs = if family == "softmax" { 3 } else { 1 };
     let columns = (p - usize::from(family == "gaussian")) / outputs;
-    // Odd, as is the batch: no tile of rows is full.
+    // Odd, as is the batch, so that the last tile of rows is never full.
     let n = 251 + 2 * p;
     let batch = (3 * n / 5) | 1;
     let sampler = format!(r#"{sampler}, "step_size": 0.1, "batch_size": {batch}"#);
@@ -120,8 +120,8 @@ const RESIDUAL: &str = r#""noise": "residual""#;
 const JEFFREYS: &str = r#""target": "jeffreys""#;
 const DAMPED: &str = r#""damping": 0.01"#;
 
-/// Every seam of tiles, triangles and panels, one chain and five, noise from the batch's own metric and a residual.
-/// A driver on a CPU takes seconds to compile what only P and C tell apart, so the forms for such drivers take turns.
+/// Every edge of tiles, triangles and panels, one chain and five, noise from the batch's metric and residual noise.
+/// A software driver takes seconds to compile kernels that differ only in P and C, so its form runs with five chains alone.
 #[test]
 fn every_stage_at_every_seam() {
     let mut held = Held::default();
@@ -142,7 +142,7 @@ fn every_stage_at_every_seam() {
     held.close();
 }
 
-/// Several outputs and an auxiliary one: blocks of the metric, leverages by pairs, the inverse.
+/// Several outputs, or an auxiliary one: blocks of the metric, leverages by pairs, the inverse.
 #[test]
 fn every_stage_with_several_outputs() {
     let mut held = Held::default();

@@ -15,7 +15,7 @@ pub(super) fn each(
     }
 }
 
-/// A number beside a vector stands for each of its parts.
+/// Applies `f` to each pair of parts. A number paired with a vector is used with each of its parts.
 pub(super) fn pairs(
     l: &Value,
     r: &Value,
@@ -105,7 +105,7 @@ pub(super) fn binary(op: BinaryOperator, l: &Value, r: &Value) -> Result<Value, 
     })
 }
 
-/// A number that i32 does not hold would wrap on a device.
+/// Fails on a number outside the range of i32, which would wrap on a device.
 fn whole(v: Option<i64>) -> Result<Value, String> {
     match v {
         Some(v) if i32::try_from(v).is_ok() => Ok(Value::Int(v)),
@@ -127,7 +127,7 @@ pub(super) fn relational(fun: RelationalFunction, v: &Value) -> Result<Value, St
 }
 
 pub(super) fn convert(kind: ScalarKind, v: &Value) -> Result<Value, String> {
-    // Between i32 and u32 the bits stay.
+    // A conversion between i32 and u32 keeps the bits.
     match (kind, v) {
         (ScalarKind::Uint, Value::Int(v)) => return Ok(Value::Uint(*v as u32)),
         (ScalarKind::Sint, Value::Uint(v)) => return Ok(Value::Int(i64::from(*v as i32))),
@@ -166,7 +166,7 @@ pub(super) fn math(fun: MathFunction, a: &[Value]) -> Result<Value, String> {
             })
         })
     };
-    // f(x, y, z) by parts.
+    // f(x, y, z) part by part.
     let three = |f: fn(f64, f64, f64) -> f64| {
         let [x, y, z] = a else {
             return Err(format!("{fun:?} of {} arguments", a.len()));

@@ -1,4 +1,4 @@
-//! Runs one kernel over one input buffer on the adapter in force.
+//! Runs one kernel over one input buffer on the default adapter.
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(clippy::print_stdout, reason = "a skipped test says so aloud")]
 
@@ -18,7 +18,7 @@ pub struct Gpu {
     queue: Queue,
 }
 
-/// The device, opened once; `None` with one loud line, or a failure where `SNGD_TEST_DRIVER` names a driver.
+/// The device, opened once. Without a device it is `None` and prints a line, or fails where `SNGD_TEST_DRIVER` names a driver.
 pub fn gpu() -> Option<&'static Gpu> {
     static GPU: OnceLock<Result<Gpu, String>> = OnceLock::new();
     match GPU.get_or_init(open) {
@@ -46,7 +46,7 @@ fn open() -> Result<Gpu, String> {
 }
 
 impl Gpu {
-    /// Entry point `main` of `wgsl`, workgroups of 64, `threads` threads, `out` numbers out.
+    /// Runs entry point `main` of `wgsl` with `threads` threads in workgroups of 64, and returns `out` numbers.
     pub fn run<I: Pod, O: Pod>(
         &self,
         wgsl: &str,
@@ -123,8 +123,8 @@ impl Gpu {
     }
 }
 
-/// Error against `truth` in units of what is allowed: `relative`, 1e-6 of terms of size `scale` that may cancel, and
-/// 3e-36, which is 200 trials of f32's smallest normal number. At most 1 where the test holds.
+/// Error of `found` in units of the allowed one, which is `relative` times `truth`, plus 1e-6 of terms of size `scale` that
+/// may cancel, plus 3e-36, which is 200 trials of f32's smallest normal number. At most 1 where the test passes.
 pub fn error(found: f32, truth: f64, relative: f64, scale: f64) -> f64 {
     let bound = relative * truth.abs() + 1e-6 * scale + 3e-36;
     let apart = (f64::from(found) - truth).abs();

@@ -1,4 +1,4 @@
-// Labels at the addresses that the engines use: label l of position j is index j·L + l, further uniforms at 64·index.
+// Labels at the addresses that the engines use: label l of position j has index j·L + l; further uniforms start at 64·index.
 #import <model>
 @group(0) @binding(0) var<storage, read> input: array<f32>; // [n, H+1]: eta, trials
 @group(0) @binding(1) var<storage, read_write> output: array<f32>; // [n]

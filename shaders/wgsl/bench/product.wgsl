@@ -1,4 +1,4 @@
-// C = A·B, all [N,N] f32 row-major, N a multiple of 64: the rate that a device's other products are measured against.
+// C = A·B, all [N,N] f32 row-major, N a multiple of 64. Its rate is what a device's other products are compared with.
 #import <consts>
 
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>; // a[N,N/4]
@@ -9,7 +9,7 @@ const DEPTH: u32 = 16u;
 var<workgroup> left: array<f32, 1024>; // left[DEPTH,64]: a tile of A, transposed
 var<workgroup> right: array<vec4<f32>, 256>; // right[DEPTH,16]: a tile of B
 
-/// A tile of 64 × 64 per workgroup through shared memory, 4 × 4 numbers a thread: for GPUs.
+/// A tile of 64 × 64 per workgroup through shared memory, 4 × 4 numbers per thread: for GPUs.
 @compute @workgroup_size(256)
 fn shared_tiles(
     @builtin(workgroup_id) tile: vec3<u32>,
@@ -39,7 +39,7 @@ fn shared_tiles(
     }
 }
 
-/// 4 × 4 numbers a thread, straight from memory: for drivers on a CPU. Threads side by side share rows of B.
+/// 4 × 4 numbers per thread, straight from memory: for software drivers. Neighbouring threads share rows of B.
 @compute @workgroup_size(16)
 fn straight(@builtin(global_invocation_id) id: vec3<u32>) {
     let wide = N / 4u;

@@ -1,4 +1,4 @@
-// For a user's model without a `contract` of its own: ∂W/∂η by central differences of its `fisher`.
+// For a user's model that does not define `contract`: ∂W/∂η by central differences of its `fisher`.
 #import "lib/contract.wgsl"
 
 fn contract(eta: array<f32, H>, trials: f32, h: array<f32, HH>) -> Contraction {

@@ -1,4 +1,4 @@
-// Rows of a batch at one step, as core::batch: a rule made once a thread or workgroup, then any row j alone.
+// Rows of a batch at one step, as in core::batch: a rule, made once per thread or workgroup, then gives any row j alone.
 #import "lib/philox.wgsl"
 
 // Modes of `batch_rule`.
@@ -20,7 +20,7 @@ struct RowRule {
     offset: u32,
 }
 
-// The rows of `chain` at `step`, b of n. A batch of all rows is in order, unless drawn with replacement.
+// The rule for the b of n rows of `chain` at `step`. A batch of all rows is in order, unless drawn with replacement.
 fn batch_rule(mode: u32, n: u32, b: u32, chain: u32, step: u32, key: vec2<u32>) -> RowRule {
     if mode == ROWS_FRESH && b < n {
         return permuted_rule(n, STREAM_BATCH, chain, step, 0u, key);
@@ -37,7 +37,7 @@ fn batch_rule(mode: u32, n: u32, b: u32, chain: u32, step: u32, key: vec2<u32>) 
     return rule;
 }
 
-// A subset without replacement for a subsampled Fisher.
+// The rule for a subset without replacement, for a subsampled Fisher matrix.
 fn fisher_rule(n: u32, chain: u32, step: u32, key: vec2<u32>) -> RowRule {
     return permuted_rule(n, STREAM_FISHER_ROWS, chain, step, 0u, key);
 }
@@ -53,7 +53,7 @@ fn permuted_rule(n: u32, stream: u32, chain: u32, step: u32, offset: u32, key: v
     return rule;
 }
 
-// Row j.
+// Number of the data row at place j of the batch.
 fn batch_row(rule: RowRule, j: u32) -> u32 {
     if rule.mode == ROWS_ALL {
         return j;
@@ -65,7 +65,7 @@ fn batch_row(rule: RowRule, j: u32) -> u32 {
     return feistel_permute(rule, rule.offset + j);
 }
 
-// Rows 4·block .. 4·block + 3 of draws with replacement, for the price of one.
+// Rows 4·block .. 4·block + 3 of draws with replacement, from one Philox call.
 fn uniform_rows(rule: RowRule, block: u32) -> vec4<u32> {
     let bits = philox(rule.counter + vec4<u32>(block, 0u, 0u, 0u), rule.key);
     return vec4<u32>(
@@ -76,7 +76,7 @@ fn uniform_rows(rule: RowRule, block: u32) -> vec4<u32> {
     );
 }
 
-// Bits of a half block: three at least, fewer leave too few distinct permutations.
+// Bits of a half block: at least three, since fewer give too few distinct permutations.
 fn feistel_half(n: u32) -> u32 {
     let bits = 32u - countLeadingZeros(max(n, 1u) - 1u);
     return max((bits + 1u) / 2u, 3u);
@@ -92,7 +92,7 @@ fn feistel_mix(x: u32) -> u32 {
     return h ^ (h >> 16u);
 }
 
-// Image of i < n: eight Feistel rounds, walked until they land inside.
+// Image of i < n under the permutation: eight Feistel rounds, repeated until the result is below n.
 fn feistel_permute(rule: RowRule, i: u32) -> u32 {
     let half = rule.half;
     let mask = (1u << half) - 1u;
@@ -100,7 +100,7 @@ fn feistel_permute(rule: RowRule, i: u32) -> u32 {
     let b = rule.keys_high;
     var x = i;
     loop {
-        // Two rounds a line: the halves swap twice.
+        // Eight rounds, one per line, with alternating halves in place of swaps.
         var l = x >> half;
         var r = x & mask;
         l ^= feistel_mix(r ^ a.x) & mask;

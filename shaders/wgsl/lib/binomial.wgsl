@@ -1,5 +1,5 @@
-// Labels of a binomial law with mean mu a trial, rest = 1 − mu without cancellation. Above 64 trials
-// real-valued, mean + sd·z: only two moments enter.
+// A label of a binomial law with mean mu per trial; rest = 1 − mu without cancellation. Above 64 trials the label is
+// real-valued, mean + sd·z: only two moments of it are used.
 #import "lib/contract.wgsl"
 
 fn draw_binomial(mu: f32, rest: f32, trials: f32, u: f32, z: f32, address: vec4<u32>, key: vec2<u32>) -> f32 {

@@ -1,10 +1,10 @@
-// What a model file gives, by value, with H outputs a row and HH = H(H+1)/2 from <consts>:
+// Functions that a model file provides, all by value, with H outputs per row and HH = H(H+1)/2 from <consts>:
 //   fn log_lik(eta: array<f32, H>, obs: vec2<f32>) -> f32                      ln p(y|η), obs = (y, trials)
 //   fn score(eta: array<f32, H>, obs: vec2<f32>) -> array<f32, H>              ∂ ln p/∂η
 //   fn fisher(eta: array<f32, H>, trials: f32) -> array<f32, HH>               W, packed lower
 //   fn contract(eta: array<f32, H>, trials: f32, h: array<f32, HH>) -> Contraction
 //   fn draw_label(eta: array<f32, H>, trials: f32, u: f32, z: f32, address: vec4<u32>, key: vec2<u32>) -> f32
-// u is uniform, z normal; the i-th further uniform of a label is more_uniform(address, i, key).
+// u is uniform and z normal; the i-th further uniform of a label is more_uniform(address, i, key).
 #import <consts>
 #import "lib/normal.wgsl"
 

@@ -1,4 +1,5 @@
-// exp and ln by Cephes' polynomials (Moshier). WGSL's own may err by 3 + 2|x| ulp in exp and by 2^-21 in ln near 1.
+// exp and ln by Cephes' polynomials (Moshier). The built-ins of WGSL may err by 3 + 2|x| ulp in exp and by 2^-21 in ln
+// near 1.
 const LN_2: f32 = 0.6931472;
 
 // ln(1 + f) on [√½ − 1, √2 − 1], error below 1 ulp.
@@ -58,7 +59,7 @@ fn exp_parts(x: f32) -> vec2<f32> {
     return vec2<f32>(p * r * r + r, n);
 }
 
-// e^x; 0 below the normal numbers, above f32's range an overflow to infinity.
+// e^x; 0 where the result is below the normal numbers, infinity where it is above f32's range.
 fn exp_of(x: f32) -> f32 {
     if x < -87.3 {
         return 0.0;

@@ -1,5 +1,5 @@
-// ln Γ and its first two derivatives for x > 0, elsewhere whatever comes: up by the recurrence to x ≥ 6, then Stirling's series (Abramowitz & Stegun
-// 6.1.41, 6.3.18, 6.4.12), whose next terms are below f32's rounding there.
+// ln Γ and its first two derivatives for x > 0, undefined elsewhere. The recurrence goes up to x ≥ 6, then comes
+// Stirling's series (Abramowitz & Stegun 6.1.41, 6.3.18, 6.4.12), whose next terms are below f32's rounding there.
 #import "lib/elementary.wgsl"
 
 fn ln_gamma(x: f32) -> f32 {

@@ -1,4 +1,4 @@
-// Standard normals from 32-bit words by Box–Muller: core::philox::normals_f32, operation by operation.
+// Standard normals from 32-bit words by Box–Muller, the same operations in the same order as core::philox::normals_f32.
 #import "lib/philox.wgsl"
 #import "lib/elementary.wgsl"
 
@@ -27,7 +27,7 @@ fn neg_ln_uniform(bits: u32) -> f32 {
     return -(ln_1p_poly(f) + e * LN_2);
 }
 
-// (cos, sin) of 2π·bits/2³² by integer octant reduction: WGSL's own may err by 2^-11.
+// (cos, sin) of 2π·bits/2³² by integer octant reduction: the built-ins of WGSL may err by 2^-11.
 fn cos_sin_turn(bits: u32) -> vec2<f32> {
     let octant = bits >> 29u;
     let low = bits & 0x1fffffffu;
@@ -47,7 +47,7 @@ fn cos_sin_turn(bits: u32) -> vec2<f32> {
     );
 }
 
-// Four normals: words (x, y) and (z, w) are the two pairs, the even word the radius.
+// Four normals from the two pairs of words (x, y) and (z, w); the first word of a pair gives the radius.
 fn normals(bits: vec4<u32>) -> vec4<f32> {
     let a = sqrt(2.0 * neg_ln_uniform(bits.x)) * cos_sin_turn(bits.y);
     let b = sqrt(2.0 * neg_ln_uniform(bits.z)) * cos_sin_turn(bits.w);

@@ -1,4 +1,4 @@
-// Philox4x32-10 (Salmon et al. 2011), as core::philox: counter (index, step, chain, stream), key the seed.
+// Philox4x32-10 (Salmon et al. 2011), as in core::philox: the counter is (index, step, chain, stream), the key the seed.
 const STREAM_BATCH: u32 = 0u;
 const STREAM_NOISE: u32 = 1u;
 const STREAM_PROBE: u32 = 2u;

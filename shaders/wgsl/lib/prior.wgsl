@@ -1,7 +1,8 @@
-// −ln prior without its constant, and its derivative: kinds and numbers of core::prior's encode().
+// −ln prior without its constant, and its derivative. Kinds and arguments are those of core::prior's encode().
 #import "lib/elementary.wgsl"
 
-// args = (ν, location, scale). Kinds 0–3 take a coefficient θ; 4–7 take u = log σ and derive in u, the log-Jacobian left out.
+// args = (ν, location, scale). Kinds 0–3 take a coefficient θ. Kinds 4–7 take u = log σ and give the derivative in u,
+// without the log-Jacobian.
 fn prior_cost_and_grad(kind: u32, args: vec3<f32>, theta: f32) -> vec2<f32> {
     let m = args.y;
     let s = args.z;

@@ -1,4 +1,4 @@
-// The normal law's functions, as core::real and core::likelihood.
+// Functions of the normal distribution, as in core::real and core::likelihood.
 #import "lib/elementary.wgsl"
 
 // e^{z²}·erfc(z), z ≥ 0: Chebyshev fit of relative error 1.2e-7 (Numerical Recipes, erfcc).

@@ -1,4 +1,4 @@
-// Adds the parts of a chunk to what earlier chunks have summed, in the order of rows whatever the chunks are.
+// Adds the partial sums of a chunk to those of earlier chunks. The order is that of the rows, for any size of chunk.
 #import <consts>
 #import "mode/chunk.wgsl"
 

@@ -1,4 +1,4 @@
-// What is kept of each row at the mode, as core::expansion::RowLayout.
+// The numbers stored for each row at the mode, in the layout of core::expansion::RowLayout.
 #import "lib/contract.wgsl"
 
 @group(0) @binding(2) var<storage, read> rows: array<f32>; // rows[N,ROW_LEN]

@@ -1,4 +1,4 @@
-// Δη of a chunk of rows for every chain and linear output: tiles of rows × vectors, RM × QM of them a thread.
+// Δη of a chunk of rows for every chain and linear output, in tiles of rows × vectors, with RM × QM results per thread.
 #import <consts>
 #import "mode/chunk.wgsl"
 
@@ -10,7 +10,7 @@ const TILE_R: u32 = RT * RM;
 const TILE_Q: u32 = QT * QM;
 const GROUP: u32 = RT * QT;
 
-// Strides are odd, so that threads side by side meet different banks.
+// Strides are odd, so that neighbouring threads use different memory banks.
 var<workgroup> xs: array<f32, DEPTH * (TILE_R + 1u)>;
 var<workgroup> vs: array<f32, DEPTH * (TILE_Q + 1u)>;
 

@@ -1,21 +1,21 @@
-// What −ln prior has beyond second order about the mode, prior by prior on the natural scale: there priors are independent,
-// and with τ = Tu, T = A·L⁻ᵀ, the q-th leaves p(θ*+τ) − p(θ*) − p′(θ*)τ − ½λτ². Normal and flat priors leave nothing and
-// have no row. FIXED_AT is where T and the priors' numbers start in `fixed`.
+// Remainder of −ln prior beyond second order about the mode, prior by prior on the natural scale, where priors are
+// independent. With τ = Tu, T = A·L⁻ᵀ, that of the q-th is p(θ*+τ) − p(θ*) − p′(θ*)τ − ½λτ². Normal and flat priors have
+// no remainder and no row. FIXED_AT is where T and the priors' numbers start in `fixed`.
 #import <consts>
 #import "lib/prior.wgsl"
 
-// What all chains read: L⁻¹ by rows and its transpose [2,P,P], unless the design is whitened; T[PRIORS,P]; then of each of
+// Read by all chains: L⁻¹ by rows and its transpose [2,P,P], unless the design is whitened; T[PRIORS,P]; then for each of
 // PRIORS priors (kind, ν, location, scale, p(θ*), p′(θ*), λ, θ*).
 @group(0) @binding(8) var<storage, read> fixed: array<f32>;
 
-// Priors that go through together, and threads a product.
+// Number of priors that a workgroup handles together.
 const PRIORS_AT_ONCE: u32 = min(max(PRIORS, 1u), 64u);
 
 fn prior_row(q: u32, j: u32) -> f32 {
     return fixed[FIXED_AT + q * P + j];
 }
 
-// Remainder and its derivative in θ.
+// Remainder of prior q and its derivative in θ.
 fn prior_left(q: u32, tau: f32) -> vec2<f32> {
     let at = FIXED_AT + PRIORS * P + 8u * q;
     let args = vec3<f32>(fixed[at + 1u], fixed[at + 2u], fixed[at + 3u]);

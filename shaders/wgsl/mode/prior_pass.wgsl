@@ -1,4 +1,4 @@
-// Takes the priors' remainders off what rows have summed, one workgroup a chain.
+// Subtracts the priors' remainders from the sums over rows, one workgroup per chain.
 #import <consts>
 #import "mode/prior.wgsl"
 

@@ -1,4 +1,5 @@
-// L⁻ᵀ or L⁻¹ times a vector of every chain, one column a thread: between u and what an unwhitened design is multiplied with.
+// L⁻ᵀ or L⁻¹ times a vector of every chain, one entry of the result per thread. It converts between u and the vectors
+// that an unwhitened design is multiplied with.
 #import <consts>
 
 @group(0) @binding(1) var<storage, read> fixed: array<f32>; // fixed[2,P,P] and more, L⁻¹ by rows and its transpose
@@ -26,7 +27,7 @@ fn from_design(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let at = chain * WIDE;
     if id.x == P {
-        // Σρ goes along.
+        // Σρ is copied.
         output[at + P] = input[at + P];
         output[at + P + 1u] = 0.0;
         return;

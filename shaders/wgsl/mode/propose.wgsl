@@ -1,4 +1,4 @@
-// u′ = (1 − ε)u + ε∇R + spread·z of every chain, four columns a thread. On the engine's first pass u itself.
+// u′ = (1 − ε)u + ε∇R + spread·z of every chain, four entries per thread. On the engine's first pass u′ = u.
 #import <consts>
 #import "lib/normal.wgsl"
 #import "mode/now.wgsl"

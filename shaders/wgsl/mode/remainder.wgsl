@@ -1,6 +1,6 @@
-// What ln p of a row has beyond second order about the mode, as core::likelihood::remainder and the CPU engine's tiles:
-// ρ = w(ln p(η*+Δ) − ln p(η*)) − s*ᵀΔ + ½ΔᵀA*Δ and r = w·s(η*+Δ) − s* + A*Δ; s* and A* hold the row's weight w.
-// REMAINDER: 0 none (a Gaussian), 1 by the model's own functions, 2 logit, 3 Poisson, 4 softmax with REMAINDER_BASELINE.
+// Remainder of ln p of a row beyond second order about the mode, as in core::likelihood::remainder and the CPU engine's tiles:
+// ρ = w(ln p(η*+Δ) − ln p(η*)) − s*ᵀΔ + ½ΔᵀA*Δ and r = w·s(η*+Δ) − s* + A*Δ; s* and A* include the row's weight w.
+// REMAINDER: 0 none (a Gaussian), 1 from the model's functions, 2 logit, 3 Poisson, 4 softmax with REMAINDER_BASELINE.
 #import <consts>
 #import <model>
 #import "lib/elementary.wgsl"
@@ -11,7 +11,7 @@ struct Remainder {
     r: array<f32, H>,
 }
 
-// Of the row whose numbers start at `row`.
+// Remainder of the row whose numbers start at `row`.
 fn mode_remainder(row: u32, delta: array<f32, H>) -> Remainder {
     if REMAINDER == 1u {
         return mode_by_model(row, delta);
@@ -74,7 +74,7 @@ fn mode_logit(row: u32, delta: f32) -> vec2<f32> {
         let change = (y * eta - trials * softplus) - weight * rows[row + ROW_LOG_LIK];
         return vec2<f32>(change + delta * (0.5 * pull - known), slope);
     }
-    // By what exp changes: trials times a rounding error would drown the remainder.
+    // From the change of exp alone: the number of trials times a rounding error would be larger than the remainder.
     let small = exp_of(-abs(at)) / (1.0 + exp_of(-abs(at)));
     let mean = select(small, 1.0 - small, at >= 0.0);
     let grown = exp_m1(delta);
@@ -84,7 +84,7 @@ fn mode_logit(row: u32, delta: f32) -> vec2<f32> {
     return vec2<f32>(rho, -trials * (spread * grown / (1.0 + inner) - spread * delta));
 }
 
-// ρ = −μ*(e^Δ − 1 − Δ − ½Δ²), r = −μ*(e^Δ − 1 − Δ), by their series where Δ is small.
+// (ρ, r) of a Poisson row: ρ = −μ*(e^Δ − 1 − Δ − ½Δ²), r = −μ*(e^Δ − 1 − Δ), by their series where Δ is small.
 fn mode_poisson(mean: f32, delta: f32) -> vec2<f32> {
     let half = 0.5 * delta * delta;
     var cubic: f32;
@@ -101,7 +101,7 @@ fn mode_poisson(mean: f32, delta: f32) -> vec2<f32> {
 }
 
 // With p the probabilities at the mode, m = Σ pΔ and S = Σ p·e^Δ: ρ = w(m + ½Σ pΔ² − ½m² − ln S) and
-// r = w·p(1 + Δ − m − e^Δ/S). A baseline class has Δ = 0 and the probability that is left.
+// r = w·p(1 + Δ − m − e^Δ/S). A baseline class has Δ = 0 and the remaining probability.
 fn mode_softmax(row: u32, delta: array<f32, H>) -> Remainder {
     var out: Remainder;
     var d = delta;
@@ -116,7 +116,7 @@ fn mode_softmax(row: u32, delta: array<f32, H>) -> Remainder {
     var mean = 0.0;
     var square = 0.0;
     for (var k = 0u; k < H; k++) {
-        // Scores hold the row's weight.
+        // Scores include the row's weight.
         p[k] = select(0.0, 1.0, label == k + REMAINDER_BASELINE) - rows[row + ROW_SCORE + k] / weight;
         left -= p[k];
         mean += p[k] * d[k];

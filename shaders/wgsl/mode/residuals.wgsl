@@ -1,4 +1,4 @@
-// Δη becomes r in place, a row and chain a thread; ρ and an auxiliary output's r are summed over each tile of 64 rows.
+// Replaces Δη by r, one row of one chain per thread. ρ and an auxiliary output's r are summed over each tile of 64 rows.
 #import <consts>
 #import "mode/chunk.wgsl"
 #import "mode/remainder.wgsl"

@@ -1,5 +1,5 @@
-// Judges the proposals and moves, one workgroup a chain; keeps a draw of the state before the step. The test is the one of
-// core::engine: what does not depend on R cancels, so nothing large is subtracted.
+// Accepts or rejects the proposals and moves the chains, one workgroup per chain. Where a draw is due, it stores the state
+// before the step. The test is that of core::engine: what does not depend on R cancels, so no large numbers are subtracted.
 #import <consts>
 #import "lib/normal.wgsl"
 #import "lib/finite.wgsl"
@@ -8,7 +8,7 @@
 
 @group(0) @binding(1) var<storage, read_write> state: array<f32>; // state[C,2P], u and ∇R
 @group(0) @binding(2) var<storage, read> there: array<f32>; // there[C,P], u′
-@group(0) @binding(3) var<storage, read> sums: array<f32>; // sums[C,P+2], ∇R + c at u′, Σρ, and what of column P − 1 is still to be added
+@group(0) @binding(3) var<storage, read> sums: array<f32>; // sums[C,P+2], ∇R + c at u′, Σρ, and Σr of the auxiliary output, still to be added to column P − 1
 @group(0) @binding(4) var<storage, read> slope: array<f32>; // c[P]
 @group(0) @binding(5) var<storage, read_write> rest: array<f32>; // R[C]
 @group(0) @binding(6) var<storage, read_write> kept: array<f32>; // kept[slots,C,MODE_KEPT]
@@ -33,7 +33,7 @@ fn settle(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let chain = group.x;
     let at = chain * 2u * P;
     let valid_chain = chain < C;
-    // Σ of the test's terms, cᵀu′, Σz², and whether something is not finite or far away.
+    // Σ of the test's terms, cᵀu′, Σz², and 2 where something is not finite, 1 where it is far away.
     var mine = vec4<f32>(0.0, 0.0, 0.0, 0.0);
     if valid_chain {
         for (var j = lane; j < P; j += 64u) {

@@ -1,7 +1,7 @@
 // Control variates at the mode: a workgroup makes many steps of one chain in a dispatch, each over BATCH rows drawn by
 // their influence. In u: u′ = (1 − ε)u + ε∇R + spread·z with ∇R = (1/B) Σ Jᵀr/q − c.
-// Rows go through in tiles of TILE_ROWS: LANES threads share a product of a row with the chain's vector, then each thread
-// adds up its own columns, over every SPLITS-th row.
+// Rows come in tiles of TILE_ROWS. LANES threads share a product of a row with the chain's vector. Then each thread sums
+// some columns, over every SPLITS-th row.
 #import <consts>
 #import "lib/philox.wgsl"
 #import "lib/normal.wgsl"
@@ -13,9 +13,9 @@
 
 @group(0) @binding(1) var<storage, read> x: array<f32>; // x[N,COLS]
 @group(0) @binding(3) var<storage, read> influence: array<vec2<u32>>; // influence[N], (keep, alias) of the alias table
-// Of each step (1 − ε, ε, spread, 0), after c[P] padded to fours.
+// c[P] padded to a multiple of four, then (1 − ε, ε, spread, 0) of each step.
 @group(0) @binding(4) var<storage, read> pace: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> state: array<f32>; // state[C,STATE], u first; then room for two vectors where IN_GROUP is 0
+@group(0) @binding(5) var<storage, read_write> state: array<f32>; // state[C,STATE], u first, then space for two vectors where IN_GROUP is 0
 @group(0) @binding(6) var<storage, read_write> kept: array<f32>; // kept[slots,C,MODE_KEPT]
 @group(0) @binding(7) var<storage, read_write> status: array<u32>; // status[C,MODE_STATUS]
 
@@ -55,7 +55,7 @@ fn put_u(j: u32, value: f32) {
         state[base + j] = value;
     }
 }
-// The vector whose products with design rows are Δη.
+// Entry j of the vector whose products with design rows are Δη.
 fn get_v(j: u32) -> f32 {
     if WHITENED == 1u {
         return get_u(j);
@@ -105,7 +105,7 @@ fn feature(row: u32, j: u32) -> f32 {
     return x[picked[row] * COLS + j];
 }
 
-// The row that draw j of a step gives.
+// The row that draw j of step t selects, from the alias table.
 fn influential(j: u32, chain: u32, t: u32) -> u32 {
     let words = philox(vec4<u32>(j / 2u, t, chain, STREAM_INFLUENCE), KEY);
     let pair = select(words.xy, words.zw, j % 2u == 1u);
@@ -117,7 +117,7 @@ fn influential(j: u32, chain: u32, t: u32) -> u32 {
     return entry.y;
 }
 
-// δ = L⁻ᵀu into v.
+// Computes δ = L⁻ᵀu into v.
 fn to_design(lane: u32) {
     for (var i = lane; i < P; i += GROUP) {
         var sum = 0.0;
@@ -128,7 +128,7 @@ fn to_design(lane: u32) {
     }
 }
 
-// L⁻¹ times the sums, into v.
+// Computes L⁻¹ times the sums into v.
 fn from_design(lane: u32) {
     for (var i = lane; i < P; i += GROUP) {
         var sum = 0.0;
@@ -139,7 +139,7 @@ fn from_design(lane: u32) {
     }
 }
 
-// Takes the priors' remainders off the sum of rows and off its gradient.
+// Subtracts the priors' remainders from the sum over rows and from its gradient.
 fn take_priors(lane: u32) {
     for (var q0 = 0u; q0 < PRIORS; q0 += PRIORS_AT_ONCE) {
         let q = q0 + lane / PRIOR_LANES;
@@ -238,7 +238,7 @@ fn subsampled(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
                 }
                 workgroupBarrier();
             }
-            // Products (k, row), LANES threads each.
+            // Products of outputs k and rows, with LANES threads per product.
             for (var task = lane / LANES; task < K * TILE_ROWS; task += GROUP / LANES) {
                 let row = task % TILE_ROWS;
                 let k = task / TILE_ROWS;

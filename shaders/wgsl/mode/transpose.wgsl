@@ -1,5 +1,5 @@
-// Σ rᵢxᵢ of a chunk of rows for every chain and linear output, SPLIT_ROWS rows a part: tiles of vectors × columns,
-// QM × JM of them a thread.
+// Σ rᵢxᵢ of a chunk of rows for every chain and linear output, in partial sums of SPLIT_ROWS rows each. Tiles are vectors
+// × columns, with QM × JM results per thread.
 #import <consts>
 #import "mode/chunk.wgsl"
 

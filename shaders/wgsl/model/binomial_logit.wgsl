@@ -1,4 +1,4 @@
-// y successes of t trials, μ = 1/(1 + e^−η); all by e^−|η|.
+// y successes of t trials, μ = 1/(1 + e^−η). Everything is computed from e^−|η|, which cannot overflow.
 #import "lib/binomial.wgsl"
 
 fn mean_of(eta: f32) -> f32 {
@@ -8,7 +8,7 @@ fn mean_of(eta: f32) -> f32 {
 
 fn log_lik(eta: array<f32, H>, obs: vec2<f32>) -> f32 {
     let x = eta[0];
-    // Successes and failures apart: y·η − t·softplus(η) cancels in the tail.
+    // Successes and failures are separate terms: y·η − t·softplus(η) cancels in the tail.
     let rest = obs.y * ln_1p(exp_of(-abs(x)));
     return -abs(x) * select(obs.x, obs.y - obs.x, x >= 0.0) - rest;
 }

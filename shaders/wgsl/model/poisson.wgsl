@@ -18,7 +18,7 @@ fn contract(eta: array<f32, H>, trials: f32, h: array<f32, HH>) -> Contraction {
     return Contraction(array<f32, H>(v), array<f32, H>(v));
 }
 
-// Above a mean of 64 real-valued, μ + √μ·z: only two moments enter.
+// Above a mean of 64 the label is real-valued, μ + √μ·z: only two moments of it are used.
 fn draw_label(eta: array<f32, H>, trials: f32, u: f32, z: f32, address: vec4<u32>, key: vec2<u32>) -> f32 {
     let mu = exp_of(eta[0]);
     if mu > 64.0 {
@@ -27,7 +27,7 @@ fn draw_label(eta: array<f32, H>, trials: f32, u: f32, z: f32, address: vec4<u32
     var y = 0.0;
     var p = exp_of(-mu);
     var left = u;
-    // In the upper tail what is left of u is rounding once p falls below it: there the walk ends.
+    // In the upper tail, once p is below the rounding error of u, the rest of u means nothing: the loop ends there.
     while left > p && (y < mu || p > 1e-7) {
         left -= p;
         y += 1.0;

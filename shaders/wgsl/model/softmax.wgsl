@@ -1,9 +1,9 @@
-// y ∈ {0, …, H + BASELINE − 1}; with BASELINE = 1 class 0 has the logit 0 and no parameters.
+// y ∈ {0, …, H + BASELINE − 1}. With BASELINE = 1, class 0 has the logit 0 and no parameters.
 #import "lib/contract.wgsl"
 
 struct Normaliser {
     max: f32,
-    sum: f32, // Σ exp(η − max), a baseline's 0 included
+    sum: f32, // Σ exp(η − max), with a baseline's logit 0
 }
 
 fn normaliser(eta: array<f32, H>) -> Normaliser {

@@ -1,4 +1,4 @@
-// MALA's test, one workgroup a chain. `accept` decides and moves ω; `begin` adopts the starting point.
+// MALA's test, one workgroup per chain. `accept` decides and moves ω; `begin` accepts the starting point.
 #import <consts>
 #import "stage/seed.wgsl"
 #import "stage/now.wgsl"
@@ -27,7 +27,7 @@ fn begin(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
         accepted[chain] = 1u;
         let c = cost_next[chain];
         var kind = status[at + PENDING];
-        // A chain cannot start where its density counts as 0.
+        // A chain cannot start where its density counts as 0 (see `accept`).
         let told = HALF_KAPPA == 0.0 || status[at + VOLUME_LEVEL] == 0u;
         if kind == 0u && !(told && is_finite(c.x - c.y)) {
             kind = DIVERGED;
@@ -54,7 +54,7 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         let t = terms[chain];
         let rise = (there.x - there.y) - (here.x - here.y);
         let log_ratio = (t.y - t.z) / (2.0 * now.budget) + t.w - rise * now.inverse_temperature;
-        // Where f32 cannot tell |V|, the density counts as 0 (trusted.wgsl).
+        // Where f32 cannot resolve |V|, the density counts as 0 (trusted.wgsl).
         let told = HALF_KAPPA == 0.0 || status[at + VOLUME_LEVEL] == 0u;
         let valid = told && status[at + PENDING] == 0u && is_finite(rise) && is_finite(log_ratio);
         let rate = select(0.0, exp(min(log_ratio, 0.0)), valid);

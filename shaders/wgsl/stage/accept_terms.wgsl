@@ -1,4 +1,4 @@
-// What MALA's test needs of both points: Σ of squares of whitened gradient and noise, rᵀM′r, and
+// Sums that MALA's test needs from both points: squares of whitened gradient and noise, rᵀM′r, and
 // ½(ln|M′| − ln|M|) + (κ/2)(ln|V′| − ln|V|), V = N·F + Λ.
 #import <consts>
 @group(0) @binding(1) var<storage, read> squares: array<vec2<f32>>; // squares[C,P]

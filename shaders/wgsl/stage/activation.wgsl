@@ -1,8 +1,8 @@
-// φ(z) and φ′(z) between two layers, as core::network: ACTIVATION 0 tanh, 1 relu, 2 gelu in its tanh form.
+// φ(z) and φ′(z) between two layers, as in core::network: ACTIVATION 0 tanh, 1 relu, 2 gelu in its tanh form.
 #import <consts>
 #import "lib/elementary.wgsl"
 
-// Without cancellation at 0 and without overflow, which WGSL's own does not promise.
+// tanh without cancellation at 0 and without overflow, which WGSL does not guarantee for its built-in.
 fn tanh_of(z: f32) -> f32 {
     let e = exp_m1(-2.0 * abs(z));
     return sign(z) * (-e / (2.0 + e));

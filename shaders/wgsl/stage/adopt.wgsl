@@ -1,4 +1,4 @@
-// Where the test passed, all that belongs to ω′ becomes that of ω: a row of L⁻¹ a workgroup.
+// Where the proposal is accepted, copies everything computed at ω′ to ω, one row of L⁻¹ per workgroup.
 #import <consts>
 #import "stage/status.wgsl"
 

@@ -1,4 +1,4 @@
-// MALA's way back: r = ω − ω′ + εM′⁻¹∇C′, from L′⁻ᵀL′⁻¹∇C′.
+// The reverse move of MALA's test: r = ω − ω′ + εM′⁻¹∇C′, from L′⁻ᵀL′⁻¹∇C′.
 #import <consts>
 #import "stage/now.wgsl"
 

@@ -1,4 +1,4 @@
-// Cholesky of a square with its retries, ORDER up to 88.
+// Cholesky factorisation of a square with its retries, for ORDER up to 88.
 #import <consts>
 #import "stage/triangle_shared.wgsl"
 #import "stage/left_looking.wgsl"

@@ -1,7 +1,7 @@
-// Cholesky and inverse of a square by one thread, in blocks of eight: for software drivers, whose lanes are the
-// only parallelism there is. No barrier, no shared memory; eight by eight sums stay in registers, so loops over them
-// have constant bounds and all that is indexed at run time goes through memory. Diagonal blocks of `result` hold the
-// inverses of those of L while the factorisation needs them.
+// Cholesky factorisation and inverse of a square by one thread, in blocks of eight: for software drivers, which have no
+// parallelism but their lanes. There is no barrier and no shared memory. Eight by eight sums stay in registers, so loops
+// over them have constant bounds, and everything with a run-time index is in memory. During the factorisation, the
+// diagonal blocks of `result` are the inverses of those of L.
 #import <consts>
 #import "stage/now.wgsl"
 #import "stage/outcome.wgsl"
@@ -15,7 +15,7 @@
 
 const PIVOT_MIN = 1e-7;
 
-// Σ_k L[i0 + r, k]·L[j0 + c, k] over k < j0, subtracted from the scaled matrix, into `triangle`. Rows past ORDER repeat the
+// Subtracts Σ_k L[i0 + r, k]·L[j0 + c, k] over k < j0 from the scaled matrix, into `triangle`. Rows past ORDER repeat the
 // last and are not written.
 fn accumulate(base: u32, vector: u32, i0: u32, j0: u32, jitter: f32) {
     var s: array<f32, 64>;
@@ -53,7 +53,7 @@ fn accumulate(base: u32, vector: u32, i0: u32, j0: u32, jitter: f32) {
     }
 }
 
-// Factors the diagonal block in memory and leaves its inverse in `result`; gives the failing pivot, ORDER if none.
+// Factors the diagonal block in memory and writes its inverse to `result`. Returns the failing pivot, ORDER if none.
 fn factor_block(base: u32, j0: u32) -> u32 {
     let end = min(j0 + 8u, ORDER);
     var bad = ORDER;
@@ -92,7 +92,7 @@ fn factor_block(base: u32, j0: u32) -> u32 {
     return bad;
 }
 
-// Block (i0, j0) of the triangle times the inverse of the diagonal block's transpose.
+// Multiplies block (i0, j0) of the triangle by the inverse of the diagonal block's transpose.
 fn below_block(base: u32, i0: u32, j0: u32) {
     var s: array<f32, 64>;
     for (var k = j0; k < min(j0 + 8u, ORDER); k++) {
@@ -205,7 +205,7 @@ fn cholesky(@builtin(global_invocation_id) id: vec3<u32>) {
         scale[vector + i] = s;
     }
     var level = 0u;
-    // A diagonal that is wrong itself no jitter mends.
+    // Jitter cannot repair a diagonal that is not positive.
     if pivot == ORDER {
         loop {
             pivot = factor_lane(base, vector, jitter_of(level));

@@ -1,4 +1,5 @@
-// The retries of squares whose blocked factorisation failed, ORDER above 88: rare, so one workgroup a square will do.
+// Retries for squares whose blocked factorisation failed, ORDER above 88. They are rare, so one workgroup per square is
+// enough.
 #import <consts>
 #import "stage/triangle_global.wgsl"
 #import "stage/left_looking.wgsl"
@@ -11,7 +12,7 @@ var<workgroup> wanted: u32;
 fn cholesky_retry(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     if lane == 0u {
         wanted = failed[group.x];
-        // A residual gets no jitter: the pivot is all there is to tell.
+        // A residual gets no jitter, so only the pivot is reported.
         if wanted == 0u || INVERT == 0u {
             leave(group.x, 0u, select(wanted - 1u, NONE, wanted == 0u));
             wanted = 0u;

@@ -1,6 +1,6 @@
-// The cost and its gradient from a batch's sums: −(N/B)·Σ Jᵀs − ∇ln prior. LANES threads a chain, 64/LANES chains a
-// workgroup. Priors are densities
-// on the natural scale: θ = Aω + b, gradients come back by Aᵀ (core::transform).
+// The cost and its gradient from a batch's sums: −(N/B)·Σ Jᵀs − ∇ln prior. There are LANES threads per chain and 64/LANES
+// chains per workgroup. Priors are densities on the natural scale: θ = Aω + b, and Aᵀ takes gradients back to ω
+// (core::transform).
 #import <consts>
 #import "lib/prior.wgsl"
 
@@ -16,7 +16,7 @@
 var<workgroup> sums: array<f32, 64>;
 var<workgroup> pivot_share: array<f32, 64>;
 
-// The sum over a chain's lanes, known to its first.
+// The sum over a chain's lanes; only its first lane gets the full sum.
 fn sum_of(thread: u32, v: f32) -> f32 {
     let lane = thread % LANES;
     workgroupBarrier();
@@ -31,7 +31,7 @@ fn sum_of(thread: u32, v: f32) -> f32 {
     return sums[thread];
 }
 
-// Cost and derivative of parameter p's prior.
+// −ln prior of parameter p, and its derivative.
 fn prior_of(p: u32, theta: f32) -> vec2<f32> {
     return prior_cost_and_grad(u32(prior[p].x), prior[p].yzw, theta);
 }

@@ -1,4 +1,4 @@
-// δ of a hidden layer from that of the layer above, for every seed: a seed's row a thread, a unit a grid layer.
+// δ of a hidden layer from that of the layer above, for every seed: one seed of a row per thread, one unit per z of the grid.
 #import <consts>
 
 @group(0) @binding(1) var<storage, read> omega: array<f32>; // omega[C,P]

@@ -1,4 +1,4 @@
-// Contraction of ∂W/∂η with h, packed. The empirical s sᵀ has no closed derivative, so it is differenced in η.
+// Contraction of ∂W/∂η with h, packed. The empirical s sᵀ has no closed derivative, so central differences in η give it.
 #import <consts>
 #import "lib/contract.wgsl"
 #import <model>

@@ -1,5 +1,5 @@
-// Σ W_kk x_d² and Σ (∂W_kk/∂η_k) x_d³ over the rows of a pass: the diagonal metric and its own derivative. A parameter a
-// thread column, four thread rows.
+// Σ W_kk x_d² and Σ (∂W_kk/∂η_k) x_d³ over the rows of a pass: the diagonal metric and the derivative of each entry in
+// its parameter. A workgroup has sixteen parameters, with four threads per parameter.
 #import <consts>
 #import "stage/features.wgsl"
 

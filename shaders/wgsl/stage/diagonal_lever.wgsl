@@ -1,4 +1,4 @@
-// Leverages of a diagonal volume: h_kk = Σ_d x_d²/M_kd without the damping, off-diagonal h zero.
+// Leverages of a diagonal volume: h_kk = Σ_d x_d²/M_kd without the damping; off-diagonal h is zero.
 #import <consts>
 #import "stage/features.wgsl"
 

@@ -1,4 +1,4 @@
-// M of a diagonal metric, from the sums over rows; Λ and damping are in `added`.
+// M of a diagonal metric from the sums over rows; `added` includes Λ and damping. METRIC: 1 Fisher, 2 identity, 3 RMSProp.
 #import <consts>
 #import "stage/now.wgsl"
 #import "stage/status.wgsl"

@@ -1,4 +1,4 @@
-// The step of a diagonal metric, and the squares that the norms need.
+// The step of a diagonal metric, and the squares for the norms of gradient and noise.
 #import <consts>
 #import "stage/now.wgsl"
 

@@ -1,4 +1,4 @@
-// Features as they lie in memory: f32, or two f16 or bf16 in a word.
+// Reads a feature from memory: one f32, or two f16 or bf16 per word.
 #import <consts>
 @group(0) @binding(1) var<storage, read> x: array<u32>; // x[N,D], row-major
 

@@ -1,4 +1,4 @@
-// Random finite difference: ω + δu, where the metric is made again.
+// Random finite difference: ω + δu, the position where the metric is computed again.
 #import <consts>
 #import "stage/now.wgsl"
 

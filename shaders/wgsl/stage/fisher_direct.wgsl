@@ -7,7 +7,7 @@
 @group(0) @binding(3) var<storage, read> weight: array<f32>; // weight[C,R,HH] packed lower, or scores[C,R,H]
 
 fn weight_of(at: u32, k: u32, l: u32) -> f32 {
-    // Told apart so that one output's weight is the same for all lanes.
+    // A separate case, so that drivers know that a single output's weight is the same for all lanes.
     if H == 1u {
         let v = weight[at];
         return select(v, v * v, FROM_SCORE == 1u);
@@ -18,7 +18,7 @@ fn weight_of(at: u32, k: u32, l: u32) -> f32 {
     return weight[at * HH + k * (k + 1u) / 2u + l];
 }
 
-// Columns past the last are read at the last and never written.
+// Columns past the last read the last one, and their results are never written.
 fn design(k: u32, base: u32, d: u32) -> f32 {
     if K < H && k >= K {
         return 1.0;
@@ -31,7 +31,7 @@ fn design(k: u32, base: u32, d: u32) -> f32 {
 
 @compute @workgroup_size(64)
 fn fisher_tiles(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    // Chain and split from the group: drivers know those to be the same for all lanes.
+    // Chain and split come from the group, so that drivers know that they are the same for all lanes.
     let number = group.x * 64u + lane;
     if number >= TILES {
         return;

@@ -1,5 +1,5 @@
-// One layer of a network over the rows of a pass: a row a thread, a unit a grid layer. The last layer is linear and leaves
-// the outputs, with the auxiliary ones, which are parameters themselves.
+// One layer of a network over the rows of a pass: one row per thread, one unit per z of the grid. The last layer is linear
+// and writes the outputs, with the auxiliary ones, which are parameters themselves.
 #import <consts>
 #import "stage/features.wgsl"
 #import "stage/activation.wgsl"

@@ -1,4 +1,5 @@
-// Σ Jᵀc over the rows of a pass: GRAD_D columns by 64/GRAD_D rows of threads, GRAD_M columns and GRAD_K outputs a thread.
+// Σ Jᵀc over the rows of a pass. The threads are GRAD_D columns by 64/GRAD_D rows, with GRAD_M design columns and GRAD_K
+// outputs per thread.
 #import <consts>
 #import "stage/features.wgsl"
 

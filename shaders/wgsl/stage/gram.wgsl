@@ -1,5 +1,5 @@
-// A Gram matrix over the rows of a pass, lower tiles of 8·TILE_M squared: 8×8 threads, TILE_M×TILE_M outputs each. Rows go
-// through shared memory, weighted on the way in. The importing root says what a row is: row_base, weight_of, design.
+// A Gram matrix over the rows of a pass, in lower tiles of 8·TILE_M squared: 8×8 threads with TILE_M×TILE_M entries each.
+// Rows are in shared memory, multiplied by their weights. The importing root defines a row: row_base, weight_of, design.
 #import <consts>
 #import "stage/outputs.wgsl"
 #import "stage/square.wgsl"
@@ -15,7 +15,7 @@ fn mirrored(tile: vec4<u32>) -> bool {
     return tile.x == tile.y && tile.z == tile.w;
 }
 
-// A thread's corner of the tile, and whether it has one: on the diagonal only the 36 lower threads work.
+// Where a thread's entries begin in the tile, and 1 if it has any: on the diagonal only the 36 lower threads work.
 fn corner_of(tile: vec4<u32>, lane: u32) -> vec3<u32> {
     var ti = lane / 8u;
     var tj = lane % 8u;
@@ -35,7 +35,7 @@ fn corner_of(tile: vec4<u32>, lane: u32) -> vec3<u32> {
     return vec3<u32>(ti, tj, u32(works));
 }
 
-// The square of a chain and split, from the place of a row and a column among all parameters.
+// Writes a thread's entries to the square of a chain and split.
 fn write_corner(tile: vec4<u32>, corner: vec3<u32>, sq: u32, split: u32, sum: array<f32, TILE_M * TILE_M>) {
     var s = sum;
     let first = parameter_at(sq);

@@ -1,5 +1,5 @@
-// What kernels of a Gram matrix over the rows of a pass share on software drivers: one TILE_M×TILE_M block a thread, straight
-// from memory, since shared memory costs more than it saves there. The order of sums is gram.wgsl's.
+// Shared parts of the kernels of a Gram matrix over the rows of a pass on software drivers: one TILE_M×TILE_M block per
+// thread, straight from memory, since shared memory costs more than it saves there. The order of sums is that of gram.wgsl.
 #import <consts>
 #import "stage/outputs.wgsl"
 #import "stage/square.wgsl"
@@ -10,7 +10,7 @@
 
 const ROWS_A_SPLIT = (R + SPLITS - 1u) / SPLITS;
 
-// A thread's block into its place in the square of a chain and split.
+// Writes a thread's block to the square of a chain and split.
 fn write_block(tile: vec4<u32>, sq: u32, split: u32, block: array<f32, TILE_M * TILE_M>) {
     var sum = block;
     let first = parameter_at(sq);

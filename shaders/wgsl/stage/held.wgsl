@@ -1,4 +1,5 @@
-// Around the scores of a tile of held-out rows, which lie behind the N rows that are fitted.
+// Work before and after predict.wgsl scores a tile of held-out rows, which come after the N fitted rows: row numbers
+// (`indices`) and the sums of a draw (`draw_sums`).
 #import <consts>
 #import "stage/now.wgsl"
 #import "stage/panel.wgsl"
@@ -7,7 +8,7 @@
 @group(0) @binding(2) var<storage, read> terms: array<vec2<f32>>; // terms[C,R], (ln p, whether the likeliest class is right)
 @group(0) @binding(3) var<storage, read_write> draws: array<vec2<f32>>; // draws[slots,C], Σ of terms over all rows
 
-// A network's layers need the row numbers first. Past the last row they repeat it.
+// Row numbers of the tile, which a network's layers need first. Places past the last row repeat it.
 @compute @workgroup_size(64)
 fn indices(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let j = group.x * 64u + lane;
@@ -18,7 +19,7 @@ fn indices(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
 
 var<workgroup> sums: array<vec2<f32>, 64>;
 
-// A workgroup a chain.
+// Sums the terms of a draw over the tile's rows, one workgroup per chain.
 @compute @workgroup_size(64)
 fn draw_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let chain = group.x;

@@ -1,4 +1,4 @@
-// What flows into a network's weights: columns below COLUMNS are features, the next are hidden units, ONE is a bias's 1.
+// Inputs of a network's weights: columns below COLUMNS are features, the next are hidden units, ONE is a bias's constant 1.
 #import <consts>
 #import "stage/features.wgsl"
 
@@ -7,7 +7,7 @@
 
 const ONE = 0xffffffffu;
 
-// Input `column` of row `at` of [C,ROWS].
+// Input `column` at row `at` of [C,ROWS].
 fn input_of(at: u32, column: u32) -> f32 {
     if column < COLUMNS {
         return feature(row_index[at] * COLUMNS + column);

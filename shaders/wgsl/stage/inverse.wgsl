@@ -1,4 +1,4 @@
-// M⁻¹ = L⁻ᵀL⁻¹, both triangles: tiles of 8·TILE_M squared, as in fisher.wgsl.
+// M⁻¹ = L⁻ᵀL⁻¹, both triangles, in tiles of 8·TILE_M squared as in gram.wgsl.
 #import <consts>
 @group(0) @binding(1) var<storage, read> linv: array<f32>; // linv[C,P,P], lower, row-major
 @group(0) @binding(2) var<storage, read_write> inverse: array<f32>; // inverse[C,P,P], both triangles

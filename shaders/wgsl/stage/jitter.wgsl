@@ -1,4 +1,4 @@
-// Relative jitter of a level: 0, then JITTER_FIRST·10^(level−1).
+// Relative jitter of a level: 0 at level 0, then JITTER_FIRST·10^(level−1).
 #import <consts>
 fn jitter_of(level: u32) -> f32 {
     if level == 0u {

@@ -1,4 +1,5 @@
-// A kept draw: the state before the step, then its statistics, STATS of them, each at its STAT_ of core::stat::Stat.
+// A kept draw: the state before the step, then STATS statistics, each at the place that its constant STAT_… gives
+// (core::stat::Stat).
 #import <consts>
 const NAN_BITS = 0x7fc00000u;
 
@@ -9,7 +10,7 @@ fn keep_state(chain: u32, lane: u32) {
     }
 }
 
-// Statistics of a step that faulted, or of a chain that is gone.
+// Writes NaN as statistics of a step that failed, or of a chain that has ended.
 fn keep_nothing(chain: u32, diverged: bool) {
     let at = (now.slot * C + chain) * (P + STATS) + P;
     for (var s = 0u; s < STATS; s++) {

@@ -1,5 +1,5 @@
-// One workgroup a square: M scaled to unit diagonal, factored left-looking in columns of eight, and inverted. A row a
-// thread, eight columns in registers. The importing root says where the triangle lives.
+// Scales M to unit diagonal, factors it left-looking in columns of eight, and inverts it, with one workgroup per square.
+// A thread has one row, with eight columns in registers. The importing root defines where the triangle is stored.
 #import <consts>
 #import "stage/now.wgsl"
 #import "stage/outcome.wgsl"
@@ -13,7 +13,7 @@
 var<workgroup> bad_pivot: atomic<u32>;
 var<workgroup> chosen: u32;
 
-// Smallest pivot of the unit-diagonal matrix that f32 can tell from rounding.
+// Smallest pivot of the unit-diagonal matrix that f32 can distinguish from rounding.
 const PIVOT_MIN = 1e-7;
 
 fn scaled(sq: u32, i: u32, j: u32, jitter: f32) -> f32 {
@@ -64,7 +64,7 @@ fn factor_once(sq: u32, lane: u32, jitter: f32) {
             }
         }
         triangle_barrier();
-        // Every thread factors the 8×8 block on the diagonal for itself.
+        // Every thread factors the same 8×8 block on the diagonal, which saves barriers.
         var b: array<f32, 36>;
         for (var r = 0u; r < 8u; r++) {
             for (var q = 0u; q <= r; q++) {
@@ -112,7 +112,7 @@ fn factor_once(sq: u32, lane: u32, jitter: f32) {
     }
 }
 
-// A column of L⁻¹ a thread, eight rows at a time; nothing is shared, so nothing waits.
+// Computes L⁻¹, one column per thread and eight rows at a time. Threads share no data, so there is no barrier.
 fn invert(sq: u32, lane: u32) {
     let out = square_at(sq);
     for (var j = lane; j < ORDER; j += WIDTH) {
@@ -150,7 +150,7 @@ fn write_factor(sq: u32, lane: u32) {
     }
 }
 
-// Factors square sq from `first` jitter level on.
+// Factors square sq, starting at jitter level `first`, and reports the outcome.
 fn factor_square(sq: u32, lane: u32, first: u32) {
     prepare_scale(sq, lane);
     var level = first;
@@ -160,7 +160,7 @@ fn factor_square(sq: u32, lane: u32, first: u32) {
             chosen = atomicLoad(&bad_pivot);
         }
         pivot = workgroupUniformLoad(&chosen);
-        // The diagonal itself is wrong: no jitter mends that.
+        // Jitter cannot repair a diagonal that is not positive.
         if pivot < ORDER {
             break;
         }

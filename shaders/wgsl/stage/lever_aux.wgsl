@@ -1,10 +1,11 @@
-// What both leverage kernels share: their buffers, the pairs of outputs, and pairs with an output that has no columns.
+// Shared parts of both leverage kernels: buffers, pairs of outputs, and pairs with an auxiliary output, which has no
+// design columns.
 #import <consts>
 @group(0) @binding(2) var<storage, read> row_index: array<u32>; // row_index[C,R]
 @group(0) @binding(3) var<storage, read> matrix: array<f32>; // matrix[C,P,P], L⁻¹ where H = 1, else M⁻¹
 @group(0) @binding(4) var<storage, read_write> lever: array<f32>; // lever[LEVER_SPLITS,C,R,HH], packed lower; a split takes every LEVER_SPLITS-th tile of columns
 
-// Pair (k, l), k >= l, of its packed number.
+// The pair of outputs (k, l), k >= l, with this packed number.
 fn pair_of(number: u32) -> vec2<u32> {
     var k = 0u;
     var l = number;

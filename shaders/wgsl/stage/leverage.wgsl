@@ -1,5 +1,6 @@
-// h_kl = J_k M⁻¹ J_lᵀ of every row and pair of outputs: 8×8 threads, LEVER_R rows by LEVER_A columns each. One output:
-// ‖L⁻¹x‖² from the lower triangle of L⁻¹. More: xᵀ(M⁻¹)_kl x, whose diagonal blocks need their lower half only.
+// h_kl = J_k M⁻¹ J_lᵀ of every row and pair of outputs, with 8×8 threads of LEVER_R rows by LEVER_A columns each. With one
+// output it is ‖L⁻¹x‖² from the lower triangle of L⁻¹. With more it is xᵀ(M⁻¹)_kl x; diagonal blocks need their lower half
+// only.
 #import <consts>
 #import "stage/features.wgsl"
 #import "stage/outputs.wgsl"

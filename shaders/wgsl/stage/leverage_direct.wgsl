@@ -1,5 +1,5 @@
-// Leverages for software drivers: LEVER_R rows a thread, columns of the matrix in blocks of LEVER_A, straight from
-// memory, as leverage.wgsl computes them.
+// Leverages for software drivers, computed as in leverage.wgsl but straight from memory: LEVER_R rows per thread, columns
+// of the matrix in blocks of LEVER_A.
 #import <consts>
 #import "stage/features.wgsl"
 #import "stage/outputs.wgsl"

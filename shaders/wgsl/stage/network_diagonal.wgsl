@@ -1,5 +1,5 @@
-// The diagonal of Σ JᵀWJ over the rows of a pass through a network: squares of what network_gradient.wgsl sums, over all
-// seeds.
+// The diagonal of Σ JᵀWJ over the rows of a pass through a network: the squares of the terms that network_gradient.wgsl
+// sums, over all seeds.
 #import "stage/network_sum.wgsl"
 
 @group(0) @binding(4) var<storage, read_write> diagonal_sum: array<vec2<f32>>; // diagonal_sum[S,C,P], (sum, 0)

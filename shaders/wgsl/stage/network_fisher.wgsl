@@ -1,5 +1,5 @@
-// The Gram matrix of a network's rows Jᵀseed: δ of a unit times its input, so that rows exist only here. SEEDS of them
-// come from each row of the pass, whose squares sum to JᵀWJ, or to ggᵀ where the seed is the score.
+// The Gram matrix of a network's rows Jᵀseed. An entry of such a row is δ of a unit times its input, computed only here.
+// Each row of the pass has SEEDS of them; their squares sum to JᵀWJ, or to ggᵀ where the seed is the score.
 #import <consts>
 #import "stage/inputs.wgsl"
 #import "stage/place.wgsl"

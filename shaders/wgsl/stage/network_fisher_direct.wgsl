@@ -1,5 +1,5 @@
-// The Gram matrix of a network's rows Jᵀseed (network_fisher.wgsl) on software drivers: one TILE_M×TILE_M block a thread. What
-// a column reads is known before the rows are gone over, so that the loop has loads and no branch.
+// The Gram matrix of a network's rows Jᵀseed (network_fisher.wgsl) on software drivers: one TILE_M×TILE_M block per thread.
+// What a column reads is looked up before the loop over rows, so that the loop has loads and no branch.
 #import <consts>
 #import "stage/inputs.wgsl"
 #import "stage/place.wgsl"
@@ -9,12 +9,12 @@
 
 struct Column {
     unit: u32,
-    x: u32,      // feature, 0 where it reads another
-    hidden: u32, // hidden unit, 0 where it reads another
+    x: u32,      // feature, 0 where the column does not read one
+    hidden: u32, // hidden unit, 0 where the column does not read one
     kind: u32,   // 0 a feature, 1 a hidden unit, 2 a bias's 1
 }
 
-// Columns past the last are read at the last and never written.
+// Columns past the last read the last one, and their results are never written.
 fn column_of(p: u32) -> Column {
     let here = place[min(p, P - 1u)];
     if here.y < COLUMNS {
@@ -26,7 +26,7 @@ fn column_of(p: u32) -> Column {
     return Column(here.x, 0u, here.y - COLUMNS, 1u);
 }
 
-// What the columns of a row start from: δ, activations, features.
+// A column's entry in a row; `base` is where the row starts in δ, activations and features.
 fn entry(base: vec3<u32>, column: Column) -> f32 {
     let own = select(acts[base.y + column.hidden], feature(base.z + column.x), column.kind == 0u);
     return delta[base.x + column.unit] * select(own, 1.0, column.kind == 2u);

@@ -1,5 +1,5 @@
-// A sum over the rows of a pass through a network, one a parameter: sixteen parameters by four rows of threads. The root says
-// what is summed (`term`) and where it goes (`write_sum`).
+// A sum over the rows of a pass through a network for each parameter: sixteen parameters per workgroup, four threads each.
+// The importing root defines what is summed (`term`) and where it is written (`write_sum`).
 #import <consts>
 #import "stage/inputs.wgsl"
 #import "stage/place.wgsl"

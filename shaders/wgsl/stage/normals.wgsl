@@ -1,4 +1,4 @@
-// Standard normals at their addresses: VECTORS vectors of LENGTH a chain and step; element j is block j/4, lane j%4.
+// Standard normals at fixed Philox addresses: VECTORS vectors of LENGTH per chain and step. Entry j is block j/4, lane j%4.
 #import <consts>
 #import "stage/seed.wgsl"
 #import "stage/now.wgsl"

@@ -1,14 +1,14 @@
-// Scalars of the step at hand: one slice of a uniform ring, chosen by a dynamic offset.
+// Scalars of the current step: one slice of a uniform ring, chosen by a dynamic offset.
 struct Now {
-    step: u32,          // t
+    step: u32,          // number of the step, t
     keep: u32,          // 1 where this step's state is a kept draw
-    slot: u32,          // kept draw of the block that t belongs to
-    epsilon: f32,       // ε
-    heat: f32,          // εT times the weight of the correction
-    budget: f32,        // (2ε − ε²)T or 2εT
-    law: f32,           // ρε²N/B
+    slot: u32,          // index of that draw among those that the device stores
+    epsilon: f32,       // step size ε
+    heat: f32,          // factor of the correction: εT times its weight
+    budget: f32,        // noise budget, (2ε − ε²)T or 2εT
+    law: f32,           // factor ρε²N/B of the minibatch noise
     spread: f32,        // ε² times the factor that takes Σ(g−ḡ)(g−ḡ)ᵀ to V̂
-    temperature: f32,   // as reported
+    temperature: f32,   // as the statistics report it
     inverse_temperature: f32,
     first: u32,         // 1 on an engine's first step
     ridge: f32,         // variance of the noise that damping adds before M⁻¹

@@ -1,4 +1,4 @@
-// From the outcomes of all blocks to the chain's words: the largest jitter, the first block that failed.
+// Combines the outcomes of all blocks in the chain's status words: the largest jitter, and the first block that failed.
 #import <consts>
 #import "stage/tell.wgsl"
 

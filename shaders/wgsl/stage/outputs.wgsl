@@ -1,4 +1,4 @@
-// Where output k lies in a vector of P parameters, and its design columns.
+// Where output k's parameters start in a vector of P, and its number of design columns.
 #import <consts>
 fn output_offset(k: u32) -> u32 {
     return select(K * D + k - K, k * D, k < K);

@@ -1,4 +1,5 @@
-// Which panel of a factorisation, or tile of rows, a dispatch is about: one slice of a uniform, chosen by a dynamic offset.
+// The panel of a factorisation, or the tile or chunk of rows, that a dispatch handles: one slice of a uniform, chosen by a
+// dynamic offset.
 struct Panel {
     index: u32,
 }

@@ -1,4 +1,4 @@
-// What the kernels of a blocked factorisation share.
+// Shared parts of the kernels of a blocked factorisation.
 #import <consts>
 #import "stage/square.wgsl"
 #import "stage/panel.wgsl"

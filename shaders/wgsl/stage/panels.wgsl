@@ -1,5 +1,6 @@
-// Blocked right-looking Cholesky and inverse above ORDER = 88, panels of 32. W starts as I and takes the same row operations
-// as the matrix, so that it ends as L⁻¹: diagonal block, panel (L below it and W's block row), update of everything below.
+// Blocked right-looking Cholesky factorisation and inverse for ORDER above 88, in panels of 32. W starts as I and gets the
+// same row operations as the matrix, so that it ends as L⁻¹. For each panel: diagonal block, then L below it and W's block
+// row, then an update of everything below.
 #import <consts>
 #import "lib/finite.wgsl"
 
@@ -22,7 +23,7 @@ fn panel_scale(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
     }
     if i < ORDER {
         let d = matrix[base + i * ORDER + i];
-        // A diagonal that is wrong becomes a pivot of −1, so that the factorisation names it.
+        // A diagonal entry that is not positive becomes a pivot of −1, so that the factorisation reports it.
         scale[vector_at(sq) + i] = select(-1.0, inverseSqrt(max(d, 1e-37)), is_finite(d) && d > 0.0);
     }
 }
@@ -67,7 +68,7 @@ fn panel_diagonal(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
         bad = 0u;
     }
     workgroupBarrier();
-    // Columns in turn: lanes 0..32 hold a row each.
+    // Columns one after another; lanes 0..32 have one row each.
     for (var j = 0u; j < B32; j++) {
         var d = left[j * B32 + j];
         let fine = is_finite(d) && d > PIVOT_MIN;
@@ -90,7 +91,7 @@ fn panel_diagonal(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
         }
         workgroupBarrier();
     }
-    // Inverse, a column a lane.
+    // Inverse, one column per lane.
     if lane < B32 {
         for (var i = lane; i < B32; i++) {
             var s = select(0.0, 1.0, i == lane);
@@ -114,7 +115,7 @@ fn panel_diagonal(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
     }
 }
 
-// Σ_k left[i,k]·right[k,j], a 4×4 corner a thread.
+// Σ_k left[i,k]·right[k,j], 4×4 entries per thread.
 fn product(lane: u32) -> array<f32, 16> {
     var sum: array<f32, 16>;
     let i0 = (lane / 8u) * 4u;
@@ -135,7 +136,7 @@ fn product(lane: u32) -> array<f32, 16> {
     return sum;
 }
 
-// Below the diagonal block L_IJ = A_IJ·D⁻ᵀ; on its row W_JK = D⁻¹·W_JK. `left` is kept transposed, [k,i].
+// Below the diagonal block L_IJ = A_IJ·D⁻ᵀ; on its row W_JK = D⁻¹·W_JK. `left` is stored transposed, [k,i].
 @compute @workgroup_size(64)
 fn panel_below(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let sq = group.y;

@@ -1,8 +1,8 @@
-// The products of panels.wgsl for software drivers: an 8×8 block a thread, straight from memory.
+// The products of panels.wgsl for software drivers: one 8×8 block per thread, straight from memory.
 #import <consts>
 #import "stage/panel_buffers.wgsl"
 
-// Rows and columns of eight below a panel, of the lower triangle of n.
+// (Row, column) of a block, in blocks of eight, from its number in a packed lower triangle.
 fn block_of(number: u32) -> vec2<u32> {
     var i = u32((sqrt(8.0 * f32(number) + 1.0) - 1.0) * 0.5);
     while (i + 1u) * (i + 2u) / 2u <= number {
@@ -14,13 +14,13 @@ fn block_of(number: u32) -> vec2<u32> {
     return vec2<u32>(i, number - i * (i + 1u) / 2u);
 }
 
-// The panel's own values, before `panel_below` overwrites them.
+// Copies the panel's values before `panel_below` overwrites them.
 @compute @workgroup_size(32)
 fn panel_copy(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let sq = group.z;
     let base = square_at(sq);
     let p0 = panel.index * B32;
-    // Below the panel: column `lane` of it; on its block row: row `lane` of it.
+    // Below the panel, `lane` is its column; on its block row, `lane` is its row.
     let k = lane;
     let other = group.y;
     let at = (sq * ORDER + other) * B32 + k;
@@ -35,7 +35,7 @@ fn panel_copy(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     }
 }
 
-// L_IJ = A_IJ·D⁻ᵀ below the diagonal block, W_JK = D⁻¹·W_JK on its row; one of eight columns or rows a thread.
+// L_IJ = A_IJ·D⁻ᵀ below the diagonal block, W_JK = D⁻¹·W_JK on its row; an 8×8 block per thread.
 @compute @workgroup_size(64)
 fn panel_below(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let sq = group.z;
@@ -47,7 +47,7 @@ fn panel_below(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
     if o0 >= ORDER || (INVERT == 0u && o0 < p0 + B32) {
         return;
     }
-    // sum[other, k] = Σ_m strip[other, m]·D⁻¹[k, m]: the same for both, strip being W's transpose on the row.
+    // sum[other, k] = Σ_m strip[other, m]·D⁻¹[k, m]: the same for both, since strip is W's transpose on the row.
     var sum: array<f32, 64>;
     for (var m = 0u; m < B32; m++) {
         var a: array<f32, 8>;
@@ -77,7 +77,7 @@ fn panel_below(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
     }
 }
 
-// A −= L_IJ·L_KJᵀ right of the panel, W −= L_IJ·W_JK left of it: eight rows below the panel by eight columns a thread.
+// A −= L_IJ·L_KJᵀ right of the panel, W −= L_IJ·W_JK left of it: eight rows below the panel by eight columns per thread.
 @compute @workgroup_size(64)
 fn panel_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let sq = group.z;
@@ -127,7 +127,7 @@ fn panel_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
             var b: array<f32, 8>;
             for (var q = 0u; q < 8u; q++) {
                 a[q] = l[ri[q] + m];
-                // Above W's diagonal there is nothing.
+                // Above its diagonal W is zero and not stored.
                 b[q] = select(0.0, w[base + (p0 + m) * ORDER + k0 + q], k0 + q <= p0 + m);
             }
             for (var r = 0u; r < 8u; r++) {

@@ -1,5 +1,5 @@
-// Scores of a kept draw on a tile of held-out rows, which lie behind the N rows that are fitted: a row a thread, the chains
-// of a share one after another, so that each sum over draws has one writer. The block's first draw starts the sums.
+// Scores a kept draw on a tile of held-out rows, which come after the N fitted rows. A thread has one row and loops over the
+// chains of a share, so that only one thread writes each sum over draws. The first of the stored draws resets the sums.
 #import <consts>
 #import "stage/now.wgsl"
 #import "stage/panel.wgsl"
@@ -14,7 +14,8 @@
 
 const LEAST = -3e38;
 
-// Of MEAN: 0 η itself, 1 a Gaussian's of scale KNOWN_SCALE, 2 one with ln σ as its second output, 3 e^η, 4 the trials' successes.
+// Mean of y. MEAN: 0 η itself, 1 that of a Gaussian with scale KNOWN_SCALE, 2 that of a Gaussian with ln σ as its second
+// output, 3 e^η, 4 the expected number of successes.
 fn expectation(e: array<f32, H>, trials: f32) -> f32 {
     if MEAN == 3u {
         var outputs = e;

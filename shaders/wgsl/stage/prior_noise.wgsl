@@ -1,5 +1,6 @@
-// Independent noise before M⁻¹, with covariance law·Λ + ridge·I: what nominal noise must not deduct (its law covers N·F
-// alone), and what damping leaves of the budget. A residual takes it only where it fell back.
+// Independent noise before M⁻¹, with covariance law·Λ + ridge·I: the prior's part, which nominal noise must not deduct
+// (its law covers N·F alone), and the part of the budget that belongs to damping. Residual noise uses it only where it
+// falls back.
 #import <consts>
 #import "stage/now.wgsl"
 #import "stage/status.wgsl"

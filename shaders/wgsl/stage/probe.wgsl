@@ -1,4 +1,4 @@
-// Leverages by probes u ∼ N(0, M⁻¹): the mean of (J_k u)(J_l u).
+// Leverages estimated by probes u ∼ N(0, M⁻¹): the mean of (J_k u)(J_l u).
 #import <consts>
 #import "stage/features.wgsl"
 

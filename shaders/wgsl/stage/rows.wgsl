@@ -1,4 +1,4 @@
-// Outputs, scores, Fisher weights and log-likelihood of the rows of a pass: one row a thread.
+// Outputs, scores, Fisher weights and log-likelihood of the rows of a pass, one row per thread.
 #import <consts>
 #import "stage/seed.wgsl"
 #import "stage/now.wgsl"
@@ -23,7 +23,7 @@ fn row_of(chain: u32, j: u32) -> u32 {
     return batch_row(batch_rule(ROWS, N, BATCH, chain, now.step, SEED), j);
 }
 
-// Mean of s sᵀ over labels drawn from the model's own law, packed.
+// Mean of s sᵀ over labels drawn from the model, packed.
 fn monte_carlo(e: array<f32, H>, trials: f32, j: u32, chain: u32) -> array<f32, HH> {
     var mean: array<f32, HH>;
     for (var l = 0u; l < LABELS; l++) {
@@ -41,7 +41,7 @@ fn monte_carlo(e: array<f32, H>, trials: f32, j: u32, chain: u32) -> array<f32, 
     return mean;
 }
 
-// The row numbers alone: a network's layers need them before its outputs are known.
+// The row numbers alone: a network's layers need them to compute its outputs.
 @compute @workgroup_size(64)
 fn indices(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let j = group.x * 64u + lane;
@@ -60,7 +60,7 @@ fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var e: array<f32, H>;
         var i = 0u;
         if NETWORK == 1u {
-            // The layers left the outputs.
+            // The layers have written the outputs.
             i = row_index[at];
             for (var a = 0u; a < H; a++) {
                 e[a] = eta[at * H + a];

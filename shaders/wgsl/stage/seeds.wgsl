@@ -1,5 +1,6 @@
-// Seeds over the outputs, where backward passes start: the score (FROM_SCORE), or the rows of U with W = UᵀU, by a Cholesky
-// factorisation that passes over what rounding leaves of a singular W (a softmax's is). One row of the pass a thread.
+// Seeds over the outputs, where backward passes start: the score (FROM_SCORE), or the rows of U with W = UᵀU. U comes from
+// a Cholesky factorisation that skips pivots that are only rounding, since W may be singular (a softmax's is). A thread has
+// one row of the pass.
 #import <consts>
 
 @group(0) @binding(1) var<storage, read> weight: array<f32>; // weight[C,R,HH] packed lower, or scores[C,R,H]
@@ -22,7 +23,7 @@ fn seeds(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
         }
         return;
     }
-    // U goes straight to memory, column j of L as seed j, and is read back from there.
+    // U is written straight to memory, with column j of L as seed j, and is read back from there.
     let out = at * H * UNITS + UNITS - H;
     for (var c = 0u; c < H; c++) {
         let own = weight[at * HH + packed_at(c, c)];

@@ -17,7 +17,7 @@ fn slope(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
     var s = 0.0;
     for (var p = lane; p < P && HALF_KAPPA > 0.0; p += 64u) {
         let at = chain * SQUARES + diagonal_of(p);
-        // ln|M| = −2 Σ ln (L⁻¹)_pp; the ratio is near one, so its log keeps what the two logs would lose.
+        // ln|M| = −2 Σ ln (L⁻¹)_pp. The ratio is near one, so the log of the ratio is exact where two logs would cancel.
         let a = linv[at];
         let b = linv_moved[at];
         let t = (a - b) / (a + b);

@@ -1,4 +1,4 @@
-// Few parameters and one output: leverages, contraction and Σ Jᵀc in one go, as small_pass.wgsl.
+// For few parameters and one output: leverages, contraction and Σ Jᵀc in one kernel, with threads as in small_pass.wgsl.
 #import <consts>
 #import "stage/features.wgsl"
 #import "stage/derivative.wgsl"

@@ -1,5 +1,5 @@
-// Few parameters and one output: rows, gradient and Fisher sums of a pass in one go, a chain's share of rows a thread,
-// all sums in registers. Loops over the triangle run over the square, so that their bounds are constant.
+// For few parameters and one output: rows, gradient and Fisher sums of a pass in one kernel. A thread has a share of one
+// chain's rows and all sums in registers. Loops over the triangle run over the square, so that their bounds are constant.
 #import <consts>
 #import "stage/seed.wgsl"
 #import "stage/now.wgsl"

@@ -1,8 +1,9 @@
-// Squares of one order, gone over together. A metric is squares along its diagonal, one a block, one after another in
-// memory; a full one is a single square. Of the [C,COUNT] at hand, `sq` is block FIRST_BLOCK + sq % COUNT of chain sq / COUNT.
+// Squares of one order, handled by one dispatch. A metric is a series of squares along its diagonal, one per block, one
+// after another in memory; a full metric is a single square. Of the dispatch's [C,COUNT] squares, `sq` is block
+// FIRST_BLOCK + sq % COUNT of chain sq / COUNT.
 #import <consts>
 
-// Where its square begins; lower, row-major, ORDER a row.
+// Where the square of block `sq` begins; lower, row-major, ORDER per row.
 fn square_at(sq: u32) -> u32 {
     return sq / COUNT * SQUARES + FIRST_SQUARE + sq % COUNT * ORDER * ORDER;
 }

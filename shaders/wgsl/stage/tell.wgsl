@@ -1,5 +1,5 @@
-// The words of a chain whose metric (INVERT) or residual was factored. TELL: 1 where it is the metric's own factor, 2 the
-// volume's, 3 both.
+// Updates the status words of a chain after its metric (INVERT) or residual is factored. TELL: 1 where this is the metric's
+// factor, 2 the volume's, 3 both.
 #import <consts>
 #import "stage/status.wgsl"
 

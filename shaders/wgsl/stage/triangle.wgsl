@@ -1,4 +1,4 @@
-// Products of squares with vectors: eight rows a workgroup, eight lanes a row.
+// Products of squares with vectors: eight rows per workgroup, eight lanes per row.
 #import <consts>
 #import "stage/square.wgsl"
 @group(0) @binding(1) var<storage, read> matrix: array<f32>; // matrix[C,SQUARES], lower, row-major
@@ -47,7 +47,7 @@ fn upper(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
             sum += matrix[base + a * ORDER + row] * input[vector + a];
         }
     }
-    // Here lanes of one row lie eight apart.
+    // Here the lanes of one row are eight apart.
     let t = total((lane % 8u) * 8u + lane / 8u, sum);
     if row < ORDER && lane < 8u {
         output[vector + row] = t;

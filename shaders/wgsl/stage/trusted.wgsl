@@ -1,5 +1,5 @@
-// Whether f32 can tell the determinant of a chain's volume V = N·F + Λ: a pivot of V scaled to unit diagonal, which is
-// 1/(V_ii·W_ii²) for W = L⁻¹, must be well above rounding. One workgroup a chain; a doubt counts as jitter.
+// Whether f32 can resolve the determinant of a chain's volume V = N·F + Λ. A pivot of V scaled to unit diagonal, which is
+// 1/(V_ii·W_ii²) for W = L⁻¹, must be well above rounding. One workgroup per chain; a doubtful pivot counts as jitter.
 #import <consts>
 #import "stage/status.wgsl"
 

@@ -1,4 +1,4 @@
-// ω ← ω + step, kept draws, statistics and faults: LANES threads a chain, 64/LANES chains a workgroup.
+// ω ← ω + step, kept draws, statistics and faults: LANES threads per chain, 64/LANES chains per workgroup.
 #import <consts>
 #import "stage/now.wgsl"
 #import "stage/status.wgsl"

@@ -1,5 +1,5 @@
-// u = L⁻¹(−ε∇C + εTv) + white noise, and the squares that the norms of gradient and noise need: eight rows a workgroup,
-// eight lanes a row. The step is then L⁻ᵀu.
+// u = L⁻¹(−ε∇C + εTv) + white noise, and the squares for the norms of gradient and noise: eight rows per workgroup, eight
+// lanes per row. The step is then L⁻ᵀu.
 #import <consts>
 #import "stage/square.wgsl"
 #import "stage/now.wgsl"

@@ -1,4 +1,4 @@
-//! Kept draws as they come from the device: they become internal coordinates in f64.
+//! Converts kept draws from the device to internal coordinates in f64.
 
 use super::shape::{Rows, STATUS, TOLD};
 use super::steps::ModeSteps;
@@ -18,7 +18,7 @@ impl ModeSteps {
             let t = span.first_step + (before + i / c) as u32 * span.thin;
             let fault = &status[i % c * STATUS..];
             let ended = (fault[0] != 0).then_some(fault[1]);
-            // A chain over few rows has made no draw since it ended; one over all rows stands still.
+            // A chain over few rows stores no draw after it has ended; one over all rows stays where it is.
             let lost = few && ended.is_some_and(|at| at < t);
             for (to, word) in numbers.iter_mut().zip(words) {
                 *to = if lost {
@@ -44,7 +44,7 @@ impl ModeSteps {
         }
     }
 
-    /// The statistics of a draw from u, ∇C in u and what the device told beside.
+    /// The statistics of draw `t`, from u `[P]`, ∇C in u `[P]` and the [`TOLD`] further values of the device.
     fn stats(&self, numbers: &[f64], t: u32) -> StatRow {
         let expansion = &self.loaded.expansion;
         let p = self.loaded.shape.p;

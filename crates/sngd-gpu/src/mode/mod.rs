@@ -1,8 +1,9 @@
-//! Plans whose metric is held at the mode: the step in u = Lᵀ(ω − ω*) that `sngd_core::engine` states.
+//! Plans whose metric is fixed at the mode: the step in u = Lᵀ(ω − ω*) that `sngd_core::engine` defines.
 //!
-//! `shape` has the numbers, `sizes` the buffers, `recipe` the dispatches, `upload` what the buffers hold at the start, `steps`
-//! what the loop does with them and `kept` what comes back. With a few rows per step, a workgroup makes many steps of its chain in one dispatch
-//! (`mode/subsampled.wgsl`); with all rows, a step is a few products of the design with all chains at once.
+//! `shape` has the numbers, `sizes` the buffers, `recipe` the dispatches, `upload` the first content of the buffers,
+//! `steps` the recording of steps and `kept` the results. With a few rows per step, a workgroup makes many steps of its
+//! chain in one dispatch (`mode/subsampled.wgsl`). With all rows, a step is a few products of the design with all chains
+//! at once.
 
 mod kept;
 mod recipe;
@@ -31,29 +32,29 @@ use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use std::sync::Arc;
 
-/// A coordinate of u beyond this counts as diverged: so many posterior sds no chain gets from its mode.
+/// Limit on the coordinates of u, in posterior sds: a chain that is further from the mode counts as diverged.
 const DIVERGED_SDS: f64 = 1e5;
 
-/// The loop's parts: everything allocated, filled and compiled.
+/// A loaded plan: buffers allocated and filled, kernels compiled.
 pub struct Loaded {
-    /// The expansion.
+    /// Expansion of the posterior about its mode.
     pub expansion: Arc<Expansion>,
-    /// Numbers.
+    /// Sizes of kernels and buffers.
     pub shape: ModeShape,
-    /// Buffers.
+    /// Device buffers.
     pub buffers: Buffers,
-    /// Dispatches of a step.
+    /// Dispatches of a step, in order.
     pub passes: Vec<Pass>,
     /// Bytes of a staging buffer.
     pub staging: u64,
-    /// Steps of a submission, at most.
+    /// Largest number of steps in a submission.
     pub most_steps: usize,
 }
 
-/// Loads a plan at the mode, with chains at `init`, `[C,P]` in internal coordinates.
+/// Loads a plan with the metric at the mode and starts chains at `init`, `[C,P]` in internal coordinates.
 ///
 /// # Errors
-/// When the device cannot hold or run it.
+/// Where the device has too little memory for the plan or cannot run it.
 pub fn load(
     gpu: &Gpu,
     problem: &Problem,

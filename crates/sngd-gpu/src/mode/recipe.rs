@@ -1,4 +1,4 @@
-//! The dispatches of a step at the mode, in order.
+//! The dispatches of a step with the metric at the mode, in order.
 
 use super::DIVERGED_SDS;
 use super::shape::{All, DEPTH, Few, ModeShape, Rows};
@@ -9,7 +9,7 @@ use sngd_core::expansion::Expansion;
 use sngd_core::likelihood::{Likelihood, Link};
 use sngd_core::plan::Plan;
 
-/// The dispatches of a step; with few rows, of many steps.
+/// The dispatches of a step; with few rows per step, one dispatch of many steps.
 pub fn recipe(
     plan: &Plan,
     likelihood: &Likelihood,
@@ -36,7 +36,7 @@ pub fn recipe(
     out
 }
 
-/// `REMAINDER` and `REMAINDER_BASELINE` of `mode/remainder.wgsl`.
+/// The constants `REMAINDER` and `REMAINDER_BASELINE` of `mode/remainder.wgsl`.
 fn remainder(likelihood: &Likelihood) -> (usize, usize) {
     match likelihood {
         Likelihood::Gaussian { .. } => (0, 0),
@@ -47,7 +47,7 @@ fn remainder(likelihood: &Likelihood) -> (usize, usize) {
     }
 }
 
-/// Workgroups of each dispatch.
+/// Number of workgroups of each dispatch along x, y and z.
 pub fn grids(plan: &Plan, shape: &ModeShape) -> Vec<[usize; 3]> {
     let specs = match &shape.rows {
         Rows::Few(few) => vec![subsampled(plan, shape, few)],
@@ -56,7 +56,8 @@ pub fn grids(plan: &Plan, shape: &ModeShape) -> Vec<[usize; 3]> {
     specs.iter().map(|s| s.grid.map(|g| g as usize)).collect()
 }
 
-/// Dispatches a step by stage, in the order of the step; a dispatch of many steps counts as its share at best.
+/// Number of dispatches per step of each stage, in the order of the step. A dispatch of many steps counts as its smallest
+/// share, one by the largest number of steps.
 pub fn dispatches(plan: &Plan, expansion: &Expansion, tuning: Tuning) -> Vec<(String, f64)> {
     let priors = usize::from(!expansion.quadratic_prior);
     let shape = ModeShape::new(plan, expansion, priors, tuning == Tuning::Software);

@@ -1,4 +1,5 @@
-//! Numbers of kernels and buffers for a plan at the mode: pure, so that `sngd check` can ask without a device.
+//! Sizes that kernels and buffers need for a plan with the metric at the mode. No device is involved, so that
+//! `sngd check` works without one.
 
 use sngd_core::config::Gradient;
 use sngd_core::expansion::Expansion;
@@ -6,63 +7,64 @@ use sngd_core::plan::Plan;
 use sngd_core::prior::{Prior, ScalePrior};
 use sngd_core::problem::Problem;
 
-/// Numbers of a kept draw beside u and ∇C: R, Σz² and the probability of acceptance.
+/// Number of values stored with a kept draw beside u and ∇C: R, Σz² and the probability of acceptance.
 pub const TOLD: usize = 3;
-/// Status words a chain (`mode/status.wgsl`).
+/// Number of status words per chain (`mode/status.wgsl`).
 pub const STATUS: usize = 4;
-/// Bytes of kept draws between two copies to the host.
+/// Bytes of kept draws that collect on the device between two copies to the CPU side.
 const BLOCK_BYTES: usize = 4 << 20;
-/// Words of workgroup memory that WebGPU's defaults give, less a few for single numbers.
+/// Words of workgroup memory that WebGPU's default limits allow, minus those for a few scalars and the priors.
 const GROUP_WORDS: usize = 4096 - 16 - 2 * PRIORS_AT_ONCE;
-/// Priors that go through together (`mode/prior.wgsl`).
+/// Largest number of priors that a workgroup handles together (`mode/prior.wgsl`).
 pub const PRIORS_AT_ONCE: usize = 64;
-/// Columns of a dot product, or rows of a transposed one, that go through workgroup memory together.
+/// Number of columns of a product, or of rows of a transposed one, that are in workgroup memory together.
 pub const DEPTH: usize = 16;
-/// Rows that are too few to be worth a tile.
+/// Smallest tile, in rows, that is worth copying to workgroup memory.
 const FEW_ROWS: usize = 8;
-/// Bytes of residuals, and of parts of their products, at a time: on a GPU, and what a CPU's cache holds.
+/// Bytes of residuals, and of parts of their products, that one chunk may take: on a GPU, and on a CPU, where they
+/// should fit the cache.
 const SCRATCH_BYTES: (usize, usize) = (64 << 20, 1 << 20);
-/// Loop iterations that a driver on a CPU may be trusted with in one thread of a dispatch: llvmpipe counts all loops of a
-/// shader together and ends them without a word after 65,535.
+/// Number of loop iterations per thread and dispatch that is safe with a software driver: llvmpipe counts all loops of a
+/// shader together and ends them without an error after 65,535.
 const SOFTWARE_ITERATIONS: usize = 60_000;
-/// Threads of the products.
+/// Number of threads per workgroup in the products.
 const PRODUCT_THREADS: usize = 128;
 
-/// All derived numbers.
+/// All sizes that follow from a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModeShape {
-    /// C.
+    /// Number of chains, C.
     pub c: usize,
-    /// N.
+    /// Number of data rows, N.
     pub n: usize,
-    /// P.
+    /// Number of parameters, P.
     pub p: usize,
-    /// K.
+    /// Number of linear outputs, K.
     pub k: usize,
-    /// H.
+    /// Number of all outputs, H = K + A.
     pub h: usize,
-    /// Columns of the design.
+    /// Number of design columns.
     pub columns: usize,
-    /// Whether the design is L⁻¹x.
+    /// Whether the design rows are stored whitened, as L⁻¹x.
     pub whitened: bool,
-    /// Priors that are neither normal nor flat.
+    /// Number of priors that are neither normal nor flat.
     pub priors: usize,
-    /// Kept draws between two copies.
+    /// Number of kept draws that the device stores between two copies to the CPU side.
     pub slots: usize,
-    /// Which rows a step sees.
+    /// Which rows a step uses.
     pub rows: Rows,
 }
 
-/// Which rows a step sees.
+/// Which rows a step uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rows {
-    /// A few, drawn by influence.
+    /// A few rows, drawn at random; a row of more influence is drawn more often.
     Few(Few),
-    /// All.
+    /// All rows.
     All(All),
 }
 
-/// Parameters whose prior is neither normal nor flat, in order.
+/// Indices of the parameters whose prior is neither normal nor flat, in order.
 pub fn other_priors(problem: &Problem) -> Vec<usize> {
     let plain = |prior: &Prior| matches!(prior, Prior::Flat | Prior::Normal(..));
     let coefficients = problem.priors.iter().enumerate();
@@ -79,39 +81,41 @@ pub fn other_priors(problem: &Problem) -> Vec<usize> {
 /// Constants of `mode/subsampled.wgsl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Few {
-    /// Threads of a workgroup.
+    /// Number of threads per workgroup.
     pub group: usize,
-    /// Rows of a tile.
+    /// Number of rows in a tile.
     pub tile_rows: usize,
     /// Whether the tile's features are copied to workgroup memory.
     pub staged: bool,
-    /// Whether the chain's vectors lie in workgroup memory.
+    /// Whether the chain's vectors are in workgroup memory.
     pub in_group: bool,
-    /// Threads a dot product.
+    /// Number of threads that share a dot product.
     pub lanes: usize,
-    /// Shares of a tile's rows in a gradient.
+    /// Number of shares that a tile's rows are split into for a gradient.
     pub splits: usize,
 }
 
-/// Constants of the products of all rows with all chains.
+/// Constants of the kernels that multiply all rows with the vectors of all chains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct All {
-    /// Rows a dispatch; a multiple of `split_rows` and of 64.
+    /// Number of rows per dispatch; a multiple of `split_rows` and of 64.
     pub chunk: usize,
-    /// Dispatches that all rows take.
+    /// Number of chunks that cover all rows.
     pub chunks: usize,
-    /// Rows of a part of the transposed product: of N alone, so that a chain's sums do not depend on other chains.
+    /// Number of rows in each partial sum of the transposed product. It depends on N alone, so that a chain's sums do not
+    /// depend on other chains.
     pub split_rows: usize,
-    /// Threads along vectors, and vectors a thread.
+    /// Number of threads along the vectors, and of vectors per thread.
     pub q: (usize, usize),
-    /// Threads along rows, and rows a thread.
+    /// Number of threads along the rows, and of rows per thread.
     pub r: (usize, usize),
-    /// Threads along columns, and columns a thread.
+    /// Number of threads along the columns, and of columns per thread.
     pub j: (usize, usize),
 }
 
 impl ModeShape {
-    /// Of a plan; on a CPU that plays the device (`software`) features are read where they lie.
+    /// Derives the sizes of a plan with `priors` priors that are neither normal nor flat. On a software driver (`software`)
+    /// kernels read features straight from memory.
     pub fn new(plan: &Plan, expansion: &Expansion, priors: usize, software: bool) -> ModeShape {
         let (c, n, p, k, h) = (plan.chains, plan.n, plan.p, plan.k, plan.h);
         let columns = expansion.columns;
@@ -134,12 +138,12 @@ impl ModeShape {
         shape
     }
 
-    /// Numbers of a kept draw.
+    /// Number of values stored with a kept draw: u `[P]`, ∇C `[P]` and [`TOLD`] more.
     pub fn kept(&self) -> usize {
         2 * self.p + TOLD
     }
 
-    /// Steps that one dispatch may make on a driver on a CPU; 0 where even one has too many iterations of loops.
+    /// Number of steps that one dispatch may make on a software driver; 0 where even one has too many loop iterations.
     pub fn software_steps(&self, batch: usize) -> usize {
         match &self.rows {
             Rows::Few(few) => SOFTWARE_ITERATIONS / few.iterations(self, batch),
@@ -150,7 +154,7 @@ impl ModeShape {
         }
     }
 
-    /// Where T of `mode/prior.wgsl` starts among what all chains read.
+    /// Where the matrix T of `mode/prior.wgsl` starts in the buffer `fixed`, in words.
     pub fn fixed_at(&self) -> usize {
         if self.whitened {
             0
@@ -159,12 +163,12 @@ impl ModeShape {
         }
     }
 
-    /// Threads a product with a row of T, in workgroups of `group`.
+    /// Number of threads that share the product with a row of T, in workgroups of `group` threads.
     pub fn prior_lanes(&self, group: usize) -> usize {
         power_below(group / self.priors.clamp(1, PRIORS_AT_ONCE))
     }
 
-    /// Numbers that a chain's state takes.
+    /// Number of values per chain in the buffer `state`.
     pub fn state(&self) -> usize {
         match &self.rows {
             Rows::Few(few) if few.in_group => self.p,
@@ -185,7 +189,7 @@ impl Few {
         let vectors = if shape.whitened { 2 } else { 3 };
         let in_group = vectors * shape.p <= GROUP_WORDS / 2;
         let with = |staged: bool, most: usize| {
-            // Tiles of equal length.
+            // Tiles as equal in length as possible.
             let tile_rows = batch.div_ceil(batch.div_ceil(most.max(1)));
             let lanes =
                 power_below(group / (shape.k * tile_rows)).min(shape.columns.next_power_of_two());
@@ -208,7 +212,7 @@ impl Few {
         staged.or_else(plain).unwrap_or_else(|| with(false, 1))
     }
 
-    /// Iterations of loops of the busiest thread in a step, none taken to be unrolled.
+    /// Loop iterations of the busiest thread in a step, if the compiler unrolls no loop.
     fn iterations(&self, shape: &ModeShape, batch: usize) -> usize {
         let (p, k, h) = (shape.p, shape.k, shape.h);
         let columns = shape.columns;
@@ -245,7 +249,7 @@ impl Few {
             + priors
     }
 
-    /// Words of the tile.
+    /// Words of workgroup memory for the tile.
     pub fn tile_words(&self, shape: &ModeShape) -> usize {
         if self.staged {
             self.tile_rows * self.stride(shape)
@@ -254,22 +258,22 @@ impl Few {
         }
     }
 
-    /// Words between two rows of the tile: odd, so that threads side by side meet different banks.
+    /// Words from one row of the tile to the next. Odd, so that neighbouring threads use different memory banks.
     pub fn stride(&self, shape: &ModeShape) -> usize {
         shape.columns | 1
     }
 
-    /// Words of partial sums.
+    /// Words of workgroup memory for partial sums.
     pub fn part_words(&self, shape: &ModeShape) -> usize {
         self.group.max(shape.k * self.tile_rows * self.lanes)
     }
 
-    /// Words of each of the chain's vectors.
+    /// Words of workgroup memory for each of the chain's vectors.
     pub fn vector_words(&self, shape: &ModeShape) -> usize {
         if self.in_group { shape.p } else { 1 }
     }
 
-    /// Words of workgroup memory; what a kernel does not use, its compiler leaves out.
+    /// Words of workgroup memory in all. The compiler drops what a kernel does not use.
     pub fn words(&self, shape: &ModeShape) -> usize {
         let vectors = if shape.whitened { 2 } else { 3 };
         self.tile_words(shape)
@@ -318,7 +322,7 @@ impl All {
 }
 
 impl All {
-    /// Iterations of loops of the busiest thread of a product over `columns`, none taken to be unrolled.
+    /// Loop iterations of the busiest thread of a product over `columns`, if the compiler unrolls no loop.
     fn iterations(&self, columns: usize) -> usize {
         let depth = columns.max(self.split_rows).div_ceil(DEPTH);
         let copies = 2 * (self.r.1 + self.q.1 + self.j.1) + 4;
@@ -350,7 +354,7 @@ mod tests {
         }
     }
 
-    /// Every tile fits the memory that WebGPU promises, and no thread is asked for that is not there.
+    /// Every tile fits the memory that WebGPU guarantees, and no workgroup needs more threads than it has.
     #[test]
     fn tiles_fit_a_workgroup() {
         for (p, k) in [

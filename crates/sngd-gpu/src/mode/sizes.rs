@@ -1,4 +1,4 @@
-//! Bytes of every device buffer of a plan at the mode, and whether a device holds them.
+//! Bytes of every device buffer of a plan with the metric at the mode, and whether they fit a device.
 
 use super::recipe::grids;
 use super::shape::{ModeShape, Rows, STATUS};
@@ -7,10 +7,10 @@ use sngd_core::engine::EngineError;
 use sngd_core::expansion::Expansion;
 use sngd_core::plan::Plan;
 
-/// Steps of a dispatch over few rows, at most.
+/// Largest number of steps in one dispatch over few rows.
 pub const PACE: usize = 4096;
 
-/// Named buffers in bytes.
+/// Names and bytes of all buffers of a plan.
 pub fn sizes(plan: &Plan, shape: &ModeShape) -> Sizes {
     let (c, n, p) = (shape.c, shape.n, shape.p);
     let row_len = sngd_core::expansion::RowLayout { outputs: shape.h }.width();
@@ -18,7 +18,7 @@ pub fn sizes(plan: &Plan, shape: &ModeShape) -> Sizes {
     let mut words = |name, count: usize| buffers.push((name, (4 * count as u64).max(16)));
     words("x", n * shape.columns);
     words("rows", n * row_len);
-    // The ring and the look at the starting point.
+    // The ring, and one slice more for the evaluation of the starting point.
     words("now", (RING + 1) * SLICE / 4);
     words("state", c * shape.state());
     words("status", c * STATUS);
@@ -54,10 +54,11 @@ pub fn sizes(plan: &Plan, shape: &ModeShape) -> Sizes {
     }
 }
 
-/// Refuses what does not fit, naming the most chains that do.
+/// Checks that a plan fits a device. `binding` is the largest storage binding in bytes, `groups` the largest number of
+/// workgroups per dimension.
 ///
 /// # Errors
-/// One sentence.
+/// A plan that does not fit, with the largest number of chains that does.
 pub fn check_fit(
     plan: &Plan,
     expansion: &Expansion,

@@ -1,4 +1,4 @@
-//! The steps of a plan whose metric is held at the mode.
+//! The steps of a plan whose metric is fixed at the mode.
 
 use super::Loaded;
 use super::shape::{Rows, STATUS};
@@ -13,48 +13,48 @@ use sngd_core::plan::Plan;
 use sngd_core::stat::Stat;
 use std::time::Instant;
 
-/// The scalars of a dispatch, `mode/now.wgsl`.
+/// The scalars of one dispatch, laid out as the struct `ModeNow` of `mode/now.wgsl`.
 #[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
 #[repr(C)]
 pub struct ModeNow {
-    /// t of the first step.
+    /// Number of the dispatch's first step, t.
     pub step: u32,
-    /// Steps of the dispatch.
+    /// Number of steps that the dispatch makes.
     pub steps: u32,
-    /// Steps since the first of the kept draws at hand.
+    /// Number of steps since the first of the kept draws that the device now stores.
     pub done: u32,
-    /// Steps a kept draw.
+    /// Steps per kept draw.
     pub thin: u32,
-    /// Whether the starting point is only looked at.
+    /// 1 where the dispatch only evaluates the starting point and does not move, else 0.
     pub first: u32,
-    /// 1 − ε.
+    /// Factor of the current u, 1 − ε.
     pub stay: f32,
-    /// ε.
+    /// Step size ε, no unit.
     pub epsilon: f32,
-    /// √((2ε − ε²)T).
+    /// Standard deviation of the noise in u, √((2ε − ε²)T).
     pub spread: f32,
-    /// 1/T.
+    /// Inverse temperature, 1/T; 0 where T is 0.
     pub inverse_temperature: f32,
-    /// 1/(2(2ε − ε²)T).
+    /// Factor in the acceptance test, 1/(2(2ε − ε²)T); 0 where T is 0.
     pub inverse_budget: f32,
 }
 
-/// What is loaded, and how far it has come.
+/// A loaded plan, and how far its run is.
 pub struct ModeSteps {
     pub(super) plan: Plan,
     pub(super) loaded: Loaded,
     looked: bool,
-    /// Scalars of the dispatches of a submission.
+    /// Bytes of the scalars of all dispatches of one submission, a slice each.
     scalars: Vec<u8>,
-    /// 1 − ε, ε and the noise's spread of every step of a dispatch.
+    /// (1 − ε, ε, spread of the noise, 0) of every step of a dispatch.
     pace: Vec<[f32; 4]>,
 }
 
 impl ModeSteps {
-    /// Before the first step, with everything loaded.
+    /// Starts before the first step, with buffers filled and kernels compiled.
     pub fn new(plan: Plan, loaded: Loaded) -> ModeSteps {
         ModeSteps {
-            // Only the pass at the starting point of a plan over all rows is looked at apart.
+            // Only a plan over all rows evaluates its starting point in a separate pass.
             looked: matches!(loaded.shape.rows, Rows::Few(_)),
             plan,
             loaded,
@@ -63,7 +63,7 @@ impl ModeSteps {
         }
     }
 
-    /// ε and the spread of the noise at step t.
+    /// Step size ε and the standard deviation of the noise at step t.
     pub(super) fn moves(&self, t: u32) -> (f64, f64) {
         let e = self.plan.step_size.at(t);
         (e, ((2.0 * e - e * e) * self.plan.temperature).sqrt())
@@ -71,7 +71,7 @@ impl ModeSteps {
 
     fn now(&self, t: u32) -> ModeNow {
         let (e, spread) = self.moves(t);
-        // Without a test neither is read, and T may be 0.
+        // Without an acceptance test no kernel reads either, and T may be 0.
         let inverse = |x: f64| if x > 0.0 { (1.0 / x) as f32 } else { 0.0 };
         ModeNow {
             step: t,
@@ -86,7 +86,7 @@ impl ModeSteps {
         }
     }
 
-    /// One dispatch of many steps.
+    /// Records one dispatch that makes many steps.
     fn record_few(
         &mut self,
         gpu: &Gpu,
@@ -119,7 +119,7 @@ impl ModeSteps {
         Ok(())
     }
 
-    /// Every step's dispatches; before the engine's first, those that look at the starting point.
+    /// Records the dispatches of every step. Those that evaluate the starting point come before the engine's first step.
     fn record_all(
         &mut self,
         gpu: &Gpu,
@@ -155,7 +155,7 @@ impl ModeSteps {
         Ok(())
     }
 
-    /// All dispatches once for each slice of the ring.
+    /// Records all dispatches once for each slice of the uniform ring.
     fn dispatch(&self, encoder: &mut wgpu::CommandEncoder, slices: &[usize]) {
         let mut pass = encoder.begin_compute_pass(&Default::default());
         for slice in slices {
@@ -284,7 +284,7 @@ impl Steps for ModeSteps {
                 continue;
             }
             let mut ms = 0.0;
-            // Once first: drivers compile then.
+            // Run it once first: drivers compile then.
             for count in [1, repeats] {
                 let mut encoder = gpu.device.create_command_encoder(&Default::default());
                 {
@@ -318,7 +318,7 @@ mod tests {
     use sngd_shaders::{Consts, link_text};
     use std::mem::offset_of;
 
-    /// The host's struct lies as naga lays out the shader's.
+    /// The Rust struct has the layout that naga gives to the shader's struct.
     #[test]
     fn now_lies_as_the_shader_reads_it() {
         let root =

@@ -1,4 +1,4 @@
-//! What the buffers of a plan at the mode hold before the first step.
+//! Fills the buffers of a plan with the metric at the mode before the first step.
 
 use super::shape::{ModeShape, Rows, other_priors};
 use crate::buffers::Buffers;
@@ -55,7 +55,7 @@ pub fn upload(
     }
 }
 
-/// L⁻¹ by rows and its transpose, `[2,P,P]`.
+/// L⁻¹ by rows, then its transpose, `[2,P,P]`.
 fn inverses(expansion: &Expansion, p: usize) -> Vec<f32> {
     let mut out = vec![0.0f32; 2 * p * p];
     let mut column = vec![0.0; p];
@@ -77,7 +77,8 @@ fn inverses(expansion: &Expansion, p: usize) -> Vec<f32> {
     out
 }
 
-/// T `[Q,P]` and the numbers `[Q,8]` of the priors that have something beyond second order, as `mode/prior.wgsl` reads them.
+/// T `[Q,P]` and the numbers `[Q,8]` of the Q priors that have terms beyond second order, in the layout that
+/// `mode/prior.wgsl` reads.
 fn priors(problem: &Problem, expansion: &Expansion) -> Vec<f32> {
     let p = expansion.omega.len();
     let mut theta = vec![0.0; p];

@@ -30,7 +30,7 @@ impl Recipe<'_> {
         if plan.noise != Noise::None {
             self.normals(Stream::Noise, "z", (1, s.p));
         }
-        // The finite difference takes the rows elsewhere: whoever needs them here comes first.
+        // The finite difference overwrites the rows with those at another position, so what reads them runs first.
         self.noise_shape();
         self.with_the_metric(Self::corrections);
         self.whiten(drift_parts(plan, s), "gradient", "linv");
@@ -38,8 +38,8 @@ impl Recipe<'_> {
         self.update();
     }
 
-    /// (r/N)·v into `drift`. Γ is the metric's own; the volume's gradient
-    /// belongs to the target, which damping does not touch.
+    /// Computes (r/N)·v into `drift`. The term Γ comes from the metric with damping. The gradient of the volume belongs to
+    /// the target, which damping does not change.
     pub(super) fn corrections(&mut self) {
         let (plan, s) = (self.plan, self.shape);
         let set = s.metric();
@@ -86,7 +86,7 @@ impl Recipe<'_> {
         self.gradient(&set, "coefficient", "drift", When::Fresh);
     }
 
-    /// What the residual and nominal policies add before L⁻¹.
+    /// The noise that the residual and nominal kinds, and damping, add before L⁻¹.
     pub(super) fn noise_shape(&mut self) {
         let (plan, s) = (self.plan, self.shape);
         if residual(plan) {
@@ -143,7 +143,7 @@ impl Recipe<'_> {
         }
     }
 
-    /// The metric at ω + δu, and v from its difference with the one at ω: damping and prior drop out.
+    /// Computes the metric at ω + δu, and v from its difference with the one at ω. Damping and prior cancel.
     pub(super) fn finite_difference(&mut self) {
         let (plan, s) = (self.plan, self.shape);
         let set = s.metric();

@@ -1,4 +1,4 @@
-//! The scores of a kept draw on held-out rows, tile after tile.
+//! Scores each kept draw on the held-out rows, one tile of rows after another.
 
 use super::Recipe;
 use crate::spec::{When, spec};

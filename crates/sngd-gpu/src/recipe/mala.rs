@@ -6,7 +6,7 @@ use sngd_core::philox::Stream;
 use sngd_core::plan::trusted_pivot;
 
 impl Recipe<'_> {
-    /// Cost, gradient and L⁻¹ at the proposal.
+    /// Computes cost, gradient and L⁻¹ at the proposal.
     pub(super) fn evaluate(&mut self, when: When) {
         let set = self.shape.batch_rows;
         self.rows(&set, "proposal", when);
@@ -40,7 +40,7 @@ impl Recipe<'_> {
         }
     }
 
-    /// Where accepted, all of the proposal becomes the current point's.
+    /// Where the proposal is accepted, copies everything computed at it to the current point.
     pub(super) fn adopt(&mut self, when: When) {
         let grid = [self.shape.p, self.shape.c, 1];
         self.push(spec("stage/adopt.wgsl", "adopt", grid).at(when));

@@ -1,4 +1,4 @@
-//! The metric of a pass, its factor, and the leverages that it gives.
+//! The metric of a pass over rows, its factor, and the leverages that follow from it.
 
 use super::{Recipe, names};
 use crate::shape::{Group, PANEL, RowSet};
@@ -7,8 +7,8 @@ use sngd_core::config::FisherKind;
 use sngd_core::plan::JITTER_RETRIES;
 
 impl Recipe<'_> {
-    /// N·F + Λ + damping over a pass into `matrix` and its L⁻¹ into `linv`; where the target's volume is another matrix,
-    /// that and its L⁻¹ into `volume`.
+    /// Computes N·F + Λ + damping over a pass into `matrix` and its L⁻¹ into `linv`. Where the target's volume is another
+    /// matrix, that one and its L⁻¹ go into `volume`.
     pub(super) fn metric(
         &mut self,
         set: &RowSet,
@@ -42,7 +42,7 @@ impl Recipe<'_> {
         self.factor((matrix, linv), true, usize::from(own), when);
     }
 
-    /// Σ JᵀWJ over a pass into `to`: with Λ as a metric, or bare.
+    /// Computes Σ JᵀWJ over a pass into `to`: scaled and with `added` (Λ) as a metric, or the sum alone.
     pub(super) fn fisher(
         &mut self,
         set: &RowSet,
@@ -65,7 +65,7 @@ impl Recipe<'_> {
             );
             return;
         }
-        // Second moments go over δ of the scores, which the gradient left.
+        // Second moments use δ of the scores, which the gradient's pass has already computed.
         if let (Some(net), true) = (&s.net, added.is_some()) {
             self.backward(net, set, from_score, when);
         }
@@ -119,7 +119,7 @@ impl Recipe<'_> {
         }
     }
 
-    /// L⁻¹ of a metric, with jitter; or L of a residual, without.
+    /// Computes L⁻¹ of a metric, with jitter where needed (`invert`), or L of a residual, without jitter.
     pub(super) fn factor(
         &mut self,
         (matrix, result): (&'static str, &'static str),
@@ -173,7 +173,7 @@ impl Recipe<'_> {
         }
     }
 
-    /// A blocked factorisation of a group's squares.
+    /// The dispatches of a blocked factorisation of a group's squares.
     fn panels(&self, g: &Group, invert: bool, of: impl Fn(Spec) -> Spec) -> Vec<Spec> {
         let s = self.shape;
         let (order, squares, n) = (g.run.size, s.c * g.run.count, g.panels());
@@ -218,7 +218,7 @@ impl Recipe<'_> {
         out
     }
 
-    /// Rows, gradient and Fisher sums by one thread a chain and split.
+    /// Rows, gradient and Fisher sums in one dispatch, with one thread per chain and split.
     pub(super) fn small_pass(&mut self, set: &RowSet) {
         let s = self.shape;
         let one = spec(
@@ -238,7 +238,7 @@ impl Recipe<'_> {
         self.push(one);
     }
 
-    /// Leverages, contraction and Σ Jᵀc the same way.
+    /// Leverages, contraction and Σ Jᵀc in one dispatch, with one thread per chain and split.
     pub(super) fn small_lever(&mut self, (half_kappa, divergence): (f64, f64)) {
         let s = self.shape;
         let set = s.metric();

@@ -1,4 +1,4 @@
-//! A network's passes: forward by layers into the outputs, backward from seeds into δ.
+//! A network's passes: forward through the layers to the outputs, backward from seeds to δ.
 
 use super::{Recipe, names};
 use crate::network::Net;
@@ -6,7 +6,7 @@ use crate::shape::RowSet;
 use crate::spec::{Spec, When, spec};
 
 impl Recipe<'_> {
-    /// Row numbers and outputs of a pass, for `rows.wgsl` to go on from.
+    /// Computes row numbers and outputs of a pass, which `rows.wgsl` then reads.
     pub(super) fn forward(&mut self, net: &Net, set: &RowSet, omega: &'static str, when: When) {
         let c = self.shape.c;
         let n = names(set);
@@ -24,7 +24,7 @@ impl Recipe<'_> {
         self.layers(net, set.rows, omega, (n.index, n.acts, n.eta), when);
     }
 
-    /// The layers of a pass whose row numbers are known: activations and outputs.
+    /// Computes activations and outputs of a pass whose row numbers are known.
     pub(super) fn layers(
         &mut self,
         net: &Net,
@@ -54,7 +54,7 @@ impl Recipe<'_> {
         }
     }
 
-    /// δ of every unit for the seeds of a pass: its scores, or the root of its weights.
+    /// Computes δ of every unit for the seeds of a pass: its scores, or the root of its weights.
     pub(super) fn backward(&mut self, net: &Net, set: &RowSet, from_score: bool, when: When) {
         let c = self.shape.c;
         let n = names(set);
@@ -93,7 +93,7 @@ impl Recipe<'_> {
         }
     }
 
-    /// Σ Jᵀs over a pass, from its scores.
+    /// Computes Σ Jᵀs over a pass from its scores.
     pub(super) fn network_gradient(
         &mut self,
         net: &Net,
@@ -109,7 +109,7 @@ impl Recipe<'_> {
         self.push(one);
     }
 
-    /// The diagonal of Σ JᵀWJ over a pass.
+    /// Computes the diagonal of Σ JᵀWJ over a pass.
     pub(super) fn network_diagonal(&mut self, net: &Net, set: &RowSet, when: When) {
         self.backward(net, set, false, when);
         let one = self
@@ -118,7 +118,7 @@ impl Recipe<'_> {
         self.push(one);
     }
 
-    /// A sum over the seeds' rows, one a parameter.
+    /// A kernel that sums over the rows of seeds, with one sum per parameter.
     fn network_sum(&self, root: &'static str, net: &Net, set: &RowSet, from_score: bool) -> Spec {
         let s = self.shape;
         let grid = [s.p.div_ceil(16), s.c, set.grad_splits];
@@ -127,7 +127,7 @@ impl Recipe<'_> {
             .b("row_index", names(set).index)
     }
 
-    /// The kernel that sums a network's squares, with what it needs to know of the rows.
+    /// The kernel that computes a network's Gram matrices, with the constants and buffers of its rows.
     pub(super) fn network_gram(
         &self,
         root: &'static str,
@@ -144,7 +144,7 @@ impl Recipe<'_> {
         )
     }
 
-    /// What a kernel over the rows of seeds needs to know of them.
+    /// Sets the constants and buffers that a kernel over the rows of seeds needs.
     fn over_seeds(&self, one: Spec, net: &Net, set: &RowSet, from_score: bool) -> Spec {
         let n = names(set);
         let (seeds, delta) = if from_score {

@@ -1,4 +1,4 @@
-//! A ring of staging buffers, by which copies of device buffers come to the host while the device goes on.
+//! A ring of staging buffers. Through it, copies of device buffers reach the CPU side while the device keeps working.
 
 use crate::buffers::Buffers;
 use crate::device::Gpu;
@@ -8,21 +8,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-/// Staging buffers.
+/// Number of staging buffers.
 const COUNT: usize = 3;
 
-/// A staging buffer's mapping is asked for, there, or refused.
+/// State of a staging buffer's mapping: requested, ready, or failed.
 const WAITING: u8 = 0;
 const MAPPED: u8 = 1;
 const FAILED: u8 = 2;
 
-/// A buffer that the host reads.
+/// A staging buffer, which the CPU side reads.
 struct Slot {
     buffer: wgpu::Buffer,
     mapped: Arc<AtomicU8>,
 }
 
-/// A copy under way.
+/// A copy in flight.
 struct Copy {
     slot: usize,
     draws: usize,
@@ -30,7 +30,7 @@ struct Copy {
     submission: wgpu::SubmissionIndex,
 }
 
-/// The ring.
+/// The ring of staging buffers.
 pub(super) struct Staging {
     slots: Vec<Slot>,
     next: usize,
@@ -38,7 +38,7 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    /// With buffers of so many bytes each.
+    /// Allocates the ring, with buffers of `bytes` each.
     pub fn new(gpu: &Gpu, bytes: u64) -> Staging {
         let slot = |_| Slot {
             buffer: gpu.device.create_buffer(&wgpu::BufferDescriptor {
@@ -56,17 +56,17 @@ impl Staging {
         }
     }
 
-    /// Whether the oldest copy must be taken before another can be recorded.
+    /// Whether the oldest copy must be read before another can be recorded.
     pub fn is_full(&self) -> bool {
         self.copies.len() >= self.slots.len()
     }
 
-    /// Kept draws of the oldest copy, and whether they end their span.
+    /// Number of kept draws in the oldest copy, and whether they end their span. `None` without copies in flight.
     pub fn oldest(&self) -> Option<(usize, bool)> {
         self.copies.front().map(|copy| (copy.draws, copy.last))
     }
 
-    /// Records a copy of the first bytes of some buffers, one behind the other, and asks for its mapping.
+    /// Records a copy of the first bytes of some buffers, one after the other, and requests its mapping.
     pub fn record(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -88,7 +88,7 @@ impl Staging {
         Ok(())
     }
 
-    /// Notes that what was recorded last, a copy of so many kept draws, is on its way.
+    /// Notes that the copy recorded last, of `draws` kept draws, is submitted.
     pub fn sent(&mut self, draws: usize, last: bool, submission: wgpu::SubmissionIndex) {
         self.copies.push_back(Copy {
             slot: self.next,
@@ -99,7 +99,7 @@ impl Staging {
         self.next = (self.next + 1) % self.slots.len();
     }
 
-    /// The words of the oldest copy, of so many bytes; `None` where it has not arrived and `wait` does not say to wait for it.
+    /// The words of the oldest copy, of `bytes` in all. `None` where it has not arrived and `wait` is not set.
     pub fn take(
         &mut self,
         gpu: &Gpu,
@@ -115,7 +115,7 @@ impl Staging {
                 return Ok(None);
             }
             gpu.wait(Some(copy.submission.clone()))?;
-            // Engines share a device. Whoever polls first takes the callbacks of all, and may still be about to call ours.
+            // Engines share a device. The thread that polls first runs the callbacks of all, and ours may still be pending.
             while slot.mapped.load(Ordering::Acquire) == WAITING {
                 std::thread::sleep(Duration::from_micros(50));
                 gpu.wait(Some(copy.submission.clone()))?;

@@ -12,7 +12,8 @@ use sngd_core::table::{Response, Table};
 use sngd_cpu::CpuEngine;
 use sngd_gpu::{DeviceSelector, Gpu, GpuEngine, Tuning};
 
-/// A device, software allowed; `None` with one loud line, or a failure where `SNGD_TEST_DRIVER` promises one.
+/// A device, which may be a software driver. Without one it is `None` and prints a line, or fails where `SNGD_TEST_DRIVER`
+/// is set.
 pub fn gpu() -> Option<Gpu> {
     if std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "none") {
         println!("SKIPPED: SNGD_TEST_DRIVER = none asks for no device");
@@ -31,8 +32,8 @@ pub fn gpu() -> Option<Gpu> {
     }
 }
 
-/// The device with each form of the kernels. On a second Vulkan driver the form for real GPUs alone: whole steps of the other are
-/// what every other suite runs there.
+/// The device with each form of the kernels. On a second Vulkan driver only the form for real GPUs: all other suites run
+/// whole steps of the other form there.
 pub fn gpus() -> Vec<Gpu> {
     let Some(gpu) = gpu() else { return vec![] };
     let forms = match second_driver() {
@@ -50,24 +51,24 @@ pub fn gpus() -> Vec<Gpu> {
         .collect()
 }
 
-/// Whether this is a second Vulkan driver, on which what the first has shown need only be seen again; not in `cargo xtask long`.
+/// Whether this is a second Vulkan driver, on which tests run fewer cases; not in `cargo xtask long`.
 fn second_driver() -> bool {
     std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader")
         && std::env::var_os("SNGD_TEST_LONG").is_none()
 }
 
-/// The configurations of a test: all of them, on a second driver one of so many, so that every kernel and regime is still run.
+/// The configurations of a test: all of them, but only one in `of` on a second driver. Every kernel and regime still runs.
 #[allow(dead_code, reason = "not every suite has lists")]
 pub fn one_in<T>(of: usize, all: &[T]) -> impl Iterator<Item = &T> {
     all.iter().step_by(if second_driver() { of } else { 1 })
 }
 
-/// A number for each address.
+/// A standard normal that depends on nothing but `seed` and `i`.
 pub fn noise(seed: u64, i: usize) -> f64 {
     normals_f64(at(seed, Stream::Split, 0, 0, i as u32))[0]
 }
 
-/// A run file's worth of sections, as JSON.
+/// A config from the sections of a run file, as JSON.
 pub fn config(family: &str, model: &str, sampler: &str, chains: usize) -> Config {
     let text = format!(
         r#"{{"seed": 7, "data": {{"path": "none", "response": "y"}},
@@ -78,7 +79,7 @@ pub fn config(family: &str, model: &str, sampler: &str, chains: usize) -> Config
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
-/// A table of `n` rows and `d` skewed features whose response suits the family.
+/// A table of `n` rows and `d` skewed features, with a response that fits the family.
 pub fn table(family: &str, n: usize, d: usize) -> Table {
     let mut features = Vec::with_capacity(n * d);
     let mut signal = vec![0.0; n];
@@ -142,7 +143,7 @@ pub fn table(family: &str, n: usize, d: usize) -> Table {
     }
 }
 
-/// Problem, plan and starting points.
+/// Problem, plan and starting points `[C,P]`.
 pub fn setup(
     family: &str,
     model: &str,
@@ -185,7 +186,7 @@ fn run(engine: &mut dyn Engine, draws: u32) -> RawBlock {
     engine.collect().unwrap()
 }
 
-/// The largest error of ω in units of its own spread over draws and chains, and of each statistic.
+/// The largest error of ω in units of each parameter's sd over draws and chains, and the largest error of each statistic.
 pub fn compare(
     gpu: &Gpu,
     problem: &Problem,

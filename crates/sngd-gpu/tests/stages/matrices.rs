@@ -1,4 +1,4 @@
-//! What comes after the sums: the factor, the correction, the noise, the step.
+//! Checks of the stages after the sums over rows: the factor, the correction, the noise, the step.
 
 use super::oracle::{Matrix, U, gamma, narrow};
 use super::step::{Pass, Step};
@@ -10,7 +10,7 @@ use sngd_core::plan::CorrectionPlan;
 use sngd_core::stat::Stat;
 
 impl Step<'_> {
-    /// cholesky.wgsl, cholesky_lane.wgsl, panels.wgsl: L⁻¹ M L⁻ᵀ = I.
+    /// Checks cholesky.wgsl, cholesky_lane.wgsl, panels.wgsl: L⁻¹ M L⁻ᵀ = I.
     pub fn factor(&mut self, matrix: &str, linv: &str) -> Matrix {
         let (m, w) = (self.triangle(matrix), self.triangle(linv));
         for (i, j, got, size) in w.whitened(&m) {
@@ -21,7 +21,7 @@ impl Step<'_> {
         w
     }
 
-    /// Leverages h = J M⁻¹ Jᵀ of each row from L⁻¹ in f64, packed, and their errors.
+    /// Leverages h = J M⁻¹ Jᵀ of each row from L⁻¹ in f64, packed, with the errors that f32 allows.
     pub fn levers(
         &mut self,
         w: &Matrix,
@@ -55,7 +55,7 @@ impl Step<'_> {
             .collect()
     }
 
-    /// inverse.wgsl, leverage.wgsl, contraction.wgsl, small_lever.wgsl: c = (κ/2)·volume − divergence, Σ Jᵀc.
+    /// Checks inverse.wgsl, leverage.wgsl, contraction.wgsl, small_lever.wgsl: c = (κ/2)·volume − divergence, Σ Jᵀc.
     pub fn correction(&mut self, pass: &Pass, metric: &Matrix, volume: &Matrix) {
         let (p, h, r) = (self.plan.p, self.plan.h, pass.z.len());
         let hh = h * (h + 1) / 2;
@@ -128,7 +128,8 @@ impl Step<'_> {
         self.gradient("gradient: drift", "drift", pass, &c, &errors);
     }
 
-    /// residual.wgsl: Q = (2ε − ε²)T·M − ε²V̂ + ridge·I, V̂ by rows' own gradients about their mean; then its factor.
+    /// Checks residual.wgsl: Q = (2ε − ε²)T·M − ε²V̂ + ridge·I, with V̂ from the gradients of single rows about their mean; then
+    /// its factor.
     pub fn residual(&mut self, pass: &Pass, every_row: bool) {
         let (p, r) = (self.plan.p, pass.z.len());
         let gradients: Vec<Vec<f64>> = pass
@@ -155,7 +156,7 @@ impl Step<'_> {
             self.triangle("q"),
         );
         let (n, b, e) = (self.plan.n as f64, self.plan.batch as f64, self.epsilon());
-        // Rows drawn with replacement: minibatch noise has N²/B times the covariance of a row's gradient.
+        // With rows drawn with replacement, minibatch noise has N²/B times the covariance of a row's gradient.
         let count = if every_row { r as f64 } else { r as f64 - 1.0 };
         let factor = e * e * n * n / b / count;
         let (budget, ridge) = (self.budget(), self.ridge());
@@ -179,7 +180,7 @@ impl Step<'_> {
             for j in 0..=i {
                 let terms = (0..=j).map(|k| l.at(i, k) * l.at(j, k));
                 let (sum, size) = terms.fold((0.0, 0.0), |(s, a), t| (s + t, a + t.abs()));
-                // The scaling of the diagonal to 1 and back rounds as well, by some ulp of the entry's own size.
+                // Scaling the diagonal to 1 and back adds rounding, some ulp of the entry's size.
                 let bound = gamma(p) * size + 16.0 * U * q.size(i, j);
                 self.held.is("factor: Q", sum, q.at(i, j), bound);
             }
@@ -192,7 +193,7 @@ impl Step<'_> {
         }
     }
 
-    /// normals.wgsl.
+    /// Checks normals.wgsl against the same Philox addresses in f64.
     pub fn normals(&mut self, name: &str, stream: Stream, length: usize) {
         for (j, got) in self.own(name, length).into_iter().enumerate() {
             let bits = at(self.plan.seed, stream, self.chain as u32, 0, (j / 4) as u32);
@@ -203,7 +204,7 @@ impl Step<'_> {
         }
     }
 
-    /// whiten.wgsl, triangle.wgsl, update.wgsl: u = L⁻¹(−εĝ + εTv) + noise, the step L⁻ᵀu, ω and the statistics.
+    /// Checks whiten.wgsl, triangle.wgsl, update.wgsl: u = L⁻¹(−εĝ + εTv) + noise, the step L⁻ᵀu, ω and the statistics.
     pub fn update(&mut self, linv: &Matrix, rows: usize) {
         let (p, plan) = (self.plan.p, self.plan);
         let (e, chain) = (self.epsilon(), self.chain);

@@ -1,4 +1,4 @@
-//! The formulas of a step in f64, as plain loops, each beside the rounding that f32 may make of it.
+//! The formulas of a step in f64, as plain loops, each with a bound on the rounding errors of f32.
 //!
 //! U is half an f32 ulp of 1. A sum of n products is off by n·U of Σ|terms| at worst and by √n·U in the mean; with a
 //! factor of 4 the latter fails by chance less than once in a thousand, and then only where the sum of moduli is the
@@ -9,20 +9,20 @@ use sngd_core::problem::Problem;
 
 /// Unit roundoff of f32.
 pub const U: f64 = f32::EPSILON as f64 / 2.0;
-/// A likelihood's function at one point: about ten operations, of which Vulkan rounds a division to 2.5 ulp.
+/// Relative error of a likelihood's function at one point: about ten operations, of which Vulkan rounds a division to 2.5 ulp.
 const EVAL: f64 = 32.0 * U;
 
-/// Relative to Σ|terms|, what rounding makes of a sum of n products.
+/// Bound on the rounding error of a sum of n products, relative to Σ|terms|.
 pub fn gamma(n: usize) -> f64 {
     4.0 * U * ((n + 4) as f64).sqrt()
 }
 
-/// What f32 makes of a number.
+/// The number rounded to f32.
 pub fn narrow(v: f64) -> f64 {
     f64::from(v as f32)
 }
 
-/// The design as the device has it, and where parameter p lies in it.
+/// The design as the device stores it, and which of its columns belongs to parameter p.
 pub struct Design {
     x: Vec<f64>,
     pub d: usize,
@@ -49,7 +49,7 @@ impl Design {
         }
     }
 
-    /// ∂η/∂ω_p of row i, for each p at p's own output.
+    /// ∂η/∂ω_p of row i for each parameter p, with η the output of p.
     pub fn row(&self, i: usize) -> Vec<f64> {
         (0..self.p)
             .map(|p| {
@@ -63,7 +63,7 @@ impl Design {
     }
 }
 
-/// A likelihood at one row: values, and the f32 errors of each.
+/// Values of a likelihood at one row, with a bound on the f32 error of each.
 pub struct Row {
     pub ll: f64,
     pub ll_error: f64,
@@ -71,7 +71,7 @@ pub struct Row {
     pub score_error: Vec<f64>,
     pub weight: Vec<f64>,
     pub weight_error: Vec<f64>,
-    /// Error of a contraction of ∂W/∂η, by Σ|h|.
+    /// Bound on the error of a contraction of ∂W/∂η, relative to Σ|h|.
     pub slope_error: f64,
 }
 
@@ -83,7 +83,7 @@ pub fn observed(problem: &Problem, i: usize) -> Observed<f64> {
     }
 }
 
-/// The likelihood at η, a number that f32 holds. Errors are relative to the terms that a value is a difference of.
+/// The likelihood at η, which f32 represents exactly. Where a value is a difference, its error is relative to its terms.
 pub fn evaluate(l: &Likelihood, eta: &[f64], o: Observed<f64>) -> Row {
     let h = eta.len();
     let mut score = vec![0.0; h];
@@ -98,7 +98,7 @@ pub fn evaluate(l: &Likelihood, eta: &[f64], o: Observed<f64>) -> Row {
             vec![EVAL * weight[0]],
             EVAL * weight[0],
         ),
-        // Exponents are differences of η, rounded by the η themselves.
+        // Exponents are differences of η, so their rounding errors are relative to the η.
         Likelihood::Softmax { .. } => {
             let e = EVAL * (1.0 + largest);
             (e, vec![e; h], vec![e; weight.len()], 4.0 * e)
@@ -126,7 +126,7 @@ pub fn evaluate(l: &Likelihood, eta: &[f64], o: Observed<f64>) -> Row {
     }
 }
 
-/// Σ over rows of z_p z_q W_{k(p), l(q)}, lower, and Σ|terms| bounded by Cauchy and Schwarz: √(S_pp S_qq).
+/// S = Σ over rows of z_p z_q W_{k(p), l(q)}, lower. `Matrix::size` bounds Σ|terms| by Cauchy and Schwarz: √(S_pp S_qq).
 pub fn weighted(design: &Design, rows: &[Vec<f64>], weights: &[Vec<f64>]) -> Matrix {
     let p = design.p;
     let outputs: Vec<usize> = (0..p).map(|a| design.output(a)).collect();
@@ -157,7 +157,7 @@ impl Matrix {
         }
     }
 
-    /// The lower triangle of what a device left.
+    /// The lower triangle of a matrix from the device.
     pub fn lower(n: usize, v: &[f64]) -> Matrix {
         let mut m = Matrix::zeros(n);
         for i in 0..n {
@@ -166,7 +166,7 @@ impl Matrix {
         m
     }
 
-    /// The symmetric entry.
+    /// Entry (i, j) of the symmetric matrix with this lower triangle.
     pub fn at(&self, i: usize, j: usize) -> f64 {
         self.v[i.max(j) * self.n + i.min(j)]
     }
@@ -200,8 +200,8 @@ impl Matrix {
             .collect()
     }
 
-    /// Entries of W M Wᵀ, W this triangle, and what their rounding is proportional to. With M = LLᵀ and A = |W||L|, which
-    /// a condition number bounds, a factorisation is off by |L||Lᵀ| and its inverse by A: in all A Aᵀ + A + Aᵀ.
+    /// Each (i, j) of the lower triangle with entry and error scale of W M Wᵀ, where W is this triangle. With M = LLᵀ and
+    /// A = |W||L|, which a condition number bounds, a factorisation is off by |L||Lᵀ| and its inverse by A: in all A Aᵀ + A + Aᵀ.
     pub fn whitened(&self, m: &Matrix) -> Vec<(usize, usize, f64, f64)> {
         let n = self.n;
         let l = m.cholesky();

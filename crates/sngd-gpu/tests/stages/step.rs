@@ -1,4 +1,4 @@
-//! One chain of one step as the device left it, and its sums over rows held to f64.
+//! The results of one chain of one step on the device, and checks of its sums over rows against f64.
 
 use super::oracle::{Design, Matrix, Row, U, evaluate, gamma, observed, weighted};
 use sngd_core::config::{FisherKind, Integrator};
@@ -9,7 +9,7 @@ use sngd_core::stat::Stat;
 use sngd_gpu::GpuEngine;
 use std::collections::BTreeMap;
 
-/// The worst error of each stage in units of its bound, and where.
+/// The largest error of each stage in units of its bound, with its place and the number of comparisons.
 #[derive(Default)]
 pub struct Held {
     pub place: String,
@@ -19,7 +19,7 @@ pub struct Held {
 impl Held {
     pub fn is(&mut self, stage: &'static str, got: f64, want: f64, bound: f64) {
         let error = (got - want).abs();
-        // The least positive number: 0 against 0 within 0 is right.
+        // The smallest positive number keeps 0/0 away: an error of 0 with a bound of 0 passes.
         let ratio = error / (bound + f64::MIN_POSITIVE);
         let ratio = if ratio.is_nan() { f64::INFINITY } else { ratio };
         let told = || {
@@ -38,7 +38,7 @@ impl Held {
         w.2 += 1;
     }
 
-    /// Prints all and fails with those beyond their bounds.
+    /// Prints the largest error of each stage, and fails if any is above its bound.
     pub fn close(self) {
         let mut wrong = Vec::new();
         for (stage, (ratio, told, count)) in &self.worst {
@@ -51,20 +51,20 @@ impl Held {
     }
 }
 
-/// Rows of a pass of one chain: design, likelihood in f64 at the device's η, and what the device has of it.
+/// Rows of a pass of one chain: design, likelihood in f64 at the device's η, and the device's scores and weights.
 pub struct Pass {
     pub z: Vec<Vec<f64>>,
     pub eta: Vec<Vec<f64>>,
     pub row: Vec<Row>,
-    /// The device's scores, or those in f64 where it keeps none.
+    /// The device's scores, or those in f64 where the device does not store them.
     pub score: Vec<Vec<f64>>,
-    /// What those in f64 may differ by from what the device summed.
+    /// Bound on the difference between `score` and the scores that the device summed.
     pub score_error: Vec<Vec<f64>>,
     pub weight: Vec<Vec<f64>>,
     pub weight_error: Vec<Vec<f64>>,
 }
 
-/// One chain of one step.
+/// One chain of one step on the device.
 pub struct Step<'a> {
     pub problem: &'a Problem,
     pub plan: &'a Plan,
@@ -72,7 +72,7 @@ pub struct Step<'a> {
     pub engine: GpuEngine,
     pub block: RawBlock,
     pub omega: Vec<f64>,
-    /// Whether one thread held a pass's sums, and kept no scores.
+    /// Whether one thread computed all sums of a pass and stored no scores.
     pub small: bool,
     pub chain: usize,
     pub held: &'a mut Held,
@@ -84,12 +84,12 @@ impl Step<'_> {
         words.into_iter().map(f64::from).collect()
     }
 
-    /// The chain's share of `each` numbers.
+    /// The chain's part of a buffer with `each` numbers per chain.
     pub fn own(&mut self, name: &str, each: usize) -> Vec<f64> {
         self.all(name)[self.chain * each..(self.chain + 1) * each].to_vec()
     }
 
-    /// The chain's `each` numbers summed over splits, and the sums of their moduli. Padding is 0.
+    /// The chain's `each` numbers summed over splits, and the sums of their absolute values. Padding is 0.
     pub fn summed(&mut self, name: &str, each: usize) -> Vec<(f64, f64)> {
         let mut out = vec![(0.0, 0.0); each];
         let first = self.chain * each;
@@ -110,7 +110,7 @@ impl Step<'_> {
         self.plan.step_size.initial()
     }
 
-    /// (2ε − ε²)T, or 2εT.
+    /// Noise budget, (2ε − ε²)T or 2εT.
     pub fn budget(&self) -> f64 {
         let e = self.epsilon();
         let square = if self.plan.integrator == Integrator::Ou {
@@ -121,13 +121,13 @@ impl Step<'_> {
         self.plan.temperature * (2.0 * e - square)
     }
 
-    /// T·ε²·N·damping.
+    /// Variance of the noise that damping adds, T·ε²·N·damping.
     pub fn ridge(&self) -> f64 {
         let e = self.epsilon();
         self.plan.temperature * e * e * self.plan.n as f64 * self.plan.damping
     }
 
-    /// rows.wgsl, small_pass.wgsl: which rows, η, scores, weights, Σ ln p.
+    /// Checks rows.wgsl, small_pass.wgsl: row numbers, η, scores, weights, Σ ln p.
     pub fn pass(&mut self, set: &str, rows: &[u32]) -> Pass {
         let (r, h, chain) = (rows.len(), self.plan.h, self.chain);
         let hh = h * (h + 1) / 2;
@@ -226,7 +226,7 @@ impl Step<'_> {
         }
     }
 
-    /// gradient.wgsl: Σ Jᵀs, or Σ Jᵀc, of a pass.
+    /// Checks gradient.wgsl: Σ Jᵀs, or Σ Jᵀc, of a pass.
     pub fn gradient(
         &mut self,
         stage: &'static str,
@@ -247,7 +247,7 @@ impl Step<'_> {
         }
     }
 
-    /// cost.wgsl: ∇C = −(N/B) Σ Jᵀs − ∇ln prior, and the three sums.
+    /// Checks cost.wgsl: ∇C = −(N/B) Σ Jᵀs − ∇ln prior, and the three sums.
     pub fn cost(&mut self, batch: &Pass, full: Option<&Pass>) {
         let (p, d) = (self.plan.p, self.design.d);
         let problem = self.problem;
@@ -256,7 +256,7 @@ impl Step<'_> {
         let (mut theta, mut grad) = (vec![0.0; p], vec![0.0; p]);
         let value = problem.prior_cost(&omega, self.plan.jacobian, &mut theta, &mut grad);
         let norm = problem.prior_norm;
-        // Errors of θ, then of the prior's slope there (normal priors: its curvature is 1/s²), then of what A brings back.
+        // Errors of θ, then of the prior's slope there (normal priors have curvature 1/s²), then of the gradient that A maps back.
         let mut slope_error = vec![0.0; p];
         let mut slope = vec![0.0; p];
         let mut cost_error = 0.0;
@@ -329,7 +329,8 @@ impl Step<'_> {
         }
     }
 
-    /// fisher.wgsl or small_pass.wgsl, reduce.wgsl: N·F + Λ + damping, and the bare volume where it is another.
+    /// Checks fisher.wgsl or small_pass.wgsl, reduce.wgsl: N·F + Λ + damping, and the volume without damping where it is another
+    /// matrix.
     pub fn metric(&mut self, pass: &Pass) {
         let p = self.plan.p;
         let share = self.plan.n as f64 / pass.z.len() as f64;
@@ -347,7 +348,7 @@ impl Step<'_> {
             pass.weight.clone()
         };
         let sum = weighted(&self.design, &pass.z, &weights);
-        // In the small pass a weight was computed on the way, with an error of its own.
+        // The small pass computes weights without storing them, and each has an error.
         let own = pass
             .weight_error
             .iter()
