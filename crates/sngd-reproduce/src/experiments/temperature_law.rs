@@ -169,7 +169,7 @@ fn measure(settings: &Settings<'_>) -> Result<Vec<Cell>, Error> {
                             .seed
                             .wrapping_mul(10_007)
                             .wrapping_add(cells.len() as u64);
-                        // Where the temperature is far too high for the width of a minimum, a chain may run away: such a cell has no temperature.
+                        // If the temperature is too high for the width of the minimum, a chain may run away; the cell then has no result.
                         let (measured, noise) = match model.sample(&sampler, length, seed) {
                             Ok(draws) => match stat::temperature(&draws) {
                                 // A single chain in another basin dominates the estimate.
