@@ -12,7 +12,7 @@ pub fn print_devices() -> Result<(), String> {
     Ok(())
 }
 
-/// On other systems their own API (Metal, DX12) is used.
+/// On other systems the system's API (Metal, DX12) is used.
 #[cfg(not(unix))]
 pub fn print_devices() -> Result<(), String> {
     Err("Vulkan drivers are looked for on Unix only".into())
@@ -113,7 +113,7 @@ mod loader {
             return Err(format!("vkEnumeratePhysicalDevices returned {code}"));
         }
         let mut devices = vec![null_mut(); count as usize];
-        // SAFETY: the array holds `count` handles.
+        // SAFETY: the array has space for `count` handles.
         let code = unsafe { enumerate(instance, &mut count, devices.as_mut_ptr()) };
         if code < 0 {
             return Err(format!("vkEnumeratePhysicalDevices returned {code}"));

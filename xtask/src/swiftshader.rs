@@ -11,7 +11,7 @@ const DRIVER_FILE: &str = "vk_swiftshader_icd.json";
 pub fn fetch() -> Result<(), String> {
     let folder = swiftshader_folder();
     let work = folder.with_file_name("chromium-common");
-    let _ = std::fs::remove_dir_all(&work); // what an interrupted run left
+    let _ = std::fs::remove_dir_all(&work); // remains of an interrupted run
     let unpacked = work.join("unpacked");
     make_folder(&unpacked)?;
     make_folder(&folder)?;

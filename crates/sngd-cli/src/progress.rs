@@ -15,7 +15,7 @@ pub enum Shown {
     Quiet,
     /// A bar.
     Bar(ProgressBar),
-    /// Plain lines; holds the time when the last one was written.
+    /// Plain lines, with the time when the last one was written.
     Lines(Instant),
 }
 

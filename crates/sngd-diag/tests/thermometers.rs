@@ -269,7 +269,7 @@ fn nested_r_hat_is_one_when_groups_agree_and_more_when_they_do_not() {
         let rank = nested_rhat(&view, superchains).expect("deals");
         assert!(rank < 1.08, "{draws}: {rank}");
 
-        // Move each group by its own whole number: chains within a group agree as before.
+        // Move each group by a different whole number: chains within a group agree as before.
         let moved: Vec<f64> = (0..values.len())
             .map(|i| values[i] + (i / draws / (chains / superchains)) as f64)
             .collect();

@@ -1,5 +1,5 @@
 //! The claims of "Stochastic natural gradient descent draws posterior samples in function space" (arXiv 1806.09597) as
-//! experiments: each one samples, draws a figure, writes its numbers, and says whether the claim held.
+//! experiments: each one samples, draws a figure, writes its numbers, and says whether the claim is true.
 //!
 //! An [`Experiment`] is a row of [`EXPERIMENTS`]: a name, a claim, and a function from [`Settings`] to [`Findings`].
 //! [`run`] calls it and writes `NAME.svg`, `NAME.png` and `NAME.csv`. Every bound of a verdict is stated in Monte Carlo

@@ -181,7 +181,7 @@ fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
     })
 }
 
-/// Removes an old trace if it still contains nothing but its own files; the error says why it cannot.
+/// Removes an old trace if it still contains nothing but files of the trace; the error says why it cannot.
 fn remove(aside: &Path) -> Result<(), String> {
     let found = fs::symlink_metadata(aside).map_err(|e| e.to_string())?;
     let mark = Mark::read(aside).filter(|_| found.is_dir());

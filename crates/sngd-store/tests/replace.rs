@@ -227,7 +227,7 @@ fn a_folder_with_a_file_that_the_run_reads_is_refused() {
         }
         assert_eq!(say(&root.join("t.zarr"), force), Ok(()));
     }
-    // Also under the name of a trace's own file: without the check it could be replaced.
+    // Also under the name of a file of a trace: without the check it could be replaced.
     let path = root.join("t.zarr");
     drop(write(&path, false, 3, 1.0));
     let chunk = path.join("posterior/scale/c/0/0");

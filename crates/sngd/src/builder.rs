@@ -46,7 +46,7 @@ impl Data {
         }
     }
 
-    /// Trials of a binomial response, or what a custom likelihood reads beside the response, `[N]`.
+    /// Trials of a binomial response, or the companion number that a custom likelihood reads with each response, `[N]`.
     pub fn trials(mut self, trials: Vec<f64>) -> Data {
         self.trials = Some(trials);
         self

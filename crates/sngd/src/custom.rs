@@ -40,7 +40,7 @@ pub(crate) fn load(config: &mut Config, base: &Path) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Input`]: what is wrong with the text, by file and line.
 ///
-/// A body in Rust instead, or beside it:
+/// A body in Rust, instead of the text or together with one:
 ///
 /// ```
 /// #[derive(Debug)]

@@ -3,7 +3,7 @@
 //!
 //! Integration by parts gives, for any smooth posterior at temperature T, any parameter j and any constant c,
 //! E[∂C/∂ω_j] = 0 and E[(ω_j − c)·∂C/∂ω_j] = T: no Gaussian assumption (the virial theorem; Wenzel et al. 2020 call it the
-//! configurational temperature). The step's own estimate of ∇C serves, since it is unbiased given the state it is taken at. And
+//! configurational temperature). The step's estimate of ∇C is enough, since it is unbiased given the state it is taken at. And
 //! ω̄ − M⁻¹·mean(∇C) has neither the Monte Carlo error nor the sampler's bias to first order (zero-variance control variates, Mira
 //! et al. 2013): the distance between the two is a certificate of the means.
 

@@ -116,7 +116,7 @@ impl Predictions {
             return;
         };
         self.theta.copy_from_slice(values);
-        // Draws hold σ, outputs ln σ.
+        // Draws contain σ, outputs ln σ.
         let first_aux = self.theta.len() - problem.transform.aux;
         self.theta[first_aux..].iter_mut().for_each(|s| *s = s.ln());
         self.forward.outputs(&self.theta, &held.x, &mut self.eta);

@@ -12,7 +12,7 @@ use crate::Experiment;
 use crate::error::Error;
 use crate::stat::{self, Estimate, QUANTILES};
 
-/// All experiments, in the order of the story they tell.
+/// All experiments, in the order in which they are best read.
 pub const EXPERIMENTS: &[Experiment] = &[
     temperature_law::EXPERIMENT,
     fisher_mismatch::EXPERIMENT,
