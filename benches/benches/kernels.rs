@@ -1,4 +1,4 @@
-//! Criterion benches of the GPU engine's kernels, a group a stage, named after its file: `cargo bench -p sngd-benches
+//! Criterion benches of the GPU engine's kernels, one group per stage, named after its file: `cargo bench -p sngd-benches
 //! --bench kernels`, with a name after `--` for some of them. A stage's time is that of all its dispatches in a step.
 #![allow(
     clippy::print_stdout,
@@ -18,11 +18,11 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Dispatches of one submission: more would keep a display or a watchdog waiting.
+/// Number of dispatches per submission: more would block a display or trigger a watchdog.
 const SUBMISSION: u64 = 256;
 
-/// Changes of a workload that together run every kernel, the workload itself first: a stage is timed in the first that
-/// has it.
+/// Changes of a workload that together run every kernel, the unchanged workload first. A stage is timed in the first variant
+/// that has it.
 const VARIANTS: [fn(&mut Config); 8] = [
     |_| (),
     |c| {
@@ -41,11 +41,11 @@ const VARIANTS: [fn(&mut Config); 8] = [
         c.sampler.target = Target::Jeffreys;
         c.sampler.batch_size = None;
     },
-    // A scale of its own is a second output.
+    // An unknown scale is a second output.
     |c| c.model.likelihood = Family::Gaussian,
 ];
 
-/// The workload's features with a response that suits a Gaussian.
+/// The workload's features with a response that fits a Gaussian.
 fn gaussian(config: &Config, bernoulli: &Problem) -> Problem {
     let d = bernoulli.design_columns();
     let response = bernoulli
@@ -66,7 +66,7 @@ fn gaussian(config: &Config, bernoulli: &Problem) -> Problem {
     Problem::build(config, table).expect("a workload's features suit a Gaussian")
 }
 
-/// Every stage at W1 to W3; at W4 those that only a metric too large for shared memory needs.
+/// Every stage at W1 to W3; at W4 only those needed for a metric too large for shared memory.
 fn kernels(c: &mut Criterion) {
     let gpu =
         match Gpu::open(&DeviceSelector::Auto).or_else(|_| Gpu::open(&DeviceSelector::Software)) {
@@ -89,7 +89,7 @@ fn kernels(c: &mut Criterion) {
                 &bernoulli
             };
             let plan = Plan::check(&config, problem).expect("a workload's plan is sound");
-            // Made where the first of its stages is asked for, and gone with the last.
+            // Made for the first of its stages that is asked for, dropped after the last.
             let engine: RefCell<Option<GpuEngine>> = RefCell::new(None);
             for (stage, _) in dispatches(&plan, gpu.tuning) {
                 if (w.name == "W4" && known.contains(&stage)) || !here.insert(stage.clone()) {

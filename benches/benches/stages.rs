@@ -73,7 +73,7 @@ fn stages(c: &mut Criterion) {
     }
 }
 
-/// Sixteen steps of every chain, by either engine.
+/// Sixteen steps of every chain, on either engine.
 fn steps(c: &mut Criterion) {
     let gpu = Gpu::open(&DeviceSelector::Auto).or_else(|_| Gpu::open(&DeviceSelector::Software));
     for w in &WORKLOADS[..3] {

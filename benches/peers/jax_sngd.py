@@ -175,7 +175,7 @@ def check(leverages, prng):
         omega, _ = advance(key, omega, x, y, eps, steps=200, **options)
         _, draws = advance(jax.random.fold_in(key, 1), omega, x, y, eps, steps=steps, keep=True, **options)
         draws = np.asarray(draws, np.float64).reshape(-1, p)
-        # theory.md: minibatch noise on top of the full budget heats by e N / (B (2 - e))
+        # minibatch noise on top of the full budget raises the temperature by e N / (B (2 - e))
         temperature = 1.0 if full else 1.0 + eps * n / (batch * (2.0 - eps))
         mean_error = np.abs((draws.mean(0) - mode) / sd).max()
         sd_ratio = draws.std(0) / (sd * np.sqrt(temperature))

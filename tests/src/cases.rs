@@ -7,22 +7,22 @@ use sngd_core::table::{Response, Table};
 use std::io::Read;
 use std::path::Path;
 
-/// A reference posterior and how to say it in a run file.
+/// A reference posterior, and its lines in a run file.
 #[derive(Debug, Clone, Copy)]
 pub struct CaseInfo {
     /// Short name.
     pub name: &'static str,
     /// Folder under the references.
     pub folder: &'static str,
-    /// `[model]` and `[prior]`.
+    /// The sections `[model]` and `[prior]` of the run file.
     pub model: &'static str,
-    /// Batch size for the minibatch runs.
+    /// Batch size B of the minibatch runs.
     pub batch: usize,
-    /// The step size that the posterior allows.
+    /// Step size ε that works for the posterior, no unit.
     pub step_size: f64,
     /// Damping of the metric; it changes no target.
     pub damping: f64,
-    /// Target κ = 1.
+    /// Whether the target is Jeffreys', κ = 1.
     pub jeffreys: bool,
 }
 
@@ -52,7 +52,7 @@ const LOGIT_FLAT: &str = "[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights 
 const LINEAR_FLAT: &str = "[model]\nlikelihood = \"gaussian\"\nscale = \"unknown\"\n[prior]\nweights = \"flat\"\nscale = \"flat\"\n";
 const LINEAR_CAUCHY: &str = "[model]\nlikelihood = \"gaussian\"\nscale = \"unknown\"\n[prior]\nweights = \"flat\"\nscale = \"half_cauchy(0, 2.5)\"\n";
 
-/// All cases that the models cover.
+/// All cases whose models sngd has.
 pub const CASES: &[CaseInfo] = &[
     case("gc_pima", "glm/gc_pima", LOGIT_10, 266, 0.3, 0.001),
     case("gc_german", "glm/gc_german", LOGIT_10, 500, 0.3, 0.01),
@@ -261,19 +261,19 @@ pub fn info(name: &str) -> &'static CaseInfo {
 /// A loaded case: the problem, and for each parameter of the reference its index in our natural vector.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// What it is.
+    /// Name, model and settings of the case.
     pub info: CaseInfo,
     /// Run file with `[sampler]` and `[run]` still at their defaults.
     pub config: Config,
-    /// The problem.
+    /// The problem: data, likelihood and priors.
     pub problem: Problem,
-    /// The reference.
+    /// Mean and sd of each parameter, to compare with.
     pub reference: Reference,
-    /// Natural index of each reference parameter.
+    /// Index in the natural parameter vector of each reference parameter, `[P]`.
     pub index: Vec<usize>,
 }
 
-/// Loads a case, or says loudly that its files are not here.
+/// Loads a case; prints a message and returns `None` if its files are missing.
 pub fn load(name: &str) -> Option<Case> {
     let info = *info(name);
     let Some(folder) = refs::folder(info.folder) else {
@@ -294,7 +294,7 @@ pub fn load(name: &str) -> Option<Case> {
         "reference_hmc.json"
     };
     let mut reference = refs::reference(&folder.join(file));
-    // A column of zeros carries no data: its coefficients keep their prior, and the data check refuses it.
+    // A column of zeros carries no information: its coefficients keep their prior, and the data check refuses it.
     let empty = drop_empty_columns(&mut table);
     reference.leave_out(|i| {
         let row = i % (table.feature_names.len() + empty.len() + 1);
@@ -302,7 +302,7 @@ pub fn load(name: &str) -> Option<Case> {
     });
     let config = config(&info, constant.is_some());
     let problem = Problem::build(&config, table).expect("a reference problem builds");
-    // The reference orders columns with its constant somewhere; ours puts the intercept first. Both are class-major.
+    // The reference has its constant in some column; sngd puts the intercept first. Both are class-major.
     let d = problem.design_columns();
     let order = |j: usize| match constant {
         Some(c) if j == c => 0,
@@ -328,7 +328,7 @@ pub fn load(name: &str) -> Option<Case> {
     })
 }
 
-/// Takes the all-zero columns out of a table and returns which they were.
+/// Removes the all-zero columns of a table; returns their indices.
 fn drop_empty_columns(table: &mut Table) -> Vec<usize> {
     let d = table.feature_names.len();
     let empty: Vec<usize> = (0..d)
@@ -368,7 +368,7 @@ fn inflate(path: &Path) -> Vec<u8> {
     out
 }
 
-/// UCI Adult in Platt's 123 binary features.
+/// UCI Adult in Platt's 123 binary features; `None` if missing.
 fn a9a() -> Option<Table> {
     let Some(folder) = refs::dataset("a9a") else {
         refs::skip("a9a");
@@ -390,7 +390,7 @@ fn a9a() -> Option<Table> {
     })
 }
 
-/// The first 1500 handwritten digits, pixels in sixteenths.
+/// The first 1500 handwritten digits, pixels in sixteenths; `None` if missing.
 fn digits() -> Option<Table> {
     let Some(folder) = refs::dataset("digits") else {
         refs::skip("digits");

@@ -1,14 +1,14 @@
-//! Draws against a reference: errors of means in sds, of sds in percent, both with their Monte Carlo errors.
+//! Compares draws with a reference: errors of means in sds, of sds in percent, both with their Monte Carlo errors.
 
 use crate::cases::Case;
 use crate::drive::Draws;
 
-/// One parameter's comparison.
+/// Comparison of one parameter.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
-    /// (mean − reference)/reference sd.
+    /// Error of the mean: (mean − reference)/reference sd.
     pub mean_error: f64,
-    /// sd/reference sd − 1.
+    /// Error of the sd: sd/reference sd − 1.
     pub sd_error: f64,
     /// Monte Carlo standard error of `mean_error`.
     pub mean_mcse: f64,
@@ -16,15 +16,15 @@ pub struct Row {
     pub sd_mcse: f64,
 }
 
-/// All parameters of a case.
+/// Comparison of all parameters of a case.
 #[derive(Debug, Clone)]
 pub struct Comparison {
-    /// In the reference's order.
+    /// One row per parameter, in the reference's order.
     pub rows: Vec<Row>,
 }
 
 impl Comparison {
-    /// Largest |error of a mean| in sds.
+    /// Largest |error of a mean|, in reference sds.
     pub fn worst_mean(&self) -> f64 {
         self.rows
             .iter()
@@ -32,7 +32,7 @@ impl Comparison {
             .fold(0.0, f64::max)
     }
 
-    /// Largest |error of an sd|, relative.
+    /// Largest |error of an sd|, relative to the reference sd.
     pub fn worst_sd(&self) -> f64 {
         self.rows
             .iter()
@@ -40,7 +40,7 @@ impl Comparison {
             .fold(0.0, f64::max)
     }
 
-    /// Largest |z| of means and sds against their Monte Carlo errors.
+    /// Largest |z| of means and sds: error divided by its Monte Carlo error.
     pub fn worst_z(&self) -> f64 {
         self.rows
             .iter()
@@ -53,8 +53,8 @@ impl Comparison {
     }
 }
 
-/// Mean, sd and the between-chain standard errors of both: chains are independent, so that their spread needs no
-/// autocorrelation estimate.
+/// Mean, sd and the standard errors of both from the spread between chains: chains are independent, so no
+/// autocorrelation estimate is needed.
 pub fn moments(chains: &[Vec<f64>]) -> (f64, f64, f64, f64) {
     let total: usize = chains.iter().map(Vec::len).sum();
     let mean = chains.iter().flatten().sum::<f64>() / total as f64;
@@ -100,7 +100,7 @@ pub fn against(case: &Case, draws: &Draws) -> Comparison {
     Comparison { rows }
 }
 
-/// Checks mean and sd of draws against the truth: 4.5 Monte Carlo errors, plus `bias` sds for an unadjusted step.
+/// Checks mean and sd of draws against the true values: 4.5 Monte Carlo errors, plus `bias` sds for an unadjusted step.
 pub fn assert_moments(what: &str, chains: &[Vec<f64>], mean: f64, sd: f64, bias: f64) {
     let (m, s, m_se, s_se) = moments(chains);
     assert!(

@@ -12,40 +12,40 @@ use sngd_cpu::mode::{Settled, settle};
 use sngd_gpu::{DeviceSelector, Gpu, GpuEngine};
 use std::sync::OnceLock;
 
-/// The engines of this machine.
+/// An engine of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// CPU, double.
+    /// CPU engine in double precision.
     Cpu64,
-    /// CPU, single.
+    /// CPU engine in single precision.
     Cpu32,
-    /// The Vulkan device in force.
+    /// GPU engine on the Vulkan device in use.
     Gpu,
 }
 
-/// Draws of a run: natural scale, `[n, C, P]`, with statistics and faults.
+/// Draws of a run, with statistics and faults.
 #[derive(Debug, Clone)]
 pub struct Draws {
-    /// Kept draws per chain.
+    /// Kept draws per chain, n.
     pub n: usize,
-    /// Chains.
+    /// Number of chains, C.
     pub chains: usize,
-    /// Parameters.
+    /// Number of parameters, P.
     pub p: usize,
-    /// `[n, C, P]`.
+    /// Draws on the natural scale, `[n, C, P]`.
     pub values: Vec<f64>,
-    /// ω, `[n, C, P]`.
+    /// The same draws in internal coordinates ω, `[n, C, P]`.
     pub internal: Vec<f64>,
-    /// `[n, C, Stat::COUNT]`.
+    /// Statistics of each draw, `[n, C, Stat::COUNT]`.
     pub stats: Vec<f64>,
-    /// Faults of the run.
+    /// Faults that ended the run; empty if none did.
     pub faults: Vec<Fault>,
-    /// Warm-up steps whose noise fell back.
+    /// Steps of all chains whose noise fell back to full noise, warm-up included.
     pub fallbacks: u64,
 }
 
-/// The device in force, software allowed: opened once. `None` with one loud line where no Vulkan device answers; a failure
-/// where `SNGD_TEST_DRIVER` promises one.
+/// The Vulkan device in use, software allowed; opened once. `None` and a printed line if no Vulkan device answers; a failure
+/// if `SNGD_TEST_DRIVER` promises one.
 pub fn gpu() -> Option<Gpu> {
     static DEVICE: OnceLock<Option<Gpu>> = OnceLock::new();
     DEVICE
@@ -70,7 +70,7 @@ pub fn gpu() -> Option<Gpu> {
         .clone()
 }
 
-/// The engines that suites run over: the f32 CPU engine always, the Vulkan device where one answers. On a second Vulkan
+/// The engines that suites run over: the f32 CPU engine always, the Vulkan device if one answers. On a second Vulkan
 /// driver (`SNGD_TEST_DRIVER` other than the first) the CPU half would only repeat itself.
 pub fn kinds() -> Vec<Kind> {
     let mut kinds = if second_driver() {
@@ -94,21 +94,21 @@ impl Draws {
             .collect()
     }
 
-    /// A statistic, all chains and draws.
+    /// Values of one statistic for all draws and chains, `[n, C]`.
     pub fn stat(&self, stat: Stat) -> Vec<f64> {
         let rows = self.stats.chunks_exact(Stat::COUNT);
         rows.map(|row| row[stat.at()]).collect()
     }
 }
 
-/// Starts at the mode with `scale` posterior sds of jitter, `[C,P]`.
+/// Starting points at the mode with `scale` posterior sds of jitter, `[C,P]`.
 pub fn dispersed(plan: &Plan, mode: &Mode, scale: f64) -> Vec<f64> {
     (0..plan.chains as u32)
         .flat_map(|c| mode.near(scale, plan.seed, c))
         .collect()
 }
 
-/// An engine of that kind, or `None` with a loud line where no Vulkan device answers.
+/// An engine of that kind, or `None` and a printed line if no Vulkan device answers.
 pub fn engine(
     kind: Kind,
     problem: &Problem,
@@ -130,7 +130,7 @@ pub fn engine(
     }
 }
 
-/// Draws of a span.
+/// Kept draws per span.
 const SPAN: u32 = 64;
 
 /// Runs an engine through warm-up and draws.
@@ -170,20 +170,20 @@ pub fn run(engine: &mut dyn Engine, problem: &Problem, plan: &Plan) -> Result<Dr
     Ok(out)
 }
 
-/// Whether this is a second Vulkan driver, on which what the first has shown need only be seen again; not in `cargo xtask long`, which
-/// shows everything on each.
+/// Whether this is a second Vulkan driver, where a few configurations are enough after the first driver's full tests. Never so in
+/// `cargo xtask long`, which tests everything on each driver.
 pub fn second_driver() -> bool {
     std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader")
         && std::env::var_os("SNGD_TEST_LONG").is_none()
 }
 
-/// The configurations of a test: all of them, on a second driver one in four. That it makes the same steps is shown by the parity suites.
+/// The configurations of a test: all, or one in four on a second driver. The parity suites show that it makes the same steps.
 pub fn some<T>(all: &[T]) -> impl Iterator<Item = &T> {
     all.iter().step_by(if second_driver() { 4 } else { 1 })
 }
 
-/// A fifth of the draws on a device, and on a second driver a quarter of the chains, sixteen at least: the suites' bounds scale with their Monte Carlo error,
-/// and software devices are slow. That a second driver makes the same steps is shown by the parity suites.
+/// A fifth of the draws on a device, and on a second driver a quarter of the chains, sixteen at least: the suites' bounds scale
+/// with their Monte Carlo error, and software devices are slow. The parity suites show that a second driver makes the same steps.
 pub fn shortened(kind: Kind, config: &Config) -> Config {
     let mut config = config.clone();
     if kind == Kind::Gpu {
@@ -195,12 +195,12 @@ pub fn shortened(kind: Kind, config: &Config) -> Config {
     config
 }
 
-/// From a run file to draws; `None` where the engine is not here.
+/// Samples a run file with `shortened` lengths; `None` if the engine is not available.
 pub fn sample(kind: Kind, config: &Config, problem: &Problem) -> Option<Draws> {
     sample_as_asked(kind, &shortened(kind, config), problem)
 }
 
-/// The same with all the draws asked for, on any engine.
+/// Like [`sample`], but with all the draws asked for, on any engine.
 pub fn sample_as_asked(kind: Kind, config: &Config, problem: &Problem) -> Option<Draws> {
     let plan = Plan::check(config, problem).expect("the plan is sound");
     let mode = map::find(problem, &plan).expect("the mode exists");
@@ -209,16 +209,16 @@ pub fn sample_as_asked(kind: Kind, config: &Config, problem: &Problem) -> Option
     Some(run(engine.as_mut(), problem, &plan).expect("the engine runs"))
 }
 
-/// What a run file of data, model and prior alone becomes.
+/// The automatic settings for a run file of data, model and prior alone.
 ///
 /// # Errors
-/// The sentence of the refusal.
+/// The message if the run file is refused.
 pub fn settled(config: &Config, problem: &Problem) -> Result<Settled, String> {
     let found = map::search(problem, 0.0, 1e-12).map_err(|e| e.to_string())?;
     settle(config, problem, &found.omega).map_err(|e| e.to_string())
 }
 
-/// Draws of a plan whose metric is at the mode; `None` where the engine is not here.
+/// Draws of a plan whose metric is at the mode; `None` if the engine is not available.
 pub fn sample_settled(
     kind: Kind,
     config: &Config,

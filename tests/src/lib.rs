@@ -1,6 +1,6 @@
-//! The test harness of sngd: reference posteriors that we did not write, and one way to drive either engine.
+//! The test harness of sngd: reference posteriors from other programs, and one way to run either engine.
 //!
-//! Suites live in `tests/`; each runs over every engine that this machine has.
+//! Suites are in `tests/`; each runs on every engine that this machine has.
 
 #![allow(clippy::print_stderr, reason = "a skipped suite must be heard")]
 

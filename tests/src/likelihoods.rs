@@ -1,10 +1,10 @@
-//! Likelihoods as a user would write them: the Rust bodies of `examples/likelihoods/`, and their WGSL texts.
+//! User-defined likelihoods as a user would write them: the Rust bodies of `examples/likelihoods/`, and their WGSL texts.
 
 use sngd_core::likelihood::{Custom, LikelihoodBody, Observed, WgslBody};
 use statrs::function::gamma::{digamma, ln_gamma};
 use std::sync::Arc;
 
-/// `negative_binomial.wgsl`.
+/// The Rust body of `negative_binomial.wgsl`.
 #[derive(Debug)]
 pub struct NegativeBinomial;
 
@@ -31,7 +31,7 @@ impl LikelihoodBody for NegativeBinomial {
     }
 }
 
-/// `student_t.wgsl`, four degrees of freedom.
+/// The Rust body of `student_t.wgsl`, four degrees of freedom.
 #[derive(Debug)]
 pub struct StudentT;
 
@@ -81,7 +81,7 @@ impl LikelihoodBody for StudentT {
     }
 }
 
-/// `weibull.wgsl`; the companion is 1 where the event was seen.
+/// The Rust body of `weibull.wgsl`; the companion is 1 if the event was seen.
 #[derive(Debug)]
 pub struct Weibull;
 
@@ -110,7 +110,7 @@ impl LikelihoodBody for Weibull {
     }
 }
 
-/// The text of an example.
+/// The WGSL text of an example.
 pub fn wgsl(name: &str) -> WgslBody {
     let text = match name {
         "negative_binomial" => include_str!("../../examples/likelihoods/negative_binomial.wgsl"),
@@ -123,7 +123,7 @@ pub fn wgsl(name: &str) -> WgslBody {
     }
 }
 
-/// One of the three with both bodies.
+/// One of the three likelihoods, with both bodies.
 pub fn custom(name: &str) -> Custom {
     let (body, auxiliary): (Arc<dyn LikelihoodBody>, _) = match name {
         "negative_binomial" => (Arc::new(NegativeBinomial), "size"),

@@ -1,24 +1,24 @@
-//! Finds and reads reference posteriors: the small ones shipped in `tests/data`, else a folder named by
-//! `SNGD_REFS` or lying beside the checkout.
+//! Finds and reads reference posteriors: the small ones shipped in `tests/data`, else those in the folder
+//! `SNGD_REFS` or in one beside the checkout.
 
 use sngd_core::table::{Response, Table};
 use std::path::{Path, PathBuf};
 
-/// Mean and sd of each parameter, by the reference's own names.
+/// Posterior mean and sd of each parameter, with the reference's parameter names.
 #[derive(Debug, Clone)]
 pub struct Reference {
-    /// Parameter names in the reference's order.
+    /// Parameter names in the reference's order, `[P]`.
     pub names: Vec<String>,
-    /// Posterior means.
+    /// Posterior means, `[P]`.
     pub mean: Vec<f64>,
-    /// Posterior sds.
+    /// Posterior sds, `[P]`.
     pub sd: Vec<f64>,
-    /// Standard errors of the means, where the reference is a simulation.
+    /// Standard errors of the means, `[P]`, if the reference is a simulation.
     pub mean_error: Vec<f64>,
 }
 
 impl Reference {
-    /// Leaves out the parameters that `gone` names by their place.
+    /// Removes the parameters for whose index `gone` is true.
     pub fn leave_out(&mut self, gone: impl Fn(usize) -> bool) {
         fn keep<T>(v: &mut Vec<T>, gone: &impl Fn(usize) -> bool) {
             let mut i = 0;
@@ -34,7 +34,7 @@ impl Reference {
     }
 }
 
-/// A folder of the references, `glm/gc_pima` say: shipped, by environment, or beside the checkout.
+/// A folder of the references, for example `glm/gc_pima`: shipped, from the environment, or beside the checkout.
 pub fn folder(name: &str) -> Option<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shipped = here.join("data").join(name);
@@ -46,7 +46,7 @@ pub fn folder(name: &str) -> Option<PathBuf> {
         .find(|p| p.is_dir())
 }
 
-/// A data set's folder, by environment or beside the checkout.
+/// Folder of a data set, from the environment or beside the checkout.
 pub fn dataset(name: &str) -> Option<PathBuf> {
     let named = std::env::var_os("SNGD_DATASETS").map(|d| PathBuf::from(d).join(name));
     let beside = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -58,7 +58,7 @@ pub fn dataset(name: &str) -> Option<PathBuf> {
         .find(|p| p.is_dir())
 }
 
-/// Says loudly that a reference is not here; a test then returns without passing judgement.
+/// Prints that a reference is missing; a test then returns without a result.
 pub fn skip(name: &str) {
     eprintln!(
         "SKIPPED: reference '{name}' is neither in tests/data nor under SNGD_REFS; set SNGD_REFS to run it"

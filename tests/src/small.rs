@@ -1,4 +1,4 @@
-//! Small problems made in a test: a table from columns, a run file from text.
+//! Small problems for tests: a table from columns, a run file from text.
 
 use sngd_core::config::Config;
 use sngd_core::problem::Problem;
@@ -34,20 +34,20 @@ pub fn labels(index: &[u32], levels: usize) -> Response {
     }
 }
 
-/// A run file with the data section filled in.
+/// A config from the text of a run file; the data section is added.
 pub fn config(rest: &str) -> Config {
     toml::from_str(&format!("[data]\npath = \"-\"\nresponse = \"y\"\n{rest}"))
         .expect("a run file of a test")
 }
 
-/// Table and run file together.
+/// The config of [`config`], and the problem for a table.
 pub fn problem(rest: &str, table: Table) -> (Config, Problem) {
     let config = config(rest);
     let problem = Problem::build(&config, table).expect("a problem of a test");
     (config, problem)
 }
 
-/// A logistic regression with skewed columns, P = d + 1.
+/// A logistic regression whose columns are skewed, P = d + 1.
 pub fn logistic(n: usize, d: usize) -> Table {
     let x: Vec<Vec<f64>> = (0..d)
         .map(|j| {

@@ -1,5 +1,5 @@
 //! The network reference: 6–8–1 tanh on the yacht data, known scale 0.3, N(0, 1) on all 65 parameters. Only what the
-//! network's symmetries leave alone is compared: function values on the test rows, the log posterior and ‖θ‖².
+//! network's symmetries do not change is compared: function values on the test rows, the log posterior and ‖θ‖².
 
 use crate::compare::moments;
 use crate::drive::Draws;
@@ -10,20 +10,20 @@ use sngd_core::problem::Problem;
 use sngd_core::table::{Response, Table};
 use std::path::Path;
 
-/// Data and reference.
+/// Data and reference of the yacht network.
 #[derive(Debug, Clone)]
 pub struct Yacht {
     /// Run file with `[sampler]` and `[run]` at their defaults.
     pub config: Config,
-    /// The problem.
+    /// The problem: data, network and priors.
     pub problem: Problem,
-    /// Test rows `[62,6]`.
+    /// Features of the test rows `[62,6]`.
     test: Vec<f64>,
     /// Mean and sd of f on the test rows, then of the log posterior and ‖θ‖².
     reference: Vec<(f64, f64)>,
 }
 
-/// A summary's distance from the reference.
+/// Distance of a run's draws from the reference.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Distance {
     /// Largest |mean − reference| over the function values, in reference sds.
@@ -34,9 +34,9 @@ pub struct Distance {
     pub sd: f64,
     /// Monte Carlo error of that ratio.
     pub sd_mcse: f64,
-    /// (mean − reference)/sd and sd ratio − 1 of the log posterior.
+    /// Log posterior: (mean − reference)/sd, and sd ratio − 1.
     pub log_posterior: (f64, f64),
-    /// The same of ‖θ‖².
+    /// The same two numbers for ‖θ‖².
     pub norm: (f64, f64),
 }
 
@@ -57,7 +57,7 @@ fn csv(path: &Path) -> (Vec<f64>, Vec<f64>) {
     (x, y)
 }
 
-/// Loads it, or says loudly that it is not here.
+/// Loads the reference; prints a message and returns `None` if it is missing.
 pub fn load() -> Option<Yacht> {
     let Some(folder) = refs::folder("mlp/mlp_yacht_h8") else {
         refs::skip("mlp_yacht_h8");
@@ -113,7 +113,7 @@ impl Yacht {
         out
     }
 
-    /// f on the test rows, log posterior without constants, ‖θ‖².
+    /// Function values f on the test rows, log posterior without constants, ‖θ‖².
     fn functions(&self, theta: &[f64]) -> Vec<f64> {
         let d = 6;
         let (hidden, out) = theta.split_at(8 * (d + 1));
@@ -140,7 +140,7 @@ impl Yacht {
         values
     }
 
-    /// How far draws are from the reference.
+    /// Distance of draws from the reference.
     pub fn distance(&self, draws: &Draws) -> Distance {
         let p = draws.p;
         let count = self.reference.len();

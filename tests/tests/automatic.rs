@@ -10,7 +10,7 @@ use sngd_cpu::map::Mode;
 use sngd_tests::drive::{self, Draws, Kind};
 use sngd_tests::{cases, compare};
 
-/// A case with nothing set but data, model and prior; `None` where its files are not here.
+/// A case with nothing set but data, model and prior; `None` if its files are missing.
 fn bare(name: &str) -> Option<(cases::Case, Config)> {
     let case = cases::load(name)?;
     let mut config = case.config.clone();
@@ -27,8 +27,8 @@ fn draws_of(kind: Kind, config: &Config, case: &cases::Case) -> Option<(Plan, Dr
     Some((settled.plan, draws))
 }
 
-/// Every mean within 0.1 sd and every sd within 5 % of the reference, with default draws on the CPU engine; and no further off than
-/// chance and a step without a Metropolis test allow.
+/// Every mean is within 0.1 sd and every sd within 5 % of the reference, with default draws on the CPU engine; and no further off
+/// than chance and a step without a Metropolis test allow.
 #[test]
 fn posteriors_need_no_settings() {
     if drive::second_driver() {
@@ -68,7 +68,7 @@ fn posteriors_need_no_settings() {
     }
 }
 
-/// The same kernels on the Vulkan device, at a fifth of the draws.
+/// The same kernels on the Vulkan device, with a fifth of the draws.
 #[test]
 fn the_device_agrees() {
     if drive::gpu().is_none() {
@@ -99,7 +99,7 @@ fn the_device_agrees() {
     }
 }
 
-/// Control variates sample the same posterior as the exact kernel, up to what a step without a test leaves.
+/// Control variates sample the same posterior as the exact kernel, up to the bias of a step without a Metropolis test.
 #[test]
 fn few_rows_give_the_posterior_of_all() {
     let Some((case, mut config)) = bare("gc_pima") else {
@@ -158,7 +158,7 @@ fn temperatures_are_held() {
     }
 }
 
-/// A chain's bits depend neither on how many others run nor on how a run is cut into spans.
+/// A chain's bits depend neither on the number of chains nor on how a run is cut into spans.
 #[test]
 fn chains_are_independent_of_their_company() {
     let Some((case, mut config)) = bare("gc_pima") else {
@@ -200,7 +200,7 @@ fn chains_are_independent_of_their_company() {
     }
 }
 
-/// Which run files take the metric at the mode, and what is refused beside it.
+/// Which run files use the metric at the mode, and which settings are refused with it.
 #[test]
 fn the_mode_is_for_posteriors_that_have_one() {
     let Some((case, plain)) = bare("gc_pima") else {
@@ -272,7 +272,7 @@ fn keys_that_are_set_win() {
     assert!(refused.contains("control_variates"), "{refused}");
 }
 
-/// A run of a case through the library, with its report.
+/// Runs a case through the library and returns its report.
 fn report(config: &Config, case: &cases::Case) -> Result<sngd::Report, sngd::Error> {
     let settled = drive::settled(config, &case.problem).expect("settings are found");
     let (warmup, draws) = (settled.plan.warmup, settled.plan.draws);
@@ -291,7 +291,7 @@ fn report(config: &Config, case: &cases::Case) -> Result<sngd::Report, sngd::Err
         .summary())
 }
 
-/// Parameters whose sd in a report is further from the reference's than that share of it.
+/// Parameters whose sd in a report differs from the reference's by more than the share `share`.
 fn wrong_spreads(report: &sngd::Report, case: &cases::Case, share: f64) -> Vec<String> {
     let names = case.problem.parameter_names();
     let both = case.index.iter().zip(&case.reference.sd);
@@ -303,9 +303,9 @@ fn wrong_spreads(report: &sngd::Report, case: &cases::Case, share: f64) -> Vec<S
     .collect()
 }
 
-/// Few rows on small data with large leverages leave the posterior: whatever the seed, a run whose spread is off does not end in a good
-/// verdict, and what is said names a parameter whose spread is off. The exact kernel, which is chosen when nothing is set, ends well, and
-/// is right.
+/// Few rows on small data with large leverages miss the posterior: for any seed, a run whose spread is off does not end in a good
+/// verdict, and the sentence names a parameter whose spread is off. The exact kernel, which is chosen when nothing is set, ends well,
+/// and is right.
 #[test]
 fn a_verdict_is_not_fine_where_the_spread_is_wrong() {
     let Some((case, mut config)) = bare("gc_australian") else {
@@ -322,7 +322,7 @@ fn a_verdict_is_not_fine_where_the_spread_is_wrong() {
     let mut seen = 0;
     for seed in 1..=8 {
         config.seed = seed;
-        // Some seeds end in a chain that runs away, which is an error of its own.
+        // With some seeds a chain runs away, which is a separate error.
         let Ok(few) = report(&config, &case) else {
             continue;
         };
@@ -344,7 +344,7 @@ fn a_verdict_is_not_fine_where_the_spread_is_wrong() {
     assert!(seen > 0, "a test of a verdict needs a run that is wrong");
 }
 
-/// The certificate is the error: few draws miss the means by their Monte Carlo error, and the shift takes most of it away.
+/// The certificate is the error: with few draws the means are off by their Monte Carlo error, and the shift removes most of it.
 #[test]
 fn the_certificate_is_the_error_of_the_means() {
     for name in ["gc_german", "wells_dae_inter", "GLM_Poisson"] {

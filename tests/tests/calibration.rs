@@ -1,5 +1,5 @@
 //! Simulation-based calibration (Talts et al. 2018): parameters from the prior, data from the parameters; the rank of the
-//! truth among thinned draws is uniform if the draws are right. The long form runs under `cargo xtask long`.
+//! true value among thinned draws is uniform if the draws are right. The long form runs under `cargo xtask long`.
 
 use sngd_core::philox::{Stream, at, normals_f64, uniform};
 use sngd_core::table::{Response, Table};
@@ -8,14 +8,14 @@ use sngd_tests::small::{labels, problem, table};
 
 const RANKS: usize = 15;
 
-/// A family whose response `simulate` draws.
+/// A family for which `simulate` draws responses.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Family {
     Bernoulli,
     Poisson,
 }
 
-/// A count with mean μ, by inversion.
+/// A Poisson count with mean μ, by inversion.
 fn poisson(mu: f64, mut left: f64) -> f64 {
     let (mut y, mut p) = (0.0, (-mu).exp());
     while left > p && y < 1e4 {
@@ -26,7 +26,7 @@ fn poisson(mu: f64, mut left: f64) -> f64 {
     y
 }
 
-/// A data set from the prior normal(0, 1) on two weights and an intercept, and the truth.
+/// A data set from the prior normal(0, 1) on two weights and an intercept, and the true parameters.
 fn simulate(family: Family, replicate: u32, n: usize) -> (Table, [f64; 3]) {
     let z = normals_f64(at(41, Stream::Init, replicate, 0, 0));
     let truth = [z[0], z[1], z[2]];
@@ -59,7 +59,7 @@ fn calibrate(kind: Kind, replicates: u32, sampler: &str) -> [f64; 3] {
     let mut used = 0.0;
     for r in 0..replicates {
         let (table, truth) = simulate(Family::Bernoulli, r, 60);
-        // One class alone has no labels to learn from; the prior would be its own posterior, and our reader refuses it.
+        // The reader refuses data of a single class. Skipping them keeps ranks uniform, since it depends on the data alone.
         if let Response::Labels { index, .. } = &table.response
             && (index.iter().all(|&i| i == 0) || index.iter().all(|&i| i == 1))
         {
@@ -81,8 +81,8 @@ fn calibrate(kind: Kind, replicates: u32, sampler: &str) -> [f64; 3] {
     counts.map(|c| c.iter().map(|n| (n - expected).powi(2) / expected).sum())
 }
 
-/// The same with nothing set but data, model and prior: the settings of each data set are those that it gets by itself. Ranks are of
-/// sixteen kept draws that lie far enough apart.
+/// The same with nothing set but data, model and prior: each data set gets its automatic settings. Ranks are among
+/// sixteen kept draws that are far enough apart.
 fn calibrate_bare(kind: Kind, family: Family, replicates: u32) -> [f64; 3] {
     let mut counts = [[0f64; RANKS + 1]; 3];
     let mut used = 0.0;
@@ -127,7 +127,7 @@ fn ranks_are_uniform() {
     }
 }
 
-/// The suite can fail: a temperature of a quarter halves the spread, and the ranks pile up at the ends.
+/// The suite can fail: a temperature of a quarter halves the spread, and the ranks collect at the ends.
 #[test]
 fn a_wrong_temperature_is_seen() {
     let chi2 = calibrate(

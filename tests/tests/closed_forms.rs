@@ -1,4 +1,4 @@
-//! Closed-form laws under Jeffreys' volume (κ = 1), in several parameterisations of the same model, and the marks of a
+//! Closed-form distributions under Jeffreys' volume (κ = 1), in several parameterisations of the same model, and the signs of a
 //! wrong measure: κ = 0 and missing corrections must differ.
 
 use sngd_core::table::{Response, Table};
@@ -26,8 +26,8 @@ fn run(kind: Kind, model: &str, data: Table, sampler: &str) -> drive::Draws {
 }
 
 const MALA: &str = "method = \"mala\"\ntarget = \"jeffreys\"\nstep_size = 0.6";
-/// Full-batch SNGD: its own bias is of order ε²; `bias` bounds it in the assertions.
-/// The damping bounds the metric where the Fisher information vanishes; neither target nor Gaussian exactness notice.
+/// Full-batch SNGD: its bias is of order ε²; `bias` bounds it in the assertions.
+/// The damping bounds the metric where the Fisher information vanishes; it changes neither the target nor exactness on a Gaussian.
 const SNGD: &str = "target = \"jeffreys\"\nstep_size = 0.1\nbatch_size = \"full\"\ndamping = 0.01";
 
 fn mapped(d: &drive::Draws, i: usize, f: impl Fn(f64) -> f64) -> Vec<Vec<f64>> {
@@ -76,8 +76,8 @@ fn bernoulli_is_beta_in_every_link() {
     }
 }
 
-/// The same model under κ = 0 (a flat density in the link's own coordinate) must give different laws of p, and leaving
-/// the corrections out another one again.
+/// The same model under κ = 0 (a flat density in the link's coordinate) must give different distributions of p, and so must
+/// a run without corrections.
 #[test]
 fn other_measures_differ_between_parameterisations() {
     let law = |link: &str, sampler: &str| {
@@ -96,7 +96,7 @@ fn other_measures_differ_between_parameterisations() {
     let bare =
         "target = \"jeffreys\"\nstep_size = 0.1\nbatch_size = \"full\"\ncorrection = \"off\"";
     let (a, b) = (law("logit", SNGD), law("cloglog", SNGD));
-    // What is left between them is the bias of the step, 2% of an sd at this ε.
+    // The remaining difference between them is the bias of the step, 2% of an sd at this ε.
     assert!(
         (a.0 - b.0).abs() < 4.5 * (a.2 * a.2 + b.2 * b.2).sqrt() + 0.04 * a.1,
         "{a:?} {b:?}"
@@ -222,8 +222,8 @@ fn normal_with_unknown_scale_has_n_degrees_of_freedom() {
     }
 }
 
-/// A metric held for several steps holds its corrections with it: fading with the chain's memory under κ = 0 (a flat density of
-/// log λ), whole under κ = 1, whose volume's gradient lags by a bias of order mε. Without them the law is another.
+/// A metric kept for several steps keeps its corrections with it: fading with the chain's memory under κ = 0 (a flat density of
+/// log λ), whole under κ = 1, whose volume's gradient lags by a bias of order mε. Without them the distribution differs.
 #[test]
 fn held_corrections_keep_the_law() {
     let y = [3.0, 1.0, 0.0, 2.0, 4.0, 1.0, 2.0, 0.0];
@@ -243,7 +243,7 @@ fn held_corrections_keep_the_law() {
             let (mean, sd) = (shape / rate, shape.sqrt() / rate);
             let name = format!("{kind:?} {sampler}");
             assert_moments(&name, &law(kind, sampler), mean, sd, 0.02);
-            // The GPU's runs are short; the CPU's show that the test would see corrections that are missing.
+            // The GPU's runs are short; the CPU's show that the test would detect missing corrections.
             if kind != Kind::Gpu {
                 let bare = moments(&law(kind, &format!("{sampler}\ncorrection = \"off\"")));
                 assert!((bare.0 - mean).abs() > 8.0 * bare.2, "{name}: {bare:?}");

@@ -1,5 +1,5 @@
-//! Γ + (κ/2)·M⁻¹∇ln|M| as the engine's step applies it, against finite differences of a metric written out here in the
-//! plainest form; and the random estimators against the closed form, within their own Monte Carlo error.
+//! Compares Γ + (κ/2)·M⁻¹∇ln|M|, as the engine's step applies it, with finite differences of a metric written out here in the
+//! plainest form; and the random estimators with the closed form, within their Monte Carlo error.
 
 use sngd_core::config::Config;
 use sngd_core::likelihood::packed;
@@ -9,7 +9,7 @@ use sngd_core::table::Response;
 use sngd_tests::drive::{self, Kind};
 use sngd_tests::small::{labels, logistic, problem, table};
 
-/// M(ω) = Σ JᵀWJ + N·damping·I + Λ by loops, full or diagonal.
+/// The metric M(ω) = Σ JᵀWJ + N·damping·I + Λ by loops, full or diagonal, `[P][P]`.
 fn metric(problem: &Problem, omega: &[f64], damping: f64, diagonal: bool) -> Vec<Vec<f64>> {
     let (p, d, k) = (
         problem.parameters(),
@@ -66,7 +66,7 @@ fn metric(problem: &Problem, omega: &[f64], damping: f64, diagonal: bool) -> Vec
     m
 }
 
-/// Inverse and ln|M| by Gauss–Jordan.
+/// Inverse and ln|M| by Gauss–Jordan elimination.
 fn invert(m: &[Vec<f64>]) -> (Vec<Vec<f64>>, f64) {
     let p = m.len();
     let mut a: Vec<Vec<f64>> = m.to_vec();
@@ -123,7 +123,7 @@ fn by_differences(problem: &Problem, plan: &Plan, omega: &[f64], diagonal: bool)
         .collect()
 }
 
-/// The correction a step applies: the difference between two noiseless steps, with and without. One per chain.
+/// The correction that a step applies: the difference between two noiseless steps, with and without it, divided by ε. One per chain.
 fn applied(
     kind: Kind,
     config: &Config,
@@ -256,7 +256,7 @@ fn random_estimators_average_to_the_closed_form() {
                     let mean = all.iter().map(|a| a[i]).sum::<f64>() / n;
                     let var = all.iter().map(|a| (a[i] - mean).powi(2)).sum::<f64>() / (n - 1.0);
                     let se = (var / n).sqrt();
-                    // Finite differences carry a bias of order δ², 1e-4 here.
+                    // Finite differences have a bias of order δ², 1e-4 here.
                     let bias = 2e-4 * truth.iter().fold(0.0, |m: f64, e| m.max(e.abs()));
                     assert!(
                         (mean - t).abs() <= 4.5 * se + bias,

@@ -1,5 +1,5 @@
 //! Minibatch natural gradient descent on a Gaussian mean follows T = ρεN/(B(2−ε)) exactly, and residual noise at T = 1
-//! gives the posterior whatever ε and B.
+//! gives the posterior for any ε and B.
 
 use sngd_core::stat::Stat;
 use sngd_core::table::Response;
@@ -77,7 +77,7 @@ fn ngd_follows_the_law_at_finite_step() {
     }
 }
 
-/// Reshuffled epochs are colder than the law: the ablation must show it.
+/// Reshuffled epochs have a lower temperature than the law: the ablation must show it.
 #[test]
 fn epochs_break_the_law() {
     for kind in kinds() {
@@ -93,7 +93,7 @@ fn epochs_break_the_law() {
     }
 }
 
-/// Every noise policy that promises the target reaches it, at any step, also with damping; `full` is hotter by the law.
+/// Every noise policy that promises the target reaches it, at any step size, also with damping; `full` has a higher temperature by the law.
 #[test]
 fn noise_budgets_are_exact_on_a_gaussian() {
     for kind in kinds() {
@@ -124,7 +124,7 @@ fn noise_budgets_are_exact_on_a_gaussian() {
     }
 }
 
-/// Euler's 2ε is too hot by 2/(2−ε): the reason for the other budget.
+/// Euler's 2ε gives a temperature too high by 2/(2−ε): the reason for the other budget.
 #[test]
 fn euler_is_too_hot() {
     for kind in kinds() {

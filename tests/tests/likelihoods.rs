@@ -1,5 +1,5 @@
-//! Likelihoods of one's own on both engines: against quadrature over other people's densities, against statsmodels' negative binomial,
-//! the device against the CPU engine in f64, over a linear predictor and a network; and the check that names a wrong piece.
+//! User-defined likelihoods on both engines: compared with quadrature over densities from other programs, with statsmodels' negative
+//! binomial, the device with the CPU engine in f64, over a linear predictor and a network; and the check that names a wrong function.
 
 use sngd::{Finding, Piece, check_likelihood, from_wgsl};
 use sngd_core::config::{Config, Family};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 const ALL: [&str; 3] = ["negative_binomial", "student_t", "weibull"];
 
-/// Responses and companions that fit one of the three.
+/// Responses and companions for one of the three likelihoods.
 fn responses(name: &str, n: usize) -> (Vec<f64>, Option<Vec<f64>>) {
     let wave = |i: usize| ((i * 37 % 101) as f64 + 0.5) / 101.0;
     match name {
@@ -77,7 +77,7 @@ fn rows(name: &str) -> Vec<Observed<f64>> {
         .collect()
 }
 
-/// Mean and sd of the intercept and of the positive parameter by quadrature over a grid; `ln_p` is a density that others wrote.
+/// Mean and sd of the intercept and of the positive parameter by quadrature over a grid; `ln_p` is a density from another program.
 fn quadrature(
     name: &str,
     ln_p: impl Fn(f64, f64, Observed<f64>) -> f64,
@@ -161,7 +161,7 @@ fn draws_follow_the_posterior_by_quadrature() {
     }
 }
 
-/// The device in f32 beside the CPU engine in f64, which evaluates the Rust body, and beside the same with the WGSL text evaluated.
+/// Steps of the CPU engine in f64 with the Rust body, compared with the same engine on the WGSL text and with the device in f32.
 #[test]
 fn engines_and_bodies_take_the_same_steps() {
     for name in ALL {
@@ -221,7 +221,7 @@ fn engines_and_bodies_take_the_same_steps() {
                     .map(|(a, b)| (a - b).abs() / (1.0 + b.abs()))
                     .fold(0.0, f64::max)
             };
-            // The text's constants are f32; labels that are drawn differ by a host's own uniforms.
+            // The text's constants are f32; drawn labels differ where the CPU side draws its uniforms differently.
             if labels.is_empty() || sampler != labels {
                 let apart = far(&evaluated, &oracle);
                 assert!(apart < 1e-4, "{name}, {model}{sampler}: {apart:e} apart");
@@ -235,7 +235,7 @@ fn engines_and_bodies_take_the_same_steps() {
     }
 }
 
-/// Mode and information of 20,190 counts beside statsmodels' maximum likelihood fit.
+/// Mode and information of 20,190 counts, compared with statsmodels' maximum likelihood fit.
 #[test]
 fn negative_binomial_meets_statsmodels() {
     let Some(folder) = refs::folder("mle/randhie_negbin2") else {
@@ -294,7 +294,7 @@ fn right_likelihoods_pass_and_a_stand_in_is_noted() {
     }
 }
 
-/// A W that is not E[s sᵀ] is noted also where no labels can be drawn, over whatever responses the density adds up to one.
+/// A W that is not E[s sᵀ] is also noted if no labels can be drawn, for any set of responses over which the density adds up to one.
 #[test]
 fn a_stand_in_is_noted_without_labels() {
     let text = |body: &str, w: &str| {
@@ -338,7 +338,7 @@ fn a_stand_in_is_noted_without_labels() {
             "0.99",
             [-1.0, 7.0],
         ),
-        // Of no known support: nothing can be said.
+        // On no known set of responses does the density add up to one, so nothing is noted.
         (
             "-abs(obs.x - eta[0]) | sign(obs.x - eta[0])",
             "1.0",
@@ -362,7 +362,7 @@ fn a_stand_in_is_noted_without_labels() {
     }
 }
 
-/// Each piece of a text broken in turn: the check names that piece, whichever body it is in.
+/// Each function of a text is broken in turn: the check names that function, in either body.
 #[test]
 fn a_wrong_piece_is_named() {
     let broken = |name: &str, from: &str, to: &str| {
@@ -408,7 +408,7 @@ fn a_wrong_piece_is_named() {
         ),
     ] {
         let text = broken(name, from, to);
-        // Alone it is held against itself.
+        // A text alone is compared with itself.
         let alone = from_wgsl(text.clone(), 1, custom(name).auxiliary).expect("valid WGSL");
         let first = found(&alone, name).into_iter().find(|f| f.wrong);
         assert_eq!(
@@ -416,7 +416,7 @@ fn a_wrong_piece_is_named() {
             Some(piece),
             "{from} -> {to}: {first:?}"
         );
-        // Beside a Rust body that is right, against that.
+        // A text with a correct Rust body is compared with that body.
         if ![Piece::DrawLabel, Piece::Mean].contains(&piece) {
             let mut both = custom(name);
             both.wgsl = Some(text);
@@ -429,7 +429,7 @@ fn a_wrong_piece_is_named() {
     }
 }
 
-/// A body whose pieces other than `contract` are those of the Student-t.
+/// A body whose functions other than `contract` are those of the Student-t.
 #[derive(Debug)]
 struct WrongContract;
 
@@ -498,7 +498,7 @@ fn errors_of_a_text_name_its_file_and_line() {
         ..custom("weibull")
     };
     assert!(found(&none, "weibull").iter().all(|f| !f.wrong));
-    // Labels of a body that draws none, and a device without a text.
+    // A body without `draw_label` cannot use drawn labels, and an empty text is no body.
     let (mut config, problem) = problem(
         Custom {
             body: Arc::new(NegativeBinomial),

@@ -1,4 +1,4 @@
-//! Algebraic limits: no noise, all rows, zero temperature; the same seed and another one.
+//! Algebraic limits: no noise, all rows, zero temperature; the same seed and a different one.
 
 use sngd_core::config::Precision;
 use sngd_core::plan::Plan;
@@ -8,7 +8,7 @@ use sngd_tests::small::{logistic, problem};
 
 const MODEL: &str = "[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 1)\"\n";
 
-/// T = 0, no noise, all rows: plain natural gradient descent, whatever the seed; and it is Newton's method here, written
+/// T = 0, no noise, all rows: plain natural gradient descent for any seed; here it is Newton's method, written
 /// out again in the plainest form.
 #[test]
 fn zero_temperature_is_deterministic_descent() {
@@ -47,7 +47,7 @@ fn zero_temperature_is_deterministic_descent() {
     }
 }
 
-/// `fisher_refresh = 3` freezes the metric for three steps and nothing else.
+/// `fisher_refresh = 3` keeps the metric for three steps and changes nothing else.
 #[test]
 fn a_frozen_metric_is_refreshed_on_time() {
     let sampler = "[sampler]\ntemperature = 0.0\nnoise = \"none\"\nbatch_size = \"full\"\nfisher_refresh = 3\nstep_size = 0.5\n[run]\nchains = 1\nwarmup = 0\ndraws = 8\n";
@@ -71,7 +71,7 @@ fn a_frozen_metric_is_refreshed_on_time() {
     }
 }
 
-/// Damped Newton for logistic regression on internal coordinates, Gaussian elimination and nothing else.
+/// Damped Newton for logistic regression on internal coordinates, by Gaussian elimination.
 fn newton(
     problem: &sngd_core::problem::Problem,
     start: &[f64],
@@ -144,7 +144,7 @@ fn the_same_seed_gives_the_same_bits_and_another_does_not() {
     }
 }
 
-/// A chain does not notice how many others run beside it, nor how many threads there are.
+/// A chain does not depend on the number of other chains, nor on the number of threads.
 #[test]
 fn a_chain_is_the_same_alone_and_among_others() {
     let text = |c: usize| {

@@ -1,5 +1,5 @@
-//! Networks: gradients, Fisher matrices and their blocks against finite differences of the forward pass, and a network's
-//! posterior against a reference that we did not write.
+//! Networks: gradients, Fisher matrices and their blocks compared with finite differences of the forward pass, and a network's
+//! posterior compared with a reference from another program.
 
 use faer::Par;
 use sngd_core::batch::BatchRows;
@@ -16,7 +16,7 @@ use sngd_cpu::resident::Resident;
 use sngd_tests::drive::{Draws, Kind};
 use sngd_tests::{cases, compare, drive, small, yacht};
 
-/// A forward pass in plain loops: the oracle's own, from ω's layout as `network` documents it.
+/// A forward pass in plain loops for the oracle, from ω's layout as `network` documents it.
 fn outputs(net: &Network, omega: &[f64], x: &[f64]) -> Vec<f64> {
     let mut a = x.to_vec();
     let mut at = 0;
@@ -58,7 +58,7 @@ struct Oracle {
     second: Vec<f64>,
 }
 
-/// Σ Jᵀs, Σ JᵀWJ and Σ ggᵀ with J by central differences.
+/// The sums Σ Jᵀs, Σ JᵀWJ and Σ ggᵀ, with J by central differences.
 fn oracle(problem: &Problem, omega: &[f64]) -> Oracle {
     let net = problem.network.as_ref().unwrap();
     let (p, h, d) = (omega.len(), problem.likelihood.outputs(), net.widths[0]);
@@ -146,7 +146,7 @@ fn problem(likelihood: &str, hidden: &str, activation: &str, bias: bool) -> Prob
     small::problem(&text, table).1
 }
 
-/// The sums of a pass in precision T, blocks spread out to dense matrices.
+/// The sums of a pass in precision T, with blocks expanded to dense matrices.
 fn sums<T: Scalar>(problem: &Problem, blocks: Blocks, omega: &[f64]) -> (Vec<f64>, Oracle) {
     let layout = Layout::of(problem, blocks);
     let data = Resident::<T>::new(problem, Storage::F32, &layout);
@@ -221,7 +221,7 @@ fn gradients_and_fisher_blocks_match_finite_differences() {
             let want = oracle(&problem, &omega);
             let largest = |v: &[f64]| v.iter().fold(0.0f64, |m, x| m.max(x.abs()));
             for blocks in [Blocks::Full, Blocks::Layer, Blocks::Unit, Blocks::Diagonal] {
-                // Differences are good to 1e-9; f32 sums of 37 rows to about 40 roundings.
+                // Differences are accurate to 1e-9; f32 sums of 37 rows to about 40 roundings.
                 for (bound, (mask, got)) in [
                     (1e-8, sums::<f64>(&problem, blocks, &omega)),
                     (5e-6, sums::<f32>(&problem, blocks, &omega)),
@@ -246,7 +246,7 @@ fn gradients_and_fisher_blocks_match_finite_differences() {
     }
 }
 
-/// 5 blocks of rows and several tiles: the sums do not depend on how rows are cut.
+/// Five blocks of rows and several tiles: the sums do not depend on how rows are cut.
 #[test]
 fn many_rows_add_up() {
     let (n, d) = (1111, 3);
@@ -270,7 +270,7 @@ fn many_rows_add_up() {
     }
 }
 
-/// Draws of a `[sampler]` from given starts, or `None` where this engine is not here or does not run it.
+/// Draws with a `[sampler]` from given starts, or `None` if this engine is not available.
 fn draw(
     kind: Kind,
     config: &Config,
@@ -290,7 +290,7 @@ fn draw(
     Some(d)
 }
 
-/// κ = 0 is the posterior under any metric: a softmax regression with a block a class, and with one for all classes.
+/// κ = 0 is the posterior under any metric: a softmax regression with a block per class, and with one for all classes.
 #[test]
 fn blocked_metrics_keep_the_posterior() {
     for kind in drive::kinds() {
@@ -300,7 +300,7 @@ fn blocked_metrics_keep_the_posterior() {
         let mode_plan = Plan::check(&case.config, &case.problem).unwrap();
         let mode = sngd_cpu::map::find(&case.problem, &mode_plan).unwrap();
         for (blocks, epsilon) in [("unit", 0.1), ("layer", 0.2)] {
-            // One block for all classes is the full metric of another test.
+            // One block for all classes is the full metric, which another test covers.
             if drive::second_driver() && blocks == "layer" {
                 continue;
             }
@@ -324,7 +324,7 @@ fn blocked_metrics_keep_the_posterior() {
     }
 }
 
-/// The yacht network against long HMC: what its symmetries leave alone.
+/// The yacht network compared with long HMC runs, in what its symmetries do not change.
 #[test]
 fn a_network_reaches_its_reference() {
     let Some(case) = yacht::load() else { return };
@@ -345,7 +345,7 @@ fn a_network_reaches_its_reference() {
             (minibatch.to_string(), (16, 700, 1500)),
             (format!("{minibatch}blocks = \"layer\"\n"), (16, 700, 1500)),
         ] {
-            // The parity suite holds the device's blocks to the CPU's, step by step.
+            // The parity suite compares the device's blocks with the CPU's, step by step.
             if kind == Kind::Gpu && sampler.contains("layer") {
                 continue;
             }
@@ -359,7 +359,7 @@ fn a_network_reaches_its_reference() {
                 "{kind:?} {sampler}: {x:?}"
             );
             assert!(x.sd < 0.1 + 4.0 * x.sd_mcse, "{kind:?} {sampler}: {x:?}");
-            // A chain stuck in a poor mode has a log posterior tens of sds below.
+            // The log posterior of a chain stuck in a poor mode is tens of sds too low.
             let (lp, norm) = (x.log_posterior, x.norm);
             let room = if kind == Kind::Gpu { 2.0 } else { 1.0 };
             assert!(

@@ -1,4 +1,4 @@
-//! Modes, Fisher matrices and Hessians against the references' own `check_*` files, which none of our code made.
+//! Compares modes, Fisher matrices and Hessians with the references' `check_*` files, which other programs made.
 
 use sngd_core::plan::Plan;
 use sngd_cpu::map;
@@ -13,7 +13,7 @@ fn numbers(case: &Case, file: &str) -> Option<Vec<f64>> {
     Some(rows.filter_map(|c| c.trim().parse().ok()).collect())
 }
 
-/// The natural Fisher from the internal one by the map's own columns.
+/// The natural Fisher matrix from the internal one, by the columns of the affine map.
 fn natural_fisher(case: &Case, internal: &[f64]) -> Vec<f64> {
     let t = &case.problem.transform;
     let p = t.parameters();
@@ -77,7 +77,7 @@ fn modes_and_fisher_matrices_match_the_check_files() {
         let mut theta = vec![0.0; p];
         case.problem.transform.natural(&mode.omega, &mut theta);
         for (r, &i) in case.index.iter().enumerate() {
-            // The files give the mode to their optimiser's own accuracy.
+            // The mode in the files is as accurate as their optimiser.
             let error = (theta[i] - truth[r]).abs() / case.reference.sd[r].min(1.0);
             assert!(
                 error < 2e-4,

@@ -1,4 +1,4 @@
-//! Draws against reference posteriors that we did not write. `cargo xtask references` makes the full table.
+//! Compares draws with reference posteriors from other programs. `cargo xtask references` makes the full table.
 //!
 //! Unadjusted runs (residual noise, minibatches) must lie within 0.1 sd of each mean and 5% of each sd; `mala` within
 //! four Monte Carlo errors of both.
@@ -10,7 +10,7 @@ use sngd_tests::{cases, compare, drive};
 
 struct Run {
     name: &'static str,
-    /// Share of the rows a batch takes.
+    /// Share of the rows in a batch.
     share: f64,
     epsilon: f64,
     damping: f64,
@@ -27,7 +27,7 @@ const fn run(name: &'static str, share: f64, damping: f64, mala_step: f64) -> Ru
     }
 }
 
-/// The short list, shipped with the tests, and what each posterior allows at ε = 0.3.
+/// The short list, shipped with the tests, with settings that work for each posterior at ε = 0.3.
 const SHORT: &[Run] = &[
     run("GLM_Poisson", 0.5, 0.0, 0.7),
     run("GLM_Binomial", 0.5, 0.0, 0.7),
@@ -65,7 +65,7 @@ fn residual_noise_reaches_the_references() {
             };
             assert!(d.faults.is_empty(), "{kind:?} {}: {:?}", run.name, d.faults);
             for (r, row) in compare::against(&case, &d).rows.iter().enumerate() {
-                // Short runs: their Monte Carlo error comes on top of the promise.
+                // The runs are short: their Monte Carlo error is added to the promised bound.
                 assert!(
                     row.mean_error.abs() < 0.1 + 4.0 * row.mean_mcse,
                     "{kind:?} {} mean[{r}] off by {:.3} ± {:.3} sd",
@@ -107,7 +107,7 @@ fn mala_is_exact() {
     }
 }
 
-/// Separated data under Jeffreys' prior: in the tail |M| falls below what f32 can tell, and a chain that took rounding for
+/// Separated data under Jeffreys' prior: in the tail |M| falls below what f32 can resolve, and a chain that took rounding for
 /// a determinant would never come back.
 #[test]
 fn mala_stays_where_the_determinant_can_be_told() {

@@ -1,6 +1,6 @@
 //! The command line of xtask.
 
-/// What was asked for.
+/// The task that was asked for.
 #[derive(Debug, PartialEq)]
 pub enum Task {
     Help,
@@ -13,7 +13,7 @@ pub enum Task {
     Bench(Vec<String>),
     /// Internal: lists the Vulkan devices that the drivers in the environment offer.
     Probe,
-    /// Internal: what cargo hands a test binary to, see `runner`.
+    /// Internal: the command line of a test binary, passed by cargo, see `runner`.
     RunIfGpu(Vec<String>),
 }
 
@@ -22,7 +22,7 @@ pub enum Task {
 pub struct TestOptions {
     pub long: bool,
     pub cpu_only: bool,
-    /// What follows `--`: handed to the test binaries, as `cargo test -- ...` does.
+    /// The arguments after `--`, passed to the test binaries, as `cargo test -- ...` does.
     pub filter: Vec<String>,
 }
 

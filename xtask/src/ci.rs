@@ -1,4 +1,4 @@
-//! What stands before the tests in CI: format, lints, spelling, licences.
+//! The checks before the tests in CI: format, lints, spelling, licences.
 
 use crate::args::TestOptions;
 use crate::process::{self, capture, cargo, program};
@@ -7,12 +7,12 @@ use crate::steps::Steps;
 use crate::tests;
 use std::path::PathBuf;
 
-/// Every check, then the tests; one failure does not hide the next.
+/// Runs every check, then the tests; one failure does not hide the next.
 fn run_checks(steps: &mut Steps) {
     steps.run("rustfmt", || {
         process::run(cargo().args(["fmt", "--all", "--check"]))
     });
-    // In the profile of the build that follows, so that build scripts and procedural macros are made once.
+    // Uses the profile of the build that follows, so that build scripts and procedural macros are built once.
     steps.run("clippy", || {
         process::run(cargo().args([
             "clippy",
@@ -24,7 +24,7 @@ fn run_checks(steps: &mut Steps) {
             "warnings",
         ]))
     });
-    // tools: one's own, else PyPI's ready-made ones
+    // tools: the installed ones, else those from PyPI
     let environment = Environment::ready("tools", "tools.txt");
     match tool("typos", &environment) {
         Err(reason) => steps.skip("typos", &reason),
@@ -45,14 +45,14 @@ fn run_checks(steps: &mut Steps) {
     }
 }
 
-/// `cargo xtask ci`.
+/// Runs `cargo xtask ci`.
 pub fn run(options: &TestOptions) -> Result<(), String> {
     let mut steps = Steps::default();
     run_checks(&mut steps);
     tests::run_in(&mut steps, options)
 }
 
-/// The advisory database comes over the network: without it the step is skipped, and says so.
+/// Checks the advisory database, which needs the network: without it the step is skipped with a message.
 fn advisories(steps: &mut Steps, deny: PathBuf) {
     const DATABASE: &str = "https://github.com/RustSec/advisory-db";
     if capture(program("git").args(["ls-remote", "--exit-code", DATABASE, "HEAD"])).is_err() {

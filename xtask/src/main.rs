@@ -1,7 +1,7 @@
-//! What CI and people run: `cargo xtask help`.
+//! The tasks of CI and of developers: `cargo xtask help`.
 //!
-//! One file holds one idea: `args` reads the command line, `setup` brings the machine to where the
-//! tests can run, `tests` runs them, `ci` puts the checks in front, `steps` keeps the books.
+//! One file per idea: `args` reads the command line, `setup` prepares the machine for the
+//! tests, `tests` runs them, `ci` runs the checks before them, `steps` records the results.
 
 #![allow(
     clippy::print_stdout,
@@ -93,7 +93,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The virtual environment of the peers, made where it is not there or its list has changed.
+/// Makes the virtual environment of the peers if it is missing or its list has changed.
 fn peers() -> Result<(), String> {
     match Environment::peers() {
         Ok(environment) => {

@@ -1,8 +1,8 @@
-//! Which operating system this is, and whether it may be added to.
+//! Which operating system this is, and whether software may be installed on it.
 
 use crate::process::{capture, program};
 
-/// What `/etc/os-release` says.
+/// The content of `/etc/os-release`.
 #[derive(Debug, Default, PartialEq)]
 pub struct OsRelease {
     pub id: String,
@@ -11,7 +11,7 @@ pub struct OsRelease {
 }
 
 impl OsRelease {
-    /// Reads the `KEY=value` lines, quoted or not.
+    /// Parses `KEY=value` lines, quoted or not.
     pub fn parse(text: &str) -> Self {
         let mut found = Self::default();
         for line in text.lines() {
@@ -31,17 +31,17 @@ impl OsRelease {
         found
     }
 
-    /// This machine's, empty where there is none.
+    /// The release of this machine, empty if unknown.
     pub fn here() -> Self {
         Self::parse(&std::fs::read_to_string("/etc/os-release").unwrap_or_default())
     }
 
-    /// Whether apt-get installs here.
+    /// Whether packages are installed by apt-get here.
     pub fn is_debian_like(&self) -> bool {
         self.is_ubuntu_like() || self.is("debian")
     }
 
-    /// Whether Chromium is a snap here, whose package holds no files.
+    /// Whether Chromium is a snap here, so that its package contains no files.
     pub fn is_ubuntu_like(&self) -> bool {
         self.is("ubuntu")
     }
@@ -51,7 +51,7 @@ impl OsRelease {
     }
 }
 
-/// How to become root, if at all.
+/// How to become root, if possible.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Privilege {
     Root,
@@ -60,7 +60,7 @@ pub enum Privilege {
 }
 
 impl Privilege {
-    /// Root, passwordless sudo, or neither.
+    /// What this process may do: it is root, has passwordless sudo, or neither.
     pub fn here() -> Self {
         if capture(program("id").arg("-u")).is_ok_and(|id| id.trim() == "0") {
             Self::Root

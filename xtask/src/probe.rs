@@ -1,9 +1,9 @@
-//! Lists the Vulkan devices of the drivers in the environment, straight from the loader.
+//! Lists the Vulkan devices of the drivers in the environment, directly from the loader.
 //!
-//! A file that names a driver proves little: Mesa installs Intel's and AMD's on machines without either.
-//! Four calls tell; they are made by hand so that xtask needs no dependency and builds in seconds.
+//! A file that names a driver proves little: Mesa installs Intel's and AMD's on machines without such a GPU.
+//! Four calls to the loader are enough; they are declared by hand so that xtask needs no dependency and builds in seconds.
 
-/// Prints one device name a line; an error where the loader is missing or no driver answers.
+/// Prints one device name per line; an error if the loader is missing or no driver answers.
 #[cfg(unix)]
 pub fn print_devices() -> Result<(), String> {
     for name in loader::device_names()? {
@@ -12,7 +12,7 @@ pub fn print_devices() -> Result<(), String> {
     Ok(())
 }
 
-/// Elsewhere the system's own API (Metal, DX12) serves.
+/// On other systems the system's API (Metal, DX12) is used.
 #[cfg(not(unix))]
 pub fn print_devices() -> Result<(), String> {
     Err("Vulkan drivers are looked for on Unix only".into())
@@ -29,7 +29,7 @@ mod loader {
     }
     const RTLD_NOW: c_int = 2;
 
-    /// `VkInstanceCreateInfo`.
+    /// `VkInstanceCreateInfo` of the Vulkan headers.
     #[repr(C)]
     struct InstanceCreateInfo {
         s_type: u32, // VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO = 1
@@ -47,7 +47,7 @@ mod loader {
     type EnumerateDevices = unsafe extern "C" fn(*mut c_void, *mut u32, *mut *mut c_void) -> i32;
     type GetProperties = unsafe extern "C" fn(*mut c_void, *mut u8);
 
-    /// `VkPhysicalDeviceProperties` takes 824 bytes; the name follows five u32.
+    /// Bytes reserved: `VkPhysicalDeviceProperties` takes 824 bytes; the name follows five u32.
     const PROPERTIES_BYTES: usize = 1024;
     const NAME_OFFSET: usize = 20;
 
@@ -113,7 +113,7 @@ mod loader {
             return Err(format!("vkEnumeratePhysicalDevices returned {code}"));
         }
         let mut devices = vec![null_mut(); count as usize];
-        // SAFETY: the array holds `count` handles.
+        // SAFETY: the array has space for `count` handles.
         let code = unsafe { enumerate(instance, &mut count, devices.as_mut_ptr()) };
         if code < 0 {
             return Err(format!("vkEnumeratePhysicalDevices returned {code}"));

@@ -1,17 +1,17 @@
-//! Starting programs, and saying which.
+//! Starts programs, and names them in messages.
 
 use crate::tally::Tally;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The workspace's root.
+/// Path of the workspace's root.
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_path_buf()
 }
 
-/// The target directory, where everything that is fetched or made goes.
+/// Path of the target directory, which contains everything that is downloaded or built.
 pub fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => root().join(folder),
@@ -26,12 +26,12 @@ pub fn program(name: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// The cargo that runs us.
+/// The cargo that runs this program.
 pub fn cargo() -> Command {
     program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Runs to the end, output on the terminal; an exit status other than 0 is an error.
+/// Runs a program to its end with its output on the terminal; an exit status other than 0 is an error.
 pub fn run(command: &mut Command) -> Result<(), String> {
     announce(command);
     let status = command
@@ -44,7 +44,7 @@ pub fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// Runs to the end in silence and returns stdout; what it said on stderr goes into the error.
+/// Runs a program to its end without output and returns stdout; its stderr is part of the error.
 pub fn capture(command: &mut Command) -> Result<String, String> {
     let output = command
         .stdin(Stdio::null())
@@ -67,7 +67,7 @@ pub fn capture(command: &mut Command) -> Result<String, String> {
     ))
 }
 
-/// Runs `cargo test`, passes its output on and counts its closing lines.
+/// Runs `cargo test`, passes on its output, and adds up its result lines.
 pub fn run_tests(command: &mut Command, tally: &mut Tally) -> Result<(), String> {
     announce(command);
     if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
@@ -97,7 +97,7 @@ pub fn run_tests(command: &mut Command, tally: &mut Tally) -> Result<(), String>
     }
 }
 
-/// Whether a machine watches rather than a person.
+/// Whether this runs in CI rather than for a person.
 pub fn in_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }
@@ -107,7 +107,7 @@ fn announce(command: &Command) {
     let _ = std::io::stdout().flush();
 }
 
-/// The command as one would type it, with the variables that were set for it.
+/// The command as one would type it, with the variables set for it.
 fn line(command: &Command) -> String {
     let mut words: Vec<String> = command
         .get_envs()

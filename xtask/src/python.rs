@@ -1,4 +1,4 @@
-//! Virtual environments under the target folder, made once and again when their list changes.
+//! Virtual environments under the target folder, made once, and again when their list changes.
 
 use crate::process::{capture, in_ci, program, root, run, target};
 use std::path::{Path, PathBuf};
@@ -8,21 +8,21 @@ pub struct Environment {
     programs: PathBuf,
 }
 
-/// Why there is no environment.
+/// Why an environment is not ready.
 pub enum Unready {
-    /// This machine lacks Python or the network: a step that needs it is skipped, loudly.
+    /// This machine has no Python or no network: a step that needs them is skipped with a message.
     Absent(String),
     /// CI has both, so there it is a failure.
     Broken(String),
 }
 
 impl Environment {
-    /// `target/NAME` with what `xtask/python/LIST` pins.
+    /// Makes `target/NAME` with the packages pinned in `xtask/python/LIST`.
     pub fn ready(name: &str, list: &str) -> Result<Self, Unready> {
         Self::of(name, root().join("xtask").join("python").join(list))
     }
 
-    /// `target/peers` with what `benches/peers/requirements.txt` pins.
+    /// Makes `target/peers` with the packages pinned in `benches/peers/requirements.txt`.
     pub fn peers() -> Result<Self, Unready> {
         let list = root().join("benches").join("peers");
         Self::of("peers", list.join("requirements.txt"))

@@ -1,8 +1,8 @@
-//! Runs the test binaries of some crates only, without building anything twice.
+//! Runs the test binaries of only some crates, without building anything twice.
 //!
 //! `cargo test -p sngd-gpu -p sngd-tests` would unify features over two crates instead of the workspace, and build
-//! most dependencies a second time. So cargo is asked for the whole workspace again, finds everything built, and
-//! hands each test binary to this runner, which knows by CARGO_PKG_NAME whose it is.
+//! most dependencies a second time. So cargo runs the whole workspace again, finds everything built, and
+//! passes each test binary to this runner, which knows the binary's crate by CARGO_PKG_NAME.
 
 use std::process::{Command, ExitCode};
 

@@ -1,4 +1,4 @@
-//! Brings the machine to where the GPU tests can run.
+//! Prepares the machine for the GPU tests.
 
 use crate::os::{OsRelease, Privilege};
 use crate::process::{program, run};
@@ -10,8 +10,8 @@ const BY_HAND: &str = "install a Vulkan loader and driver: on Debian or Ubuntu `
     mesa-vulkan-drivers`, on Fedora `dnf install vulkan-loader mesa-vulkan-drivers`, on Arch `pacman -S \
     vulkan-icd-loader vulkan-swrast`; or run the CPU tests alone with --cpu-only";
 
-/// The drivers that answer, after installing what is missing where that is possible.
-/// On systems whose own API serves (Metal, DX12) and under `--cpu-only` the list is empty.
+/// The drivers that answer, after installing missing ones where that is possible.
+/// Empty under `--cpu-only` and on systems with their own API (Metal, DX12).
 pub fn drivers(cpu_only: bool) -> Result<Vec<Driver>, String> {
     if cpu_only {
         println!("--cpu-only: no Vulkan driver is looked for");
@@ -51,7 +51,7 @@ pub fn drivers(cpu_only: bool) -> Result<Vec<Driver>, String> {
     Ok(found)
 }
 
-/// Installs by apt-get what it can; each thing that does not work is said, and the caller looks again.
+/// Installs with apt-get what it can; each failure is printed, and the caller looks again.
 fn install(lavapipe: bool, swift: bool) {
     let system = OsRelease::here();
     if !system.is_debian_like() {
@@ -89,7 +89,7 @@ fn install(lavapipe: bool, swift: bool) {
     }
 }
 
-/// `env ...` as root, so that no package asks a question.
+/// `env ...` as root, set so that no package asks a question.
 fn as_root(privilege: Privilege) -> Command {
     let mut command = match privilege {
         Privilege::Sudo => {

@@ -1,4 +1,4 @@
-//! The books: which step ran, how it ended, how long it took.
+//! Records which steps ran, how they ended, and how long they took.
 
 use std::time::Instant;
 
@@ -32,14 +32,14 @@ impl Steps {
         value
     }
 
-    /// Notes a step that cannot run here, loudly.
+    /// Notes a step that cannot run here, and prints it.
     pub fn skip(&mut self, name: &str, reason: &str) {
         eprintln!("\n!! SKIPPED: {name}: {reason}");
         self.done
             .push((name.to_owned(), End::Skipped(reason.to_owned()), 0.0));
     }
 
-    /// What a person reads at the end.
+    /// The summary for people, printed at the end.
     pub fn summary(&self) -> String {
         let width = self
             .done

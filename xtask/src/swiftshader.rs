@@ -11,7 +11,7 @@ const DRIVER_FILE: &str = "vk_swiftshader_icd.json";
 pub fn fetch() -> Result<(), String> {
     let folder = swiftshader_folder();
     let work = folder.with_file_name("chromium-common");
-    let _ = std::fs::remove_dir_all(&work); // what an interrupted run left
+    let _ = std::fs::remove_dir_all(&work); // remains of an interrupted run
     let unpacked = work.join("unpacked");
     make_folder(&unpacked)?;
     make_folder(&folder)?;
@@ -44,12 +44,12 @@ fn fetch_into(work: &Path, unpacked: &Path, folder: &Path) -> Result<(), String>
     copy(&find(LIBRARY)?, &folder.join(LIBRARY))?;
     let text = std::fs::read_to_string(find(DRIVER_FILE)?)
         .map_err(|error| format!("{DRIVER_FILE} cannot be read: {error}"))?;
-    // last, since its presence says that both are there
+    // last, because its existence says that both are there
     std::fs::write(folder.join(DRIVER_FILE), beside_library(&text))
         .map_err(|error| format!("{DRIVER_FILE} cannot be written: {error}"))
 }
 
-/// The loader reads a bare name from the system's folders, a path from the driver file's own.
+/// The loader looks for a plain file name in the system's folders, and for a path from the driver file's folder.
 fn beside_library(text: &str) -> String {
     let Some(position) = text.find(LIBRARY) else {
         return text.to_owned();

@@ -1,6 +1,6 @@
-//! Adds up the closing lines of `cargo test`.
+//! Adds up the result lines of `cargo test`.
 
-/// Tests over all test binaries of a run.
+/// Counts of tests over all test binaries of a run.
 #[derive(Debug, Default, PartialEq)]
 pub struct Tally {
     pub passed: u64,

@@ -1,4 +1,4 @@
-//! Runs the tests: everything on the first driver, what touches a device again on each other one.
+//! Runs the tests: all of them on the first driver, those that use a device again on each other driver.
 
 use crate::args::TestOptions;
 use crate::process::{self, cargo, program, root, run_tests, target};
@@ -10,13 +10,13 @@ use crate::tally::Tally;
 use crate::vulkan::{self, Driver};
 use std::process::Command;
 
-/// `cargo xtask test`.
+/// Runs `cargo xtask test`.
 pub fn run(options: &TestOptions) -> Result<(), String> {
     let mut steps = Steps::default();
     run_in(&mut steps, options)
 }
 
-/// The test steps behind those already taken, then the summary of all.
+/// Runs the test steps after those already in `steps`, then prints the summary of all.
 pub fn run_in(steps: &mut Steps, options: &TestOptions) -> Result<(), String> {
     let mut tally = Tally::default();
     take_steps(steps, options, &mut tally);
@@ -26,7 +26,7 @@ pub fn run_in(steps: &mut Steps, options: &TestOptions) -> Result<(), String> {
     verdict
 }
 
-/// `cargo xtask long`.
+/// Runs `cargo xtask long`.
 pub fn run_long() -> Result<(), String> {
     let drivers = setup::drivers(false)?;
     let mut tally = Tally::default();
@@ -45,7 +45,7 @@ fn take_steps(steps: &mut Steps, options: &TestOptions, tally: &mut Tally) {
     };
     let whole = options.filter.is_empty();
     let first = drivers.first();
-    // the one build of all that follows: the same selection has the same features and is not built again
+    // the one build for all that follows: the same selection has the same features and is not built again
     let mut everything = cargo();
     everything.args(["build", "--release", "--workspace", "--bins", "--tests"]);
     let build = || process::run(&mut everything);
@@ -92,7 +92,7 @@ fn take_steps(steps: &mut Steps, options: &TestOptions, tally: &mut Tally) {
     }
 }
 
-/// A cargo that tests on one driver and knows of all.
+/// A cargo command that tests on one driver and has the list of all.
 fn on(drivers: &[Driver], driver: Option<&Driver>, cpu_only: bool) -> Command {
     let mut command = cargo();
     command.env("SNGD_TEST_DRIVERS", vulkan::list(drivers));
@@ -117,7 +117,7 @@ fn on(drivers: &[Driver], driver: Option<&Driver>, cpu_only: bool) -> Command {
     command
 }
 
-/// What touches a device, on a further driver: one configuration in a few, all of them where `SNGD_TEST_LONG` is set.
+/// The tests that use a device, on a further driver: one configuration in a few, all of them where `SNGD_TEST_LONG` is set.
 fn device_suites(drivers: &[Driver], driver: &Driver) -> Result<Command, String> {
     let mut command = on(drivers, Some(driver), false);
     command.arg("--config").arg(runner::config()?);
@@ -147,7 +147,7 @@ fn long_suites(drivers: &[Driver], driver: Option<&Driver>) -> Command {
     command
 }
 
-/// Samples an example and lets Python read the trace as a user would.
+/// Samples an example, and reads the trace in Python as a user would.
 fn check_trace(steps: &mut Steps) {
     const NAME: &str = "trace read by Python";
     let environment = match Environment::ready("python", "requirements.txt") {

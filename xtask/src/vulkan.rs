@@ -1,21 +1,21 @@
-//! The Vulkan drivers of this machine: files that name a library, found where the loader looks.
+//! The Vulkan drivers of this machine: files that name a library, found in the folders where the loader looks.
 
 use crate::process::{capture, program, target};
 use std::path::{Path, PathBuf};
 
-/// A driver by the name that the tests know it by.
+/// A driver, with the name that the tests use for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Driver {
     pub name: String,
     pub file: PathBuf,
 }
 
-/// Where SwiftShader's two files are kept.
+/// Folder of SwiftShader's two files.
 pub fn swiftshader_folder() -> PathBuf {
     target().join("vulkan").join("swiftshader")
 }
 
-/// The drivers that offer a device: software ones, a real GPU's, and whatever VK_DRIVER_FILES names.
+/// The drivers that offer a device: software drivers, those of a real GPU, and those that VK_DRIVER_FILES names.
 pub fn answering() -> Vec<Driver> {
     let mut found: Vec<Driver> = Vec::new();
     for driver in order(named_files(), standard_files()) {
@@ -26,7 +26,7 @@ pub fn answering() -> Vec<Driver> {
     found
 }
 
-/// The files that the environment names.
+/// The driver files that the environment names.
 fn named_files() -> Vec<PathBuf> {
     ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"]
         .iter()
@@ -36,7 +36,7 @@ fn named_files() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The files in the loader's folders and our own.
+/// The driver files in the loader's folders and in ours.
 fn standard_files() -> Vec<PathBuf> {
     let loader = [
         "/usr/share/vulkan/icd.d",
@@ -62,7 +62,7 @@ fn standard_files() -> Vec<PathBuf> {
     files
 }
 
-/// Lavapipe, SwiftShader, then the rest; files that were named before those of the same name that were found.
+/// Sorts drivers: lavapipe, SwiftShader, then the rest. Named files come before found ones of the same name.
 fn order(named: Vec<PathBuf>, standard: Vec<PathBuf>) -> Vec<Driver> {
     let mut drivers: Vec<Driver> = named
         .into_iter()
@@ -95,7 +95,7 @@ fn name_of(file: &Path) -> String {
     }
 }
 
-/// The list that the test harness reads: `lavapipe=/a.json;swiftshader=/b.json`.
+/// The list for the test harness: `lavapipe=/a.json;swiftshader=/b.json`.
 pub fn list(drivers: &[Driver]) -> String {
     let pairs: Vec<String> = drivers
         .iter()
@@ -104,7 +104,7 @@ pub fn list(drivers: &[Driver]) -> String {
     pairs.join(";")
 }
 
-/// Asks a driver for its devices, in a process of its own: the loader reads the environment once.
+/// Asks a driver for its devices in a separate process, because the loader reads the environment only once.
 pub fn devices(driver: &Driver) -> Result<Vec<String>, String> {
     let me =
         std::env::current_exe().map_err(|error| format!("xtask cannot find itself: {error}"))?;

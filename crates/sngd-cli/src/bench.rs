@@ -1,5 +1,5 @@
-//! `sngd bench`: the workloads on each engine, beside a GEMM ceiling and a peer measured in the same run; with `--posterior`
-//! the time until a posterior is right.
+//! `sngd bench`: runs the workloads on each engine, and measures a GEMM ceiling and a peer in the same run; with `--posterior`
+//! it measures the time until a posterior is right.
 
 mod contender;
 mod data;
@@ -40,7 +40,7 @@ pub struct Args {
     /// Adapter for the GPU engine: part of its name [default: the first real GPU, else a software one]
     #[arg(long)]
     pub device: Option<String>,
-    /// The other question.
+    /// Options of the posterior bench.
     #[command(flatten)]
     posterior: posterior::Args,
 }
@@ -67,13 +67,13 @@ struct Line {
     gflops: f64,
     /// Share of the f32 GEMM rate of the same device, measured in this run.
     gemm_share: f64,
-    /// This rate over the peer's, both the best of their turns.
+    /// This rate divided by the peer's, each the best of its turns.
     over_peer: Option<f64>,
 }
 
 const TURNS: usize = 2;
 
-/// Runs it; the exit code.
+/// Runs the command; returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     if args.posterior.posterior {
         return posterior::run(&args.posterior, args.peers, args.json);
@@ -159,15 +159,15 @@ fn keep(best: &mut Vec<(String, Rate)>, name: String, rate: Rate) {
     }
 }
 
-/// What the devices can do at most, in GFLOP/s of an f32 matrix product.
+/// The highest rates of the devices, in GFLOP/s of an f32 matrix product.
 struct Ceilings {
     cpu: f64,
-    /// By name.
+    /// Name and rate of the GPU device, if there is one.
     device: Option<(String, f64)>,
 }
 
 impl Ceilings {
-    /// That of an engine; a peer computes on the CPU.
+    /// Ceiling of an engine; a peer computes on the CPU.
     fn of(&self, engine: &str) -> f64 {
         match &self.device {
             Some((name, rate)) if name == engine => *rate,
@@ -215,7 +215,7 @@ fn table(lines: &[Line], ceilings: &Ceilings) -> String {
     out
 }
 
-/// The peer's best block, in chain-steps a second, by whichever way to the leverages is faster.
+/// The peer's best block, in chain-steps per second, with the faster of its two ways to compute leverages.
 fn jax(python: &Python, w: &Workload, seconds: f64) -> anyhow::Result<f64> {
     let mut best = 0.0f64;
     for leverages in ["solve", "inverse"] {

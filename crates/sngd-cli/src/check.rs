@@ -17,10 +17,10 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs it; the exit code.
+/// Runs the command; returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     let file = RunFile::read(&args.run, &args.overrides)?;
-    // A plan is no run: an old trace may stand where `sngd sample --force` would replace it.
+    // Nothing is run here, so an old trace that `sngd sample --force` would replace is no error.
     file.check_output(&file.output(), true)?;
     let cost = check(&prepare(file.config, &file.base)?);
     if args.json {

@@ -101,7 +101,7 @@ impl Listed {
     }
 }
 
-/// Runs it; the exit code is 3 when a self-test fails.
+/// Runs the command; the exit code is 3 if a self-test fails.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     let mut all = vec![Listed::cpu()];
     all.extend(adapters().into_iter().map(Listed::gpu));

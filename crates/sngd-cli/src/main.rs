@@ -76,7 +76,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Mesa's device-select layer asks Wayland for the screen's GPU and complains on stderr on a machine without a screen.
+/// Stops a complaint on stderr: on a machine without a screen, Mesa's device-select layer asks Wayland for the screen's GPU.
 fn quiet_device_layer() {
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
         // SAFETY: the first statement of main; no other thread exists that could read the environment.

@@ -2,14 +2,14 @@
 
 use std::io::{self, ErrorKind, Write};
 
-/// Writes to standard output by `f`.
+/// Gives standard output to `f` to write to.
 pub fn with_stdout(f: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     match f(&mut out).and_then(|()| out.flush()) {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(anyhow::anyhow!(
             "standard output cannot be written ({e}); check the space there"
         )),
-        // What is left in the buffer has no reader.
+        // The rest of the buffer has no reader.
         Err(_) => {
             let _ = out.into_parts();
             Ok(())
@@ -18,18 +18,18 @@ pub fn with_stdout(f: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::
     }
 }
 
-/// A value as JSON on standard output.
+/// Writes a value as JSON to standard output.
 pub fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(value)?;
     with_stdout(|out| writeln!(out, "{text}"))
 }
 
-/// One sentence on standard error.
+/// Writes one sentence to standard error.
 pub fn error(sentence: &str) {
     note(&format!("sngd: {sentence}"));
 }
 
-/// A line on standard error.
+/// Writes a line to standard error.
 pub fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }

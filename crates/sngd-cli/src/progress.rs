@@ -15,12 +15,12 @@ pub enum Shown {
     Quiet,
     /// A bar.
     Bar(ProgressBar),
-    /// Plain lines; when the last one was written.
+    /// Plain lines, with the time when the last one was written.
     Lines(Instant),
 }
 
 impl Shown {
-    /// What suits standard error.
+    /// The kind of display that fits standard error.
     pub fn new(quiet: bool) -> Shown {
         if quiet {
             Shown::Quiet
@@ -43,7 +43,7 @@ impl Shown {
             ) => {
                 note(&format!("sngd: {line}"));
                 *bar = ProgressBar::new(*steps);
-                // Without colours, so that NO_COLOR has nothing to take away.
+                // No colours, so NO_COLOR needs no special case.
                 let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}");
                 bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             }

@@ -16,10 +16,10 @@ pub struct Args {
     /// The experiments and their claims; runs nothing
     #[arg(long)]
     list: bool,
-    /// Half a minute an experiment [default]
+    /// Half a minute per experiment [default]
     #[arg(long, conflicts_with = "full")]
     short: bool,
-    /// A few minutes an experiment, smaller Monte Carlo errors
+    /// A few minutes per experiment, smaller Monte Carlo errors
     #[arg(long)]
     full: bool,
     /// Folder of NAME.svg, NAME.png and NAME.csv
@@ -56,7 +56,7 @@ struct Done {
     verdict: Verdict,
 }
 
-/// Runs it; the exit code.
+/// Runs the command; returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     let name = match (&args.name, args.list) {
         (Some(name), false) => name,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Rows of the table after a run; `sngd summary` has them all.
+/// Rows of the table printed after a run; `sngd summary` shows all.
 const ROWS: usize = 40;
 
 /// Sample what a run file describes into a trace.
@@ -40,7 +40,7 @@ pub struct Args {
     threads: Option<usize>,
 }
 
-/// The JSON form.
+/// The JSON form of a finished run.
 #[derive(Serialize)]
 struct Done<'a> {
     trace: String,
@@ -51,7 +51,7 @@ struct Done<'a> {
     summary: Report,
 }
 
-/// Runs it; the exit code.
+/// Runs the command; returns the exit code.
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let mut file = RunFile::read(&args.run, &args.overrides)?;
     if let Some(device) = &args.device {
@@ -92,7 +92,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             path.display()
         ));
     }
-    // The run is over: from here on an interruption is one.
+    // The run is over: from here on Ctrl-C ends the program.
     interrupt.idle();
     if args.json {
         output::json(&Done {
@@ -110,14 +110,14 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             if report.rows.len() > ROWS {
                 writeln!(w, "all parameters: sngd summary {}", out.display())?;
             }
-            // The verdict is the last line.
+            // The verdict is the last line, where it is seen.
             report.write(w, ROWS)
         })?;
     }
     Ok(0)
 }
 
-/// What the user should know before the run.
+/// Prints what the user should know before the run.
 fn warn(run: &sngd::OpenRun, quiet: bool) {
     let prepared = run.prepared();
     if quiet {
@@ -142,7 +142,7 @@ fn warn(run: &sngd::OpenRun, quiet: bool) {
     }
 }
 
-/// Old traces beside the output that earlier runs could neither replace nor put back.
+/// Reports old traces beside the output that earlier runs could neither replace nor put back.
 fn tell_set_aside(out: &Path, quiet: bool) {
     if quiet {
         return;
@@ -155,7 +155,7 @@ fn tell_set_aside(out: &Path, quiet: bool) {
     }
 }
 
-/// A failed run with the whereabouts of its draws and of the trace that it was to replace.
+/// The error of a failed run, with the places of its draws and of the trace that it was to replace.
 fn kept(e: Error, trace: &TraceSink, out: &Path) -> anyhow::Error {
     let sentence = whereabouts("; the draws before that are in", trace, out);
     if sentence.is_empty() {
@@ -165,7 +165,7 @@ fn kept(e: Error, trace: &TraceSink, out: &Path) -> anyhow::Error {
     anyhow::Error::new(e).context(sentence)
 }
 
-/// Where the draws and the old trace are after a run that is not complete: the end of a sentence.
+/// The places of the draws and the old trace after an incomplete run: the end of a sentence.
 fn whereabouts(draws: &str, trace: &TraceSink, out: &Path) -> String {
     let mut text = String::new();
     if trace.shows_draws() {

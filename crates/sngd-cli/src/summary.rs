@@ -16,7 +16,7 @@ pub struct Args {
     exact: bool,
 }
 
-/// Runs it; the exit code.
+/// Runs the command; returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     let mut report = sngd::summarize_trace(&args.trace)?;
     if args.exact {

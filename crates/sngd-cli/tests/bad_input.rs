@@ -1,10 +1,10 @@
-//! Each unusable input gets one sentence on stderr (what, where, what was expected, the remedy) and its exit code.
+//! Each unusable input gives one sentence on stderr (what, where, what was expected, the remedy) and its exit code.
 
 mod common;
 
 use common::{Scene, csv, run};
 
-/// stderr must be one line that begins with `sngd: ` and contains every part.
+/// Checks that stderr is one line that begins with `sngd: ` and contains every part.
 fn refused(scene: &Scene, args: &[&str], code: i32, parts: &[&str]) {
     let out = run(scene, args);
     let err = String::from_utf8_lossy(&out.stderr).into_owned();
@@ -156,7 +156,7 @@ fn a_diverging_run_stops_with_chain_step_and_remedy() {
     sample(&s, 4, &["chain", "step", "step_size"]);
 }
 
-/// Every number of this run is finite; only the log posterior says that it is lost.
+/// Every number of this run is finite; only the log posterior shows that it is lost.
 #[test]
 fn a_run_that_strays_on_finite_numbers_is_stopped() {
     let rows: String = (0..200)

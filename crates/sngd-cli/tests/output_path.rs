@@ -1,4 +1,4 @@
-//! Where a trace may go, as a user meets it: bad paths are refused before anything is computed, and an old trace is never
+//! Where a trace may go, from the user's side: bad paths are refused before anything is computed, and an old trace is never
 //! lost to a run that does not end well.
 
 mod common;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 const RUN: &str = "[model]\nlikelihood = \"bernoulli\"\n[sampler]\nbatch_size = 60\n[run]\nchains = 2\ndraws = 20\nwarmup = 20\n";
 
-/// Every file below a folder with its content.
+/// Every file below a folder, with its content.
 fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -26,7 +26,7 @@ fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     all
 }
 
-/// Exit code and standard error of `sngd sample run.toml` on the CPU.
+/// Runs `sngd sample run.toml` on the CPU; returns its exit code and standard error.
 fn sample(scene: &Scene, extra: &[&str]) -> (Option<i32>, String) {
     let mut args = vec!["sample", "run.toml", "--device", "cpu"];
     args.extend_from_slice(extra);
@@ -37,8 +37,8 @@ fn sample(scene: &Scene, extra: &[&str]) -> (Option<i32>, String) {
     )
 }
 
-/// `sample` with and without `--force`, and `check` where `extra` has no option of its own, refuse with one sentence,
-/// and nothing changes.
+/// Checks that `sample` with and without `--force`, and `check` unless `extra` has `--out`, refuse with one sentence,
+/// and that nothing changes.
 fn refused(scene: &Scene, extra: &[&str], parts: &[&str]) {
     let before = content(&scene.path("."));
     let mut commands = vec![
@@ -64,7 +64,7 @@ fn refused(scene: &Scene, extra: &[&str], parts: &[&str]) {
     }
 }
 
-/// Draws a chain of a trace.
+/// Draws per chain in a trace.
 fn draws(scene: &Scene, name: &str) -> usize {
     TraceReader::open(&scene.path(name)).map_or(0, |t| t.draws(Phase::Draws))
 }
@@ -87,7 +87,7 @@ fn an_empty_output_path_is_refused_with_its_line() {
     refused(&s, &["--out", ""], &[clap]);
 }
 
-/// The fault that this file is about: a second run with `--force` emptied the folder of the run file.
+/// The bug behind this file: a second run with `--force` emptied the folder of the run file.
 #[test]
 fn the_folder_of_the_run_file_or_of_the_data_is_never_an_output() {
     for (path, parts) in [
@@ -109,7 +109,7 @@ fn the_folder_of_the_run_file_or_of_the_data_is_never_an_output() {
     }
 }
 
-/// The data cannot be read, and still the message is about the path: nothing is read or computed before.
+/// The data cannot be read, yet the message is about the path: it is checked before anything is read or computed.
 #[test]
 fn the_path_is_checked_first() {
     let s = Scene::new("no table", RUN);
@@ -161,7 +161,7 @@ fn a_run_file_with_two_endings_keeps_the_first() {
     assert!(!s.path("run.zarr").exists());
 }
 
-/// SGLD far beyond its step, as in `bad_input.rs`: it fails in the warm-up, before any draw.
+/// SGLD with far too large a step, as in `bad_input.rs`: it fails in the warm-up, before any draw.
 #[test]
 fn a_run_that_fails_before_its_first_draw_puts_the_old_trace_back() {
     let rows: String = (0..50)
@@ -194,8 +194,8 @@ fn a_run_that_fails_before_its_first_draw_puts_the_old_trace_back() {
     assert!(content(&s.path(".")) == before);
 }
 
-/// Starts a run that replaces `run.zarr` and would take for ever, and sends a signal when the old trace is set aside as
-/// `aside` and the new one has draws; its exit code and standard error.
+/// Starts a long run that replaces `run.zarr`, and sends a signal once the old trace is set aside as `aside` and the new
+/// one has draws; returns its exit code and standard error.
 #[cfg(unix)]
 fn ended_by(scene: &Scene, signal: &str, aside: &str) -> (Option<i32>, String) {
     use std::time::{Duration, Instant};
@@ -250,13 +250,13 @@ fn an_interrupted_or_killed_run_leaves_the_old_trace_and_the_next_run_tells() {
     );
     assert!(draws(&s, "run.zarr") >= 100 && kept("run.zarr.old"));
 
-    // What the interrupted run left is the old trace of the killed one.
+    // The trace of the interrupted run is the old trace of the killed one.
     let (code, _) = ended_by(&s, "-KILL", "run.zarr.old-2");
     assert_eq!(code, None);
     assert!(draws(&s, "run.zarr") >= 100 && draws(&s, "run.zarr.old-2") >= 100);
     assert!(kept("run.zarr.old"));
 
-    // The next run is not in the way of what they left, tells of it, and removes only what it replaced itself.
+    // Those old traces do not block the next run. It reports them, and removes only the trace that it replaced itself.
     let (code, err) = sample(&s, &["--force"]);
     assert_eq!(code, Some(0), "{err}");
     for old in ["run.zarr.old", "run.zarr.old-2"] {
@@ -283,7 +283,7 @@ fn a_folder_that_cannot_be_written_is_exit_code_5_before_the_data_are_read() {
     };
     mode(".", 0o755);
     mode("locked", 0o555);
-    // Root may write anywhere, so that the program then runs as nobody.
+    // Root may write anywhere, so under root the program runs as the user nobody.
     let root = std::fs::create_dir(s.path("locked/probe")).is_ok();
     if root {
         std::fs::remove_dir(s.path("locked/probe")).unwrap();

@@ -1,4 +1,4 @@
-//! The peers' scripts against each other on small data; skipped, loudly, where Python or their packages are not installed.
+//! Compares the peers' scripts on small data; skipped with a message where Python or their packages are not installed.
 
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The peers' Python beside the target folder's programs, if it has what the scripts import.
+/// The peers' Python beside the target folder's programs, if it has the packages that the scripts import.
 fn python() -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_BIN_EXE_sngd")).ancestors().nth(2)?;
     let program = target.join(if cfg!(windows) {
@@ -29,7 +29,7 @@ fn python() -> Option<PathBuf> {
     works.then_some(program)
 }
 
-/// 300 rows of two features, y by the likelihood from fixed sequences; DIR/p.npz and DIR/p.json.
+/// Writes 300 rows of two features, with y by the likelihood from fixed sequences, to p.npz and p.json in `dir`.
 fn write(dir: &Path, likelihood: &str, prior_sd: f64) -> PathBuf {
     let n = 300u64;
     let frac = |i: u64, m: u64, k: u64| (i * m % k) as f64 / k as f64;
@@ -68,7 +68,7 @@ fn write(dir: &Path, likelihood: &str, prior_sd: f64) -> PathBuf {
     path
 }
 
-/// What a script writes on its standard output.
+/// Runs a script; returns its standard output.
 fn run(python: &Path, script: &str, problem: &Path, more: &[&str]) -> String {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../benches/peers");
     let out = Command::new(python)
@@ -96,13 +96,13 @@ fn numbers(json: &Value, key: &str) -> Vec<f64> {
         .collect()
 }
 
-/// scikit-learn's penalty is our prior: its fit is the mode that our reference's own Newton method finds.
+/// scikit-learn's penalty is our prior: its fit is the mode that the Newton method of our reference script finds.
 #[test]
 fn fits_and_reference_agree() {
     let Some(python) = python() else { return };
     for likelihood in ["bernoulli", "poisson"] {
         let dir = tempfile::tempdir().unwrap();
-        // A prior that tells, so that a wrong penalty shows.
+        // A strong prior, so that a wrong penalty shows.
         let problem = write(dir.path(), likelihood, 0.3);
         let reference = dir.path().join("r.json");
         let said = run(
@@ -128,7 +128,7 @@ fn fits_and_reference_agree() {
                 assert!(off < 0.02, "{likelihood} {solver}: {j} is {off} sd off");
             }
         }
-        // Without a prior to speak of, the sds are the standard errors.
+        // With a very weak prior the sds are the standard errors.
         let problem = write(dir.path(), likelihood, 100.0);
         let flat = dir.path().join("f.json");
         run(
@@ -153,7 +153,7 @@ fn fits_and_reference_agree() {
     }
 }
 
-/// Lines at growing counts, parameters in order: the softmax has three classes of intercept and two weights.
+/// Lines at growing numbers of draws, parameters in order: the softmax has three classes with an intercept and two weights each.
 #[test]
 fn numpyro_writes_moments_as_it_goes() {
     let Some(python) = python() else { return };

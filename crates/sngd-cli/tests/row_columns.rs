@@ -80,8 +80,8 @@ fn frequencies_are_repeated_rows() {
     }
 }
 
-/// Rows that stand for many: the rate is Gamma(Σwy, Σw), and no chain is said to have run away, though a log density that left the
-/// weights out would be a hundred times smaller.
+/// Rows with large weights: the rate is Gamma(Σwy, Σw), and no chain counts as run away, though a log density without the
+/// weights would be a hundred times smaller.
 #[test]
 fn large_frequencies_count() {
     let (mut counts, mut rows, mut data) = (0.0, 0.0, String::from("y,w\n"));

@@ -1,4 +1,4 @@
-//! Whole runs: bits, summaries, interruption.
+//! Whole runs: identical bits, summaries, interruption.
 
 mod common;
 
@@ -53,7 +53,7 @@ fn summary_speaks_json_and_check_runs_nothing() {
     assert!(!s.path("run.zarr").exists());
 }
 
-/// What a step starts on a GPU is known where there is none: by stage, in all, and in words.
+/// The number of kernels that a step starts on a GPU is known without one: by stage, in all, and as text.
 #[test]
 fn check_counts_dispatches() {
     let s = Scene::new(&csv(80), RUN);
@@ -74,7 +74,7 @@ fn check_counts_dispatches() {
         (total, stages)
     };
     let (each, stages) = counted(&[]);
-    // A pass over the batch and one over all rows for the metric; noise and update are one each.
+    // One pass over the batch and one over all rows for the metric; noise and update are one each.
     assert_eq!(stages["rows"], 2.0);
     assert_eq!(stages["update"], 1.0);
     let (kept, stages) = counted(&["--set", "sampler.fisher_refresh=4"]);
@@ -82,7 +82,7 @@ fn check_counts_dispatches() {
     assert!(kept < each, "{kept} of {each}");
 }
 
-/// Ctrl-C finishes the draw, closes the trace and exits with 130; what is there is whole and finite.
+/// Ctrl-C finishes the draw, closes the trace and exits with 130; the draws until then are complete and finite.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_leaves_whole_draws() {
@@ -161,7 +161,7 @@ fn what_is_no_trace_or_no_command_is_one_sentence() {
     }
 }
 
-/// The examples of `docs/likelihoods.md`, as a user runs them.
+/// Runs the examples of `docs/likelihoods.md` as a user would.
 #[test]
 fn the_example_likelihoods_run() {
     let s = Scene::new(&csv(10), RUN);

@@ -1,8 +1,8 @@
-//! The view every diagnostic takes: one scalar quantity, chains x draws.
+//! The view that every diagnostic takes: one scalar quantity, chains x draws.
 
 use crate::{DiagError, Reason};
 
-/// Where draws are read from: 64-bit floats, or the 32-bit ones a device gave.
+/// The numbers behind a view: 64-bit floats, or the 32-bit floats of a device.
 #[derive(Debug, Clone, Copy)]
 pub enum Values<'a> {
     /// Double precision.
@@ -12,7 +12,7 @@ pub enum Values<'a> {
 }
 
 impl Values<'_> {
-    /// Elements there are, of all quantities.
+    /// Number of elements, of all quantities.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -21,7 +21,7 @@ impl Values<'_> {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no elements.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -65,7 +65,7 @@ impl<'a> From<&'a Vec<f32>> for Values<'a> {
     }
 }
 
-/// The draws of one scalar quantity, chains x draws, seen in place.
+/// The draws of one scalar quantity, chains x draws, read in place.
 ///
 /// Draw `n` of chain `c` is `data[offset + c * chain_stride + n * draw_stride]`.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +81,7 @@ pub struct Draws<'a> {
 impl<'a> Draws<'a> {
     /// Draws per chain that the diagnostics need.
     pub(crate) const MIN: usize = 4;
-    /// Shortest chain whose still second half is called frozen rather than a run of ties.
+    /// Shortest chain for which a constant second half counts as frozen rather than as a run of ties.
     const MIN_TO_FREEZE: usize = 20;
 
     /// A view of `chains` x `draws` values of `data`, with strides and offset in elements.
@@ -127,7 +127,7 @@ impl<'a> Draws<'a> {
         })
     }
 
-    /// Chain after chain: `data[chains, draws]`, row-major.
+    /// Draws stored chain after chain: `data[chains, draws]`, row-major.
     ///
     /// # Errors
     /// As [`Draws::new`].
@@ -139,7 +139,7 @@ impl<'a> Draws<'a> {
         Self::new(data, chains, draws, draws, 1, 0)
     }
 
-    /// Chain after chain, of a shape known to fit.
+    /// Draws stored chain after chain, whose shape is known to fit.
     pub(crate) fn dense(values: &'a [f64], chains: usize, draws: usize) -> Self {
         debug_assert_eq!(values.len(), chains * draws);
         let data = Values::F64(values);
@@ -212,10 +212,10 @@ impl<'a> Draws<'a> {
         (0..self.draws).map(move |draw| self.get(chain, draw))
     }
 
-    /// Why no diagnostic of these draws can be trusted, if so.
+    /// Why no diagnostic of these draws can be trusted; `None` if they can.
     ///
-    /// Asked in this order: a draw that is not finite, fewer than four draws, all draws equal, a
-    /// chain that never moved, a chain of 20 or more draws whose second half stands at a value
+    /// The checks, in order: a draw that is not finite, fewer than four draws, all draws equal, a
+    /// chain that never moved, a chain of 20 or more draws whose second half stays at a value
     /// that no other draw has.
     #[must_use]
     pub fn fault(&self) -> Option<Reason> {
@@ -239,7 +239,7 @@ impl<'a> Draws<'a> {
         })
     }
 
-    /// Whether every draw of every chain is one number.
+    /// The reason if every draw of every chain is the same number.
     pub(crate) fn constant(&self) -> Option<Reason> {
         if self.draws == 0 {
             return None;
@@ -278,7 +278,7 @@ impl<'a> Draws<'a> {
             if 2 * run < self.draws {
                 return None;
             }
-            // Of a quantity with few values, such as a rare event, a long run is no freeze.
+            // A quantity with few values, such as a rare event, may have a long run that is no freeze.
             let equal = |c| self.chain(c).filter(|&x| x == value).count();
             let met = (0..self.chains).map(equal).sum::<usize>() > run;
             (!met).then_some(Reason::Froze { chain, from, value })

@@ -1,4 +1,4 @@
-//! What the caller got wrong: shapes that do not fit, matrices that cannot be factored.
+//! Errors of the caller: shapes that do not fit, matrices that cannot be factored.
 
 use thiserror::Error;
 
@@ -22,23 +22,23 @@ pub enum DiagError {
         draws: usize,
         /// Largest index the view would read; `usize::MAX` when it overflows.
         reach: usize,
-        /// Elements there are.
+        /// Elements in the data.
         len: usize,
     },
-    /// An axis that must hold something holds nothing.
+    /// An axis that must not be empty is empty.
     #[error("there are no {axis}: at least one is needed")]
     Empty {
         /// The axis, in words.
         axis: &'static str,
     },
-    /// A slice has not the length its shape asks for.
+    /// A slice does not have the length that its shape asks for.
     #[error("{what} must hold {expected} values, but holds {got}")]
     Length {
         /// The slice, with its shape.
         what: &'static str,
         /// Length the shape asks for.
         expected: usize,
-        /// Length it has.
+        /// Length of the slice.
         got: usize,
     },
     /// A value of a matrix, or a scalar argument, is NaN or infinite.
@@ -46,7 +46,7 @@ pub enum DiagError {
     NonFinite {
         /// The matrix or the argument.
         what: &'static str,
-        /// Flat index.
+        /// Flat index of the value.
         index: usize,
         /// The value found.
         value: f64,
@@ -62,15 +62,15 @@ pub enum DiagError {
         /// The pivot, before its square root.
         value: f64,
     },
-    /// Chains cannot be dealt into superchains.
+    /// The chains cannot be divided into superchains.
     #[error(
         "{chains} chains cannot be dealt into {superchains} superchains: nested R-hat needs at \
          least 2 superchains of one common size"
     )]
     Superchains {
-        /// Chains there are.
+        /// Number of chains.
         chains: usize,
-        /// Superchains asked for.
+        /// Number of superchains asked for.
         superchains: usize,
     },
     /// The draws have no nested R-hat.

@@ -30,8 +30,8 @@ pub fn ess_bulk(draws: &Draws<'_>) -> f64 {
 
 /// Effective sample size for the tails: the smaller of those of the 5% and the 95% quantile.
 ///
-/// A quantile that is the largest draw says nothing and is left out; if both are, the result is
-/// NaN ([`crate::Reason::FlatTails`]). `ArviZ` has the number of draws in place of either.
+/// A quantile that is the largest draw carries no information and is skipped; if both are, the result
+/// is NaN ([`crate::Reason::FlatTails`]). `ArviZ` uses the number of draws in place of either.
 #[must_use]
 pub fn ess_tail(draws: &Draws<'_>) -> f64 {
     Pool::checked(draws).map_or(f64::NAN, |pool| tail(&pool, &pool.sorted()))
@@ -40,7 +40,7 @@ pub fn ess_tail(draws: &Draws<'_>) -> f64 {
 /// Effective sample size for estimating quantile `prob` in [0, 1]: that of the indicator of a draw
 /// not above it.
 ///
-/// NaN also when no draw is above it, and when `prob` is no probability.
+/// NaN also when no draw is above it, and when `prob` is not in [0, 1].
 #[must_use]
 pub fn ess_quantile(draws: &Draws<'_>, prob: f64) -> f64 {
     Pool::checked(draws).map_or(f64::NAN, |pool| {
@@ -61,9 +61,9 @@ pub fn ess_sd(draws: &Draws<'_>) -> f64 {
     Pool::checked(draws).map_or(f64::NAN, |pool| ess(&pool.squares().split()))
 }
 
-/// Tail ESS of a pool whose ascending values are at hand.
+/// Tail ESS of a pool whose sorted values are given.
 pub(crate) fn tail(pool: &Pool, sorted: &[f64]) -> f64 {
-    // `f64::min` passes over a NaN: if no draw exceeds one quantile, the other speaks alone.
+    // `f64::min` skips a NaN: if no draw exceeds one quantile, the other alone counts.
     below(pool, quantile_sorted(sorted, 0.05)).min(below(pool, quantile_sorted(sorted, 0.95)))
 }
 

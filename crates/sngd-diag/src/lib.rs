@@ -1,11 +1,11 @@
 //! Convergence diagnostics: R-hat, ESS, MCSE, HDI, thermometers.
 //!
 //! Every function here is a pure function of draws. [`Draws`] is a view of one scalar quantity,
-//! chains x draws, into whatever block holds it; [`summarize`] makes the row a table prints;
-//! [`temperature_covariance`] and its neighbours measure the temperature a run really had.
+//! chains x draws, in a larger block of numbers; [`summarize`] computes the row that a table prints;
+//! [`temperature_covariance`] and its neighbours measure the actual temperature of a run.
 //!
 //! On draws that have diagnostics the numbers are those of `ArviZ` 1.3 (`arviz-stats` 1.3.3), to
-//! rounding. Where it would invent a number (constant draws get an effective sample size equal to
+//! rounding. Where `ArviZ` would invent a number (constant draws get an effective sample size equal to
 //! the number of draws there), this crate gives NaN and a [`Reason`].
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! The little dense algebra the Fisher mismatch needs, on row-major `f64` matrices of size P.
+//! The small part of dense algebra that the Fisher mismatch needs, on row-major `f64` matrices of size P.
 
 use crate::DiagError;
 
@@ -20,7 +20,7 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     parts.iter().sum::<f64>() + rest
 }
 
-/// Lower Cholesky factor of the matrix whose lower triangle `a` holds; its upper is left zero.
+/// Lower Cholesky factor of the matrix whose lower triangle is in `a`; the upper triangle of the factor is zero.
 pub(crate) fn cholesky(a: &[f64], p: usize) -> Result<Vec<f64>, DiagError> {
     let mut l = vec![0.0; p * p];
     for i in 0..p {
@@ -30,7 +30,7 @@ pub(crate) fn cholesky(a: &[f64], p: usize) -> Result<Vec<f64>, DiagError> {
             row[j] = (a[i * p + j] - dot(&row[..j], &other[..j])) / other[j];
         }
         let value = a[i * p + i] - dot(&row[..i], &row[..i]);
-        // Rounding alone can leave a speck above zero where the exact pivot is zero.
+        // Rounding alone can give a tiny positive number where the exact pivot is zero.
         if value.is_nan() || value <= f64::EPSILON * a[i * p + i].abs() {
             return Err(DiagError::NotPositiveDefinite { pivot: i, value });
         }
@@ -52,7 +52,7 @@ pub(crate) fn forward_solve(l: &[f64], p: usize, b: &mut [f64]) {
 /// point (Sturm's count) then closes in on either end to the last digits.
 pub(crate) fn extreme_eigenvalues(a: &mut [f64], p: usize) -> (f64, f64) {
     let (diagonal, beside) = tridiagonal(a, p);
-    // Gershgorin's discs hold every eigenvalue.
+    // Gershgorin's discs contain every eigenvalue.
     let mut low = f64::INFINITY;
     let mut high = f64::NEG_INFINITY;
     for i in 0..p {
@@ -67,7 +67,7 @@ pub(crate) fn extreme_eigenvalues(a: &mut [f64], p: usize) -> (f64, f64) {
         let (mut a, mut b) = (low, high);
         loop {
             let middle = f64::midpoint(a, b);
-            // Also ends the search where the matrix held a NaN.
+            // Also ends the search if the matrix contains a NaN.
             if !(a < middle && middle < b) {
                 return middle;
             }
@@ -117,7 +117,7 @@ fn tridiagonal(a: &mut [f64], p: usize) -> (Vec<f64>, Vec<f64>) {
     ((0..p).map(|i| a[i * p + i]).collect(), beside)
 }
 
-/// How many eigenvalues of the tridiagonal matrix lie below `x`.
+/// Number of eigenvalues of the tridiagonal matrix below `x`.
 fn count_below(diagonal: &[f64], beside: &[f64], x: f64) -> usize {
     let mut pivot = 1.0;
     let mut count = 0;
@@ -135,7 +135,7 @@ fn count_below(diagonal: &[f64], beside: &[f64], x: f64) -> usize {
 mod tests {
     use super::*;
 
-    /// A search between infinite bounds once never ended.
+    /// A search between infinite bounds must end; once it did not.
     #[test]
     fn what_is_not_finite_ends_the_search() {
         for bad in [f64::NAN, f64::INFINITY] {
@@ -168,7 +168,7 @@ mod tests {
                 (low - value(1)).abs() < 1e-13 && (high - value(p)).abs() < 1e-13,
                 "{p}"
             );
-            // The inverse is dense, so here the reflections do work.
+            // The inverse is dense, so the reflections have work to do.
             let (low, high) = extreme_eigenvalues(&mut inverse, p);
             assert!((low * value(p) - 1.0).abs() < 1e-10, "{p}: {low}");
             assert!((high * value(1) - 1.0).abs() < 1e-12, "{p}: {high}");

@@ -13,8 +13,8 @@ pub struct FisherMismatch {
     /// Smallest eigenvalue of F^-1 Sigma: the direction with least gradient noise for its Fisher
     /// information.
     pub smallest: f64,
-    /// Largest eigenvalue of F^-1 Sigma: where minibatch noise is strongest against the law, which
-    /// it exceeds by this factor.
+    /// Largest eigenvalue of F^-1 Sigma: the direction where minibatch noise is strongest relative to
+    /// the law, which it exceeds by this factor.
     pub largest: f64,
 }
 
@@ -27,8 +27,9 @@ pub struct FisherMismatch {
 /// about 2 P^3 multiplications.
 ///
 /// # Errors
-/// [`DiagError::Empty`] if `p` is 0, [`DiagError::Length`] unless both hold P^2 values,
-/// [`DiagError::NonFinite`] if either is not finite or their ratio overflows, and [`DiagError::NotPositiveDefinite`] if F has no Cholesky factor.
+/// [`DiagError::Empty`] if `p` is 0, [`DiagError::Length`] unless both have P^2 values,
+/// [`DiagError::NonFinite`] if either is not finite or their ratio overflows, and
+/// [`DiagError::NotPositiveDefinite`] if F has no Cholesky factor.
 pub fn fisher_mismatch(
     fisher: &[f64],
     sigma_g: &[f64],

@@ -19,7 +19,7 @@ pub fn sd(draws: &Draws<'_>) -> f64 {
 
 /// Quantile `prob` in [0, 1] of all draws of all chains, in the units of the quantity: linear
 /// interpolation between order statistics, type 7 of Hyndman and Fan (1996). NaN if a draw is not
-/// finite, there are none, or `prob` is no probability.
+/// finite, there are none, or `prob` is not in [0, 1].
 #[must_use]
 pub fn quantile(draws: &Draws<'_>, prob: f64) -> f64 {
     finite(draws).map_or(f64::NAN, |pool| quantile_sorted(&pool.sorted(), prob))
@@ -30,14 +30,14 @@ pub(crate) fn finite(draws: &Draws<'_>) -> Option<Pool> {
     (!pool.values.is_empty() && pool.view().non_finite().is_none()).then_some(pool)
 }
 
-/// Mean in two passes, so that a large offset costs no digits. NaN of nothing.
+/// Mean in two passes, so that a large offset costs no digits. NaN for an empty slice.
 pub(crate) fn centre(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let rough = values.iter().sum::<f64>() / n;
     rough + values.iter().map(|x| x - rough).sum::<f64>() / n
 }
 
-/// Sample variance, divisor one less than the count. NaN below two values.
+/// Sample variance, divisor one less than the count. NaN for fewer than two values.
 pub(crate) fn variance(values: &[f64]) -> f64 {
     if values.len() < 2 {
         return f64::NAN;
@@ -46,7 +46,7 @@ pub(crate) fn variance(values: &[f64]) -> f64 {
     values.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (values.len() - 1) as f64
 }
 
-/// Type 7 quantile of ascending values.
+/// Type 7 quantile of sorted values.
 pub(crate) fn quantile_sorted(sorted: &[f64], prob: f64) -> f64 {
     if sorted.is_empty() || !(0.0..=1.0).contains(&prob) {
         return f64::NAN;

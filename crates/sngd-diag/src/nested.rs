@@ -7,8 +7,8 @@ use crate::{DiagError, Draws, Reason};
 
 /// Rank-normalised nested R-hat of many short chains, 1 when the superchains agree.
 ///
-/// A superchain is a group of chains that started at one point; here each holds the same number
-/// of consecutive chains. Where R-hat needs chains long enough to forget their start, this one
+/// A superchain is a group of chains that started at one point; here each consists of the same number
+/// of consecutive chains. R-hat needs chains long enough to forget their start; nested R-hat only
 /// needs the *groups* to have forgotten it, which many chains show after few draws. It is
 /// [`nested_rhat_raw`] of normal scores of ranks, and of distances from the median, whichever is
 /// larger; chains of four draws or more are split in two, shorter ones are taken whole.
@@ -62,7 +62,7 @@ fn deal(draws: &Draws<'_>, superchains: usize) -> Result<Pool, DiagError> {
         return Err(DiagError::Draws(reason));
     }
     if draws.draws() == 1 && chains == superchains {
-        // One draw of one chain in each: there is no variance to compare with.
+        // With one draw of one chain in each superchain there is no variance to compare with.
         return Err(DiagError::Draws(Reason::TooFewDraws { draws: 1 }));
     }
     Ok(Pool::gather(draws))

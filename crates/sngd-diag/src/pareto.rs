@@ -29,7 +29,7 @@ pub fn pareto_k(log_weights: &[f64]) -> f64 {
     generalised_pareto_shape(&excess)
 }
 
-/// Shape of a generalised Pareto law from its sorted exceedances.
+/// Shape of a generalised Pareto law, estimated from its sorted exceedances.
 fn generalised_pareto_shape(x: &[f64]) -> f64 {
     let n = x.len() as f64;
     let grid = 30 + n.sqrt() as usize;
@@ -54,7 +54,7 @@ fn generalised_pareto_shape(x: &[f64]) -> f64 {
         }
     }
     let k = shape(mean / total);
-    // Ten pseudo-observations at one half.
+    // The prior: ten pseudo-observations at one half.
     (n * k + 5.0) / (n + 10.0)
 }
 
@@ -62,7 +62,7 @@ fn generalised_pareto_shape(x: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
-    /// Quantiles of a Pareto law with shape k: the fit finds k, drawn towards one half by its prior.
+    /// Quantiles of a Pareto law with shape k: the fit finds k, pulled towards one half by its prior.
     #[test]
     fn shapes_of_pareto_laws_are_found() {
         for k in [0.2, 0.5, 0.9, 1.5] {

@@ -1,4 +1,4 @@
-//! Draws gathered chain after chain, which the formulas then read in order.
+//! Draws copied chain after chain, so that the formulas read them in order.
 
 use crate::Draws;
 use crate::moments::centre;
@@ -23,13 +23,13 @@ impl Pool {
         }
     }
 
-    /// Gathers draws that have diagnostics, or says that they have none.
+    /// Copies the draws; `None` if they have no diagnostics.
     pub(crate) fn checked(draws: &Draws<'_>) -> Option<Self> {
         let pool = Self::gather(draws);
         pool.view().fault().is_none().then_some(pool)
     }
 
-    /// The pool seen as draws. Looking for faults here is cheaper than in a strided block.
+    /// The pool as a view of draws. Looking for faults here is cheaper than in a strided block.
     pub(crate) fn view(&self) -> Draws<'_> {
         Draws::dense(&self.values, self.chains, self.draws)
     }
@@ -38,8 +38,8 @@ impl Pool {
         &self.values[chain * self.draws..(chain + 1) * self.draws]
     }
 
-    /// Each chain cut into halves, in the order (first halves, second halves) that `ArviZ` has. An
-    /// odd chain loses its middle draw.
+    /// Each chain cut into halves, in `ArviZ`'s order (first halves, second halves). A chain of odd length
+    /// loses its middle draw.
     pub(crate) fn split(&self) -> Self {
         let half = self.draws / 2;
         let first = (0..self.chains).flat_map(|c| &self.chain(c)[..half]);
@@ -52,7 +52,7 @@ impl Pool {
         }
     }
 
-    /// The same shape with other values.
+    /// A pool of the same shape with other values.
     pub(crate) fn with(&self, values: Vec<f64>) -> Self {
         Self {
             values,
@@ -65,13 +65,13 @@ impl Pool {
         self.with(self.values.iter().map(|&x| f(x)).collect())
     }
 
-    /// Squared distances from the pooled mean.
+    /// A pool of the squared distances from the pooled mean.
     pub(crate) fn squares(&self) -> Self {
         let mean = centre(&self.values);
         self.map(|x| (x - mean) * (x - mean))
     }
 
-    /// The values, ascending.
+    /// The values in ascending order.
     pub(crate) fn sorted(&self) -> Vec<f64> {
         let mut values = self.values.clone();
         values.sort_unstable_by(f64::total_cmp);

@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-/// Values beside the place they came from, ascending by value.
+/// Values with the places they came from, ascending by value.
 pub(crate) struct Order(Vec<(f64, usize)>);
 
 impl Order {
@@ -12,7 +12,7 @@ impl Order {
         Self(pairs)
     }
 
-    /// Middle value, or the mean of the two middle ones.
+    /// Median: the middle value, or the mean of the two middle ones.
     pub(crate) fn median(&self) -> f64 {
         let n = self.0.len();
         let high = self.0[n / 2].0;
@@ -23,7 +23,7 @@ impl Order {
         }
     }
 
-    /// The order of the distances from the median ("folding"), by merging the two flanks.
+    /// The order of the distances from the median ("folding"), by merging the two sides.
     pub(crate) fn folded(&self) -> Self {
         let median = self.median();
         let start = self.0.partition_point(|pair| pair.0 < median);
@@ -50,7 +50,7 @@ impl Order {
         }
     }
 
-    /// Normal scores, in the places the values came from.
+    /// Normal scores, in the original places of the values.
     ///
     /// With average rank r (from 1) among S values the score is the normal quantile of
     /// (r - 3/8) / (S + 1/4), Blom's choice and equation 14 of Vehtari et al. (2021).

@@ -10,7 +10,7 @@ use std::fmt;
 pub enum Reason {
     /// A draw is NaN or infinite. Nothing is computed from such draws, the mean included.
     NonFinite {
-        /// First chain that holds one.
+        /// First chain with such a draw.
         chain: usize,
         /// Its first draw that is not finite.
         draw: usize,
@@ -27,13 +27,13 @@ pub enum Reason {
         /// That number.
         value: f64,
     },
-    /// A chain never moved while another did, or none moved and they stand apart.
+    /// A chain never moved while another did, or none moved and they are at different values.
     Stuck {
         /// First chain that never moved.
         chain: usize,
-        /// Where it stands.
+        /// The value where it stays.
         value: f64,
-        /// Draws it holds.
+        /// Number of its draws.
         draws: usize,
         /// How many further chains never moved.
         others: usize,
@@ -43,22 +43,22 @@ pub enum Reason {
     Froze {
         /// First chain that stopped.
         chain: usize,
-        /// First draw of the run that lasts to its end.
+        /// First draw of the run of equal draws that lasts to its end.
         from: usize,
-        /// Where it stands.
+        /// The value where it stays.
         value: f64,
     },
-    /// The draws are finite, but their squares are not, or their sum.
+    /// The draws are finite, but their squares or their sum is not.
     Overflow {
         /// The draw furthest from zero.
         value: f64,
     },
-    /// R-hat compares chains and there is one. Only R-hat is NaN.
+    /// There is only one chain, and R-hat compares chains. Only R-hat is NaN.
     OneChain,
-    /// At least 95% of the draws are the largest one, so no draw is above either tail quantile and
-    /// neither tail can be seen to move. Only the tail ESS is NaN.
+    /// At least 95% of the draws equal the largest one, so no draw is above either tail quantile and
+    /// the mixing of the tails cannot be seen. Only the tail ESS is NaN.
     FlatTails {
-        /// The 5% quantile, which is also the 95% one.
+        /// The 5% quantile, which is also the 95% quantile.
         value: f64,
     },
 }

@@ -32,21 +32,21 @@ pub struct Summary {
     pub ess_tail: f64,
     /// Rank-normalised split R-hat.
     pub rhat: f64,
-    /// Why some of the above are NaN; `None` if none is. The gravest reason if there are several.
+    /// Why some of the above are NaN; `None` if none is. If there are several reasons, the most serious one.
     pub reason: Option<Reason>,
 }
 
-/// The row of one quantity, with the interval that holds [`DEFAULT_HDI_PROB`] of the draws.
+/// The row of one quantity, with the interval that covers [`DEFAULT_HDI_PROB`] of the draws.
 #[must_use]
 pub fn summarize(draws: &Draws<'_>) -> Summary {
     summarize_with(draws, DEFAULT_HDI_PROB)
 }
 
-/// The row of one quantity, with the interval that holds the share `hdi_prob` in (0, 1].
+/// The row of one quantity, with the interval that covers the share `hdi_prob` in (0, 1].
 ///
-/// Each number is that of the function of its name; computing them together sorts once. With a
+/// Each number is that of the function with its name; computing them together sorts only once. With a
 /// stuck chain, a constant quantity or fewer than four draws, the mean, the sd and the interval
-/// still describe the draws and all else is NaN; with a draw that is not finite, all is.
+/// still describe the draws and all else is NaN; with a draw that is not finite, everything is NaN.
 #[must_use]
 pub fn summarize_with(draws: &Draws<'_>, hdi_prob: f64) -> Summary {
     let nan = f64::NAN;
@@ -109,7 +109,7 @@ pub fn summarize_with(draws: &Draws<'_>, hdi_prob: f64) -> Summary {
 /// pool. The rows do not depend on the number of threads.
 ///
 /// # Errors
-/// [`DiagError::Length`] if the block does not hold `draws * chains * quantities` values,
+/// [`DiagError::Length`] if the block does not contain `draws * chains * quantities` values,
 /// [`DiagError::Empty`] with no chains.
 pub fn summarize_block<'a>(
     data: impl Into<Values<'a>>,

@@ -1,6 +1,6 @@
-//! Thermometers: the temperature a run had, beside the one its law foretells.
+//! Thermometers: the actual temperature of a run, to compare with the one that the law predicts.
 //!
-//! Temperature has no unit; 1 is the Bayesian posterior. Both measured ones hold near a Gaussian
+//! Temperature has no unit; 1 is the Bayesian posterior. Both measured ones are valid near a Gaussian
 //! mode: there the draws have covariance T M^-1, and their cost exceeds the mode's by T P / 2 on
 //! average.
 
@@ -11,7 +11,7 @@ use crate::mismatch::check_lower;
 use crate::moments::{centre, finite};
 use crate::{DiagError, Draws, Reason, Values, mcse_mean};
 
-/// Draws whose energies are taken in one pass over the metric.
+/// Number of draws whose energies are computed in one pass over the metric.
 const GROUP: usize = 8;
 
 /// A measured temperature and its Monte Carlo standard error.
@@ -25,15 +25,15 @@ pub struct Temperature {
     pub reason: Option<Reason>,
 }
 
-/// The temperature that the spread of the draws has: tr(S M) / P.
+/// The temperature of the draws' spread: tr(S M) / P.
 ///
-/// `block[n, C, P]` holds the parameters, row-major, n draws of C chains; S is their pooled
+/// `block[n, C, P]` are the parameters, row-major, n draws of C chains; S is their pooled
 /// covariance with divisor `C n - 1`. `metric[P, P]` is M at the mean, row-major, in units of the
 /// summed cost (N F + prior precision); only its lower triangle is read.
 ///
 /// The trace is C n / (C n - 1) times the mean over draws of q = (w - mean)' M (w - mean) / P, a
-/// scalar series, so the standard error is that of a mean: sd(q) / sqrt(ESS of q), which has the
-/// chains' autocorrelation in it. Measuring about the estimated mean makes the value too small by
+/// scalar series, so the standard error is that of a mean: sd(q) / sqrt(ESS of q), which includes the
+/// chains' autocorrelation. Measuring about the estimated mean makes the value too small by
 /// a share of about 1 / ESS. Costs C n P^2 / 2 multiplications.
 ///
 /// # Errors
@@ -87,7 +87,7 @@ pub fn temperature_covariance<'a>(
         *mean = centre(&column);
     }
 
-    // A few draws at a time pass over the metric together, which is large.
+    // The metric is large, so a few draws share each pass over it.
     let energies: Vec<f64> = (0..total.div_ceil(GROUP))
         .into_par_iter()
         .flat_map_iter(|group| {
@@ -115,7 +115,7 @@ pub fn temperature_covariance<'a>(
     })
 }
 
-/// The temperature that the mean cost has: 2 (mean cost - cost at the mode) / P.
+/// The temperature of the mean cost: 2 (mean cost - cost at the mode) / P.
 ///
 /// `costs` are the full-data costs C (summed negative log-likelihood and prior, at temperature 1)
 /// of the draws; `cost_at_mode` is C at the minimum, in the same units. The standard error is
@@ -154,8 +154,8 @@ pub fn temperature_cost(
 /// The temperature of minibatch natural gradient descent: rho eps N / (B (2 - eps)).
 ///
 /// Exact on a quadratic with additive gradient noise of covariance rho N^2 / B F. `epsilon` is the
-/// step (1 lands on a quadratic's minimum), `n` the rows of data, `b` those of a minibatch; `rho`
-/// is 1 for rows drawn with replacement and (N - B) / (N - 1) without. Infinite at a step of 2,
+/// step size (1 reaches the minimum of a quadratic), `n` the rows of data, `b` those of a minibatch; `rho`
+/// is 1 for rows drawn with replacement and (N - B) / (N - 1) without. Infinite at a step size of 2,
 /// where the chain stops contracting; NaN outside [0, 2], without data or without a batch.
 #[must_use]
 pub fn law_temperature(epsilon: f64, n: usize, b: usize, rho: f64) -> f64 {

@@ -1,4 +1,4 @@
-//! Every diagnostic against ArviZ, on the draws of `data/arviz.json` (see `arviz_fixture.py`).
+//! Compares every diagnostic with ArviZ, on the draws of `data/arviz.json` (see `arviz_fixture.py`).
 
 use serde_json::Value;
 use sngd_diag::{
@@ -21,7 +21,7 @@ impl Set {
         Draws::chain_major(&self.values, self.chains, self.draws).expect("the fixture fits")
     }
 
-    /// ArviZ's value; NaN where the fixture has null.
+    /// ArviZ's value; NaN if the fixture has null.
     fn expected(&self, what: &str) -> f64 {
         let value = &self.arviz[what];
         assert!(
@@ -139,7 +139,7 @@ fn nested() {
     }
 }
 
-/// The summary computes things together; it must still say what each function says.
+/// The summary computes several numbers together; each must equal the result of its function.
 #[test]
 fn a_row_holds_the_functions_of_its_names() {
     for set in sets() {

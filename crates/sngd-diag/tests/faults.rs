@@ -1,4 +1,4 @@
-//! Draws that have no diagnostics: NaN, and one sentence that says why.
+//! Draws that have no diagnostics: NaN, and one sentence that gives the reason.
 
 mod common;
 
@@ -111,7 +111,7 @@ fn a_chain_that_froze_is_named_with_its_draw() {
     values[DRAWS + 40..2 * DRAWS].fill(9.0);
     let row = row_of(&values, CHAINS);
     assert_eq!(told(&row), "chain 1 froze at 9 from draw 40 to its end");
-    // A shorter still run is slow mixing, which the numbers themselves tell.
+    // A shorter constant run is slow mixing, which the numbers themselves show.
     let mut values = moving();
     values[DRAWS + 60..2 * DRAWS].fill(9.0);
     let row = row_of(&values, CHAINS);

@@ -1,4 +1,4 @@
-//! Thermometers, nested R-hat and the Fisher mismatch on laws whose answers are known.
+//! Thermometers, nested R-hat and the Fisher mismatch on distributions whose answers are known.
 
 mod common;
 
@@ -8,7 +8,7 @@ use sngd_diag::{
     small_step_temperature, temperature_cost, temperature_covariance,
 };
 
-/// A skewed positive definite matrix, L L' of a lower triangle with uneven diagonal.
+/// A positive definite matrix with correlations, L L', and its lower factor L, whose diagonal is uneven.
 fn skewed(p: usize) -> (Vec<f64>, Vec<f64>) {
     let mut l = vec![0.0; p * p];
     for i in 0..p {
@@ -20,7 +20,7 @@ fn skewed(p: usize) -> (Vec<f64>, Vec<f64>) {
     (product(&l, p), l)
 }
 
-/// L L'.
+/// The product L L'.
 fn product(l: &[f64], p: usize) -> Vec<f64> {
     let mut a = vec![0.0; p * p];
     for i in 0..p {
@@ -96,8 +96,8 @@ fn covariance_is_the_trace_to_rounding() {
     assert!((t32.value / t.value - 1.0).abs() < 1e-4);
 }
 
-/// Over many seeds the error over its standard error must be standard: a wrong temperature shows in
-/// its mean, a wrong standard error in its spread.
+/// Over many seeds the error divided by its standard error must be standard normal: a wrong temperature
+/// shows in its mean, a wrong standard error in its spread.
 #[test]
 fn both_thermometers_are_calibrated() {
     let (n, c, p, t, phi, seeds) = (300, 4, 5, 2.5, 0.6, 80);
@@ -135,7 +135,7 @@ fn cost_thermometer_by_hand() {
     assert!(temperature_cost(&draws, 10.0, 0).is_err());
 }
 
-/// One-dimensional descent on a quadratic with additive noise, run long enough to be compared.
+/// One-dimensional descent on a quadratic with additive noise, run long enough to compare with the law.
 #[test]
 fn the_law_is_the_stationary_one() {
     let (n, b, epsilon) = (1000usize, 20usize, 0.8);
@@ -156,7 +156,7 @@ fn the_law_is_the_stationary_one() {
     let t = temperature_covariance(&block, draws, chains, 1, &[n as f64]).expect("fits");
     let law = law_temperature(epsilon, n, b, rho);
     assert!((t.value - law).abs() < 4.0 * t.mcse, "{t:?} against {law}");
-    // The small-step law is 40% off here, which the thermometer must see.
+    // The small-step law is 40% off here, and the thermometer must see that.
     let small = small_step_temperature(epsilon, n, b);
     assert!(
         (t.value - small).abs() > 20.0 * t.mcse,
@@ -200,7 +200,7 @@ fn mismatch_of_equals_and_of_multiples() {
     }
 }
 
-/// F = L L' and Sigma = L D L' give the eigenvalues D exactly, whatever L.
+/// F = L L' and Sigma = L D L' give exactly the eigenvalues D, for any L.
 #[test]
 fn mismatch_of_known_spectrum() {
     let p = 12;
@@ -269,7 +269,7 @@ fn nested_r_hat_is_one_when_groups_agree_and_more_when_they_do_not() {
         let rank = nested_rhat(&view, superchains).expect("deals");
         assert!(rank < 1.08, "{draws}: {rank}");
 
-        // Move each group by its own whole number: chains within a group agree as before.
+        // Move each group by a different whole number: chains within a group agree as before.
         let moved: Vec<f64> = (0..values.len())
             .map(|i| values[i] + (i / draws / (chains / superchains)) as f64)
             .collect();
@@ -283,7 +283,7 @@ fn nested_r_hat_is_one_when_groups_agree_and_more_when_they_do_not() {
     }
 }
 
-/// Groups that differ in scale alone: only folding sees them.
+/// Groups that differ only in scale: only folding detects them.
 #[test]
 fn folding_sees_scales() {
     let (chains, draws) = (64, 10);

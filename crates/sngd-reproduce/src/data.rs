@@ -1,4 +1,4 @@
-//! Data made by counter from the seed, and the digits.
+//! Data generated from the seed by a counter, and the digits.
 
 use crate::Settings;
 use crate::error::Error;
@@ -6,7 +6,7 @@ use sngd_core::philox::{Stream, at, fill_normals, uniform};
 use sngd_core::table::{Response, ResponseKind, Table, TableRequest};
 use std::path::PathBuf;
 
-/// Random numbers for data: streams of their own, apart from those of the samplers by the key.
+/// Random numbers for data, from streams that the samplers do not use: the key differs.
 pub struct Dice {
     seed: u64,
     set: u32,
@@ -14,7 +14,7 @@ pub struct Dice {
 }
 
 impl Dice {
-    /// Numbers of data set `set`.
+    /// The random numbers of data set `set`.
     pub fn new(seed: u64, set: u32) -> Dice {
         Dice {
             seed: seed ^ 0x5eed_da7a_0000_0000,
@@ -23,7 +23,7 @@ impl Dice {
         }
     }
 
-    /// Uniform in (0, 1).
+    /// A uniform number in (0, 1).
     pub fn uniform(&mut self) -> f64 {
         self.next += 1;
         uniform(at(self.seed, Stream::Init, self.set, 0, self.next)[0])
@@ -37,7 +37,7 @@ impl Dice {
         out
     }
 
-    /// A Poisson count by inversion.
+    /// A Poisson count, drawn by inversion.
     pub fn poisson(&mut self, mean: f64) -> f64 {
         let u = self.uniform();
         let mut mass = (-mean).exp();
@@ -51,7 +51,7 @@ impl Dice {
     }
 }
 
-/// A table of named columns.
+/// A table whose columns have generated names.
 pub fn table(columns: &[Vec<f64>], response: Response) -> Table {
     let n = match &response {
         Response::Numbers(v) => v.len(),
@@ -78,12 +78,12 @@ pub fn labels(index: Vec<u32>, levels: usize) -> Response {
     }
 }
 
-/// `d` columns of standard normals, moved to mean 0 and mean square 1.
+/// `d` columns of standard normals, moved and scaled to mean 0 and mean square 1.
 pub fn columns(dice: &mut Dice, n: usize, d: usize) -> Vec<Vec<f64>> {
     (0..d).map(|_| standardised(dice.normals(n))).collect()
 }
 
-/// Mean 0 and population sd 1.
+/// Moves and scales a column to mean 0 and population sd 1.
 pub fn standardised(mut v: Vec<f64>) -> Vec<f64> {
     let n = v.len() as f64;
     let mean = v.iter().sum::<f64>() / n;
@@ -93,17 +93,17 @@ pub fn standardised(mut v: Vec<f64>) -> Vec<f64> {
     v
 }
 
-/// a + Σ bⱼ·xᵢⱼ.
+/// The linear predictor a + Σ bⱼ·xᵢⱼ of row i.
 pub fn linear(columns: &[Vec<f64>], a: f64, b: &[f64], i: usize) -> f64 {
     a + columns.iter().zip(b).map(|(c, b)| c[i] * b).sum::<f64>()
 }
 
-/// 1/(1 + e^−x).
+/// The logistic function 1/(1 + e^−x).
 pub fn logistic(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// The digits: 64 pixels in [0, 1] a row, and the label.
+/// The digits: 64 pixels in [0, 1] per row, and the label of each row.
 pub fn digits(settings: &Settings<'_>) -> Result<(Vec<Vec<f64>>, Vec<u32>), Error> {
     images(match &settings.digits {
         Some(path) => path.clone(),
@@ -115,7 +115,7 @@ pub fn digits(settings: &Settings<'_>) -> Result<(Vec<Vec<f64>>, Vec<u32>), Erro
     })
 }
 
-/// Images `X` and labels `y` of a table.
+/// Reads images `X` and labels `y` from a table.
 pub fn images(path: PathBuf) -> Result<(Vec<Vec<f64>>, Vec<u32>), Error> {
     if !path.is_file() {
         return Err(Error::NoDigits {

@@ -11,29 +11,29 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No such experiment.
+    /// There is no experiment of that name.
     #[error("found {found}, expected one of {known}")]
     Unknown {
-        /// The name asked for.
+        /// The requested name.
         found: String,
-        /// All names.
+        /// All known names.
         known: String,
     },
-    /// A file of that name is there.
+    /// A file of that name already exists.
     #[error("{path} exists; name another folder with --out or replace it with --force")]
     Exists {
         /// The file.
         path: String,
     },
-    /// A file that an experiment needs is not there.
+    /// A file that an experiment needs does not exist or cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The digits are not there.
+    /// The digits do not exist.
     #[error(
         "{path} does not exist, expected a table of images X and labels y; name it with --digits or --mnist"
     )]
     NoDigits {
-        /// Where it was sought.
+        /// Path where they were expected.
         path: String,
     },
     /// A file cannot be written.
@@ -41,7 +41,7 @@ pub enum Error {
     Write {
         /// The file or folder.
         path: String,
-        /// What the system said.
+        /// Message of the system.
         why: String,
     },
     /// The figure cannot be drawn.
@@ -49,7 +49,7 @@ pub enum Error {
     Draw {
         /// The file.
         path: String,
-        /// What the plotting library said.
+        /// Message of the plotting library.
         why: String,
     },
     /// A run file that this crate made does not parse.
@@ -57,35 +57,35 @@ pub enum Error {
         "an experiment's own settings do not parse ({0}); this is a defect of sngd, please report it"
     )]
     Settings(#[from] toml::de::Error),
-    /// Problem or plan.
+    /// The problem or the plan fails its checks.
     #[error(transparent)]
     Check(#[from] CheckError),
-    /// The mode.
+    /// The mode cannot be found.
     #[error(transparent)]
     Mode(#[from] ModeError),
-    /// The engine.
+    /// The engine fails.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A diagnostic.
+    /// A diagnostic fails.
     #[error(transparent)]
     Diagnostic(#[from] DiagError),
-    /// A chain left every useful region.
+    /// A chain ran far from the posterior.
     #[error("chain {chain} ran away at step {step} under {sampler}")]
     RanAway {
-        /// The chain.
+        /// Number of the chain, from 0.
         chain: u32,
-        /// Its step.
+        /// Step at which it was seen.
         step: u32,
         /// The sampler's settings.
         sampler: String,
     },
-    /// A distribution with parameters out of range, a matrix that has no factor.
+    /// A distribution has parameters out of range, or a matrix has no factor.
     #[error("{0}")]
     Numbers(String),
 }
 
 impl Error {
-    /// 2 unusable input, 3 no usable device, 4 the run failed, 5 a file cannot be written.
+    /// Exit code: 2 unusable input, 3 no usable device, 4 the run failed, 5 a file cannot be written.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Unknown { .. }

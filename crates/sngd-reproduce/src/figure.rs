@@ -12,10 +12,10 @@ static FONT: &[u8] = include_bytes!("../assets/DejaVuSans-subset.ttf");
 const FAMILY: &str = "sans-serif";
 const PANEL: (u32, u32) = (470, 350);
 const TITLE: u32 = 34;
-/// The PNG has so many pixels to a unit of the SVG.
+/// Pixels of the PNG per unit of the SVG.
 const PNG_SCALE: u32 = 2;
 
-/// Colours that colour-blind readers tell apart (Okabe and Ito).
+/// Colours that colour-blind readers can distinguish (Okabe and Ito).
 const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 0, 0),
     RGBColor(0, 114, 178),
@@ -27,32 +27,32 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(140, 140, 140),
 ];
 
-/// Black, for what is exact.
+/// Black, for exact curves.
 pub(crate) const BLACK_LINE: usize = 0;
-/// Grey, for guides.
+/// Grey, for guide lines.
 pub(crate) const GREY: usize = 7;
 
 /// A figure: panels in rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
-    /// Above all panels.
+    /// Title above all panels.
     pub title: String,
-    /// Panels a row.
+    /// Panels per row.
     pub columns: usize,
-    /// In reading order.
+    /// Panels in reading order.
     pub panels: Vec<Panel>,
 }
 
 /// One pair of axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
-    /// Above it.
+    /// Title above the panel.
     pub title: String,
-    /// Horizontal.
+    /// Horizontal axis.
     pub x: Axis,
-    /// Vertical.
+    /// Vertical axis.
     pub y: Axis,
-    /// From back to front.
+    /// Layers from back to front.
     pub layers: Vec<Layer>,
     /// Where the legend is.
     pub legend: Corner,
@@ -83,7 +83,7 @@ impl Panel {
         }
     }
 
-    /// With the legend in another corner.
+    /// Puts the legend in another corner.
     #[must_use]
     pub fn legend_at(mut self, corner: Corner) -> Panel {
         self.legend = corner;
@@ -100,7 +100,7 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// A linear axis over the points.
+    /// A linear axis whose range covers the points.
     pub fn linear(label: impl Into<String>) -> Axis {
         Axis {
             label: label.into(),
@@ -109,7 +109,7 @@ impl Axis {
         }
     }
 
-    /// A logarithmic axis over the points.
+    /// A logarithmic axis whose range covers the points.
     pub fn log(label: impl Into<String>) -> Axis {
         Axis {
             log: true,
@@ -117,7 +117,7 @@ impl Axis {
         }
     }
 
-    /// With this range instead of the points'.
+    /// Uses this range instead of that of the points.
     #[must_use]
     pub fn over(mut self, low: f64, high: f64) -> Axis {
         self.range = Some((low, high));
@@ -128,7 +128,7 @@ impl Axis {
         if self.log { v.log10() } else { v }
     }
 
-    /// Range in placed coordinates, with a margin where it comes from the points.
+    /// Range of the axis, in logarithms if it is logarithmic, with a margin if it comes from the points.
     fn span(&self, values: impl Iterator<Item = f64>) -> (f64, f64) {
         if let Some((a, b)) = self.range {
             return (self.place(a), self.place(b));
@@ -148,7 +148,7 @@ impl Axis {
         (a - margin, b + margin)
     }
 
-    /// Round places for labels, in placed coordinates.
+    /// Round positions for labels, in the same coordinates as `span`.
     fn ticks(&self, (a, b): (f64, f64)) -> Vec<f64> {
         if self.log {
             let decades = (a.floor() as i32)..=(b.ceil() as i32);
@@ -202,18 +202,18 @@ pub enum Mark {
     Cloud,
 }
 
-/// Points of one kind.
+/// Points drawn in one way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
-    /// In the legend; none when empty.
+    /// Label in the legend; no entry if empty.
     pub label: String,
     /// Index into the palette.
     pub colour: usize,
-    /// How.
+    /// How the points are drawn.
     pub mark: Mark,
-    /// x and y.
+    /// Coordinates x and y of each point.
     pub points: Vec<(f64, f64)>,
-    /// Standard error of each y, or nothing.
+    /// Standard error of each y; empty if there are none.
     pub errors: Vec<f64>,
 }
 
@@ -259,10 +259,10 @@ impl Figure {
         (columns * PANEL.0, rows * PANEL.1 + TITLE)
     }
 
-    /// Writes it as SVG.
+    /// Writes the figure as SVG.
     ///
     /// # Errors
-    /// Where it cannot be drawn or the file cannot be written.
+    /// If it cannot be drawn or the file cannot be written.
     pub fn write_svg(&self, path: &Path) -> Result<(), Error> {
         register()?;
         let mut text = String::new();
@@ -384,7 +384,7 @@ impl Panel {
             let (mark, s) = (layer.mark, s as i32);
             drawn.label(&layer.label).legend(move |(x, y)| match mark {
                 Mark::Line => PathElement::new(vec![(x, y), (x + 16 * s, y)], line).into_dyn(),
-                // One dash.
+                // A single dash.
                 Mark::Dashed => {
                     PathElement::new(vec![(x + 4 * s, y), (x + 11 * s, y)], line).into_dyn()
                 }
@@ -411,7 +411,7 @@ impl Panel {
     }
 }
 
-/// A linear scale with labels where we want them.
+/// A linear scale with labels at chosen places.
 struct Scale {
     range: (f64, f64),
     ticks: Vec<f64>,
@@ -429,7 +429,7 @@ impl Ranged for Scale {
 
     fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
         let share = (value - self.range.0) / (self.range.1 - self.range.0);
-        // What lies outside the axes is drawn at their edge.
+        // Points outside the axes are drawn at their edge.
         let share = share.clamp(-0.02, 1.02);
         limit.0 + (share * f64::from(limit.1 - limit.0)).round() as i32
     }
@@ -443,7 +443,7 @@ impl Ranged for Scale {
     }
 }
 
-/// A law's density as a line: histogram of draws in equal bins.
+/// Density of a distribution as a line: histogram of sorted draws in equal bins.
 pub(crate) fn histogram(sorted: &[f64], low: f64, high: f64, bins: usize) -> Vec<(f64, f64)> {
     let width = (high - low) / bins as f64;
     let below = |x: f64| sorted.partition_point(|v| *v < x) as f64;
@@ -456,7 +456,7 @@ pub(crate) fn histogram(sorted: &[f64], low: f64, high: f64, bins: usize) -> Vec
         .collect()
 }
 
-/// The font under the name that figures ask for, once.
+/// Registers the font under the name that figures use; only once.
 fn register() -> Result<(), Error> {
     static DONE: OnceLock<bool> = OnceLock::new();
     let done = DONE.get_or_init(|| register_font(FAMILY, FontStyle::Normal, FONT).is_ok());

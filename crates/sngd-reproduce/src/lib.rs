@@ -1,9 +1,9 @@
 //! The claims of "Stochastic natural gradient descent draws posterior samples in function space" (arXiv 1806.09597) as
-//! experiments: each one samples, draws a figure, writes its numbers, and says whether the claim held.
+//! experiments: each one samples, draws a figure, writes its numbers, and says whether the claim is true.
 //!
 //! An [`Experiment`] is a row of [`EXPERIMENTS`]: a name, a claim, and a function from [`Settings`] to [`Findings`].
 //! [`run`] calls it and writes `NAME.svg`, `NAME.png` and `NAME.csv`. Every bound of a verdict is stated in Monte Carlo
-//! standard errors over independent chains; what a step of finite length costs is measured, not allowed for.
+//! standard errors over independent chains. The error of a finite step size is measured, with no allowance for it.
 
 mod data;
 mod error;
@@ -36,22 +36,22 @@ pub enum Length {
     Full,
 }
 
-/// What an experiment is told.
+/// The input of an experiment.
 pub struct Settings<'a> {
-    /// How long.
+    /// How long it may take.
     pub length: Length,
-    /// Key of every random stream, the synthetic data's included.
+    /// Seed: the key of every random stream, the synthetic data's included.
     pub seed: u64,
-    /// The digits data; the repository's own copy when left out.
+    /// Path of the digits data; `None` for the repository's copy.
     pub digits: Option<PathBuf>,
-    /// MNIST, pooled to 14 × 14 by `examples/mnist.py`; what needs it is left out without.
+    /// Path of MNIST, pooled to 14 × 14 by `examples/mnist.py`; if `None`, what needs it is skipped.
     pub mnist: Option<PathBuf>,
-    /// Told what is being done, one line at a time.
+    /// Receives what is being done, one line at a time.
     pub tell: &'a dyn Fn(&str),
 }
 
 impl Settings<'_> {
-    /// One of three values by length.
+    /// One of three values, chosen by `length`.
     pub fn pick<T>(&self, smoke: T, short: T, full: T) -> T {
         match self.length {
             Length::Smoke => smoke,
@@ -61,32 +61,32 @@ impl Settings<'_> {
     }
 }
 
-/// What an experiment gives back.
+/// The result of an experiment.
 #[derive(Debug, Clone)]
 pub struct Findings {
-    /// The picture.
+    /// The figure.
     pub figure: Figure,
     /// Every number in it.
     pub table: Table,
-    /// What it says of the claim.
+    /// What the experiment says of the claim.
     pub verdict: Verdict,
 }
 
-/// One claim and how to try it.
+/// One claim and the experiment that tests it.
 #[derive(Clone, Copy)]
 pub struct Experiment {
-    /// Its name on the command line and of its files.
+    /// Name on the command line and of the files.
     pub name: &'static str,
     /// What is claimed, in one line.
     pub claim: &'static str,
-    /// Tries it.
+    /// Runs the experiment.
     pub run: fn(&Settings<'_>) -> Result<Findings, Error>,
 }
 
 /// The experiment of that name.
 ///
 /// # Errors
-/// [`Error::Unknown`] with all names.
+/// [`Error::Unknown`] with all names, if there is none.
 pub fn find(name: &str) -> Result<&'static Experiment, Error> {
     EXPERIMENTS
         .iter()
@@ -101,10 +101,10 @@ pub fn find(name: &str) -> Result<&'static Experiment, Error> {
         })
 }
 
-/// Runs an experiment and writes its three files into `out`. Old files are an error before any work unless `force`.
+/// Runs an experiment and writes its three files into `out`. Old files are an error before any work, unless `force` is set.
 ///
 /// # Errors
-/// [`Error::Exists`], what the experiment says, or [`Error::Write`].
+/// [`Error::Exists`], errors of the experiment, or [`Error::Write`].
 pub fn run(
     experiment: &Experiment,
     settings: &Settings<'_>,

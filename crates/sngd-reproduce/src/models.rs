@@ -1,11 +1,11 @@
-//! Well-specified models on data made from the seed.
+//! Well-specified models on data generated from the seed.
 
 use crate::data::{self, Dice};
 use crate::error::Error;
 use crate::sample::Model;
 use sngd_core::table::Response;
 
-/// Responses with population sd exactly σ: Σ_g is then F and the law has no other factor.
+/// A Gaussian mean, responses with population sd exactly σ: Σ_g is then F and the law has no other factor.
 pub fn gaussian_mean(seed: u64, n: usize) -> Result<Model, Error> {
     let mut dice = Dice::new(seed, n as u32);
     let y = data::standardised(dice.normals(n));
@@ -16,7 +16,7 @@ pub fn gaussian_mean(seed: u64, n: usize) -> Result<Model, Error> {
     )
 }
 
-/// P = 4, σ = 1 known.
+/// Linear regression, P = 4, σ = 1 known.
 pub fn linear_regression(seed: u64, n: usize) -> Result<Model, Error> {
     let mut dice = Dice::new(seed, 1);
     let x = data::columns(&mut dice, n, 3);
@@ -29,7 +29,7 @@ pub fn linear_regression(seed: u64, n: usize) -> Result<Model, Error> {
     )
 }
 
-/// P = 4.
+/// Logistic regression, P = 4.
 pub fn logistic(seed: u64, n: usize) -> Result<Model, Error> {
     let mut dice = Dice::new(seed, 2);
     let x = data::columns(&mut dice, n, 3);
@@ -45,7 +45,7 @@ pub fn logistic(seed: u64, n: usize) -> Result<Model, Error> {
     )
 }
 
-/// Three classes, P = 6.
+/// Softmax regression with three classes, P = 6.
 pub fn softmax(seed: u64, n: usize) -> Result<Model, Error> {
     let mut dice = Dice::new(seed, 3);
     let x = data::columns(&mut dice, n, 2);
@@ -66,7 +66,7 @@ pub fn softmax(seed: u64, n: usize) -> Result<Model, Error> {
     )
 }
 
-/// Two tanh units on two features, σ = 0.3 known, P = 9: a perceptron that its data pin down.
+/// Perceptron of two tanh units on two features, σ = 0.3 known, P = 9: the data determine its weights.
 pub fn perceptron(seed: u64, n: usize) -> Result<Model, Error> {
     let mut dice = Dice::new(seed, 4);
     let x = data::columns(&mut dice, n, 2);

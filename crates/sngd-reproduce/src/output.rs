@@ -4,19 +4,19 @@ use crate::Findings;
 use crate::error::Error;
 use std::path::{Path, PathBuf};
 
-/// Where an experiment's files go.
+/// Paths of an experiment's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
     /// The figure as vectors.
     pub svg: PathBuf,
     /// The figure as pixels.
     pub png: PathBuf,
-    /// The numbers.
+    /// The numbers of the figure.
     pub csv: PathBuf,
 }
 
 impl Files {
-    /// `NAME.svg`, `NAME.png`, `NAME.csv` in a folder.
+    /// The paths `NAME.svg`, `NAME.png`, `NAME.csv` in a folder.
     pub fn in_folder(folder: &Path, name: &str) -> Files {
         let file = |extension: &str| folder.join(format!("{name}.{extension}"));
         Files {
@@ -26,15 +26,15 @@ impl Files {
         }
     }
 
-    /// All three.
+    /// All three paths.
     pub fn all(&self) -> [&Path; 3] {
         [&self.svg, &self.png, &self.csv]
     }
 
-    /// An error that names the first one that is there, a broken link included.
+    /// An error that names the first file that exists, a broken link included.
     ///
     /// # Errors
-    /// [`Error::Exists`].
+    /// [`Error::Exists`] if there is such a file.
     pub fn refuse_old(&self) -> Result<(), Error> {
         match self
             .all()

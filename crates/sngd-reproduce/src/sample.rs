@@ -1,5 +1,5 @@
-//! From a few lines of a run file and a table to draws on the CPU engine. A model joins the experiments by naming its
-//! `[model]` and `[prior]` lines: nothing here knows which predictor it has.
+//! From a few lines of a run file and a table to draws on the CPU engine. An experiment adds a model by its
+//! `[model]` and `[prior]` lines: nothing here depends on the predictor.
 
 use crate::error::Error;
 use sngd_core::config::{Config, Precision};
@@ -11,12 +11,12 @@ use sngd_core::table::Table;
 use sngd_cpu::CpuEngine;
 use sngd_cpu::map::{self, Mode};
 
-/// Largest share of steps whose residual noise may fall back, as in `sngd sample`.
+/// Largest share of steps whose residual noise may fall back to full noise, as in `sngd sample`.
 const MAX_FALLBACKS: f64 = 0.01;
-/// Draws a block.
+/// Draws per block.
 const BLOCK: u32 = 128;
 
-/// Data and the lines that say what is done with it.
+/// Data, with the run file's lines for model and prior.
 pub struct Model {
     lines: String,
     problem: Problem,
@@ -26,18 +26,18 @@ pub struct Model {
 /// Length of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Length {
-    /// Chains.
+    /// Number of chains, C.
     pub chains: usize,
-    /// Steps before the first draw.
+    /// Steps per chain before the first draw.
     pub warmup: usize,
-    /// Draws a chain.
+    /// Draws per chain.
     pub draws: usize,
-    /// Steps a draw.
+    /// Steps per draw.
     pub thin: usize,
 }
 
 impl Length {
-    /// Every step kept.
+    /// A run that keeps every step.
     pub fn new(chains: usize, warmup: usize, draws: usize) -> Length {
         Length {
             chains,
@@ -47,7 +47,7 @@ impl Length {
         }
     }
 
-    /// As many steps, one in `thin` kept.
+    /// As many steps, but only one in `thin` is kept.
     pub fn thinned(self, thin: usize) -> Length {
         Length {
             draws: self.draws / thin,
@@ -57,28 +57,28 @@ impl Length {
     }
 }
 
-/// Draws of a run and what was known before it.
+/// Draws of a run, with its plan and mode.
 pub struct Draws {
-    /// Draws a chain.
+    /// Draws per chain, n.
     pub n: usize,
-    /// Chains.
+    /// Number of chains, C.
     pub chains: usize,
-    /// Parameters.
+    /// Number of parameters, P.
     pub p: usize,
-    /// On the natural scale, `[n, C, P]`.
+    /// Draws on the natural scale, `[n, C, P]`.
     pub values: Vec<f64>,
-    /// ω, `[n, C, P]`.
+    /// The same draws in internal coordinates ω, `[n, C, P]`.
     pub internal: Vec<f64>,
     /// The mode of the target.
     pub mode: Mode,
-    /// The plan.
+    /// The plan of the run.
     pub plan: Plan,
-    /// Steps that fell back to full noise.
+    /// Steps that fell back to full noise, over all chains.
     pub fallbacks: u64,
 }
 
 impl Draws {
-    /// `f` of the natural parameters of each draw, chain by chain.
+    /// The function `f` of the natural parameters of each draw, chain by chain.
     pub fn map(&self, f: impl Fn(&[f64]) -> f64) -> Vec<Vec<f64>> {
         (0..self.chains)
             .map(|c| {
@@ -92,7 +92,7 @@ impl Draws {
             .collect()
     }
 
-    /// ω_i, chain by chain.
+    /// Internal parameter ω_i of each draw, chain by chain.
     pub fn internal_of(&self, i: usize) -> Vec<Vec<f64>> {
         (0..self.chains)
             .map(|c| {
@@ -105,7 +105,7 @@ impl Draws {
 }
 
 impl Model {
-    /// `lines` are `[model]` and `[prior]`.
+    /// A model from the `[model]` and `[prior]` lines of a run file and a table.
     pub fn new(lines: &str, table: Table) -> Result<Model, Error> {
         let config = parse(lines, "", Length::new(1, 0, 1), 1)?;
         Ok(Model {
@@ -115,17 +115,17 @@ impl Model {
         })
     }
 
-    /// Looks for the mode from so many standard starts of a network, the same in every run, and takes the lowest.
+    /// Searches for the mode from so many standard starts of a network, the same in every run, and takes the lowest.
     pub fn with_starts(self, starts: u64) -> Model {
         Model { starts, ..self }
     }
 
-    /// The problem.
+    /// The problem: data, likelihood and priors.
     pub fn problem(&self) -> &Problem {
         &self.problem
     }
 
-    /// Plan and mode of a sampler.
+    /// Plan and mode for the keys of `[sampler]`.
     pub fn prepare(&self, sampler: &str, length: Length, seed: u64) -> Result<(Plan, Mode), Error> {
         let config = parse(&self.lines, sampler, length, seed)?;
         let plan = Plan::check(&config, &self.problem)?;
@@ -151,7 +151,7 @@ impl Model {
         best.ok_or_else(|| Error::Numbers("a mode was asked for from no start".into()))
     }
 
-    /// Draws; `sampler` are the keys of `[sampler]`. Chains start one posterior sd around the mode.
+    /// Samples; `sampler` gives the keys of `[sampler]`. Chains start one posterior sd around the mode.
     pub fn sample(&self, sampler: &str, length: Length, seed: u64) -> Result<Draws, Error> {
         let (plan, mode) = self.prepare(sampler, length, seed)?;
         let near = |c| mode.near(1.0, plan.seed, c);

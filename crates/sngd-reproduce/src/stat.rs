@@ -1,26 +1,26 @@
-//! Figures with Monte Carlo errors. Chains are independent: their spread needs no estimate of autocorrelation.
+//! Estimates with Monte Carlo errors. Chains are independent, so their spread needs no estimate of autocorrelation.
 
 use crate::error::Error;
 use crate::sample::Draws;
 use faer::Par;
 use sngd_cpu::dense::Factor;
 
-/// Points at which two laws' quantiles are compared.
+/// Number of points at which the quantiles of two distributions are compared.
 pub const QUANTILES: usize = 1000;
-/// Random halves behind a floor.
+/// Number of random splits into halves that a floor is averaged over.
 const SPLITS: usize = 24;
 
-/// A figure and its standard error.
+/// An estimated number and its standard error.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// The figure.
+    /// The estimated number.
     pub value: f64,
     /// Its standard error.
     pub se: f64,
 }
 
 impl Estimate {
-    /// Divided by a constant.
+    /// The estimate divided by a constant.
     pub fn over(self, by: f64) -> Estimate {
         Estimate {
             value: self.value / by,
@@ -28,7 +28,7 @@ impl Estimate {
         }
     }
 
-    /// self − other, independent.
+    /// self − other, for independent estimates.
     pub fn minus(self, other: Estimate) -> Estimate {
         Estimate {
             value: self.value - other.value,
@@ -42,7 +42,7 @@ impl Estimate {
     }
 }
 
-/// 2·half − full: an error linear in ε is gone.
+/// Extrapolates to ε = 0: 2·half − full removes an error linear in ε.
 pub fn richardson(full: Estimate, half: Estimate) -> Estimate {
     Estimate {
         value: 2.0 * half.value - full.value,
@@ -50,7 +50,7 @@ pub fn richardson(full: Estimate, half: Estimate) -> Estimate {
     }
 }
 
-/// Mean of one number a chain.
+/// Mean of one number per chain.
 pub fn over_chains(v: &[f64]) -> Estimate {
     let n = v.len() as f64;
     let mean = v.iter().sum::<f64>() / n;
@@ -61,7 +61,7 @@ pub fn over_chains(v: &[f64]) -> Estimate {
     }
 }
 
-/// Mean and sd of the pooled draws.
+/// Mean and sd of the pooled draws, with errors from the spread between chains.
 pub fn mean_sd(chains: &[Vec<f64>]) -> (Estimate, Estimate) {
     let mean = |c: &[f64]| c.iter().sum::<f64>() / c.len() as f64;
     let means: Vec<f64> = chains.iter().map(|c| mean(c)).collect();
@@ -82,7 +82,7 @@ pub fn mean_sd(chains: &[Vec<f64>]) -> (Estimate, Estimate) {
     (centre, sd)
 }
 
-/// T̂ = tr(Σ̂_ω·M)/P about the pooled mean, M at the mode.
+/// Temperature T̂ = tr(Σ̂_ω·M)/P about the pooled mean, M at the mode.
 pub fn temperature(draws: &Draws) -> Estimate {
     let (p, c) = (draws.p, draws.chains);
     let mut mean = vec![0.0; p];
@@ -108,7 +108,7 @@ pub fn temperature(draws: &Draws) -> Estimate {
     over_chains(&energy)
 }
 
-/// tr(F⁻¹Σ_g)/P at the mode: the factor by which minibatch noise exceeds the law's.
+/// Ratio tr(F⁻¹Σ_g)/P at the mode: the factor by which minibatch noise exceeds the law's.
 pub fn noise_ratio(draws: &Draws) -> Result<f64, Error> {
     let p = draws.p;
     let fisher = factor(&draws.mode.fisher, p)?;
@@ -121,14 +121,14 @@ pub fn noise_ratio(draws: &Draws) -> Result<f64, Error> {
     Ok(trace / p as f64)
 }
 
-/// All draws in order.
+/// The draws of all chains in ascending order.
 pub fn pooled(chains: &[Vec<f64>]) -> Vec<f64> {
     let mut all: Vec<f64> = chains.iter().flatten().copied().collect();
     all.sort_by(f64::total_cmp);
     all
 }
 
-/// Quantiles at (i + ½)/m of sorted values.
+/// Quantiles at (i + ½)/m of sorted values, `[m]`.
 pub fn quantiles(sorted: &[f64], m: usize) -> Vec<f64> {
     let last = sorted.len().saturating_sub(1);
     (0..m)
@@ -141,18 +141,18 @@ pub fn quantiles(sorted: &[f64], m: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Wasserstein-1 distance of two laws by their quantiles at the same points.
+/// Wasserstein-1 distance of two distributions, from their quantiles at the same points.
 pub fn wasserstein(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| (x - y).abs()).sum::<f64>() / a.len() as f64
 }
 
-/// The distance from `chains` to a law that is not there: what Monte Carlo error alone gives. By random halves of the
-/// chains, whose distance is twice that of all of them to their own law; value and spread.
+/// The distance of `chains` from their unknown distribution that Monte Carlo error alone gives, and its spread. Half of the
+/// distance between random halves of the chains: that is twice the distance of all chains from their distribution.
 pub fn floor(chains: &[Vec<f64>]) -> Estimate {
     let distances: Vec<f64> = (0..SPLITS)
         .map(|split| {
             let mut order: Vec<usize> = (0..chains.len()).collect();
-            // A fixed shuffle a split: no figure depends on the order of the chains.
+            // A fixed shuffle per split: no estimate depends on the order of the chains.
             let key = |c: usize| {
                 let x = ((c as u64 + 1) << 32 | split as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
                 (x ^ (x >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9)
@@ -186,14 +186,14 @@ pub fn factor(a: &[f64], p: usize) -> Result<Factor<f64>, Error> {
     }
 }
 
-/// A⁻¹ of a positive definite matrix.
+/// The inverse A⁻¹ of a positive definite matrix, `[P,P]`.
 pub fn inverse(a: &[f64], p: usize) -> Result<Vec<f64>, Error> {
     let mut out = vec![0.0; p * p];
     factor(a, p)?.inverse(&mut out, Par::Seq);
     Ok(out)
 }
 
-/// A Gaussian law.
+/// A Gaussian distribution.
 pub struct Gauss {
     /// Mean, `[P]`.
     pub mean: Vec<f64>,
@@ -203,13 +203,13 @@ pub struct Gauss {
 }
 
 impl Gauss {
-    /// Of a mean and a covariance.
+    /// From a mean and a covariance.
     pub fn new(mean: Vec<f64>, cov: Vec<f64>) -> Result<Gauss, Error> {
         let log_det = factor(&cov, mean.len())?.log_det;
         Ok(Gauss { mean, cov, log_det })
     }
 
-    /// With the mean and the covariance of the draws' ω.
+    /// Has the mean and the covariance of the draws' ω.
     pub fn fit(draws: &Draws) -> Result<Gauss, Error> {
         let p = draws.p;
         let total = (draws.n * draws.chains) as f64;
@@ -227,7 +227,7 @@ impl Gauss {
         Gauss::new(mean, cov)
     }
 
-    /// KL(self ‖ other) in nats.
+    /// KL divergence KL(self ‖ other) in nats.
     pub fn kl(&self, other: &Gauss) -> Result<f64, Error> {
         let p = self.mean.len();
         let inverse = inverse(&other.cov, p)?;
@@ -260,7 +260,7 @@ mod tests {
         assert!((wasserstein(&q(0.0), &q(0.25)) - 0.25).abs() < 1e-12);
     }
 
-    /// The floor is what the distance to the true law is on average: 0.32 n^−½ for uniforms (E|Brownian bridge| = √(π/32)).
+    /// The floor is the average distance to the true distribution: 0.32 n^−½ for uniforms (E|Brownian bridge| = √(π/32)).
     #[test]
     fn the_floor_is_what_monte_carlo_error_gives() {
         let (chains, n) = (64, 500);

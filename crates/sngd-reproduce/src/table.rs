@@ -19,10 +19,10 @@ impl Table {
         }
     }
 
-    /// Adds a row: the words first, then the numbers.
+    /// Adds a row: the text cells first, then the numbers.
     pub fn push(&mut self, words: &[&str], numbers: &[f64]) {
         let words = words.iter().map(|w| (*w).to_string());
-        // An absent number is an empty cell.
+        // A missing number is an empty cell.
         let numbers = numbers.iter().map(|x| {
             if x.is_nan() {
                 String::new()

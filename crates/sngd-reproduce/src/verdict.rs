@@ -1,55 +1,55 @@
-//! What an experiment says of its claim: checks with figure, Monte Carlo error and bound.
+//! What an experiment says of its claim: checks with estimate, Monte Carlo error and bound.
 
 use crate::stat::Estimate;
 use serde::Serialize;
 use std::fmt;
 
-/// What a measured figure is held against.
+/// The condition that an estimate must meet.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
-    /// |figure − truth| at most so many standard errors.
+    /// |estimate − truth| at most so many standard errors.
     Equals {
-        /// The truth.
+        /// The true value.
         truth: f64,
-        /// Standard errors allowed.
+        /// Number of standard errors allowed.
         errors: f64,
     },
-    /// Figure above `bound` by at least so many standard errors.
+    /// Estimate above `bound` by at least so many standard errors.
     Above {
-        /// The bound.
+        /// The lower bound.
         bound: f64,
-        /// Standard errors of distance.
+        /// Number of standard errors of distance.
         errors: f64,
     },
-    /// Figure below `bound` by at least so many standard errors.
+    /// Estimate below `bound` by at least so many standard errors.
     Below {
-        /// The bound.
+        /// The upper bound.
         bound: f64,
-        /// Standard errors of distance.
+        /// Number of standard errors of distance.
         errors: f64,
     },
-    /// Only told; it cannot fail.
+    /// Only reported; it cannot fail.
     Told,
 }
 
-/// One figure of a verdict.
+/// One estimate of a verdict, with its condition.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Check {
     /// What was measured.
     pub what: String,
-    /// The figure.
+    /// The estimate.
     pub measured: f64,
     /// Its Monte Carlo standard error.
     pub mcse: f64,
-    /// What it must meet.
+    /// The condition that it must meet.
     pub bound: Bound,
-    /// Whether it does.
+    /// Whether it meets the condition.
     pub passed: bool,
 }
 
 impl Check {
-    /// Holds a figure against a bound. A figure or error that is not a number fails.
+    /// Compares an estimate with a bound. An estimate or error that is not a number fails.
     pub fn new(what: impl Into<String>, measured: Estimate, bound: Bound) -> Check {
         let Estimate { value, se } = measured;
         let passed = match bound {
@@ -106,7 +106,7 @@ impl fmt::Display for Check {
     }
 }
 
-/// Four significant digits, without trailing noise.
+/// Formats a number with four significant digits.
 pub(crate) fn figure(x: f64) -> String {
     if x == 0.0 || !x.is_finite() {
         return format!("{x}");
@@ -115,12 +115,12 @@ pub(crate) fn figure(x: f64) -> String {
     format!("{x:.digits$}")
 }
 
-/// The sentence and the checks behind it; the first check is the headline.
+/// The sentence and the checks behind it; the first check is the most important one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Verdict {
     /// What was found.
     pub sentence: String,
-    /// Figures and bounds.
+    /// The checks, with their estimates and bounds.
     pub checks: Vec<Check>,
 }
 

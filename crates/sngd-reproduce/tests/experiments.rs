@@ -1,4 +1,4 @@
-//! Shortened experiments: verdicts hold, files are there and old ones are refused.
+//! Shortened experiments: verdicts pass, files are written, and old files are refused.
 
 use sngd_reproduce::{Error, Length, Settings, Verdict, find, run};
 use std::path::Path;

@@ -113,7 +113,7 @@ fn main() -> Result<(), StoreError> {
     blocks(true, &[30, 40], &mut writer)?;
     blocks(false, &[64, 64, 64, 58], &mut writer)?;
     writer.finish()?;
-    // An old demo trace at the path goes now.
+    // Removes an old demo trace at the path.
     writer.conclude(true);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The table under construction: cells go in by row and slot, checked one by one.
+//! The table under construction: cells are set by row and slot, and checked one by one.
 
 use sngd_core::table::{Response, ResponseKind, Table};
 
@@ -19,7 +19,7 @@ pub(crate) struct TableBuilder {
     weights: Vec<f64>,
 }
 
-/// What is wrong with a cell, before it is known where.
+/// What is wrong with a cell, while its place is not yet known.
 enum Fault {
     Missing(String),
     Text(String),
@@ -62,7 +62,7 @@ impl TableBuilder {
         }
     }
 
-    /// Adds rows of zeros, to be set.
+    /// Adds rows of zeros, whose cells are to be set.
     #[inline]
     pub fn grow(&mut self, rows: usize) {
         self.rows += rows;
@@ -116,7 +116,7 @@ impl TableBuilder {
         Ok(())
     }
 
-    /// Sets a cell from an integer, which as a label keeps every digit.
+    /// Sets a cell from an integer; a label keeps every digit.
     #[inline]
     pub fn set_integer(&mut self, row: usize, slot: Slot, value: i128) -> Result<(), DataError> {
         match slot {
@@ -180,7 +180,7 @@ impl TableBuilder {
         }
     }
 
-    /// The table, or the error of a file of `columns` columns without rows.
+    /// The finished table, or an error if a file of `columns` columns has no rows.
     pub fn finish(self, columns: usize) -> Result<Table, DataError> {
         if self.rows == 0 {
             return Err(DataError::NoRows {

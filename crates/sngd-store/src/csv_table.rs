@@ -1,4 +1,4 @@
-//! CSV with a header and commas, streamed record by record.
+//! CSV with a header and commas, read record by record.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -59,8 +59,8 @@ fn take(
         .try_for_each(|&(column, slot)| builder.set_text(row, slot, &record[column]))
 }
 
-/// The line of the first byte from `start` on that ends no line. The parser's own count starts before the blank lines,
-/// and before the second half of a `\r\n`; so the line of an error is counted in the file.
+/// The line of the first byte from `start` on that ends no line. The parser's line count starts before blank lines
+/// and before the second half of a `\r\n`, so the lines are counted in the file.
 fn line_at(path: &Path, start: u64) -> Option<u64> {
     let (mut line, mut after_return) = (1, false);
     for (at, byte) in BufReader::new(File::open(path).ok()?).bytes().enumerate() {

@@ -39,7 +39,7 @@ pub enum DataError {
     Unreadable {
         /// The file.
         path: String,
-        /// What the system said.
+        /// Message of the system.
         detail: String,
     },
     /// Not one of the known formats.
@@ -50,7 +50,7 @@ pub enum DataError {
     Extension {
         /// The file.
         path: String,
-        /// The extension, in words.
+        /// The extension, for the message.
         found: String,
     },
     /// The content is not what the extension says.
@@ -62,7 +62,7 @@ pub enum DataError {
         path: String,
         /// The expected format.
         format: &'static str,
-        /// What the parser said.
+        /// Message of the parser.
         detail: String,
     },
     /// The header or the schema has no columns.
@@ -91,7 +91,7 @@ pub enum DataError {
     Delimiter {
         /// The file.
         path: String,
-        /// The likely delimiter, in words.
+        /// The likely delimiter, for the message.
         delimiter: &'static str,
     },
     /// A column has an empty name.
@@ -102,7 +102,7 @@ pub enum DataError {
     UnnamedColumn {
         /// The file.
         path: String,
-        /// Position, from 1.
+        /// Position of the column, from 1.
         position: usize,
     },
     /// Two columns have the same name.
@@ -113,7 +113,7 @@ pub enum DataError {
     DuplicateColumn {
         /// The file.
         path: String,
-        /// The name.
+        /// The name that appears twice.
         name: String,
         /// First position, from 1.
         first: usize,
@@ -128,15 +128,15 @@ pub enum DataError {
     UnknownColumn {
         /// The file.
         path: String,
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// `response`, `feature` or `trials`.
+        /// Role of the column: `response`, `feature` or `trials`.
         role: &'static str,
-        /// The most similar name of the file, if any is similar.
+        /// The most similar name in the file, if any is similar.
         nearest: Option<String>,
-        /// Up to ten names of the file.
+        /// Up to ten names from the file.
         existing: Vec<String>,
-        /// How many names are not listed.
+        /// Number of names that are not listed.
         more: usize,
     },
     /// One column is asked for twice.
@@ -149,9 +149,9 @@ pub enum DataError {
         path: String,
         /// The column.
         name: String,
-        /// First role.
+        /// First role of the column.
         first: &'static str,
-        /// Second role.
+        /// Second role of the column.
         second: &'static str,
     },
     /// A CSV row has more or fewer cells than the header.
@@ -164,9 +164,9 @@ pub enum DataError {
         path: String,
         /// The row.
         at: At,
-        /// Cells in the row.
+        /// Number of cells in the row.
         found: usize,
-        /// Columns of the header.
+        /// Number of columns in the header.
         expected: usize,
     },
     /// A cell has no value.
@@ -182,12 +182,12 @@ pub enum DataError {
         at: At,
         /// The column.
         column: String,
-        /// The cell, in words.
+        /// What is in the cell, for the message.
         found: String,
-        /// `a finite number` or `a label`.
+        /// What was expected: `a finite number` or `a label`.
         expected: &'static str,
     },
-    /// A numeric column holds something else.
+    /// A cell of a numeric column is not a number.
     #[error(
         "{path}, {at}, column `{column}`: found the text `{found}` where a finite number was expected; correct the \
          cell, or encode the column as numbers"
@@ -217,7 +217,7 @@ pub enum DataError {
         /// The cell.
         found: String,
     },
-    /// A whole column of a typed file has a type that cannot be used.
+    /// A column of a typed file has a type that cannot be used.
     #[error(
         "{path}, column `{column}`: found values of type {found} where {expected} were expected; convert the column, or leave it out of `features`"
     )]
@@ -226,9 +226,9 @@ pub enum DataError {
         path: String,
         /// The column.
         column: String,
-        /// Its type, as the file names it.
+        /// Type of the column, as the file names it.
         found: String,
-        /// What could be used.
+        /// Types that could be used, for the message.
         expected: &'static str,
     },
     /// An array has the wrong number of dimensions.
@@ -238,11 +238,11 @@ pub enum DataError {
     Shape {
         /// The file.
         path: String,
-        /// The array, in words.
+        /// The array, for the message.
         array: String,
-        /// Its shape.
+        /// Shape of the array.
         found: Vec<u64>,
-        /// What could be used.
+        /// Shapes that could be used, for the message.
         expected: &'static str,
     },
     /// Arrays of one `.npz` differ in length.
@@ -255,11 +255,11 @@ pub enum DataError {
         path: String,
         /// The array that differs.
         array: String,
-        /// Its rows.
+        /// Number of its rows.
         found: u64,
         /// The array it is compared with.
         first: String,
-        /// Rows of that array.
+        /// Number of rows of that array.
         expected: u64,
     },
     /// The table does not fit in memory.
@@ -270,15 +270,15 @@ pub enum DataError {
     TooLarge {
         /// The file.
         path: String,
-        /// Rows.
+        /// Number of rows.
         rows: u64,
-        /// Selected columns.
+        /// Number of selected columns.
         columns: usize,
     },
 }
 
 impl DataError {
-    /// The same error of a cell or a row, with its line known.
+    /// The same error with the line of the cell or row filled in.
     pub(crate) fn on_line(mut self, line: Option<u64>) -> Self {
         if let Self::Ragged { at, .. }
         | Self::Missing { at, .. }

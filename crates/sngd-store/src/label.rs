@@ -1,14 +1,14 @@
-//! A column of category labels: one index a row, and the sorted levels.
+//! A column of category labels: one index per row, and the sorted levels.
 
 use std::collections::HashMap;
 
-/// Labels as they are met; numbers are labels too, `1`, `1.0` and `+1` being the same one.
+/// Labels in the order of their first use; numbers are labels too, and `1`, `1.0` and `+1` are the same label.
 #[derive(Debug, Default)]
 pub(crate) struct LabelColumn {
     index: Vec<u32>,
     levels: Vec<String>,
     level_of: HashMap<String, u32>,
-    /// Level of each spelling met, so that a cell is looked up and not parsed.
+    /// Level of each spelling seen so far, so that a cell is only looked up, not parsed.
     level_of_spelling: HashMap<Box<[u8]>, u32>,
 }
 
@@ -17,7 +17,7 @@ impl LabelColumn {
         self.index.resize(rows, 0);
     }
 
-    /// Notes the label of a row by its spelling; empty and missing cells are the caller's to refuse.
+    /// Stores the label of a row by its spelling. The caller must refuse empty and missing cells.
     pub fn set_text(&mut self, row: usize, cell: &[u8]) {
         let level = match self.level_of_spelling.get(cell) {
             Some(&level) => level,
@@ -38,14 +38,14 @@ impl LabelColumn {
         if let Some(&level) = self.level_of.get(&label) {
             return level;
         }
-        // A table has fewer than 2^32 rows with distinct labels long before memory ends.
+        // Memory is full long before a table has 2^32 distinct labels.
         let level = self.levels.len() as u32;
         self.levels.push(label.clone());
         self.level_of.insert(label, level);
         level
     }
 
-    /// Index and levels, the levels sorted numerically if all are numbers, else by text.
+    /// Index of each row `[N]` and the levels, sorted by number if all are numbers, else as text.
     pub fn finish(self) -> (Vec<u32>, Vec<String>) {
         let Self {
             mut index, levels, ..
@@ -77,7 +77,7 @@ impl LabelColumn {
     }
 }
 
-/// The one spelling of a label: integers and finite numbers in their shortest form, text as it is.
+/// The standard spelling of a label: integers and finite numbers in their shortest form, text as it is.
 fn canonical(text: &str) -> String {
     if let Ok(integer) = text.parse::<i128>() {
         return integer.to_string();

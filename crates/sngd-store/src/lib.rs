@@ -1,9 +1,9 @@
 //! Reads CSV, Parquet and npy; writes and reads the Zarr trace.
 //!
 //! The first half turns a file into a [`sngd_core::table::Table`]: [`read_table`] and [`column_names`]. The second
-//! half is [`TraceWriter`], a [`sngd_core::trace::Sink`] that grows a Zarr v3 directory while a run goes on, and
-//! [`TraceReader`], which reads such a directory back, finished or not. [`check_output`] tells early whether a trace may go to
-//! a path.
+//! half is [`TraceWriter`], a [`sngd_core::trace::Sink`] that extends a Zarr v3 directory while a run goes on, and
+//! [`TraceReader`], which reads such a directory back, complete or not. [`check_output`] checks early whether a trace may
+//! go to a path.
 
 mod builder;
 mod csv_table;

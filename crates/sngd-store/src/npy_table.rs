@@ -13,13 +13,13 @@ use crate::data_error::DataError;
 use crate::read::open;
 use crate::select::{Selection, Slot, check_names};
 
-/// An array of the file: its name, and its header once parsed.
+/// An array of the file: its name and its parsed header.
 struct Member {
     name: String,
     header: NpyHeader,
 }
 
-/// A column of the table: which array it comes from and where it stands in it.
+/// A column of the table: its name, the index of its array, and its place in that array.
 struct Column {
     name: String,
     member: usize,
@@ -197,7 +197,7 @@ fn matrix_columns(name: &str, member: usize, width: u64) -> impl Iterator<Item =
     })
 }
 
-/// A builder and the slot of each of the file's columns.
+/// A table builder, and the slot of each column of the file.
 struct Started {
     builder: TableBuilder,
     slot_of: Vec<Option<Slot>>,
@@ -235,7 +235,7 @@ fn start(
     })
 }
 
-/// For each column of array `member`, its slot if it is wanted; empty if none is.
+/// For each column of array `member` its slot, or none if it is not selected; empty if no column is.
 fn wanted_of(table: &Started, columns: &[Column], member: usize) -> Vec<Option<Slot>> {
     let mut wanted = Vec::new();
     for (column, slot) in columns.iter().zip(&table.slot_of) {
@@ -251,7 +251,7 @@ fn wanted_of(table: &Started, columns: &[Column], member: usize) -> Vec<Option<S
     }
 }
 
-/// The shape must not promise more than the file holds, so that memory is never taken for nothing.
+/// Checks that the shape needs no more bytes than the file has, so that memory is never reserved for nothing.
 fn check_size(path: &str, header: &NpyHeader, bytes: u64) -> Result<(), DataError> {
     let item = header.dtype().num_bytes().unwrap_or(1).max(1) as u64;
     let needed = header
@@ -322,7 +322,7 @@ fn check_type(path: &str, column: &str, slot: Slot, dtype: &DType) -> Result<(),
     }
 }
 
-/// Copies the wanted columns of one array, `[N]` or `[N,D]` in either order, into the table.
+/// Copies the selected columns of one array, `[N]` or `[N,D]` in row-major or column-major order, into the table.
 fn scatter<R: Read>(
     builder: &mut TableBuilder,
     path: &str,
@@ -377,7 +377,7 @@ fn scatter<R: Read>(
     }
 }
 
-/// Where the elements of an array go, in the order the file has them.
+/// Where the elements of an array go, in the order of the file.
 struct Place<'a> {
     path: &'a str,
     wanted: &'a [Option<Slot>],

@@ -1,4 +1,4 @@
-//! The folder of a new trace, and the old trace that it replaces: set aside first, removed when the new one is whole.
+//! The folder of a new trace, and the old trace that it replaces: set aside first, removed when the new one is complete.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -9,37 +9,37 @@ use crate::output_path::{Room, io, lock, parent, plain, room};
 use crate::store_error::StoreError;
 use crate::trace_mark::Mark;
 
-/// Names that are tried for an old trace before the folder is taken for unusable.
+/// Number of names tried for an old trace before the folder counts as unusable.
 const NAMES: usize = 10_000;
 
-/// What became of the trace that a new one replaces.
+/// What happened to the old trace that a new one replaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OldTrace {
-    /// There was none.
+    /// There was no old trace.
     None,
-    /// It stands under this path, whole, beside the new one.
+    /// It is complete at this path, beside the new one.
     SetAside(PathBuf),
-    /// The new trace is whole, and it is gone.
+    /// The new trace is complete, and the old one is removed.
     Removed,
-    /// Nothing was drawn, and it is back at its own path.
+    /// Nothing was drawn, and the old trace is back at its first path.
     PutBack,
-    /// The new trace is whole, but it could not be removed, or not all of it.
+    /// The new trace is complete, but the old one could not be removed, or only in part.
     Left {
-        /// Where it is.
+        /// Where the old trace is.
         path: PathBuf,
-        /// What was in the way.
+        /// Why it could not be removed.
         why: String,
     },
 }
 
-/// A folder taken for a new trace.
+/// The folder that a new trace uses.
 #[derive(Debug)]
 pub(crate) struct Taken {
     path: PathBuf,
-    /// Whether the folder was made here, and may go when the trace cannot be begun.
+    /// Whether the folder was made here; then it is removed if the trace cannot be begun.
     made: bool,
     old: OldTrace,
-    /// Keeps other runs away while this one lives.
+    /// Keeps other runs out while this value exists.
     _lock: Option<File>,
 }
 
@@ -50,7 +50,7 @@ impl Taken {
         let found = room(path, force)?;
         let path = plain(path);
         let failed = |error: &std::io::Error| match error.kind() {
-            // Another program was quicker.
+            // Another program made the folder first.
             ErrorKind::AlreadyExists => StoreError::Exists {
                 path: path.display().to_string(),
             },
@@ -66,7 +66,7 @@ impl Taken {
                 let _replaced = lock(&path)?;
                 let aside = set_aside(&path)?;
                 if let Err(error) = fs::create_dir(&path) {
-                    // A folder that another program made meanwhile is that program's, also while it is empty.
+                    // A folder that another program made in the meantime belongs to that program, even while it is empty.
                     let back = error.kind() != ErrorKind::AlreadyExists
                         && fs::rename(&aside, &path).is_ok();
                     return Err(if back {
@@ -102,7 +102,7 @@ impl Taken {
         &self.old
     }
 
-    /// The new trace is whole: the old one goes.
+    /// Removes the old trace, now that the new one is complete.
     pub fn remove_old(&mut self) {
         if let OldTrace::SetAside(aside) = &self.old {
             self.old = match remove(aside) {
@@ -115,11 +115,11 @@ impl Taken {
         }
     }
 
-    /// The new trace holds nothing: it goes, and the old one comes back. If something is in the way, the old one stays
+    /// Removes the new trace, which is empty, and puts the old one back. If something prevents that, the old one stays
     /// aside.
     pub fn put_back_old(&mut self, mark: &Mark) {
         if let OldTrace::SetAside(aside) = &self.old {
-            // A new folder that cannot be emptied keeps the old trace from its place, and the next line fails.
+            // If the new folder cannot be emptied, the old trace cannot go back, and the next line fails.
             let _ = mark.remove(&self.path);
             if fs::rename(aside, &self.path).is_ok() {
                 self.old = OldTrace::PutBack;
@@ -127,12 +127,12 @@ impl Taken {
         }
     }
 
-    /// The trace could not be begun: everything as it was before.
+    /// Restores everything, since the trace could not be begun.
     pub fn undo(&mut self, mark: &Mark) {
         match &self.old {
             OldTrace::SetAside(_) => self.put_back_old(mark),
             _ => {
-                // What cannot be removed is told by the error that led here.
+                // The error that led here already reports what cannot be removed.
                 let _ = mark.remove(&self.path);
                 if !self.made {
                     let _ = fs::create_dir(&self.path);
@@ -142,7 +142,7 @@ impl Taken {
     }
 }
 
-/// Another program took the place of an old trace that was just set aside.
+/// The error if another program took the place of an old trace that was just set aside.
 fn overtaken(path: &Path, aside: &Path) -> StoreError {
     StoreError::Io {
         path: path.display().to_string(),
@@ -154,7 +154,7 @@ fn overtaken(path: &Path, aside: &Path) -> StoreError {
     }
 }
 
-/// Renames an old trace within its folder; its new path.
+/// Renames an old trace within its folder; returns its new path.
 fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
     for number in 1..=NAMES {
         let mut name = path.file_name().map(OsString::from).unwrap_or_default();
@@ -163,13 +163,13 @@ fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
             name.push(format!("-{number}"));
         }
         let aside = path.with_file_name(name);
-        // A link that leads nowhere takes the name as well.
+        // A link that leads nowhere also uses the name.
         if fs::symlink_metadata(&aside).is_ok() {
             continue;
         }
         match fs::rename(path, &aside) {
             Ok(()) => return Ok(aside),
-            // Somebody took the name since: a file or a folder that holds something is never replaced by a folder.
+            // Somebody took the name in the meantime: a folder never replaces a file or a folder that is not empty.
             Err(_) if fs::symlink_metadata(&aside).is_ok() => {}
             Err(error) => return Err(io("set aside", path, &error)),
         }
@@ -181,7 +181,7 @@ fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
     })
 }
 
-/// Removes an old trace if it still holds nothing but its own; why not, else.
+/// Removes an old trace if it still contains nothing but files of the trace; the error says why it cannot.
 fn remove(aside: &Path) -> Result<(), String> {
     let found = fs::symlink_metadata(aside).map_err(|e| e.to_string())?;
     let mark = Mark::read(aside).filter(|_| found.is_dir());

@@ -1,4 +1,4 @@
-//! Whether a trace may go to a path, told before anything is computed or changed.
+//! Checks whether a trace may go to a path, before anything is computed or changed.
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
@@ -7,26 +7,26 @@ use std::path::{Path, PathBuf};
 use crate::store_error::StoreError;
 use crate::trace_mark::Mark;
 
-/// What stands at a path that a trace may take.
+/// What is at a path that a trace may use.
 #[derive(Debug)]
 pub(crate) enum Room {
-    /// Nothing.
+    /// Nothing is there.
     Free,
-    /// An empty folder.
+    /// An empty folder is there.
     Empty,
-    /// A trace of ours and nothing else.
+    /// A trace written by sngd is there, and nothing else.
     Old,
 }
 
-/// Checks that a new trace may go to `path`; reads only.
+/// Checks that a new trace may go to `path`; changes nothing.
 ///
-/// A trace may go where nothing is, into an empty folder and, with `force`, in the place of an old trace that holds
-/// nothing but what sngd wrote. It never goes to a folder that holds one of `inputs`, the files that the run reads,
+/// A trace may go where nothing is, into an empty folder and, with `force`, in the place of an old trace that contains
+/// only what sngd wrote. It never goes to a folder with one of `inputs`, the files that the run reads,
 /// each with its name in messages such as `run file`; nor to a link; nor into another trace.
 ///
 /// # Errors
 /// [`StoreError::NotAFolder`], [`StoreError::NotOurs`] or [`StoreError::Exists`] for what is wrong with the path,
-/// [`StoreError::Io`] if the file system does not tell.
+/// [`StoreError::Io`] if the file system cannot be read.
 pub fn check_output(path: &Path, inputs: &[(&str, &Path)], force: bool) -> Result<(), StoreError> {
     if !path.as_os_str().is_empty()
         && let Ok(folder) = fs::canonicalize(path)
@@ -40,8 +40,8 @@ pub fn check_output(path: &Path, inputs: &[(&str, &Path)], force: bool) -> Resul
     room(path, force).map(|_| ())
 }
 
-/// Tries that a trace can be written to `path` now: makes a folder beside it and removes it again, and asks whether
-/// another run writes there. [`check_output`] comes first.
+/// Tests that a trace can be written to `path` now: makes a folder beside it and removes it again, and checks whether
+/// another run writes there. Call [`check_output`] first.
 ///
 /// # Errors
 /// [`StoreError::Io`] if the file system refuses, [`StoreError::Busy`] if another run writes there.
@@ -58,7 +58,7 @@ pub fn try_output(path: &Path) -> Result<(), StoreError> {
     let attempt = beside.join(format!(".sngd-{}.try", std::process::id()));
     fs::create_dir(&attempt)
         .or_else(|e| match e.kind() {
-            // Left by a killed program that had the same number.
+            // The folder of a killed program that had the same process number.
             ErrorKind::AlreadyExists => Ok(()),
             _ => Err(e),
         })
@@ -68,7 +68,7 @@ pub fn try_output(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Traces beside `path` that runs set aside when they were to replace it, and that no run has removed or put back: the
-/// program was killed, or the new trace never became whole.
+/// program was killed, or the new trace never became complete.
 pub fn set_aside_before(path: &Path) -> Vec<PathBuf> {
     let path = plain(path);
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
@@ -92,7 +92,7 @@ pub fn set_aside_before(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What stands at a path, if a new trace may take it.
+/// What is at a path; an error if a new trace may not use it.
 pub(crate) fn room(path: &Path, force: bool) -> Result<Room, StoreError> {
     let refuse = |found: String| StoreError::NotOurs {
         path: shown(path),
@@ -153,12 +153,12 @@ pub(crate) fn room(path: &Path, force: bool) -> Result<Room, StoreError> {
     Ok(Room::Old)
 }
 
-/// Locks the folder of a trace for this program, until the lock is dropped; `None` where folders have no locks.
+/// Locks the folder of a trace for this program until the lock is dropped; `None` where folders cannot be locked.
 ///
 /// # Errors
 /// [`StoreError::Busy`] if another run holds the lock.
 pub(crate) fn lock(folder: &Path) -> Result<Option<File>, StoreError> {
-    // Windows opens no folders and network file systems may know no locks: runs then go without.
+    // Windows opens no folders, and network file systems may have no locks: runs then go without a lock.
     let Ok(file) = File::open(folder) else {
         return Ok(None);
     };
@@ -171,12 +171,12 @@ pub(crate) fn lock(folder: &Path) -> Result<Option<File>, StoreError> {
     }
 }
 
-/// The path without a slash or `.` at its end, which would follow a link.
+/// The path without a slash or `.` at its end, which would make the system follow a link.
 pub(crate) fn plain(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
-/// The folder around a path, `.` where the path does not say.
+/// The folder that a path is in; `.` if the path has no folder.
 pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -199,7 +199,7 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Whether a file, or the link by which it is named, is in the folder, which is free of links, or is the folder.
+/// Whether a file, or the link that names it, is in the folder or is the folder itself. The folder's path has no links.
 fn holds(folder: &Path, file: &Path) -> bool {
     let named =
         fs::canonicalize(parent(file)).map(|p| p.join(file.file_name().unwrap_or_default()));
@@ -210,7 +210,7 @@ fn holds(folder: &Path, file: &Path) -> bool {
         .any(|place| place.starts_with(folder))
 }
 
-/// The trace that a path would be inside of.
+/// The trace that a path would be inside of, if any.
 fn trace_around(path: &Path) -> Option<PathBuf> {
     let mut outer = parent(path);
     let folder = loop {

@@ -1,4 +1,4 @@
-//! Parquet, batch by batch, only the selected columns.
+//! Parquet, read batch by batch, only the selected columns.
 
 use std::fs::File;
 use std::path::Path;
@@ -44,7 +44,7 @@ pub(crate) fn read(path: &Path, request: &TableRequest) -> Result<Table, DataErr
         let batch = batch.map_err(|error| malformed(&path, error))?;
         let first = builder.rows();
         builder.grow(batch.num_rows());
-        // A projection keeps the file's order, as the slots do.
+        // A projection keeps the file's order, and so do the slots.
         for (array, &(_, slot)) in batch.columns().iter().zip(&slots) {
             fill(&mut builder, &path, first, slot, array)?;
         }
@@ -70,7 +70,7 @@ fn header(path: &Path) -> Result<(ParquetRecordBatchReaderBuilder<File>, Vec<Str
     Ok((file, check_names(&path, names)?))
 }
 
-/// The type of the values, behind a dictionary too.
+/// The type of the values, also inside a dictionary.
 fn value_type(kind: &DataType) -> &DataType {
     match kind {
         DataType::Dictionary(_, values) => values,
@@ -104,7 +104,7 @@ fn check_type(path: &str, column: &str, slot: Slot, kind: &DataType) -> Result<(
     })
 }
 
-/// Copies one column of a batch into the rows from `first` on.
+/// Copies one column of a batch into the table's rows from `first` on.
 fn fill(
     builder: &mut TableBuilder,
     path: &str,
@@ -120,7 +120,7 @@ fn fill(
     } else {
         DataType::Float64
     };
-    // Through the plain type first: a dictionary has nulls in its keys and in its values.
+    // Cast to the plain type first: a dictionary has nulls in its keys and in its values.
     let plain = cast(path, array, values)?;
     if let Some(nulls) = plain.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
         let row = nulls.iter().position(|present| !present).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! The growing arrays of a trace: draws wait until a chunk is full, and become visible together.
+//! The growing arrays of a trace: draws wait in memory until a chunk is full, and become visible together.
 
 use serde_json::{Map, Value};
 use sngd_core::trace::{Dim, DrawBlock, TraceSchema};
@@ -9,33 +9,33 @@ use crate::trace_arrays::{Cells, Maker};
 use crate::trace_dir::TraceDir;
 use crate::trace_layout;
 
-/// Chunk length of the `draw` coordinate; a chunk's content does not depend on how many of its draws there are.
+/// Chunk length of the `draw` coordinate. A chunk is always written in full, since draw numbers are known in advance.
 const COORDINATE_CHUNK: usize = 10_000;
 
 /// The arrays of `posterior` and `sample_stats` of one phase, and the draws that wait for their chunk.
 #[derive(Debug)]
 pub(crate) struct PhaseWriter {
-    /// Of the variables, and where there are any of the statistics: `/posterior` and `/sample_stats`.
+    /// Group of the variables and, if there are any, group of the statistics: `/posterior` and `/sample_stats`.
     groups: Vec<String>,
-    /// One for each variable.
+    /// One array for each variable.
     variables: Vec<Array<TraceDir>>,
-    /// One for each statistic.
+    /// One array for each statistic.
     stats: Vec<Array<TraceDir>>,
     /// The `draw` coordinate of each group.
     coordinates: Vec<Array<TraceDir>>,
-    /// Chunks of the coordinate that are written.
+    /// Number of chunks of the coordinate that are written.
     coordinate_chunks: usize,
-    /// Draws in a chunk.
+    /// Number of draws in a chunk.
     chunk: usize,
-    /// Draws in full chunks, all written.
+    /// Number of draws in full chunks, all written.
     stored: usize,
-    /// Draws in memory, fewer than a chunk.
+    /// Number of draws in memory, less than a chunk.
     waiting: usize,
-    /// Draws that the metadata show.
+    /// Number of draws that the metadata show.
     visible: usize,
-    /// `[waiting, C, P]`.
+    /// Parameters of the waiting draws, `[waiting, C, P]`.
     values: Vec<f64>,
-    /// `[waiting, C, S]`.
+    /// Statistics of the waiting draws, `[waiting, C, S]`.
     stat_values: Vec<f64>,
 }
 
@@ -110,7 +110,7 @@ impl PhaseWriter {
         Ok(phase)
     }
 
-    /// Group metadata; `variable_order` keeps the schema's order, which a directory listing forgets.
+    /// Writes the metadata of the groups; `variable_order` keeps the schema's order, which a directory listing loses.
     pub fn store_groups(
         &self,
         maker: &Maker,
@@ -134,7 +134,7 @@ impl PhaseWriter {
         self.stored + self.waiting
     }
 
-    /// Draws that a reader sees.
+    /// Number of draws that a reader sees.
     pub fn visible(&self) -> usize {
         self.visible
     }
@@ -183,7 +183,7 @@ impl PhaseWriter {
         self.publish(maker, self.received())
     }
 
-    /// Writes the chunk that the waiting draws begin; cells after them hold the fill value.
+    /// Writes the chunk that begins with the waiting draws; cells after them get the fill value.
     fn store_waiting(&self, maker: &Maker, schema: &TraceSchema) -> Result<(), StoreError> {
         let k = (self.stored / self.chunk) as u64;
         for (variable, array) in schema.variables.iter().zip(&self.variables) {
@@ -217,7 +217,7 @@ impl PhaseWriter {
         Ok(())
     }
 
-    /// Writes chunk k of every group of chains of an array whose draws have so many elements; cells without a draw or a chain hold `fill`.
+    /// Writes chunk k of an array for every group of chains; each draw has `elements` elements. Cells without a draw or chain get `fill`.
     fn store<T: zarrs::array::Element + Copy>(
         &self,
         maker: &Maker,
@@ -245,7 +245,7 @@ impl PhaseWriter {
         Ok(())
     }
 
-    /// Makes `draws` draws visible: the coordinate's chunks, then all metadata beside the old, then one quick exchange.
+    /// Makes the first `draws` draws visible: writes the coordinate's chunks, then all new metadata beside the old, then swaps both.
     fn publish(&mut self, maker: &Maker, draws: usize) -> Result<(), StoreError> {
         while self.coordinate_chunks * COORDINATE_CHUNK < draws {
             let first = (self.coordinate_chunks * COORDINATE_CHUNK) as i64;

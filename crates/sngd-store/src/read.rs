@@ -1,4 +1,4 @@
-//! The door to every data file: the extension chooses the reader.
+//! The entry point for every data file: the extension chooses the reader.
 
 use std::fs::File;
 use std::path::Path;
@@ -10,12 +10,12 @@ use crate::{csv_table, npy_table, parquet_table};
 
 /// Reads the requested columns of a `.csv`, `.parquet`, `.npy` or `.npz` file; every cell is present and finite.
 ///
-/// A `.npy` holds one array `[N,D]` whose columns are named `x0` to `x{D-1}`. In a `.npz` an array `[N]` is a column by
-/// its name and an array `X` of shape `[N,D]` gives the columns `X0` to `X{D-1}`. The words `true` and `false` are the
-/// numbers 1 and 0. Memory is that of the result; the file is streamed.
+/// A `.npy` file has one array `[N,D]` whose columns are named `x0` to `x{D-1}`. In a `.npz` file an array `[N]` is a column
+/// with its name, and an array `X` of shape `[N,D]` gives the columns `X0` to `X{D-1}`. The words `true` and `false` are the
+/// numbers 1 and 0. Only the result is in memory; the file is streamed.
 ///
 /// # Errors
-/// A [`DataError`] that names the file, and the row, line and column where there are such.
+/// A [`DataError`] that names the file and, where they exist, the row, line and column.
 pub fn read_table(path: &Path, request: &TableRequest) -> Result<Table, DataError> {
     match Format::of(path)? {
         Format::Csv => csv_table::read(path, request),
@@ -25,7 +25,7 @@ pub fn read_table(path: &Path, request: &TableRequest) -> Result<Table, DataErro
     }
 }
 
-/// Names of the columns of a data file, in the file's order; nothing but the header is read.
+/// Names of the columns of a data file, in the file's order; reads only the header.
 ///
 /// # Errors
 /// A [`DataError`] when the file cannot be opened, has no columns, or has unnamed or duplicate ones.
@@ -67,7 +67,7 @@ impl Format {
     }
 }
 
-/// Opens a data file, with the two usual failures told apart.
+/// Opens a data file; a missing file and an unreadable file give different errors.
 pub(crate) fn open(path: &Path) -> Result<File, DataError> {
     let file = File::open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => DataError::NotFound {

@@ -1,4 +1,4 @@
-//! Which columns of a file are wanted, and what each one is for.
+//! Which columns of a file are selected, and what each one is used for.
 
 use std::collections::HashMap;
 
@@ -6,24 +6,24 @@ use sngd_core::table::{ResponseKind, TableRequest};
 
 use crate::data_error::DataError;
 
-/// What a selected column becomes.
+/// What a selected column is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slot {
-    /// Column of `features[N,D]`.
+    /// A feature, with its column in `features[N,D]`.
     Feature(usize),
     /// The response read as numbers.
     Number,
     /// The response read as labels.
     Label,
-    /// The binomial's trials.
+    /// The trials of a binomial response.
     Trials,
     /// The offset or exposure.
     Offset,
-    /// The weights.
+    /// The weights of the rows.
     Weights,
 }
 
-/// A request resolved against the names of a file.
+/// A request matched with the column names of a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Selection {
     pub feature_names: Vec<String>,
@@ -37,7 +37,7 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// Resolves `request`; `names` are already checked by [`check_names`].
+    /// Matches `request` with `names`, which [`check_names`] has checked before.
     pub fn resolve(
         path: &str,
         names: &[String],

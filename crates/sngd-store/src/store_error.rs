@@ -3,7 +3,7 @@
 /// Why a trace cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Something is at the path already.
+    /// Something is already at the path.
     #[error(
         "{path}: found an existing path where a new trace was to be written; choose another output path, or pass \
          --force to replace an old trace"
@@ -20,10 +20,10 @@ pub enum StoreError {
     NotOurs {
         /// The path.
         path: String,
-        /// What is there, in words.
+        /// What is there, for the message.
         found: String,
     },
-    /// The path can never be a trace's own folder.
+    /// The path can never be the folder of a trace alone.
     #[error(
         "{path}: found {found} where the output path was expected to name a folder for the trace alone; choose a path \
          such as run.zarr"
@@ -31,10 +31,10 @@ pub enum StoreError {
     NotAFolder {
         /// The path.
         path: String,
-        /// What is wrong with it, in words.
+        /// What is wrong with it, for the message.
         found: String,
     },
-    /// Another run holds the folder.
+    /// Another run uses the folder.
     #[error(
         "{path}: found another run that writes there where the output path was expected to be free; wait for it to end, \
          or choose another output path"
@@ -43,14 +43,14 @@ pub enum StoreError {
         /// The path.
         path: String,
     },
-    /// Nothing to read, or not a trace.
+    /// There is nothing to read, or it is not a trace.
     #[error(
         "{path}: found {found} where a trace directory was expected; give the path that a run wrote as its output"
     )]
     NotATrace {
         /// The path.
         path: String,
-        /// What is there, in words.
+        /// What is there, for the message.
         found: String,
     },
     /// A group or an array is not in the trace.
@@ -58,13 +58,13 @@ pub enum StoreError {
         "{path}: found no {what} `{name}` in the trace where one was expected; it has {existing}"
     )]
     Unknown {
-        /// The trace.
+        /// Path of the trace.
         path: String,
-        /// `group` or `variable`.
+        /// Kind of what is missing: `group` or `variable`.
         what: &'static str,
-        /// Its name.
+        /// Name of what is missing.
         name: String,
-        /// What there is, in words.
+        /// What the trace has, for the message.
         existing: String,
     },
     /// The file system refused.
@@ -74,19 +74,19 @@ pub enum StoreError {
     Io {
         /// The file or directory.
         path: String,
-        /// `written`, `read` or `set aside`.
+        /// The action that failed: `written`, `read` or `set aside`.
         action: &'static str,
-        /// What the system said.
+        /// Message of the system.
         detail: String,
     },
-    /// The content is not what the metadata says.
+    /// The content does not match the metadata.
     #[error(
         "{path}: found a trace that cannot be decoded ({detail}) where whole draws were expected; it is damaged, run again"
     )]
     Damaged {
         /// The trace or the array.
         path: String,
-        /// What the decoder said.
+        /// Message of the decoder.
         detail: String,
     },
     /// A schema contradicts itself.
@@ -99,9 +99,9 @@ pub enum StoreError {
     Block {
         /// First draw of the block.
         first_draw: usize,
-        /// What was found, in words.
+        /// What was found, for the message.
         found: String,
-        /// What was expected, in words.
+        /// What was expected, for the message.
         expected: String,
     },
     /// A parameter is not a finite number.
@@ -112,13 +112,13 @@ pub enum StoreError {
     NonFinite {
         /// The variable with its coordinate labels.
         variable: String,
-        /// The chain, from 0.
+        /// Number of the chain, from 0.
         chain: usize,
-        /// `draw` or `warm-up draw`.
+        /// Kind of draw: `draw` or `warm-up draw`.
         phase: &'static str,
-        /// The draw, from 0.
+        /// Number of the draw, from 0.
         draw: usize,
-        /// NaN or an infinity.
+        /// The value, NaN or an infinity.
         value: f64,
     },
 }

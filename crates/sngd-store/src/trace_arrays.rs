@@ -14,7 +14,7 @@ use crate::store_error::StoreError;
 use crate::trace_dir::{Staged, TraceDir};
 use crate::trace_layout;
 
-/// What an array holds, with the value of a cell that was never written.
+/// The type of an array's cells, with the value of a cell that was never written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Cells {
     Float,
@@ -41,7 +41,7 @@ impl Maker {
             .map_err(|e| self.failed(path, &e))
     }
 
-    /// An array of `(dimension, length, chunk length)`, outermost first; its metadata is not written yet.
+    /// Makes an array from `(dimension, length, chunk length)`, outermost first; its metadata is not written yet.
     pub fn array(
         &self,
         path: &str,
@@ -66,7 +66,7 @@ impl Maker {
             .map_err(|e| self.failed(path, &e))
     }
 
-    /// An int64 coordinate `0, 1, ...` in one chunk, complete.
+    /// Writes an int64 coordinate `0, 1, ...` in one chunk.
     pub fn count(&self, group: &str, name: &str, length: usize) -> Result<(), StoreError> {
         let path = format!("{group}/{name}");
         let array = self.array(&path, Cells::Int, &[(name, length, length)])?;
@@ -74,7 +74,7 @@ impl Maker {
         self.publish(vec![self.stage(&array)?])
     }
 
-    /// The string coordinates of a group.
+    /// Writes the string coordinates of a group.
     pub fn labels(
         &self,
         group: &str,
@@ -92,7 +92,7 @@ impl Maker {
         Ok(())
     }
 
-    /// A group of complete arrays, `observed_data` or `constant_data`; none if there are no arrays.
+    /// Writes a group of complete arrays, `observed_data` or `constant_data`; no group if there are no arrays.
     pub fn fixed_group(
         &self,
         group: &str,
@@ -158,7 +158,7 @@ impl Maker {
             .map_err(|e| self.failed(array.path().as_str(), &e))
     }
 
-    /// Writes an array's metadata beside the old one, to be published together with others.
+    /// Writes an array's metadata beside the old metadata, to be published together with others.
     pub fn stage(&self, array: &Array<TraceDir>) -> Result<Staged, StoreError> {
         let options = ArrayMetadataOptions::default().with_include_zarrs_metadata(false);
         let path = array.path().as_str();

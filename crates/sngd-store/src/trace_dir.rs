@@ -1,4 +1,4 @@
-//! The directory of a trace: every file appears whole or not at all.
+//! The directory of a trace: every file appears completely or not at all.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -8,8 +8,8 @@ use zarrs::storage::{
     Bytes, OffsetBytesIterator, StorageError, StoreKey, StorePrefix, WritableStorageTraits,
 };
 
-/// A Zarr store that writes beside the target and renames, so a reader never meets half a file. It does not wait for
-/// the disk: a killed process loses nothing it has published, a power cut may lose the last seconds.
+/// A Zarr store that writes each file beside its target and then renames it, so that a reader never sees half a file. It does not
+/// wait for the disk: a killed process loses nothing that it has published, a power cut may lose the last seconds.
 #[derive(Debug)]
 pub(crate) struct TraceDir {
     root: PathBuf,

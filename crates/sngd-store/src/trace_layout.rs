@@ -1,4 +1,4 @@
-//! Checks a schema before anything is written, and says which array stands where.
+//! Checks a schema before anything is written, and defines which arrays are in which group.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -13,23 +13,23 @@ pub(crate) const CHUNK_DRAWS: usize = 100;
 /// Most bytes of a chunk of several chains.
 const CHUNK_BYTES: usize = 4 << 20;
 
-/// Most bytes of draws that wait in memory for a chunk to fill, over all chains.
+/// Most bytes of draws that wait in memory for a full chunk, over all chains.
 const BUFFER_BYTES: usize = 256 << 20;
 
-/// Draws in a chunk: 100, or fewer when a hundred draws of all chains would not fit the buffer.
+/// Number of draws in a chunk: 100, or fewer if a hundred draws of all chains would not fit the buffer.
 pub(crate) fn chunk_draws(schema: &TraceSchema) -> usize {
     let a_draw =
         schema.chains.max(1) * (schema.parameters + schema.stats.len()).max(1) * size_of::<f64>();
     (BUFFER_BYTES / a_draw).clamp(1, CHUNK_DRAWS)
 }
 
-/// Chains in a chunk: all of them, or as many as make a chunk of a few megabytes, so that a trace is not a folder of thousands of files.
+/// Number of chains in a chunk: all, or as many as make a chunk of a few megabytes, so that a trace does not have thousands of files.
 pub(crate) fn chunk_chains(chains: usize, draws: usize, elements: usize) -> usize {
     let a_chain = draws.max(1) * elements.max(1) * size_of::<f64>();
     (CHUNK_BYTES / a_chain).clamp(1, chains.max(1))
 }
 
-/// Refuses what a Zarr group could not hold or a reader could not tell apart.
+/// Refuses a schema that a Zarr group cannot store or a reader cannot tell apart.
 pub(crate) fn check(schema: &TraceSchema) -> Result<(), StoreError> {
     if schema.chains == 0 {
         return refuse("it has no chains".into());
@@ -69,7 +69,7 @@ pub(crate) fn check(schema: &TraceSchema) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Every group of a trace with the names of its arrays, coordinates included.
+/// Every group of a trace, with the names of its arrays, coordinates included.
 pub(crate) fn groups(schema: &TraceSchema) -> Result<Groups, StoreError> {
     let variables: Vec<(&str, &[Dim])> = schema
         .variables
@@ -108,7 +108,7 @@ pub(crate) fn groups(schema: &TraceSchema) -> Result<Groups, StoreError> {
     Ok(groups)
 }
 
-/// Names of arrays, of their coordinates, and of those that the group has anyway.
+/// Names of the arrays, of their coordinates, and of the arrays that the group has in any case.
 pub(crate) fn names(
     group: &str,
     arrays: &[(&str, &[Dim])],
@@ -166,7 +166,7 @@ pub(crate) fn coordinates<'a>(
     Ok(coordinates)
 }
 
-/// Lengths of the dimensions of a named array. One dimension may be without labels: its length follows from the values.
+/// Lengths of the dimensions of a named array. One dimension may have no labels: its length follows from the values.
 pub(crate) fn shape_of(array: &NamedArray) -> Result<Vec<usize>, StoreError> {
     let labelled: usize = array
         .dims

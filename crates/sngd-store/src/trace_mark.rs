@@ -1,6 +1,6 @@
-//! The mark at the root of a trace: it says that the folder was written by sngd, and names every array in it.
+//! The mark at the root of a trace: it says that sngd wrote the folder, and names every array in it.
 //!
-//! Only what the mark names may be replaced by `--force`; whatever else lies in the folder belongs to somebody else.
+//! `--force` may replace only what the mark names; everything else in the folder belongs to somebody else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -13,16 +13,16 @@ use serde_json::Value;
 /// Value of the attribute `inference_library` of every group.
 pub(crate) const LIBRARY: &str = "sngd";
 
-/// The attribute that holds the mark as JSON. Only the root has it, so that a group is never taken for a trace.
+/// The attribute that contains the mark as JSON. Only the root has it, so that a group never counts as a trace.
 pub(crate) const ATTRIBUTE: &str = "sngd_trace";
 
-/// File of the metadata of a group or an array.
+/// Name of the file with the metadata of a group or an array.
 const METADATA: &str = "zarr.json";
 
 /// Names of the arrays of each group, coordinates included.
 pub(crate) type Groups = BTreeMap<String, BTreeSet<String>>;
 
-/// What a trace consists of.
+/// The names of all groups and arrays of a trace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Mark(Groups);
 
@@ -31,17 +31,17 @@ impl Mark {
         Self(groups)
     }
 
-    /// More groups of the same trace.
+    /// Adds more groups of the same trace.
     pub fn extend(&mut self, groups: Groups) {
         self.0.extend(groups);
     }
 
-    /// The attribute's value.
+    /// The mark as the value of its attribute.
     pub fn text(&self) -> String {
         serde_json::to_string(&self.0).unwrap_or_default()
     }
 
-    /// The mark of a folder; `None` if the folder is not the root of a trace written by sngd. Links are not followed.
+    /// Reads the mark of a folder; `None` if the folder is not the root of a trace written by sngd. Links are not followed.
     pub fn read(folder: &Path) -> Option<Self> {
         let file = folder.join(METADATA);
         if !fs::symlink_metadata(&file).is_ok_and(|found| found.is_file()) {
@@ -54,7 +54,7 @@ impl Mark {
         ours.then_some(Self(groups))
     }
 
-    /// The first entry, by name, that a trace with this mark does not hold. Links are never part of a trace.
+    /// The first entry, by name, that is not part of a trace with this mark. Links are never part of a trace.
     pub fn first_foreign(&self, root: &Path) -> io::Result<Option<PathBuf>> {
         self.first_foreign_in(root, Place::Root)
     }
@@ -73,11 +73,11 @@ impl Mark {
         Ok(None)
     }
 
-    /// Removes the files of a trace with this mark and the folders that are empty then, the root's metadata last but
-    /// for the root itself. An entry that is not part of the trace, and the folders around it, stay.
+    /// Removes the files of a trace with this mark and the folders that are empty then; the root's metadata and the root
+    /// come last. An entry that is not part of the trace stays, with the folders around it.
     ///
     /// # Errors
-    /// What the system says of the first file that cannot be removed, or of a folder that is not empty.
+    /// The system's error for the first file that cannot be removed, or for a folder that is not empty.
     pub fn remove(&self, root: &Path) -> io::Result<()> {
         self.remove_in(root, Place::Root)?;
         for name in [format!(".{METADATA}.new"), METADATA.into()] {
@@ -103,17 +103,17 @@ impl Mark {
         Ok(())
     }
 
-    /// What an entry is to the trace; `None` for what the trace does not hold.
+    /// The part of the trace that an entry is; `None` if it is not part of the trace.
     fn part(&self, place: Place<'_>, name: Option<&OsStr>, kind: FileType) -> Option<Part<'_>> {
         let name = name?.to_str()?;
         let number = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
         if kind.is_file() {
-            // A file that a killed run was about to publish has the name `.NAME.new`.
+            // A killed run may have left a file `.NAME.new` that it was about to publish.
             let staged = name.strip_prefix('.').and_then(|n| n.strip_suffix(".new"));
             let name = staged.unwrap_or(name);
             let known = match place {
                 Place::Root | Place::Group(_) => name == METADATA,
-                // The one chunk of a scalar is a file.
+                // The only chunk of a scalar is a file.
                 Place::Array => name == METADATA || name == "c",
                 Place::Chunks => number(name),
             };
@@ -139,10 +139,10 @@ impl Mark {
 #[derive(Debug, Clone, Copy)]
 enum Place<'a> {
     Root,
-    /// With its name.
+    /// A group, with its name.
     Group(&'a str),
     Array,
-    /// `c` of an array, or a folder below it: one for each axis.
+    /// Folder `c` of an array, or a folder below it: one for each axis.
     Chunks,
 }
 
@@ -152,7 +152,7 @@ enum Part<'a> {
     Folder(Place<'a>),
 }
 
-/// Entries of a folder by name, each with its own kind: that of a link is a link.
+/// Entries of a folder sorted by name, each with its kind; a link counts as a link, not as its target.
 fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, FileType)>> {
     let mut found = fs::read_dir(folder)?
         .map(|entry| entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))))

@@ -1,4 +1,4 @@
-//! Reads a trace back, finished or still growing.
+//! Reads a trace back, complete or still growing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use zarrs::group::Group;
 
 use crate::store_error::StoreError;
 
-/// Which draws: the kept ones or, if they were stored, those of the warm-up.
+/// Which draws to read: the kept ones or, if they were stored, those of the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// `posterior` and `sample_stats`.
+    /// Kept draws: the groups `posterior` and `sample_stats`.
     Draws,
-    /// `warmup_posterior` and `warmup_sample_stats`.
+    /// Warm-up draws: the groups `warmup_posterior` and `warmup_sample_stats`.
     Warmup,
 }
 
@@ -31,7 +31,7 @@ impl Phase {
 /// A variable or a statistic of a trace: its name, and its dimensions after `chain, draw`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredArray {
-    /// Name in its group.
+    /// Name of the array in its group.
     pub name: String,
     /// Dimensions with their labels; a dimension without a coordinate has the labels `0`, `1`, ...
     pub dims: Vec<Dim>,
@@ -42,17 +42,17 @@ pub struct StoredArray {
 pub struct Samples {
     /// Name and dimensions.
     pub array: StoredArray,
-    /// Draws a chain, n.
+    /// Number of draws per chain, n.
     pub draws: usize,
-    /// Chains, C.
+    /// Number of chains, C.
     pub chains: usize,
-    /// Elements of a draw, E: the product of the dimensions' lengths, 1 for a scalar.
+    /// Number of elements of a draw, E: the product of the dimensions' lengths, 1 for a scalar.
     pub elements: usize,
-    /// `[n, C, E]`, row-major; booleans are 0 and 1.
+    /// Values of all draws, `[n, C, E]`, row-major; booleans are 0 and 1.
     pub values: Vec<f64>,
 }
 
-/// A trace as it was when it was opened.
+/// A trace, as it was when it was opened.
 #[derive(Debug)]
 pub struct TraceReader {
     path: String,
@@ -74,10 +74,10 @@ struct PhaseReader {
 }
 
 impl TraceReader {
-    /// Opens a trace. Its length is fixed now: the draws that every array has, also while a run still writes to it.
+    /// Opens a trace. Its length is fixed at this moment: the draws that every array has, even if a run still writes to it.
     ///
     /// # Errors
-    /// [`StoreError::NotATrace`] if there is none, [`StoreError::Damaged`] if its metadata cannot be read.
+    /// [`StoreError::NotATrace`] if there is no trace, [`StoreError::Damaged`] if its metadata cannot be read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let shown = path.display().to_string();
         let not_a_trace = |found: &str| StoreError::NotATrace {
@@ -122,7 +122,7 @@ impl TraceReader {
         self.draws.chains
     }
 
-    /// Draws a chain; none of a warm-up that was not stored.
+    /// Number of draws per chain; 0 for a warm-up that was not stored.
     pub fn draws(&self, phase: Phase) -> usize {
         match phase {
             Phase::Draws => self.draws.draws,
@@ -140,12 +140,12 @@ impl TraceReader {
         self.draws.stats.iter().map(|(stored, _)| stored)
     }
 
-    /// Attributes of the root; those that are not strings come as JSON.
+    /// Attributes of the root; those that are not strings are given as JSON.
     pub fn attributes(&self) -> &[(String, String)] {
         &self.attributes
     }
 
-    /// One attribute of the root.
+    /// One attribute of the root, by name.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes
             .iter()
@@ -166,7 +166,7 @@ impl TraceReader {
     /// Reads all draws of a variable.
     ///
     /// # Errors
-    /// [`StoreError::Unknown`] if there is none of that name, [`StoreError::Damaged`] if it cannot be decoded.
+    /// [`StoreError::Unknown`] if there is no variable of that name, [`StoreError::Damaged`] if it cannot be decoded.
     pub fn samples(&self, phase: Phase, variable: &str) -> Result<Samples, StoreError> {
         let reader = self.phase(phase)?;
         self.read(phase.groups()[0], reader, &reader.variables, variable)
@@ -261,7 +261,7 @@ impl Opener {
             return Ok(None);
         }
         let (variables, stats) = (self.growing(posterior)?, self.growing(sample_stats)?);
-        // While a run writes, one array may be a chunk ahead of the next: the shortest is whole.
+        // While a run writes, one array may be a chunk ahead of the next: draws are complete up to the shortest.
         let extent = |axis: usize| {
             variables
                 .iter()
@@ -277,7 +277,7 @@ impl Opener {
         }))
     }
 
-    /// The arrays over `chain, draw` of a group, in the order that its attribute `variable_order` gives.
+    /// The arrays over `chain, draw` of a group, in the order of its attribute `variable_order`.
     fn growing(&self, group: &str) -> Result<Vec<(StoredArray, Array<Store>)>, StoreError> {
         if !self.exists(group) {
             return Ok(Vec::new());
@@ -380,7 +380,7 @@ impl Opener {
     }
 }
 
-/// Numbers of a float64, float32, int64 or boolean array.
+/// Reads a float64, float32, int64 or boolean array as f64 numbers.
 fn numbers(path: &str, array: &Array<Store>, subset: &ArraySubset) -> Result<Vec<f64>, StoreError> {
     let kind = array.data_type();
     let values = if *kind == data_type::bool() {

@@ -1,4 +1,4 @@
-//! The sink that grows a Zarr v3 trace while a run goes on.
+//! The sink that extends a Zarr v3 trace while a run goes on.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::trace_dir::TraceDir;
 use crate::trace_layout;
 use crate::trace_mark::{ATTRIBUTE, Groups, LIBRARY, Mark};
 
-/// Writes blocks of draws to a directory that can be read meanwhile.
+/// Writes blocks of draws to a directory that can be read at the same time.
 ///
 /// Draws wait in memory until a chunk of at most 100 is full; then its data are written, and only then the arrays and
-/// their `draw` coordinate are made longer, so that a reader meets whole draws only. [`TraceWriter::flush`] does the
-/// same at once for a chunk that is not full yet, and [`Sink::finish`] is a flush. A writer that is dropped without
-/// them leaves a trace that ends at its last full chunk.
+/// their `draw` coordinate are made longer, so that a reader sees only complete draws. [`TraceWriter::flush`] does the
+/// same at once for a chunk that is not full yet, and so does [`Sink::finish`]. Dropped without
+/// them, a writer leaves a trace that ends at its last full chunk.
 #[derive(Debug)]
 pub struct TraceWriter {
     taken: Taken,
@@ -31,26 +31,26 @@ pub struct TraceWriter {
     attributes: Map<String, Value>,
     draws: PhaseWriter,
     warmup: Option<PhaseWriter>,
-    /// The group `log_likelihood`, whose "parameters" are rows.
+    /// Writer of the group `log_likelihood`, whose "parameters" are rows.
     row_terms: Option<(TraceSchema, PhaseWriter)>,
 }
 
 impl TraceWriter {
     /// Creates the directory with all its groups, its coordinates and no draws.
     ///
-    /// The path must be free or an empty folder, as [`crate::check_output`] tells. With `force` it may also be an old
-    /// trace of sngd that holds nothing else. That one is set aside: `t.zarr` is renamed to `t.zarr.old`, or to
-    /// `t.zarr.old-2` and so on if earlier runs left some, which are not touched. What then becomes of it:
+    /// The path must be free or an empty folder, see [`crate::check_output`]. With `force` it may also be an old
+    /// trace of sngd that contains nothing else. The old trace is set aside: `t.zarr` is renamed to `t.zarr.old`, or to
+    /// `t.zarr.old-2` and so on if such names are taken by earlier runs, whose traces are not touched. Then:
     ///
-    /// * [`TraceWriter::conclude`] with a whole trace removes it;
+    /// * [`TraceWriter::conclude`] with a complete trace removes the old one;
     /// * a writer that ends before readers can see a draw, dropped or concluded, puts it back in its place;
-    /// * a writer that ends in between, and a program that is killed at any time, leave both.
+    /// * a writer that ends in between, and a program that is killed at any time, keep both.
     ///
     /// # Errors
     /// [`StoreError::NotAFolder`], [`StoreError::NotOurs`], [`StoreError::Exists`] or [`StoreError::Busy`] if the path
     /// cannot be taken, [`StoreError::Schema`] if the schema contradicts itself, [`StoreError::Io`] if the file system
-    /// refuses. Everything is then as it was before, unless another program took the place of an old trace meanwhile:
-    /// the error then says where that one is.
+    /// refuses. Everything is then as it was before, unless another program took the place of an old trace in the meantime:
+    /// the error then says where the old trace is.
     pub fn create(path: &Path, schema: TraceSchema, force: bool) -> Result<Self, StoreError> {
         trace_layout::check(&schema)?;
         let mark = Mark::new(trace_layout::groups(&schema)?);
@@ -78,7 +78,7 @@ impl TraceWriter {
         }
     }
 
-    /// Adds the group `log_likelihood` with one variable `y[row]` of `rows` rows, which [`TraceWriter::row_terms`] then feeds.
+    /// Adds the group `log_likelihood` with one variable `y[row]` of `rows` rows; [`TraceWriter::row_terms`] then fills it.
     ///
     /// # Errors
     /// As [`TraceWriter::create`].
@@ -108,7 +108,7 @@ impl TraceWriter {
             .collect();
         let names = trace_layout::names(GROUP, &arrays, &["chain", "draw"])?;
         self.mark.extend(Groups::from([(GROUP.into(), names)]));
-        // The mark comes first: what it does not name is not ours.
+        // The mark comes first: what it does not name does not belong to the trace.
         store_root(&self.maker, &self.attributes, &self.mark)?;
         let groups = [&*format!("/{GROUP}")];
         let writer = PhaseWriter::create(&self.maker, &schema, &groups, &self.attributes)?;
@@ -116,9 +116,9 @@ impl TraceWriter {
         Ok(self)
     }
 
-    /// Says that the trace gets no more draws, and whether it is `whole`: all that was asked for. An old trace that was
-    /// set aside is then removed, put back or kept, as [`TraceWriter::create`] tells; what became of it. A flush and the
-    /// last attributes come first.
+    /// Ends the trace; `whole` says whether it has all draws that were asked for. An old trace that was set aside is then
+    /// removed, put back or kept, see [`TraceWriter::create`]; returns what happened to it. Flush and set the last attributes
+    /// before this call.
     pub fn conclude(&mut self, whole: bool) -> &OldTrace {
         if whole {
             self.taken.remove_old();
@@ -128,21 +128,21 @@ impl TraceWriter {
         self.taken.old()
     }
 
-    /// What became of the trace that this one replaces.
+    /// What happened to the old trace that this one replaces.
     pub fn old_trace(&self) -> &OldTrace {
         self.taken.old()
     }
 
-    /// Whether a reader sees a draw, of the warm-up or a kept one.
+    /// Whether readers can see a draw, of the warm-up or a kept one.
     pub fn shows_draws(&self) -> bool {
         let mut phases = self.warmup.iter().chain([&self.draws]);
         phases.any(|phase| phase.visible() > 0)
     }
 
-    /// Takes ln p(y|θ) of each row, `values` `[n, C, N]` of the kept draws of a block, `stats` empty.
+    /// Adds ln p(y|θ) of each row for a block of kept draws; its `values` are `[n, C, N]`, its `stats` empty.
     ///
     /// # Errors
-    /// As [`Sink::block`]; nothing is done without [`TraceWriter::with_row_terms`].
+    /// Those of [`Sink::block`]. Does nothing without [`TraceWriter::with_row_terms`].
     pub fn row_terms(&mut self, block: &DrawBlock) -> Result<(), StoreError> {
         let Some((schema, writer)) = &mut self.row_terms else {
             return Ok(());
@@ -165,7 +165,7 @@ impl TraceWriter {
         Ok(())
     }
 
-    /// Sets string attributes of the root and of every group, e.g. what is known only at the end of a run.
+    /// Sets string attributes of the root and of every group, for example results known only at the end of a run.
     ///
     /// # Errors
     /// [`StoreError::Io`] if the file system refuses.
@@ -191,7 +191,7 @@ impl TraceWriter {
         Ok(())
     }
 
-    /// Draws a chain received so far: `(warm-up, kept)`.
+    /// Number of draws per chain received so far: `(warm-up, kept)`.
     pub fn received(&self) -> (usize, usize) {
         (
             self.warmup.as_ref().map_or(0, PhaseWriter::received),
@@ -226,7 +226,7 @@ impl Drop for TraceWriter {
     }
 }
 
-/// What a trace has from the beginning and grows.
+/// The writers of a trace's growing arrays.
 struct Parts {
     draws: PhaseWriter,
     warmup: Option<PhaseWriter>,
@@ -253,7 +253,7 @@ impl Parts {
     }
 }
 
-/// Attributes of the root and of each group at the beginning.
+/// Attributes of the root and of each group at the start.
 fn attributes(schema: &TraceSchema) -> Map<String, Value> {
     let mut attributes = Map::new();
     let now = OffsetDateTime::now_utc();
@@ -273,7 +273,7 @@ fn attributes(schema: &TraceSchema) -> Map<String, Value> {
     attributes
 }
 
-/// Metadata of the root: the attributes of every group, and the mark.
+/// Writes the metadata of the root: the attributes of every group, and the mark.
 fn store_root(
     maker: &Maker,
     attributes: &Map<String, Value>,
@@ -284,7 +284,7 @@ fn store_root(
     maker.group("/", &attributes)
 }
 
-/// A block must follow the draws received, have the schema's sizes, and hold finite parameters.
+/// Checks that a block follows the draws received, has the schema's sizes, and contains only finite parameters.
 fn check_block(schema: &TraceSchema, received: usize, block: &DrawBlock) -> Result<(), StoreError> {
     let refuse = |found, expected| {
         Err(StoreError::Block {

@@ -281,7 +281,7 @@ fn npy_messages() {
     let whole = npy_bytes(&[2, 2], npyz::Order::C, &[1.0, 2.0, 3.0, 4.0]);
     let (dir, path) = npy(&whole[..40]);
     assert!(message(&dir, &path, &request("x0")).contains("not a NumPy .npy file as expected"));
-    // A header that promises more than there is must not take memory for it.
+    // A header may declare more than the file has; memory must not be reserved for it.
     let header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (999999999, 2), }\n";
     let mut boasting = b"\x93NUMPY\x01\x00".to_vec();
     boasting.extend((header.len() as u16).to_le_bytes());

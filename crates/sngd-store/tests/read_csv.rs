@@ -32,7 +32,7 @@ fn file(content: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
     (dir, path)
 }
 
-/// The message with the directory taken off.
+/// The error message without the directory.
 fn message(content: impl AsRef<[u8]>, request: &TableRequest) -> String {
     let (dir, path) = file(content);
     let error = read_table(&path, request).unwrap_err();

@@ -1,4 +1,4 @@
-//! What a new trace may take the place of, and that nothing else is ever lost.
+//! What a new trace may replace, and that nothing else is ever lost.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::collections::BTreeMap;
@@ -68,7 +68,7 @@ fn block(warmup: bool, len: usize, value: f64) -> DrawBlock {
     }
 }
 
-/// A trace with everything that one can have, `draws` draws of the value `value`.
+/// Writes a trace with every optional part and `draws` draws of the value `value`.
 fn write(path: &Path, force: bool, draws: usize, value: f64) -> TraceWriter {
     let mut writer = TraceWriter::create(path, schema(), force)
         .unwrap()
@@ -107,7 +107,7 @@ fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     all
 }
 
-/// The value that `write` gave, and how many draws.
+/// The value that `write` stored, and the number of draws.
 fn held(path: &Path) -> (f64, usize) {
     let reader = TraceReader::open(path).unwrap();
     let samples = reader.samples(Phase::Draws, "scale").unwrap();
@@ -117,7 +117,7 @@ fn held(path: &Path) -> (f64, usize) {
     )
 }
 
-/// Both checks refuse the path, with and without force, and nothing in `folder` changes; the sentence.
+/// Checks that both checks refuse the path, with and without force, and that nothing in `folder` changes; returns the message.
 fn refused(path: &Path, folder: &Path) -> String {
     let before = content(folder);
     let mut said = Vec::new();
@@ -227,7 +227,7 @@ fn a_folder_with_a_file_that_the_run_reads_is_refused() {
         }
         assert_eq!(say(&root.join("t.zarr"), force), Ok(()));
     }
-    // Also in the guise of a trace's own file: without the check it could be replaced.
+    // Also under the name of a file of a trace: without the check it could be replaced.
     let path = root.join("t.zarr");
     drop(write(&path, false, 3, 1.0));
     let chunk = path.join("posterior/scale/c/0/0");
@@ -258,7 +258,7 @@ fn a_part_of_a_trace_is_not_a_trace() {
         let said = refused(&path.join(part), dir.path());
         assert!(said.contains("found a path inside the trace "), "{said}");
     }
-    // A copy of a group elsewhere has all attributes but the root's mark.
+    // A copy of a group elsewhere has all attributes except the root's mark.
     let copy = dir.path().join("copy");
     fs::rename(path.join("posterior"), &copy).unwrap();
     assert_eq!(
@@ -294,7 +294,7 @@ fn an_entry_that_the_trace_does_not_hold_is_named() {
         );
         fs::remove_file(path.join(entry)).unwrap();
     }
-    // Arrays and groups that were added by another program are somebody's work too.
+    // Arrays and groups that another program added are somebody's work too.
     for entry in [
         "posterior_predictive",
         "posterior/slopes",
@@ -307,7 +307,7 @@ fn an_entry_that_the_trace_does_not_hold_is_named() {
         assert!(said.contains(&format!("holds `{entry}`, which")), "{said}");
         fs::remove_dir_all(path.join(entry)).unwrap();
     }
-    // What a killed run was about to publish is ours.
+    // Files that a killed run was about to publish are part of the trace.
     for staged in [
         ".zarr.json.new",
         "posterior/scale/.zarr.json.new",
@@ -396,7 +396,7 @@ fn a_run_that_is_not_whole_costs_nothing() {
     drop(write(&path, false, 150, 1.0));
     let before = content(dir.path());
 
-    // No draw, concluded or dropped; a block that waits in memory is no draw on disk.
+    // No draw, concluded or dropped; a block that waits in memory is not a draw on disk.
     let mut writer = write(&path, true, 0, 2.0);
     assert_eq!(writer.conclude(false), &OldTrace::PutBack);
     drop(writer);
@@ -408,7 +408,7 @@ fn a_run_that_is_not_whole_costs_nothing() {
     drop(writer);
     assert_eq!(content(dir.path()), before);
 
-    // A schema or a disk that refuses.
+    // A schema or a disk that causes an error.
     let none = TraceSchema {
         chains: 0,
         ..schema()
@@ -416,14 +416,14 @@ fn a_run_that_is_not_whole_costs_nothing() {
     TraceWriter::create(&path, none, true).unwrap_err();
     assert_eq!(content(dir.path()), before);
 
-    // With draws, both stay, and the old one is whole.
+    // With draws, both stay, and the old trace is complete.
     let mut writer = write(&path, true, 5, 2.0);
     assert_eq!(writer.conclude(false), &OldTrace::SetAside(aside.clone()));
     drop(writer);
     assert_eq!((held(&path), held(&aside)), ((2.0, 5), (1.0, 150)));
     assert_eq!(set_aside_before(&path), vec![aside.clone()]);
 
-    // What is left neither blocks the next run nor is touched by it.
+    // The old trace does not block the next run, which does not touch it.
     let left = content(&aside);
     let mut writer = write(&path, true, 6, 3.0);
     let second = dir.path().join("t.zarr.old-2");
@@ -446,7 +446,7 @@ fn a_taken_name_is_not_replaced_by_the_old_trace() {
     writer.conclude(true);
     assert_eq!(fs::read(dir.path().join("t.zarr.old")).unwrap(), b"mine");
     assert!(dir.path().join("t.zarr.old-2").is_dir());
-    // Neither is a trace, so the message names neither.
+    // Neither folder is a trace, so the message names neither.
     assert!(set_aside_before(&path).is_empty());
 }
 
@@ -497,7 +497,7 @@ fn a_parent_that_cannot_be_written_is_told_early() {
         said.contains("file/t.zarr: the trace could not be written ("),
         "{said}"
     );
-    // Folders that are still to be made are asked for at the one that exists; nothing stays behind.
+    // Folders that do not exist yet are tested in the nearest one that does; nothing is left there.
     try_output(&dir.path().join("new/deep/t.zarr")).unwrap();
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }

@@ -65,7 +65,7 @@ fn schema() -> TraceSchema {
     }
 }
 
-/// The value of a cell, told from its place alone.
+/// The value of a cell, computed from its place alone.
 fn value(draw: usize, chain: usize, p: usize) -> f64 {
     1e4 + 1e-3 * (draw * 100 + chain * 10 + p) as f64
 }
@@ -95,7 +95,7 @@ fn block(warmup: bool, first_draw: usize, len: usize) -> DrawBlock {
     block
 }
 
-/// Every stored draw is the one that was given, and there are `draws` of them.
+/// Checks that every stored draw is the one that was given, and that there are `draws` of them.
 fn check(path: &Path, phase: Phase, draws: usize) {
     let reader = TraceReader::open(path).unwrap();
     assert_eq!((reader.chains(), reader.draws(phase)), (C, draws));
@@ -134,7 +134,7 @@ fn check(path: &Path, phase: Phase, draws: usize) {
     }
 }
 
-/// The length that the metadata of one array shows.
+/// The shape of an array in its metadata.
 fn shown(path: &Path, array: &str) -> Vec<u64> {
     let text = std::fs::read_to_string(path.join(array).join("zarr.json")).unwrap();
     let metadata: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -193,7 +193,7 @@ fn a_reader_meets_full_chunks_during_the_run_and_the_tail_on_flush() {
     check(&path, Phase::Draws, 199);
     writer.block(&block(false, 199, 60)).unwrap();
     check(&path, Phase::Draws, 200);
-    // The process dies here: what waited is lost, the rest is whole, and nothing half-written is in sight.
+    // The process ends here: waiting draws are lost, the rest is complete, and no half-written file is visible.
     drop(writer);
     check(&path, Phase::Draws, 200);
     for array in [

@@ -1,4 +1,4 @@
-//! Timing of the bench workloads: an engine's steady rate, and the ceiling that a dense product sets.
+//! Timing of the bench workloads: the steady rate of an engine, and the ceiling set by a dense matrix product.
 
 use crate::error::Error;
 use sngd_core::config::{Config, Precision};
@@ -13,10 +13,10 @@ use sngd_cpu::mode::settle;
 use sngd_gpu::{DeviceSelector, Gpu, GpuEngine};
 use std::time::Instant;
 
-/// How fast an engine went.
+/// How fast an engine ran.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
-    /// Steps of one chain a second, over all chains; the best of about ten blocks.
+    /// Chain-steps per second, summed over all chains (one chain-step is one step of one chain); the best of about ten blocks.
     pub chain_steps_per_second: f64,
 }
 
@@ -25,10 +25,10 @@ pub fn gemm_ceiling() -> f64 {
     sngd_cpu::dense::gemm_rate(1024, 10)
 }
 
-/// The CPU engine in f32 on all threads.
+/// Times the CPU engine in f32 on all threads.
 ///
 /// # Errors
-/// Where the workload or the engine cannot be built.
+/// If the workload or the engine cannot be built.
 pub fn cpu(w: &Workload, seconds: f64) -> Result<Rate, Error> {
     let (config, problem) = w.build()?;
     let (plan, init) = plan(w, &config, &problem)?;
@@ -36,10 +36,10 @@ pub fn cpu(w: &Workload, seconds: f64) -> Result<Rate, Error> {
     time(&mut engine, w, seconds)
 }
 
-/// The GPU engine on a named adapter, else the first real one, else a software one; with the adapter's name.
+/// Times the GPU engine on a named adapter, else on the first real one, else on a software one. Returns the adapter's name too.
 ///
 /// # Errors
-/// Where no device answers, or the workload does not fit it.
+/// If no device answers, or the workload does not fit it.
 pub fn gpu(w: &Workload, seconds: f64, device: Option<&str>) -> Result<(String, Rate), Error> {
     let gpu = open(device)?;
     let (config, problem) = w.build()?;
@@ -49,10 +49,10 @@ pub fn gpu(w: &Workload, seconds: f64, device: Option<&str>) -> Result<(String, 
     Ok((name, time(&mut engine, w, seconds)?))
 }
 
-/// GFLOP/s of a plain f32 matrix product in WGSL on the adapter that [`gpu`] takes, n = 1024; with the adapter's name.
+/// GFLOP/s of a plain f32 matrix product in WGSL, n = 1024, on the adapter that [`gpu`] takes; with the adapter's name.
 ///
 /// # Errors
-/// Where no device answers, or its product is wrong.
+/// If no device answers, or its product is wrong.
 pub fn gpu_ceiling(seconds: f64, device: Option<&str>) -> Result<(String, f64), Error> {
     let gpu = open(device)?;
     let rate = gpu.product_rate(seconds)?;
@@ -66,7 +66,7 @@ fn open(device: Option<&str>) -> Result<Gpu, EngineError> {
     }
 }
 
-/// The plan of a workload and where its chains start.
+/// The plan of a workload, and where its chains start, `[C,P]`.
 fn plan(w: &Workload, config: &Config, problem: &Problem) -> Result<(Plan, Vec<f64>), Error> {
     if w.kernel == Kernel::State {
         return Ok((Plan::check(config, problem)?, vec![0.0; w.c * w.p]));
@@ -78,7 +78,7 @@ fn plan(w: &Workload, config: &Config, problem: &Problem) -> Result<(Plan, Vec<f
     Ok((plan, init))
 }
 
-/// Blocks of a tenth of the time each; the first two find the block's length and warm the caches.
+/// Times blocks that each take a tenth of `seconds`. The first two set the length of a block and warm the caches.
 fn time(engine: &mut dyn Engine, w: &Workload, seconds: f64) -> Result<Rate, Error> {
     let mut step = 0;
     let mut block = |engine: &mut dyn Engine, steps: u32| -> Result<f64, Error> {

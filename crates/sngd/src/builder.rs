@@ -1,4 +1,4 @@
-//! Runs from arrays at hand: a model, data, priors and a method.
+//! Builds a run in code from arrays: a model, data, priors and a method.
 
 use crate::device::Device;
 use crate::error::Error;
@@ -46,19 +46,19 @@ impl Data {
         }
     }
 
-    /// Trials of a binomial response, or what a custom likelihood reads beside the response, `[N]`.
+    /// Trials of a binomial response, or the companion number that a custom likelihood reads with each response, `[N]`.
     pub fn trials(mut self, trials: Vec<f64>) -> Data {
         self.trials = Some(trials);
         self
     }
 
-    /// What is added to the linear predictor of each row, `[N]`; the logarithm of an exposure.
+    /// Known term added to the linear predictor of each row, `[N]`; for example the logarithm of an exposure.
     pub fn offset(mut self, offset: Vec<f64>) -> Data {
         self.offset = Some(offset);
         self
     }
 
-    /// How often each row counts, `[N]`.
+    /// Weight of each row, `[N]`: how often it counts.
     pub fn weights(mut self, weights: Vec<f64>) -> Data {
         self.weights = Some(weights);
         self
@@ -124,7 +124,7 @@ impl Data {
     }
 }
 
-/// Predictor and likelihood.
+/// The predictor and the likelihood.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     config: ModelConfig,
@@ -132,7 +132,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// η = xᵀβ with an intercept, and a family with its canonical link; a Gaussian has an unknown scale.
+    /// A linear predictor η = xᵀβ with an intercept, and a family with its canonical link. A Gaussian has an unknown scale.
     pub fn linear(family: Family) -> Model {
         Model {
             config: ModelConfig {
@@ -155,12 +155,12 @@ impl Model {
         }
     }
 
-    /// A perceptron with these hidden widths in place of a linear predictor; its units have biases of their own.
+    /// A perceptron with these hidden widths in place of a linear predictor; its units have biases, besides the intercept.
     pub fn mlp(family: Family, hidden: impl Into<Vec<usize>>, activation: Activation) -> Model {
         Model::linear(family).over(hidden, activation)
     }
 
-    /// A likelihood of one's own over a linear predictor; [`Model::over`] puts it over a perceptron.
+    /// A user-defined likelihood over a linear predictor; [`Model::over`] puts it over a perceptron.
     pub fn custom(likelihood: Custom) -> Model {
         let mut model = Model::linear(Family::Custom);
         model.config.custom = Some(Arc::new(likelihood));
@@ -175,32 +175,32 @@ impl Model {
         self
     }
 
-    /// Another link.
+    /// Uses another link than the canonical one.
     pub fn link(mut self, link: LinkName) -> Model {
         self.config.link = Some(link);
         self
     }
 
-    /// A known σ of a Gaussian.
+    /// Known standard deviation σ of a Gaussian, in the units of the response.
     pub fn scale(mut self, sigma: f64) -> Model {
         self.config.scale = Some(Scale::Known(sigma));
         self
     }
 
-    /// Which logits a softmax has.
+    /// Which logits a softmax has: one per class, or class 0 fixed at 0.
     pub fn baseline(mut self, baseline: sngd_core::config::Baseline) -> Model {
         self.config.baseline = baseline;
         self
     }
 
-    /// Leaves the intercept out.
+    /// Fits without an intercept.
     pub fn no_intercept(mut self) -> Model {
         self.intercept = false;
         self
     }
 }
 
-/// A prior as a run file writes it.
+/// A prior in the notation of a run file.
 fn text(prior: Prior) -> String {
     match prior {
         Prior::Flat => "flat".into(),
@@ -234,12 +234,12 @@ macro_rules! methods {
         }
 
         impl $name {
-            /// ε in (0, 1].
+            /// Step size ε in (0, 1], no unit.
             pub fn step_size(mut self, epsilon: f64) -> Self {
                 self.0.step_size = Some(StepSize::Constant(epsilon));
                 self
             }
-            /// B.
+            /// Rows of a minibatch, B.
             pub fn batch_size(mut self, rows: usize) -> Self {
                 self.0.batch_size = Some(BatchSize::Rows(rows));
                 self
@@ -249,17 +249,17 @@ macro_rules! methods {
                 self.0.batch_size = Some(BatchSize::Named(FullName::Full));
                 self
             }
-            /// T.
+            /// Temperature T of the target, no unit; 1 is the posterior.
             pub fn temperature(mut self, temperature: f64) -> Self {
                 self.0.temperature = Some(temperature);
                 self
             }
-            /// The measure of the target.
+            /// Measure in which the target is a density.
             pub fn target(mut self, target: Target) -> Self {
                 self.0.target = target;
                 self
             }
-            /// The noise policy.
+            /// How the noise of a step is chosen.
             pub fn noise(mut self, noise: Noise) -> Self {
                 self.0.noise = Some(noise);
                 self
@@ -269,12 +269,12 @@ macro_rules! methods {
                 self.0.correction = correction;
                 self
             }
-            /// Structure of the metric.
+            /// Which entries of the metric are kept, by blocks.
             pub fn blocks(mut self, blocks: Blocks) -> Self {
                 self.0.blocks = blocks;
                 self
             }
-            /// λ of the metric.
+            /// Damping λ, added to the diagonal of the Fisher matrix in the metric.
             pub fn damping(mut self, damping: f64) -> Self {
                 self.0.damping = Some(damping);
                 self
@@ -292,19 +292,19 @@ macro_rules! methods {
 methods! {
     /// Stochastic natural gradient descent with corrections and residual noise.
     Sngd,
-    /// Minibatch natural gradient descent, no added noise.
+    /// Minibatch natural gradient descent without added noise.
     Ngd,
-    /// Langevin with a constant metric.
+    /// Langevin dynamics with a constant metric.
     Sgld,
-    /// RMSProp-preconditioned Langevin.
+    /// Langevin dynamics preconditioned as in RMSProp.
     Psgld,
-    /// Riemannian Langevin.
+    /// Riemannian Langevin dynamics.
     Sgrld,
     /// Metropolis-adjusted Langevin on full batches.
     Mala
 }
 
-/// Collects a run; `build` checks it.
+/// Collects the settings of a run; `build` checks them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Builder {
     config: Config,
@@ -340,22 +340,22 @@ impl Builder {
         }
     }
 
-    /// Of every weight.
+    /// Prior of every weight.
     pub fn prior(self, prior: Prior) -> Builder {
         self.set_prior("weights".into(), text(prior))
     }
 
-    /// Of one column's weight.
+    /// Prior of the weight of one column.
     pub fn prior_of(self, column: &str, prior: Prior) -> Builder {
         self.set_prior(format!("weights.{column}"), text(prior))
     }
 
-    /// Of the intercept; flat when left out.
+    /// Prior of the intercept; flat if not set.
     pub fn prior_intercept(self, prior: Prior) -> Builder {
         self.set_prior("intercept".into(), text(prior))
     }
 
-    /// Of an unknown Gaussian scale, or of a custom likelihood's positive parameter.
+    /// Prior of an unknown Gaussian scale, or of the positive parameter of a custom likelihood.
     pub fn prior_scale(self, prior: ScalePrior) -> Builder {
         let own = self.config.model.custom.as_ref();
         let name = own.and_then(|c| c.auxiliary.clone());
@@ -367,31 +367,31 @@ impl Builder {
         self
     }
 
-    /// The step.
+    /// The sampling method and its settings.
     pub fn method(mut self, method: impl Into<SamplerConfig>) -> Builder {
         self.config.sampler = method.into();
         self
     }
 
-    /// C.
+    /// Number of chains, C.
     pub fn chains(mut self, chains: usize) -> Builder {
         self.config.run.chains = Some(chains);
         self
     }
 
-    /// Steps a kept draw.
+    /// Steps per kept draw.
     pub fn thin(mut self, steps: usize) -> Builder {
         self.config.run.thin = Some(steps);
         self
     }
 
-    /// Key of every random stream.
+    /// Seed: the key of every random stream.
     pub fn seed(mut self, seed: u64) -> Builder {
         self.config.seed = seed;
         self
     }
 
-    /// Where the steps are computed.
+    /// Device that computes the steps.
     pub fn device(mut self, device: Device) -> Builder {
         self.config.run.device = device.name();
         self
@@ -403,19 +403,19 @@ impl Builder {
         self
     }
 
-    /// Threads of the CPU engine.
+    /// Number of threads of the CPU engine.
     pub fn threads(mut self, threads: usize) -> Builder {
         self.config.run.threads = Some(threads);
         self
     }
 
-    /// Features are standardised, and priors and draws are per standard deviation.
+    /// Standardises the features; priors and draws are then per standard deviation.
     pub fn standardize(mut self) -> Builder {
         self.config.data.standardize = true;
         self
     }
 
-    /// The config so far, for what has no method here.
+    /// The config so far, for settings without a method here.
     pub fn config(&mut self) -> &mut Config {
         &mut self.config
     }
@@ -423,7 +423,7 @@ impl Builder {
     /// Checks everything that needs no device.
     ///
     /// # Errors
-    /// [`Error::Check`].
+    /// [`Error::Check`] if the data, the model and the settings do not fit each other.
     pub fn build(self) -> Result<Sampler, Error> {
         let labels = matches!(
             self.config.model.likelihood,

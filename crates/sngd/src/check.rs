@@ -1,4 +1,4 @@
-//! What a run would cost: sizes, work a step, memory on either engine, and the largest sizes that fit. Runs nothing.
+//! What a run would cost: sizes, work per step, memory on either engine, and the largest sizes that fit. Runs nothing.
 
 use crate::device;
 use crate::memory::{self, Memory};
@@ -14,76 +14,76 @@ use std::io::{self, Write};
 /// The plan in numbers; serialises to the stable form of `sngd check --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cost {
-    /// Version of this form.
+    /// Version of the JSON form.
     pub version: u32,
     /// Where the data came from.
     pub data: String,
-    /// N.
+    /// Number of data rows that are fitted, N.
     pub rows: usize,
-    /// Rows held out.
+    /// Number of held-out rows.
     pub held_out: usize,
-    /// D, the intercept included.
+    /// Number of design columns, D, the intercept included.
     pub columns: usize,
-    /// K.
+    /// Number of linear outputs, K.
     pub outputs: usize,
-    /// P.
+    /// Number of parameters, P.
     pub parameters: usize,
-    /// C.
+    /// Number of chains, C.
     pub chains: usize,
-    /// B.
+    /// Rows of a minibatch, B.
     pub batch_size: usize,
-    /// Rows of the metric.
+    /// Rows over which the metric is computed.
     pub metric_rows: usize,
-    /// Steps a chain.
+    /// Steps per chain, warm-up included.
     pub steps: usize,
-    /// Floating-point operations a step of one chain.
+    /// Floating-point operations per step of one chain.
     pub flops_per_chain_step: f64,
-    /// Bytes of features and matrices that a step of one chain touches.
+    /// Bytes of features and matrices that one step of one chain reads or writes.
     pub bytes_per_chain_step: f64,
-    /// Floating-point operations of the whole run.
+    /// Floating-point operations of the whole run, all chains.
     pub flops: f64,
-    /// Bytes of all kept draws in memory.
+    /// Bytes of all kept draws in memory, eight per number.
     pub draws_bytes: u64,
-    /// Bytes of the CPU engine, about.
+    /// Memory of the CPU engine at its peak, in bytes, estimated.
     pub cpu_bytes: u64,
-    /// Most chains that fit the memory of this machine now, where that is known.
+    /// Largest number of chains that fits the free memory of this machine; `None` where that is not known.
     pub cpu_largest_chains: Option<u64>,
-    /// Bytes of each device buffer.
+    /// Bytes of each device buffer, by name.
     pub gpu_buffers: BTreeMap<String, u64>,
-    /// Bytes of all of them.
+    /// Bytes of all device buffers.
     pub gpu_bytes: u64,
-    /// Kernels that a GPU starts a step, all chains in one, by stage; shares where a metric is kept for several steps.
+    /// Kernels that a GPU starts per step, all chains in one, by stage; fractions where a metric is kept for several steps.
     pub gpu_dispatches: BTreeMap<String, f64>,
-    /// All of them.
+    /// Kernels that a GPU starts per step, over all stages.
     pub gpu_dispatches_per_step: f64,
-    /// What the adapters of this machine make of it.
+    /// Whether the run fits each adapter of this machine.
     pub adapters: Vec<Fit>,
-    /// T of minibatch noise alone, with natural gradients.
+    /// Temperature T of minibatch noise alone, with natural gradients.
     pub law_temperature: Option<f64>,
-    /// Smallest T at this batch and step for residual noise, at the mode.
+    /// Smallest temperature T that residual noise allows at this batch and step size, at the mode.
     pub smallest_temperature: Option<f64>,
-    /// Smallest B at this temperature and step for residual noise, at the mode.
+    /// Smallest batch B that residual noise allows at this temperature and step size, at the mode.
     pub smallest_batch: Option<usize>,
-    /// RMS of (eigenvalue − 1) of F⁻¹Σ_g at the mode.
+    /// Fisher mismatch: RMS of (eigenvalue − 1) of F⁻¹Σ_g at the mode.
     pub fisher_mismatch: Option<f64>,
     /// Factor by which the inverse of a metric of few rows is too large; `null` if infinite or negligible.
     pub metric_bias: Option<f64>,
-    /// Which density the draws follow, and how.
+    /// Which density the draws follow, and how: entries by name.
     pub ledger: BTreeMap<String, String>,
-    /// What is odd about a likelihood of the user's own and makes no draw wrong.
+    /// Remarks on a user-defined likelihood that make no draw wrong.
     pub notes: Vec<String>,
 }
 
-/// One adapter.
+/// How the run fits one adapter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fit {
-    /// Its name.
+    /// Name of the adapter.
     pub name: String,
-    /// Whether a CPU computes.
+    /// Whether it is a software adapter, computed by a CPU.
     pub software: bool,
-    /// Whether every buffer is within its limits.
+    /// Whether every buffer is within the adapter's limits.
     pub fits: bool,
-    /// Most chains for which that is so; 0 for none.
+    /// Largest number of chains for which every buffer is within the limits; 0 if there is none.
     pub largest_chains: u64,
 }
 
@@ -135,7 +135,7 @@ pub fn check(prepared: &Prepared) -> Cost {
     }
 }
 
-/// Features read and matrices written or read, in four-byte words.
+/// Bytes of the features read and of the matrices read or written, four per number, per step of one chain.
 fn touched(plan: &Plan) -> f64 {
     let rows = match plan.metric_rows {
         MetricRows::Batch => plan.batch,
@@ -181,7 +181,7 @@ fn fits(prepared: &Prepared, buffers: &BTreeMap<String, u64>) -> Vec<Fit> {
         .into_iter()
         .map(|a| {
             let limit = a.storage_binding_bytes.min(a.buffer_bytes);
-            // Sizes grow with the chains: the last power of two that fits, then bisection.
+            // Sizes grow with the number of chains: find the last power of two that fits, then bisect.
             let (mut low, mut high) = (0u64, 1u64);
             while high < 1 << 24 && limited(high) <= limit {
                 (low, high) = (high, 2 * high);
@@ -204,7 +204,7 @@ fn fits(prepared: &Prepared, buffers: &BTreeMap<String, u64>) -> Vec<Fit> {
         .collect()
 }
 
-/// Bytes with a unit.
+/// A number of bytes with a unit.
 pub(crate) fn bytes(b: f64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut b, mut i) = (b, 0);
@@ -219,10 +219,10 @@ pub(crate) fn bytes(b: f64) -> String {
 }
 
 impl Cost {
-    /// Writes it in words.
+    /// Writes it as text.
     ///
     /// # Errors
-    /// Those of the writer.
+    /// The errors of the writer.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let held = match self.held_out {
             0 => String::new(),
@@ -244,7 +244,7 @@ impl Cost {
             self.flops_per_chain_step,
             bytes(self.bytes_per_chain_step),
             self.flops,
-            // A count, or a mean over the steps that share a metric.
+            // A whole number, or a mean over the steps that share a metric.
             (100.0 * self.gpu_dispatches_per_step).round() / 100.0
         )?;
         let most = match self.cpu_largest_chains {

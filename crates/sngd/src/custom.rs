@@ -1,4 +1,4 @@
-//! Likelihoods of one's own, read from a run file.
+//! User-defined likelihoods, read from a run file.
 
 mod check;
 mod responses;
@@ -13,7 +13,7 @@ use sngd_shaders::Interpreted;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Reads the WGSL file that `[model]` names, relative to `base`.
+/// Reads the WGSL file that `[model]` names; its path is relative to `base`.
 pub(crate) fn load(config: &mut Config, base: &Path) -> Result<(), Error> {
     let m = &mut config.model;
     let (Family::Custom, Some(file)) = (m.likelihood, &m.wgsl) else {
@@ -35,12 +35,12 @@ pub(crate) fn load(config: &mut Config, base: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// A likelihood whose only body is a WGSL text: the GPU engine compiles it, the host and the CPU engine evaluate it, slowly.
+/// A likelihood whose only body is a WGSL text: the GPU engine compiles it; the CPU side interprets it, slowly.
 ///
 /// # Errors
 /// [`Error::Input`]: what is wrong with the text, by file and line.
 ///
-/// A body in Rust instead, or beside it:
+/// A body in Rust, instead of the text or together with one:
 ///
 /// ```
 /// #[derive(Debug)]

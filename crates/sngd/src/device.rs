@@ -1,4 +1,4 @@
-//! Which engine runs: a GPU where one answers, the CPU engine otherwise, a software driver only when it is named.
+//! Which engine runs: a GPU if one answers, else the CPU engine; a software driver only if it is named.
 
 use crate::error::Error;
 use crate::memory;
@@ -12,20 +12,20 @@ use sngd_gpu::{DeviceSelector, Gpu, GpuEngine};
 
 pub use sngd_gpu::AdapterInfo;
 
-/// Where the steps are computed.
+/// Device that computes the steps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Device {
-    /// A real GPU, else the CPU engine.
+    /// A real GPU if there is one, else the CPU engine.
     #[default]
     Auto,
     /// The CPU engine.
     Cpu,
-    /// A GPU by selector.
+    /// A GPU, chosen by the selector.
     Gpu(DeviceSelector),
 }
 
 impl Device {
-    /// What a run file or `--device` says: `auto`, `cpu`, `gpu`, `software` or part of an adapter's name.
+    /// Reads the text of a run file or of `--device`: `auto`, `cpu`, `gpu`, `software` or part of an adapter's name.
     pub fn parse(text: &str) -> Device {
         match text {
             "auto" | "" => Device::Auto,
@@ -34,7 +34,7 @@ impl Device {
         }
     }
 
-    /// The word that `parse` reads.
+    /// The text that `parse` reads back.
     pub fn name(&self) -> String {
         match self {
             Device::Auto => "auto".into(),
@@ -46,11 +46,11 @@ impl Device {
     }
 }
 
-/// An engine with the problem loaded.
+/// An open engine with the problem loaded.
 pub struct Opened {
     /// The engine.
     pub engine: Box<dyn Engine>,
-    /// What was chosen and why, in one line.
+    /// Which device was chosen and why, in one line.
     pub note: String,
 }
 
@@ -59,10 +59,10 @@ pub fn adapters() -> Vec<AdapterInfo> {
     sngd_gpu::adapters()
 }
 
-/// Opens the engine that `config.run.device` names and puts the chains at their start.
+/// Opens the engine that `config.run.device` names and puts the chains at their starting points.
 ///
 /// # Errors
-/// [`Error::Engine`] when no such device answers, or the run does not fit it.
+/// [`Error::Engine`] if no such device answers, or the run does not fit it.
 pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
     let init = start::positions(prepared);
     let run = &prepared.config.run;

@@ -1,4 +1,4 @@
-//! What can go wrong, sorted by consequence: the exit codes of the command line.
+//! What can go wrong, sorted by consequence: each kind has its exit code on the command line.
 
 use crate::fault::RunError;
 use sngd_core::engine::EngineError;
@@ -10,28 +10,28 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The run file, an option or an argument.
+    /// The run file, an option or an argument cannot be used.
     #[error("{0}")]
     Input(String),
-    /// The data file.
+    /// The data file cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The run does not fit the data.
+    /// The settings of the run do not fit the data or each other.
     #[error(transparent)]
     Check(#[from] CheckError),
-    /// The device.
+    /// The device failed, or none answers.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The numbers.
+    /// The numbers of a chain failed.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The trace.
+    /// The trace cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A sink of the user's own.
+    /// A user-defined sink failed.
     #[error("a sink failed: {0}")]
     Sink(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The thread that runs the steps ended without a word.
+    /// The thread that runs the steps ended without sending a result.
     #[error(
         "the run's thread stopped without an answer; this is a defect of sngd, please report it"
     )]
@@ -39,14 +39,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// 2 unusable input, 3 no usable device, 4 the numbers failed, 5 the store failed.
+    /// Exit code: 2 unusable input, 3 no usable device, 4 the numbers failed, 5 the store failed.
     pub fn exit_code(&self) -> i32 {
         match self {
             Error::Input(_) | Error::Data(_) | Error::Check(_) => 2,
             Error::Engine(EngineError::DoesNotFit(_)) => 2,
             Error::Engine(_) => 3,
             Error::Run(_) | Error::Lost => 4,
-            // Options that name a path which cannot be used.
+            // Options that name a path which cannot be used count as input.
             Error::Store(
                 StoreError::Exists { .. }
                 | StoreError::NotOurs { .. }

@@ -1,40 +1,40 @@
-//! What a run says while it goes on.
+//! What a run reports while it goes on.
 
 use crate::gauges::Gauges;
 use serde::Serialize;
 
-/// Told to the caller of a run, in order.
+/// An event of a run, reported to the caller in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The engine is open.
     Started {
-        /// The engine and why it was chosen.
+        /// Which engine was chosen, and why.
         note: String,
-        /// Chains.
+        /// Number of chains, C.
         chains: usize,
-        /// Steps of each.
+        /// Steps per chain, warm-up included.
         steps: u64,
     },
-    /// A block is done.
+    /// A block of draws is done.
     Progress(Progress),
     /// The run is over.
     Finished(Outcome),
 }
 
-/// How far a run is.
+/// How far a run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Progress {
-    /// Whether warm-up goes on.
+    /// Whether the run is still in its warm-up.
     pub warmup: bool,
-    /// Steps done of each chain, warm-up included.
+    /// Steps done per chain, warm-up included.
     pub steps: u64,
-    /// Steps there will be.
+    /// Steps per chain in all, warm-up included.
     pub steps_total: u64,
     /// Kept draws per chain so far.
     pub draws: u64,
-    /// Steps a second of each chain, lately.
+    /// Steps per second of each chain, averaged over recent blocks.
     pub steps_per_second: f64,
-    /// Seconds to go.
+    /// Estimated seconds until the end.
     pub eta_seconds: f64,
     /// T̂ so far: 2(mean C − C(ω*))/P, or near a Gaussian mode the mean of (ω−ω*)ᵀM(ω−ω*)/P; NaN without draws or mode.
     pub temperature: f64,
@@ -50,14 +50,14 @@ pub struct Progress {
 pub enum Ending {
     /// Every draw was taken.
     Complete,
-    /// It was asked to stop; the draws until then are whole.
+    /// It was asked to stop; the draws until then are complete.
     Interrupted,
-    /// A chain could not go on; the draws until then are whole.
+    /// A chain could not go on; the draws until then are complete.
     Failed,
 }
 
 impl Ending {
-    /// `complete`, `interrupted` or `failed`.
+    /// The word in traces and JSON: `complete`, `interrupted` or `failed`.
     pub fn name(self) -> &'static str {
         match self {
             Ending::Complete => "complete",
@@ -74,16 +74,16 @@ pub struct Outcome {
     pub ending: Ending,
     /// Kept draws per chain.
     pub draws: u64,
-    /// Steps a chain.
+    /// Steps per chain, warm-up included.
     pub steps: u64,
-    /// Wall time of the steps.
+    /// Wall time of the steps, in seconds.
     pub seconds: f64,
     /// Draws marked as diverging.
     pub divergences: u64,
     /// Steps of all chains after warm-up whose residual noise fell back to full noise.
     pub fallbacks: u64,
-    /// The same as a share of those steps.
+    /// `fallbacks` as a share of those steps.
     pub fallback_share: f64,
-    /// What was measured on the way; `None` where there were too few draws.
+    /// What the run measured on the way; `None` if there were too few draws.
     pub gauges: Option<Gauges>,
 }

@@ -1,36 +1,36 @@
-//! What a summary needs beside the draws. Stored in the trace as the attribute `sngd_facts` (JSON) and, for the metric,
+//! What a summary needs besides the draws. Stored in the trace as the attribute `sngd_facts` (JSON); the metric is stored
 //! as `metric` of `constant_data`.
 
 use crate::prepare::{Prepared, THERMOMETER_PARAMETERS, target_metric};
 use serde::{Deserialize, Serialize};
 use sngd_core::problem::Problem;
 
-/// Facts of a run.
+/// What a summary must know of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
-    /// Key of every random stream.
+    /// Seed: the key of every random stream.
     pub seed: u64,
-    /// C.
+    /// Number of chains, C.
     pub chains: usize,
-    /// P.
+    /// Number of parameters, P.
     pub parameters: usize,
-    /// N.
+    /// Number of data rows that were fitted, N.
     pub rows: usize,
-    /// B.
+    /// Rows of a minibatch, B.
     pub batch_size: usize,
-    /// The largest ε of the schedule.
+    /// Step size ε, no unit; the largest one of a schedule.
     pub step_size: f64,
-    /// T of the target.
+    /// Temperature T of the target, no unit.
     pub temperature: f64,
-    /// κ.
+    /// κ: 0 for the posterior as the target, 1 for a target in Jeffreys' measure.
     pub kappa: f64,
-    /// T of minibatch noise alone, ρεN/(B(2−ε)), with natural gradients.
+    /// Temperature T of minibatch noise alone, ρεN/(B(2−ε)), with natural gradients.
     pub law_temperature: Option<f64>,
-    /// Groups of chains that started together; 0 for none.
+    /// Number of groups of chains that started together; 0 if there are none.
     pub superchains: usize,
-    /// Whether `lp` is over all data.
+    /// Whether `lp` is computed over all data.
     pub full_log_density: bool,
-    /// `lp` at the mode.
+    /// Log posterior density `lp` at the mode, in nats.
     pub log_density_at_mode: Option<f64>,
     /// Root mean square of (eigenvalue of F⁻¹Σ_g − 1), its smallest and largest eigenvalue.
     pub fisher_mismatch: Option<[f64; 3]>,
@@ -40,15 +40,15 @@ pub struct Facts {
     pub ledger: Vec<(String, String)>,
     /// Position in the natural parameter vector of each stored parameter, `[P]`.
     pub order: Vec<usize>,
-    /// The stored parameter whose logarithm `metric` is about.
+    /// Which stored parameter appears in `metric` by its logarithm.
     pub log_scale: Option<usize>,
-    /// M = N·F + Λ at the mode, without damping, over the stored parameters (log σ for a scale), `[P,P]`; only up to 512 parameters.
+    /// Metric M = N·F + Λ at the mode, without damping, over the stored parameters (log σ for a scale), `[P,P]`; only up to 512 parameters.
     #[serde(skip)]
     pub metric: Option<Vec<f64>>,
 }
 
 impl Facts {
-    /// Of a run that is about to start.
+    /// The facts of a run that is about to start.
     pub fn of(prepared: &Prepared) -> Facts {
         let (plan, problem) = (&prepared.plan, &prepared.problem);
         let order = order(problem);
@@ -82,7 +82,7 @@ impl Facts {
     }
 }
 
-/// The plan's ledger, and why the settings are what they are.
+/// The plan's ledger, followed by the reasons for its settings.
 pub(crate) fn ledger(prepared: &Prepared) -> Vec<(String, String)> {
     let mut out = prepared.plan.ledger();
     let reasons = prepared.reasons.iter().cloned();
@@ -90,7 +90,7 @@ pub(crate) fn ledger(prepared: &Prepared) -> Vec<(String, String)> {
     out
 }
 
-/// Natural index of each stored parameter: variables in order, row-major.
+/// Place in the natural parameter vector of each stored parameter, `[P]`: variables in order, row-major.
 pub(crate) fn order(problem: &Problem) -> Vec<usize> {
     problem
         .variables()

@@ -12,41 +12,41 @@ use thiserror::Error;
 /// the minibatch noise once more, so that the temperature is off by about this share of it.
 pub const MAX_FALLBACK_SHARE: f64 = 0.01;
 
-/// The run failed on its numbers. Draws before the fault were handed on.
+/// The numbers of the run failed. The draws before the fault were passed on.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// One chain cannot go on.
     #[error("{sentence}")]
     Numbers {
-        /// Chain.
+        /// Number of the chain, from 0.
         chain: u32,
-        /// Step, from the start of warm-up.
+        /// Step of the fault, counted from the start of warm-up.
         step: u32,
         /// What happened.
         kind: FaultKind,
-        /// All of it with the remedy.
+        /// The whole message, with the remedy.
         sentence: String,
     },
-    /// A chain ran away on finite numbers.
+    /// A chain ran far from the posterior, though its numbers stayed finite.
     #[error("{sentence}")]
     RanAway {
-        /// Chain.
+        /// Number of the chain, from 0.
         chain: u32,
-        /// All of it with the remedy.
+        /// The whole message, with the remedy.
         sentence: String,
     },
-    /// Residual noise fell back too often.
+    /// Residual noise fell back to full noise too often.
     #[error("{sentence}")]
     Fallbacks {
-        /// Share of the steps.
+        /// Share of the steps that fell back.
         share: f64,
-        /// All of it with the remedy.
+        /// The whole message, with the remedy.
         sentence: String,
     },
 }
 
-/// The fault of a chain, told.
+/// The error for the fault of a chain.
 pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
     let Fault { chain, step, kind } = fault;
     let plan = &prepared.plan;
@@ -89,7 +89,7 @@ pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
     }
 }
 
-/// A chain that ran away, told.
+/// The error for a chain that ran away.
 pub(crate) fn stray(prepared: &Prepared, stray: Stray) -> RunError {
     let plan = &prepared.plan;
     let Stray { chain, floor, now } = stray;
@@ -120,7 +120,7 @@ pub(crate) fn stray(prepared: &Prepared, stray: Stray) -> RunError {
     }
 }
 
-/// What helps a chain whose metric is at the mode.
+/// Advice for a chain whose metric is at the mode.
 fn exact_kernel(plan: &Plan) -> String {
     if plan.metropolis {
         format!(
@@ -132,7 +132,7 @@ fn exact_kernel(plan: &Plan) -> String {
     }
 }
 
-/// Too many fallbacks, told.
+/// The error for too many fallbacks.
 pub(crate) fn fallbacks(prepared: &Prepared, share: f64) -> RunError {
     if prepared.plan.metric == Metric::Mode {
         return RunError::Fallbacks {
@@ -156,7 +156,7 @@ pub(crate) fn fallbacks(prepared: &Prepared, share: f64) -> RunError {
     }
 }
 
-/// The pivot's parameter in words.
+/// Name of the parameter at a pivot, for a message.
 fn parameter(prepared: &Prepared, pivot: u32) -> String {
     prepared
         .problem

@@ -1,9 +1,9 @@
-//! What a run measures of itself while it goes on, by batch means: the precision of every mean, the configurational temperature of
-//! every parameter, and what is left of the Monte Carlo error of the means.
+//! What a run measures about itself while it goes on, by batch means: the precision of every mean, the configurational temperature
+//! of every parameter, and the part of the Monte Carlo error of the means that the gradients do not explain.
 //!
 //! Integration by parts gives, for any smooth posterior at temperature T, any parameter j and any constant c,
 //! E[∂C/∂ω_j] = 0 and E[(ω_j − c)·∂C/∂ω_j] = T: no Gaussian assumption (the virial theorem; Wenzel et al. 2020 call it the
-//! configurational temperature). The step's own estimate of ∇C serves, since it is unbiased given the state it is taken at. And
+//! configurational temperature). The step's estimate of ∇C is enough, since it is unbiased given the state it is taken at. And
 //! ω̄ − M⁻¹·mean(∇C) has neither the Monte Carlo error nor the sampler's bias to first order (zero-variance control variates, Mira
 //! et al. 2013): the distance between the two is a certificate of the means.
 
@@ -13,33 +13,34 @@ use serde::{Deserialize, Serialize};
 use sngd_core::expansion::Expansion;
 use std::sync::Arc;
 
-/// Draws of a batch at first; batches grow twofold when there are many.
+/// Draws per batch at first; the length doubles when there are many batches.
 const FIRST_LENGTH: usize = 25;
 /// Batches per chain beyond which neighbours are joined.
 const MOST_BATCHES: usize = 64;
-/// Numbers kept beyond which batches are joined at fewer.
+/// Stored numbers beyond which batches are joined earlier.
 const MOST_NUMBERS: usize = 1 << 25;
 
 /// The measurements of a run. Parameters are in stored order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gauges {
-    /// Effective draws of each mean, `[P]`, by batch means.
+    /// Effective number of draws for each mean, `[P]`, by batch means.
     pub ess: Vec<f64>,
     /// Monte Carlo error of each mean in posterior sds, `[P]`.
     pub mcse: Vec<f64>,
     /// Configurational temperature of each parameter in centred coordinates, `[P]`; empty where the engine keeps no gradients.
     pub temperature: Vec<f64>,
-    /// Its Monte Carlo error, `[P]`.
+    /// Monte Carlo error of `temperature`, `[P]`.
     pub temperature_error: Vec<f64>,
-    /// What takes the Monte Carlo error off each mean, in its own units, `[P]`; empty without gradients or an expansion at the mode.
+    /// Amount to add to each mean to remove its Monte Carlo error, in the parameter's units, `[P]`; empty without gradients or an
+    /// expansion at the mode.
     pub shift: Vec<f64>,
-    /// The same in posterior sds of each parameter in centred coordinates, `[P]`.
+    /// The same shift in posterior sds of each parameter in centred coordinates, `[P]`.
     pub shift_sds: Vec<f64>,
-    /// Monte Carlo error that is left in `shift_sds`, `[P]`.
+    /// Monte Carlo error that remains after the shift, in the same sds, `[P]`.
     pub shift_error: Vec<f64>,
 }
 
-/// Sums while a run goes on: per chain and batch, over its draws, of ω − c, ∇C and (ω − c)·∇C, `[3,P]`.
+/// Running sums per chain and batch, over the batch's draws, of ω − c, ∇C and (ω − c)·∇C, `[3,P]`.
 #[derive(Debug)]
 pub(crate) struct Meter {
     p: usize,
@@ -76,7 +77,7 @@ impl Meter {
         }
     }
 
-    /// Takes kept draws `[n,C,P]` in internal coordinates and the gradients at them, if there are any.
+    /// Adds kept draws `[n,C,P]` in internal coordinates and the gradients at them, if there are any.
     pub fn take(&mut self, omega: &[f64], gradient: &[f64]) {
         let p = self.p;
         if self.centre.is_empty() {
@@ -129,7 +130,7 @@ impl Meter {
         }
     }
 
-    /// The measurements so far; `None` before there are four batches in all.
+    /// The measurements so far; `None` while there are fewer than four batches in all.
     pub fn read(&self, prepared: &Prepared) -> Option<Gauges> {
         let (p, width) = (self.p, 3 * self.p);
         let all: Vec<&[f64]> = self
@@ -202,7 +203,7 @@ impl Meter {
     }
 }
 
-/// −M⁻¹·mean(∇C) over all groups, and the error that is left in the mean of ω − M⁻¹∇C, both `[P]`.
+/// Returns −M⁻¹·mean(∇C) over all groups, and the error that remains in the mean of ω − M⁻¹∇C, both `[P]`.
 fn shifts(expansion: &Expansion, groups: &[Vec<f64>], p: usize) -> (Vec<f64>, Vec<f64>) {
     let m = groups.len();
     let mut solved: Vec<f64> = groups.iter().flat_map(|g| g[p..].iter().copied()).collect();
@@ -222,7 +223,7 @@ fn shifts(expansion: &Expansion, groups: &[Vec<f64>], p: usize) -> (Vec<f64>, Ve
     (shift, error)
 }
 
-/// A shift of the mean of ω in the units of θ; a scale's by its derivative.
+/// The shift of the mean of ω in the units of θ, `[P]`; for a scale it is the change of exp of the mean.
 fn natural_shift(
     prepared: &Prepared,
     centre: &[f64],
@@ -239,7 +240,7 @@ fn natural_shift(
 }
 
 impl Gauges {
-    /// Whether every mean is as precise as asked.
+    /// Whether every mean has the precision that was asked for.
     pub fn enough(&self, until: &sngd_core::config::Until) -> bool {
         let ess = until
             .ess
@@ -250,13 +251,13 @@ impl Gauges {
         ess && mcse
     }
 
-    /// The parameter, by its place, whose temperature is furthest from `target` in units of its error.
+    /// Index of the parameter whose temperature is furthest from `target`, in units of its error.
     pub fn worst_temperature(&self, target: f64) -> Option<usize> {
         let off = |i: usize| ((self.temperature[i] - target) / self.temperature_error[i]).abs();
         (0..self.temperature.len()).max_by(|&a, &b| off(a).total_cmp(&off(b)))
     }
 
-    /// The parameter, by its place, whose mean is furthest from where the certificate puts it.
+    /// Index of the parameter whose mean has the largest shift, in sds.
     pub fn worst_shift(&self) -> Option<usize> {
         let size = |i: usize| self.shift_sds[i].abs();
         (0..self.shift_sds.len()).max_by(|&a, &b| size(a).total_cmp(&size(b)))

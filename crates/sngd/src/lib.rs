@@ -1,7 +1,7 @@
 //! Bayesian posterior sampling on the GPU with stochastic natural gradients.
 //!
 //! A run goes one way: a [`RunFile`] or a [`Builder`] gives a `Config`; [`prepare`] reads the data and checks everything
-//! into a [`Prepared`]; [`Sampler`] opens an engine and runs it in a thread of its own; blocks of draws go to
+//! into a [`Prepared`]; [`Sampler`] opens an engine and runs it in a separate thread; blocks of draws go to
 //! [`RunSink`]s or come as a [`BlockStream`]; [`Report`] sums them up.
 //!
 //! ```no_run

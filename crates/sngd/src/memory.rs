@@ -1,19 +1,19 @@
-//! What a run on the CPU engine takes of memory, added up before anything is allocated.
+//! Memory that a run on the CPU engine needs, added up before anything is allocated.
 
 use crate::prepare::Prepared;
 use sngd_core::config::{Noise, NoiseRows, Precision};
 use sngd_core::plan::{CorrectionPlan, Metric, Plan};
 
-/// The program itself, its threads and buffers.
+/// Bytes of the program, its threads and its buffers.
 const PROGRAM: u64 = 32 << 20;
 
-/// Bytes, by when they are held.
+/// Bytes of memory, by the time for which they are needed.
 pub(crate) struct Memory {
-    /// During the whole run.
+    /// Needed during the whole run.
     fixed: u64,
-    /// While the table becomes a design, or the mode is looked for.
+    /// Peak while the table becomes a design matrix, or while the mode is searched for.
     start: u64,
-    /// Each chain.
+    /// Needed for each chain.
     chain: u64,
 }
 
@@ -26,12 +26,12 @@ impl Memory {
         };
         let (p, len) = (plan.p as u64, plan.blocks.len as u64);
         let design = (plan.n * plan.d) as u64;
-        // A linear predictor's Λ is dense, and made from a dense one; a network's has a diagonal alone.
+        // Λ of a linear predictor is dense, and made from another dense matrix; Λ of a network is only a diagonal.
         let prior = match plan.network {
             Some(_) => 8 * p,
             None => 8 * len,
         };
-        // Metric, factor, F and Σ_g stay with the mode; the search has five squares more, Λ, and a design of its own.
+        // Metric, factor, F and Σ_g stay with the mode; the search needs five more squares, Λ, and a second design matrix.
         let (kept, search) = match prepared.mode {
             Some(_) => (4 * 8 * p * p, 8 * (10 * p * p + design)),
             None => (0, 0),
@@ -47,18 +47,18 @@ impl Memory {
         }
     }
 
-    /// Bytes of a run of that many chains.
+    /// Peak bytes of a run of that many chains.
     pub(crate) fn peak(&self, chains: u64) -> u64 {
         self.start.max(self.fixed + self.chain * chains)
     }
 
-    /// Most chains within so many bytes.
+    /// Largest number of chains that fits so many bytes.
     pub(crate) fn largest_chains(&self, available: u64) -> u64 {
         available.saturating_sub(self.fixed) / self.chain.max(1)
     }
 }
 
-/// Matrices and outputs of one chain.
+/// Bytes of the matrices and outputs of one chain.
 fn chain_bytes(plan: &Plan, width: u64) -> u64 {
     let (p, h) = (plan.p as u64, plan.h as u64);
     let residual = plan.noise == Noise::Residual;
@@ -94,7 +94,7 @@ fn chain_bytes(plan: &Plan, width: u64) -> u64 {
     width * (squares * square + rows * h + 64 * p + network)
 }
 
-/// Memory that can be had now, in bytes, where the system says.
+/// Free memory, in bytes; `None` where the system does not report it.
 pub(crate) fn available() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
@@ -105,7 +105,7 @@ pub(crate) fn available() -> Option<u64> {
         .map(|kib| kib << 10)
 }
 
-/// Refuses what the CPU engine has no memory for, with the most chains that fit.
+/// Refuses a run that does not fit the memory; the message gives the largest number of chains that does.
 pub(crate) fn cpu_fits(prepared: &Prepared) -> Result<(), String> {
     let plan = &prepared.plan;
     let memory = Memory::of(prepared);

@@ -1,9 +1,9 @@
-//! Predictions on held-out rows, as an ensemble over all kept draws, scored while the run goes on: by the device where the
-//! engine is one and knows the likelihood's mean, here otherwise.
+//! Predictions on held-out rows, as an ensemble over all kept draws, scored while the run goes on: on the device if the
+//! engine uses one and knows the likelihood's mean, here otherwise.
 //!
 //! The ensemble's density of a row is the mean of the draws' densities; its log is the log score (Gneiting & Raftery 2007).
-//! Class probabilities are averaged the same way, so that accuracy, Brier score and calibration are the ensemble's. Nothing is
-//! kept but sums over draws.
+//! Class probabilities are averaged the same way, so that accuracy, Brier score and calibration are the ensemble's. Only
+//! sums over draws are kept.
 
 use crate::error::Error;
 use crate::event::Outcome;
@@ -25,9 +25,9 @@ const BINS: usize = 15;
 /// Scores on the held-out rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
-    /// Held-out rows.
+    /// Number of held-out rows.
     pub rows: usize,
-    /// Draws in the ensemble.
+    /// Number of draws in the ensemble.
     pub draws: usize,
     /// Mean over rows of ln of the ensemble's density, nats.
     pub log_score: f64,
@@ -35,25 +35,25 @@ pub struct Scores {
     pub log_score_se: f64,
     /// Mean over draws of a single draw's log score.
     pub single_log_score: f64,
-    /// The best single draw's log score, chosen on these rows: an upper bound that no one can reach beforehand.
+    /// The best single draw's log score, chosen on these rows: an upper bound, since no one can choose that draw beforehand.
     pub best_log_score: f64,
     /// Share of rows whose most probable class is right.
     pub accuracy: Option<f64>,
     /// Mean over draws of a single draw's accuracy.
     pub single_accuracy: Option<f64>,
-    /// The best single draw's.
+    /// Accuracy of the best single draw, chosen on these rows.
     pub best_accuracy: Option<f64>,
-    /// Mean over rows of Σ over classes of (probability − hit)².
+    /// Brier score: mean over rows of Σ over classes of (probability − hit)², where a hit is 1 for the true class, else 0.
     pub brier: Option<f64>,
     /// Expected calibration error over 15 equal bins of the top probability.
     pub calibration_error: Option<f64>,
-    /// Root mean squared error of the predictive mean, natural units.
+    /// Root mean squared error of the predictive mean, in units of the response.
     pub rmse: Option<f64>,
     /// Share of rows inside the central 90% predictive interval.
     pub coverage_90: Option<f64>,
 }
 
-/// Sums over draws for each held-out row.
+/// Sums over draws for each of the M held-out rows.
 #[derive(Debug)]
 pub struct Predictions {
     problem: Arc<Problem>,
@@ -61,7 +61,7 @@ pub struct Predictions {
     forward: Forward,
     /// Running max and Σ exp(ln p − max), `[M]`.
     density: Vec<(f64, f64)>,
-    /// Σ of class probabilities `[M,classes]`, empty for a response that is no class.
+    /// Σ of class probabilities `[M,classes]`; empty if the response is not a class.
     classes: Vec<f64>,
     /// Σ of predictive means `[M]`.
     mean: Vec<f64>,
@@ -77,12 +77,12 @@ pub struct Predictions {
 }
 
 impl Predictions {
-    /// For a run with held-out rows; `None` without.
+    /// Empty sums for a run with held-out rows; `None` without such rows.
     pub fn new(prepared: &Prepared) -> Option<Predictions> {
         let problem = Arc::clone(&prepared.problem);
         let m = problem.held_out.as_ref()?.y.len();
         let likelihood = match &problem.likelihood {
-            // The engine's σ is in units of the response's spread.
+            // The engine's σ is in units of the response's spread; this one is in the response's units.
             Likelihood::Gaussian { scale } => Likelihood::Gaussian {
                 scale: scale * problem.transform.y_scale,
             },
@@ -116,7 +116,7 @@ impl Predictions {
             return;
         };
         self.theta.copy_from_slice(values);
-        // Draws carry σ, outputs ln σ.
+        // Draws contain σ, outputs ln σ.
         let first_aux = self.theta.len() - problem.transform.aux;
         self.theta[first_aux..].iter_mut().for_each(|s| *s = s.ln());
         self.forward.outputs(&self.theta, &held.x, &mut self.eta);
@@ -154,7 +154,7 @@ impl Predictions {
         self.count(total, f64::from(hits));
     }
 
-    /// One more draw: its Σ ln p over the rows, and the rows whose most probable class is right.
+    /// Counts one more draw: `total` is its Σ ln p over the rows, `hits` the rows whose most probable class is right.
     fn count(&mut self, total: f64, hits: f64) {
         let rows = self.density.len() as f64;
         self.draws += 1;
@@ -164,7 +164,7 @@ impl Predictions {
         self.best_hits = self.best_hits.max(hits / rows);
     }
 
-    /// Takes in what a device scored, which is in internal units.
+    /// Adds the sums that a device made, which are in internal units.
     fn take(&mut self, sums: &Predicted) {
         let problem = Arc::clone(&self.problem);
         let (Some(held), t) = (&problem.held_out, &problem.transform) else {
@@ -178,7 +178,7 @@ impl Predictions {
             let (max, sum) = sums.density[i];
             add_density(&mut self.density[i], (max + own, sum));
             if let Some(mean) = sums.mean.get(i) {
-                // y = y_scale·(internal y) + what centring took.
+                // y = y_scale·(internal y) + what centring removed.
                 let taken = t.y_mean * t.one(&held.x[i * d..(i + 1) * d]);
                 self.mean[i] += t.y_scale * mean + taken * draws;
             }
@@ -273,7 +273,7 @@ impl RunSink for Predictions {
     }
 }
 
-/// ln p(y|θ) of each row that was fitted, natural units.
+/// ln p(y|θ) of each fitted row, in nats, for y in its natural units.
 #[derive(Debug)]
 pub(crate) struct RowTerms {
     problem: Arc<Problem>,
@@ -289,7 +289,7 @@ impl RowTerms {
         }
     }
 
-    /// `[n, C, N]` for the draws of a block, which must be kept ones.
+    /// The log likelihoods `[n, C, N]` of the draws of a block, which must be kept draws.
     pub(crate) fn of(&mut self, block: &DrawBlock) -> DrawBlock {
         let problem = &self.problem;
         let (p, n, h) = (
@@ -304,7 +304,7 @@ impl RowTerms {
         for draw in block.values.chunks(p) {
             theta.copy_from_slice(draw);
             theta[first_aux..].iter_mut().for_each(|s| *s = s.ln());
-            // The design is kept in internal coordinates alone.
+            // The design is kept only in internal coordinates.
             problem.transform.internal(&theta, &mut omega);
             self.forward.outputs(&omega, &problem.x, &mut eta);
             let outputs = problem.likelihood.outputs();
@@ -336,7 +336,7 @@ fn observed(held: &HeldOut, i: usize) -> Observed<f64> {
 }
 
 fn success(link: Link, eta: f64) -> f64 {
-    // ln p of a single success, whose exponential neither tail spoils.
+    // ln p of a single success: its exponential is accurate in both tails.
     let one = Observed {
         y: 1.0,
         trials: 1.0,
@@ -379,10 +379,10 @@ fn top(p: &[f64]) -> usize {
 }
 
 impl Scores {
-    /// Writes them in words.
+    /// Writes the scores as text.
     ///
     /// # Errors
-    /// Those of the writer.
+    /// The errors of the writer.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,

@@ -1,4 +1,4 @@
-//! From a config to a run that can start: table, problem, plan, mode, and every check that needs no device.
+//! Turns a config into a run that can start: table, problem, plan, mode, and every check that needs no device.
 
 use crate::custom;
 use crate::error::Error;
@@ -15,48 +15,48 @@ use sngd_diag::FisherMismatch;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Largest P whose metric is kept in the trace and measured by the thermometers.
+/// Largest number of parameters P for which the metric is kept in the trace and used by the thermometers.
 pub const THERMOMETER_PARAMETERS: usize = 512;
 
-/// How near the search for the mode must come where the metric is held there, in nats relative to the cost: what is left is part of
-/// the expansion.
+/// Tolerance of the search for the mode where the metric is computed there, in nats relative to the cost. The expansion
+/// includes the gradient that remains.
 const MODE_TOLERANCE: f64 = 1e-12;
-/// Work beyond which the Fisher mismatch is not measured where nothing depends on it, N·P².
+/// Largest work N·P² for which the Fisher mismatch is measured if nothing depends on it.
 const MISMATCH_FLOPS: f64 = 2e8;
 
-/// A run, checked. Cheap to clone.
+/// A checked run. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// What was asked for.
+    /// The settings as they were given.
     pub config: Config,
-    /// What is sampled.
+    /// Data, likelihood and priors: what is sampled.
     pub problem: Arc<Problem>,
-    /// How.
+    /// How it is sampled.
     pub plan: Plan,
-    /// The mode, where something needs it.
+    /// The mode of the posterior, if something needs it.
     pub mode: Option<Arc<Mode>>,
     /// How far Σ_g is from F at the mode, or why it is not known.
     pub mismatch: Result<FisherMismatch, String>,
     /// With the metric at the mode: what decided the settings, in one short paragraph.
     pub reasons: Option<String>,
-    /// What is odd about a likelihood of the user's own and makes no draw wrong.
+    /// Remarks on a user-defined likelihood that make no draw wrong.
     pub notes: Vec<String>,
 }
 
 /// Reads the data file, whose path is relative to `base`, and checks everything.
 ///
 /// # Errors
-/// [`Error::Data`] or [`Error::Check`].
+/// [`Error::Data`] if the file cannot be used, [`Error::Check`] if the settings do not fit it.
 pub fn prepare(config: Config, base: &Path) -> Result<Prepared, Error> {
     let path = base.join(&config.data.path);
     let table = sngd_store::read_table(&path, &table_request(&config))?;
     prepare_table(config, table)
 }
 
-/// The same with a table at hand.
+/// Like [`prepare`], with a table that is already in memory.
 ///
 /// # Errors
-/// [`Error::Check`].
+/// [`Error::Check`] if the settings do not fit the table.
 pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
     check_run(&config)?;
     let problem = Problem::build(&config, table)?;
@@ -130,10 +130,10 @@ impl Prepared {
         self.config.run.init_scale.unwrap_or(default)
     }
 
-    /// The same run with other lengths.
+    /// The same run with other numbers of warm-up steps and draws.
     ///
     /// # Errors
-    /// [`Error::Check`] when there are no draws, or more steps than can be counted.
+    /// [`Error::Check`] if there are no draws, or more steps than can be counted.
     pub fn with_lengths(&self, warmup: usize, draws: usize) -> Result<Prepared, Error> {
         let mut out = self.clone();
         (out.config.run.warmup, out.config.run.draws) = (Some(warmup), draws);
@@ -146,7 +146,7 @@ impl Prepared {
     }
 }
 
-/// M = N·F + Λ at the mode, internal coordinates, without the damping: that bounds the step and is no part of the
+/// M = N·F + Λ at the mode, `[P,P]`, internal coordinates. Without damping, which bounds the step but is no part of the
 /// target, so that a thermometer must not see it.
 pub(crate) fn target_metric(prepared: &Prepared) -> Option<Vec<f64>> {
     let mode = prepared.mode.as_deref()?;
@@ -208,7 +208,7 @@ fn needs_mode(config: &Config, problem: &Problem, plan: &Plan) -> bool {
     let flat = problem.priors.contains(&Prior::Flat)
         || problem.scale_prior.is_some_and(|s| s == ScalePrior::Flat);
     let residual = plan.noise == Noise::Residual && plan.rho() > 0.0;
-    // A network has many modes; chains find their own from where they start.
+    // A network has many modes; each chain finds a mode near its start.
     problem.network.is_none()
         && (flat || residual || config.init() == Init::Map || plan.p <= THERMOMETER_PARAMETERS)
 }

@@ -1,5 +1,5 @@
 //! The run loop: a thread that owns the engine, keeps its spans in flight, and sends blocks of draws on the natural
-//! scale through a bounded channel. No block holds a draw that a fault has touched.
+//! scale through a bounded channel. No block contains a draw that a fault has touched.
 
 use crate::error::Error;
 use crate::event::{Ending, Outcome, Progress};
@@ -18,16 +18,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// Blocks that may wait for the receiver.
+/// Number of blocks that may wait for the receiver.
 const WAITING: usize = 4;
-/// Kept draws per chain before a run is first asked whether it has enough.
+/// Kept draws per chain before the run first checks whether it has enough.
 const FIRST_LOOK: u64 = 100;
-/// Chain-steps before the share of fallbacks is judged in the middle of a run.
+/// Chain-steps before the share of fallbacks is judged during a run.
 const JUDGED_FROM: u64 = 20_000;
 
-/// What the thread sends.
+/// A message from the run's thread.
 pub(crate) enum Message {
-    /// Draws, or nothing but news.
+    /// A block of draws, or none, and the progress so far.
     Block(Option<DrawBlock>, Progress),
     /// The last message.
     Done(Outcome, Option<Error>),
@@ -38,7 +38,7 @@ pub(crate) struct Running {
     pub messages: mpsc::Receiver<Message>,
 }
 
-/// Starts the thread. `stop` ends the run after the spans in flight.
+/// Starts the thread. Setting `stop` ends the run after the spans in flight.
 pub(crate) fn start(
     engine: Box<dyn Engine>,
     prepared: Prepared,
@@ -53,7 +53,7 @@ pub(crate) fn start(
                 Ok(ending) => (ending, None),
                 Err(e) => (Ending::Failed, Some(e)),
             };
-            // Nobody listens any more: then nobody misses it.
+            // If the receiver is gone, nobody needs the result.
             let _ = send.blocking_send(Message::Done(worker.outcome(ending), error));
         })
         .map_err(|e| Error::Input(format!("the run's thread could not be started: {e}")))?;
@@ -139,7 +139,7 @@ impl<'a> Worker<'a> {
             if let Some(e) = error {
                 return Err(e.into());
             }
-            // Looks lie at draws that grow by a tenth, so that they cost next to nothing.
+            // The draws between two checks grow by a tenth each time, so that the checks cost next to nothing.
             if let Some(until) = until.as_ref().filter(|_| self.draws >= next_look) {
                 next_look = self.draws + (self.draws / 10).max(FIRST_LOOK);
                 let gauges = self.meter.read(self.prepared);
@@ -157,7 +157,7 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// What of a block may be passed on, and why not all of it.
+    /// The part of a block that may be passed on, and the error that stopped the rest.
     fn accept(&mut self, raw: RawBlock, took: Duration) -> (Option<DrawBlock>, Option<RunError>) {
         let (plan, span) = (&self.prepared.plan, raw.span);
         let (c, p, s) = (plan.chains, plan.p, Stat::COUNT);
@@ -175,7 +175,7 @@ impl<'a> Worker<'a> {
         }
 
         let mut fault = raw.faults.iter().min_by_key(|f| (f.step, f.chain)).copied();
-        // Draw i is the state before step first + i·thin: whole when every chain lived to that step.
+        // Draw i is the state before step first + i·thin: it counts if every chain was still good at that step.
         let mut len = span.draws as usize;
         if let Some(f) = fault {
             len = len.min((f.step.saturating_sub(span.first_step)).div_ceil(span.thin) as usize);
@@ -212,7 +212,7 @@ impl<'a> Worker<'a> {
             error = self.judge(JUDGED_FROM);
         }
         if span.warmup {
-            // A remainder shorter than a draw has another thinning, and is not kept.
+            // A remainder shorter than one draw has another thinning, and is not kept.
             let kept = self.prepared.config.run.save_warmup && span.thin == plan.thin as u32;
             if !kept || len == 0 {
                 return (None, error);
@@ -244,7 +244,7 @@ impl<'a> Worker<'a> {
             &raw.omega[(len - 1) * c * p..len * c * p],
             &stats,
         );
-        // The sums are of the whole span: of a part the host makes its own.
+        // The sums cover the whole span: for a part of it the CPU side makes them again.
         let whole = len == span.draws as usize;
         let predicted = raw.predicted.filter(|_| whole);
         let first_draw = self.draws as usize;
@@ -308,12 +308,12 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// T̂ for the progress line.
+/// Running mean of the temperature T̂ for the progress line.
 #[derive(Default)]
 struct Heat {
     sum: f64,
     count: f64,
-    /// Where draws have no log density: M at the mode.
+    /// M at the mode, `[P,P]`; only where draws have no log density.
     metric: Option<Vec<f64>>,
 }
 
@@ -322,7 +322,7 @@ impl Heat {
         self.sum / self.count
     }
 
-    /// From lp where it is known; from the last draw's distance to the mode otherwise.
+    /// Uses lp where it is known, otherwise the distance of the last draw to the mode.
     fn measure(&mut self, prepared: &Prepared, last: &[f64], stats: &[f64]) {
         let (Some(mode), plan) = (&prepared.mode, &prepared.plan) else {
             return;

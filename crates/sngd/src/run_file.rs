@@ -1,5 +1,5 @@
-//! Reads a run file: each key and value checked against `run_schema`, with the line of what is wrong, and
-//! `--set section.key=value` laid over it.
+//! Reads a run file: each key and value is checked against `run_schema`, and errors name the line. Values of
+//! `--set section.key=value` replace those of the file.
 
 use crate::custom;
 use crate::error::Error;
@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use toml::Value;
 use toml::de::{DeTable, DeValue};
 
-/// A run file as read.
+/// A run file that has been read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunFile {
-    /// Its content, overrides applied. Paths in it stay as written.
+    /// The settings, overrides applied. Paths in them stay as written.
     pub config: Config,
-    /// The file.
+    /// Path of the run file.
     pub path: PathBuf,
-    /// The directory that paths in it are relative to.
+    /// Directory that the paths in the file are relative to.
     pub base: PathBuf,
 }
 
@@ -48,7 +48,7 @@ impl RunFile {
         })
     }
 
-    /// Where the trace goes when the command line does not say: `output.path` beside the run file, or the run file's
+    /// Path of the trace if the command line gives none: `output.path` beside the run file, or the run file's
     /// name with `.zarr` for its last ending, in the current directory.
     pub fn output(&self) -> PathBuf {
         match &self.config.output.path {
@@ -64,8 +64,8 @@ impl RunFile {
     }
 
     /// Checks, before anything is computed, that the trace of this run may go to `out`: that the folder is free or
-    /// empty or, with `force`, holds an old trace and nothing else, and none of the files that the run reads. Only reads.
-    ///
+    /// empty or, with `force`, contains an old trace and nothing else, and none of the files that the run reads. Changes
+    /// nothing on disk.
     /// # Errors
     /// [`Error::Store`], as [`sngd_store::check_output`].
     pub fn check_output(&self, out: &Path, force: bool) -> Result<(), Error> {
@@ -80,7 +80,7 @@ impl RunFile {
     }
 }
 
-/// Parses the text of a run file; `name` stands in messages.
+/// Parses the text of a run file; messages call it `name`.
 ///
 /// # Errors
 /// As [`RunFile::read`].
@@ -92,7 +92,7 @@ pub fn parse(text: &str, name: &str, overrides: &[String]) -> Result<Config, Err
     file.config(name)
 }
 
-/// A value and where it stands, e.g. `run.toml:12` or `--set seed=3`.
+/// A value and where it was written, e.g. `run.toml:12` or `--set seed=3`.
 struct Entry {
     value: Value,
     at: String,
@@ -165,7 +165,7 @@ impl Entries {
         Ok(entries)
     }
 
-    /// Whether the key is known and the value will do.
+    /// Checks that the key is known and the value is allowed.
     fn check(&self, section: &str, key: &str, value: &Value, at: &str) -> Result<(), Error> {
         match kind_of(section, key) {
             Ok(kind) => {
@@ -259,7 +259,7 @@ fn full_name(section: &str, key: &str) -> String {
     }
 }
 
-/// What the value of a key may be, or why there is no such key.
+/// The kind of value that a key takes, or why there is no such key.
 fn kind_of(section: &str, key: &str) -> Result<Kind, String> {
     if section == "prior" {
         return Ok(Kind::Text);
@@ -286,7 +286,7 @@ fn kind_of(section: &str, key: &str) -> Result<Kind, String> {
     if section.is_empty() {
         known.extend(SECTIONS.iter().map(|(s, _)| *s));
     }
-    // A key of another section, put in the wrong one.
+    // The key may belong to another section.
     let elsewhere = SECTIONS
         .iter()
         .find(|(_, keys)| keys.iter().any(|k| k.name == key))

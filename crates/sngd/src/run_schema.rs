@@ -1,10 +1,10 @@
-//! What a run file may hold: every key, and what its value may be. `run_file` reads by this table, so that a message
-//! can say what was expected; a test holds the table against `Config`.
+//! What a run file may contain: every key, and which values it takes. `run_file` reads by this table, so that a message
+//! can say what was expected; a test compares the table with `Config`.
 
 use sngd_core::error::nearest;
 use toml::Value;
 
-/// What a value may be.
+/// Which values a key takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
     /// Any text.
@@ -15,7 +15,7 @@ pub(crate) enum Kind {
     Flag,
     /// A number.
     Number,
-    /// A whole number from the first to the second.
+    /// A whole number within these bounds, both included.
     Count(u64, u64),
     /// One of these words.
     Words(&'static [&'static str]),
@@ -27,15 +27,15 @@ pub(crate) enum Kind {
     NumberOr(&'static [&'static str]),
     /// A whole number of 1 or more, or one of these words.
     CountOr(&'static [&'static str]),
-    /// A whole number from this on, or `auto`.
+    /// A whole number not below this one, or `auto`.
     WholeOrAuto(u64),
     /// A number, `auto`, or a table with a `kind`.
     StepSize,
-    /// A table that says when a run has enough.
+    /// A table that says when a run has enough draws.
     Until,
 }
 
-/// A key, what it may be, and whether a run file must have it.
+/// A key, the values it takes, and whether a run file must have it.
 pub(crate) struct Key {
     pub name: &'static str,
     pub kind: Kind,
@@ -215,7 +215,7 @@ fn number(value: &Value) -> bool {
 }
 
 impl Kind {
-    /// `found ..., expected ...`, or nothing when the value will do.
+    /// The text `found ..., expected ...`, or nothing if the value is allowed.
     pub(crate) fn check(self, value: &Value) -> Result<(), String> {
         let wrong = |expected: String| Err(format!("found {}, expected {expected}", shown(value)));
         let word = |words: &[&'static str], also: &str| match value {

@@ -1,4 +1,4 @@
-//! The front door: a checked run that can be sampled, streamed or written to sinks.
+//! The entry point: a checked run that can be sampled, streamed or written to sinks.
 
 use crate::builder::{Builder, Data, Model};
 use crate::device::{self, Opened};
@@ -17,15 +17,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-/// Warm-up steps of each chain.
+/// Number of warm-up steps per chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Warmup(pub usize);
 
-/// Kept draws of each chain.
+/// Number of kept draws per chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Draws(pub usize);
 
-/// A checked run.
+/// A checked run, ready to start.
 ///
 /// ```
 /// use sngd::{Data, Device, Draws, Model, Prior, Sampler, Sngd, Warmup};
@@ -52,32 +52,32 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Reads the data of a config, its path relative to `base`, and checks everything.
+    /// Reads the data of a config, whose path is relative to `base`, and checks everything.
     ///
     /// # Errors
-    /// [`Error::Data`] or [`Error::Check`].
+    /// [`Error::Data`] if the file cannot be used, [`Error::Check`] if the settings do not fit it.
     pub fn from_config(config: Config, base: &Path) -> Result<Sampler, Error> {
         Ok(Sampler {
             prepared: prepare(config, base)?,
         })
     }
 
-    /// A run that is already checked.
+    /// A sampler for a run that is already checked.
     pub fn from_prepared(prepared: Prepared) -> Sampler {
         Sampler { prepared }
     }
 
-    /// A run of arrays at hand.
+    /// Builds a run from arrays.
     pub fn builder(model: Model, data: &Data) -> Builder {
         Builder::new(model, data)
     }
 
-    /// What was checked.
+    /// The checked run.
     pub fn prepared(&self) -> &Prepared {
         &self.prepared
     }
 
-    /// Samples into memory and waits.
+    /// Samples into memory and waits for the end.
     ///
     /// # Errors
     /// [`Error::Engine`] for the device, [`Error::Run`] when a chain cannot go on.
@@ -89,7 +89,7 @@ impl Sampler {
         Ok(samples)
     }
 
-    /// Samples in the background. Blocks come in order, warm-up ones only with `save_warmup`; dropping the stream ends
+    /// Samples in the background. Blocks come in order, those of the warm-up only with `save_warmup`; dropping the stream ends
     /// the run.
     ///
     /// # Errors
@@ -107,10 +107,10 @@ impl Sampler {
         })
     }
 
-    /// Opens the engine for the lengths of the config.
+    /// Opens the engine for the numbers of steps and draws in the config.
     ///
     /// # Errors
-    /// [`Error::Engine`].
+    /// [`Error::Engine`] if no device answers or the run does not fit it.
     pub fn open(self) -> Result<OpenRun, Error> {
         let opened = device::open(&self.prepared)?;
         Ok(OpenRun {
@@ -127,17 +127,17 @@ pub struct OpenRun {
 }
 
 impl OpenRun {
-    /// Who computes.
+    /// The engine that computes.
     pub fn engine(&self) -> &EngineInfo {
         self.opened.engine.info()
     }
 
-    /// What was checked.
+    /// The checked run.
     pub fn prepared(&self) -> &Prepared {
         &self.prepared
     }
 
-    /// Runs to the end, to a fault or until `stop`, blocks going to every sink in turn. Each sink is finished whatever
+    /// Runs to the end, to a fault or until `stop`; every block goes to each sink in turn. Each sink is finished whatever
     /// happens.
     ///
     /// # Errors
@@ -163,7 +163,7 @@ impl OpenRun {
                     if let (Some(block), None) = (&block, &failed) {
                         failed = sinks.iter_mut().find_map(|s| s.block(block).err());
                         if failed.is_some() {
-                            // Sinks cannot take more, so nothing more is computed.
+                            // No sink can take more, so nothing more is computed.
                             running.messages.close();
                         }
                     }
@@ -206,7 +206,7 @@ pub struct BlockStream {
 }
 
 impl BlockStream {
-    /// How the run ended, once the stream has.
+    /// How the run ended; `None` until the stream has ended.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.outcome.as_ref()
     }

@@ -1,4 +1,4 @@
-//! What a trace of a run holds beside its draws.
+//! What the trace of a run contains besides its draws.
 
 use crate::facts::{self, Facts};
 use crate::prepare::Prepared;
@@ -7,7 +7,7 @@ use sngd_core::problem::Problem;
 use sngd_core::stat::Stat;
 use sngd_core::trace::{Dim, NamedArray, StatInfo, TraceSchema};
 
-/// Names of the parameters in stored order.
+/// Names of the parameters in stored order, `[P]`.
 pub(crate) fn names(problem: &Problem) -> Vec<String> {
     let natural = problem.parameter_names();
     facts::order(problem)
@@ -16,7 +16,7 @@ pub(crate) fn names(problem: &Problem) -> Vec<String> {
         .collect()
 }
 
-/// Schema and attributes.
+/// Schema and attributes of the trace of a run.
 pub(crate) fn trace(prepared: &Prepared, engine: &EngineInfo) -> TraceSchema {
     let (plan, problem) = (&prepared.plan, &prepared.problem);
     let mut facts = Facts::of(prepared);
@@ -64,7 +64,7 @@ pub(crate) fn trace(prepared: &Prepared, engine: &EngineInfo) -> TraceSchema {
     }
 }
 
-/// Which rows of the table were kept out of the fit, from 0.
+/// Indices of the table's rows that were kept out of the fit, from 0.
 fn held_out(problem: &Problem) -> Option<NamedArray> {
     let rows = &problem.held_out.as_ref()?.rows;
     Some(NamedArray {

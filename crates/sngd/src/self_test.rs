@@ -1,4 +1,4 @@
-//! Does an engine compute what it should? Known answers of the generator, ten steps laid against the f64 engine, and a
+//! Does an engine compute what it should? Known answers of the generator, ten steps compared with the f64 engine, and a
 //! posterior that is known in closed form.
 
 use crate::builder::{Data, Model, Sngd};
@@ -13,7 +13,7 @@ use sngd_core::philox::{self, Stream};
 use sngd_core::prior::Prior;
 use std::time::Instant;
 
-/// How one part went.
+/// Result of one part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TestResult {
     /// Whether it passed.
@@ -25,7 +25,7 @@ pub struct TestResult {
 /// The self-test of one engine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SelfTest {
-    /// What ran.
+    /// Engine and device that were tested.
     pub device: String,
     /// Philox against the published vectors.
     pub known_answers: TestResult,
@@ -33,7 +33,7 @@ pub struct SelfTest {
     pub steps: TestResult,
     /// Means and sds of a linear regression against their closed form.
     pub posterior: TestResult,
-    /// Wall time.
+    /// Wall time in seconds.
     pub seconds: f64,
 }
 
@@ -81,7 +81,7 @@ pub fn self_test(device: &Device) -> SelfTest {
     }
 }
 
-/// `ROWS` rows of two features, and standard normals for a response.
+/// Data of the closed form: `ROWS` rows of two features, and standard normals for a response.
 fn rows() -> (Vec<f64>, Vec<f64>) {
     let mut z = vec![0.0f64; 3 * ROWS];
     philox::fill_normals(&mut z, 20, Stream::Split, 0, 0);

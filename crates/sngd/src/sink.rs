@@ -1,4 +1,4 @@
-//! Where blocks go: a trace on disk, memory, any `sngd_core::trace::Sink`, several at once.
+//! Where blocks of draws go: a trace on disk, memory, any `sngd_core::trace::Sink`, several at once.
 
 use crate::error::Error;
 use crate::event::{Ending, Outcome};
@@ -14,21 +14,21 @@ use sngd_store::{OldTrace, TraceWriter};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Takes the blocks of a run, in order, and hears how it ended.
+/// Takes the blocks of a run in order, and is informed how the run ended.
 pub trait RunSink {
     /// Takes one block.
     ///
     /// # Errors
-    /// Whatever keeps it from taking more: the run then stops.
+    /// Whatever stops it from taking more: the run then stops.
     fn block(&mut self, block: &DrawBlock) -> Result<(), Error>;
-    /// Called once, also after an interruption or a fault; `why` is the fault's sentence.
+    /// Called once, also after an interruption or a fault; `why` is the message of the fault.
     ///
     /// # Errors
     /// As [`RunSink::block`].
     fn finish(&mut self, outcome: &Outcome, why: Option<&str>) -> Result<(), Error>;
 }
 
-/// Any `Sink` in a run.
+/// Uses any `Sink` as a [`RunSink`].
 #[derive(Debug)]
 pub struct Plain<S>(pub S);
 
@@ -42,7 +42,7 @@ impl<S: Sink> RunSink for Plain<S> {
     }
 }
 
-/// The Zarr trace.
+/// Writes the draws to a Zarr trace on disk.
 #[derive(Debug)]
 pub struct TraceSink {
     writer: TraceWriter,
@@ -51,13 +51,13 @@ pub struct TraceSink {
     flushed: Instant,
 }
 
-/// How often draws become visible to readers, at least.
+/// Longest time until draws become visible to readers.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 
 impl TraceSink {
-    /// Creates the trace of a run; with `force` it replaces an old one, which is set aside until this one is whole. A
-    /// run that ends before its first stored draw puts the old one back; one that ends later, but not complete, leaves
-    /// both, as a killed program does. [`TraceSink::old_trace`] tells.
+    /// Creates the trace of a run; with `force` it replaces an old one, which is set aside until the new one is complete. A
+    /// run that ends before its first stored draw puts the old one back; one that ends later without being complete keeps
+    /// both, as does a killed program. [`TraceSink::old_trace`] says which.
     ///
     /// # Errors
     /// [`Error::Store`], as [`TraceWriter::create`].
@@ -80,12 +80,12 @@ impl TraceSink {
         })
     }
 
-    /// What became of the trace that this one replaces.
+    /// What happened to the old trace that the new one replaces.
     pub fn old_trace(&self) -> &OldTrace {
         self.writer.old_trace()
     }
 
-    /// Whether the trace shows a draw, of the warm-up or a kept one.
+    /// Whether readers can see a draw, of the warm-up or a kept one.
     pub fn shows_draws(&self) -> bool {
         self.writer.shows_draws()
     }
@@ -136,23 +136,23 @@ impl RunSink for TraceSink {
 /// All draws in memory.
 #[derive(Debug)]
 pub struct Samples {
-    /// What is known of the run beside its draws.
+    /// The facts of the run that a summary needs.
     pub facts: Facts,
     /// Name of each parameter, `[P]`, e.g. `weights[glucose]`.
     pub names: Vec<String>,
-    /// Draws a chain, n.
+    /// Kept draws per chain, n.
     pub draws: usize,
-    /// Natural scale, `[n, C, P]`.
+    /// Draws on the natural scale, `[n, C, P]`.
     pub values: Vec<f64>,
-    /// `[n, C, Stat::COUNT]`.
+    /// Statistics of each draw, `[n, C, Stat::COUNT]`.
     pub stats: Vec<f64>,
-    /// How the run ended, once it has.
+    /// How the run ended; `None` until then.
     pub outcome: Option<Outcome>,
     predictions: Option<Predictions>,
 }
 
 impl Samples {
-    /// An empty one for a run.
+    /// Empty, for the draws of a run.
     pub fn new(prepared: &Prepared) -> Samples {
         Samples {
             facts: Facts::of(prepared),
@@ -187,7 +187,7 @@ impl Samples {
         )
     }
 
-    /// The table of every parameter and the thermometers.
+    /// The summary: a row per parameter, and the thermometers.
     pub fn summary(&self) -> Report {
         summarize(self)
     }

@@ -1,13 +1,13 @@
-//! How long a span should be: about a tenth of a second.
+//! Chooses the length of a span: about a tenth of a second.
 
 use sngd_core::engine::Span;
 use sngd_core::plan::Plan;
 use sngd_core::stat::Stat;
 use std::time::Duration;
 
-/// How long a block should take.
+/// Wanted duration of a block.
 const GOAL: Duration = Duration::from_millis(100);
-/// Most bytes of a block, internal and natural draws and statistics together.
+/// Most bytes of a block: internal and natural draws and statistics together.
 const BLOCK_BYTES: usize = 64 << 20;
 
 /// Learns how many steps a block should have.
@@ -36,7 +36,7 @@ impl Sizer {
         self.max_draws
     }
 
-    /// A span took this long; blocks grow at most fourfold, so that a first guess from a cold start does no harm.
+    /// Notes how long a span took. Blocks grow at most fourfold, so that a poor first guess from a cold start does no harm.
     pub fn measured(&mut self, span: Span, took: Duration) {
         let steps = f64::from(span.draws * span.thin);
         let now = took.as_secs_f64() / steps;

@@ -4,7 +4,7 @@ use crate::prepare::Prepared;
 use sngd_core::config::Init;
 use sngd_core::philox::{Stream, at, fill_normals, uniform};
 
-/// Initial positions in internal coordinates, `[C,P]`. Chains of one superchain share theirs.
+/// Initial positions in internal coordinates, `[C,P]`. All chains of a superchain share one position.
 pub fn positions(prepared: &Prepared) -> Vec<f64> {
     let (plan, run) = (&prepared.plan, &prepared.config.run);
     let group = plan.chains.checked_div(run.superchains).unwrap_or(1);
@@ -23,7 +23,7 @@ pub fn positions(prepared: &Prepared) -> Vec<f64> {
     out
 }
 
-/// A network's standard start, log σ at the response's own spread.
+/// The standard start of a network; log σ is that of the response's standard deviation.
 fn standard(prepared: &Prepared, chain: u32) -> Vec<f64> {
     let problem = &prepared.problem;
     let mut omega = vec![0.0; prepared.plan.p];
@@ -39,7 +39,7 @@ fn standard(prepared: &Prepared, chain: u32) -> Vec<f64> {
     omega
 }
 
-/// A prior draw; what has a flat prior starts at the mode.
+/// A draw from the prior; parameters with a flat prior start at the mode.
 fn from_prior(prepared: &Prepared, chain: u32) -> Vec<f64> {
     let (problem, seed) = (&prepared.problem, prepared.plan.seed);
     let p = problem.parameters();

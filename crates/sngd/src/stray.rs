@@ -1,5 +1,5 @@
-//! Chains that ran away on finite numbers: nothing is infinite, yet after warm-up a chain's log posterior stays far below
-//! where it started. No step meant to sample does that, and nothing in a single step shows it.
+//! Chains that ran away on finite numbers: nothing is infinite, yet after warm-up the log posterior of a chain stays far below
+//! that of its start. No step meant to sample does that, and nothing in a single step shows it.
 
 use crate::prepare::Prepared;
 use crate::start;
@@ -7,14 +7,14 @@ use sngd_core::problem::Problem;
 use sngd_core::stat::Stat;
 use sngd_cpu::forward::Forward;
 
-/// A posterior's energy is P·T/2 on average; this many P·T below the start is no fluctuation of it.
+/// The energy of a posterior is P·T/2 on average; being this many P·T below the start is no fluctuation.
 const ENERGIES: f64 = 20.0;
-/// Standard errors of the start's estimate that count as noise.
+/// Standard errors of the start's log posterior that count as noise.
 const ERRORS: f64 = 6.0;
-/// Rows that the start is estimated from.
+/// Number of rows used to estimate the log posterior of the start.
 const ROWS: usize = 1024;
-/// Draws before a chain is judged, and the share of them that must lie below: a minibatch's estimate of the density is
-/// noisy on both sides, so that no share near 1 comes from noise.
+/// Draws before a chain is judged, and the share of them that must lie below. A minibatch estimate of the density is
+/// noisy on both sides, so that noise alone never gives a share near 1.
 const JUDGED_FROM: u64 = 20;
 const SHARE: f64 = 0.95;
 
@@ -22,36 +22,36 @@ const SHARE: f64 = 0.95;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Stray {
     pub chain: u32,
-    /// Log posterior of the start, less what noise can explain.
+    /// Log posterior of the start, minus what noise can explain; nats.
     pub floor: f64,
-    /// That of the last draw.
+    /// Log posterior of the last draw, in nats.
     pub now: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Chain {
-    /// What a draw below counts against it.
+    /// Log posterior below which a draw counts against the chain, in nats.
     floor: f64,
     draws: u64,
     below: u64,
     last: f64,
 }
 
-/// The log posterior of each chain beside that of its start.
+/// Compares the log posterior of each chain with that of its start.
 #[derive(Debug)]
 pub(crate) struct Watch(Vec<Chain>);
 
 impl Watch {
     pub(crate) fn new(prepared: &Prepared) -> Watch {
         let plan = &prepared.plan;
-        // A sampler without a target has the temperature of its minibatch noise.
+        // A sampler without a target runs at the temperature of its minibatch noise.
         let hottest = plan.temperature.max(plan.law_temperature());
         let energy = ENERGIES * plan.p as f64 * hottest;
         let chains = start::positions(prepared)
             .chunks(plan.p)
             .map(|omega| {
                 let (value, error) = match &plan.expansion {
-                    // No row need be looked at again: a start lies so many sds from the mode.
+                    // The expansion gives the start's log posterior without reading any row.
                     Some(expansion) => {
                         let mut u = vec![0.0; plan.p];
                         expansion.whiten(omega, &mut u);
@@ -72,7 +72,7 @@ impl Watch {
         Watch(chains)
     }
 
-    /// Takes in the statistics of whole draws after warm-up, `[n, C, Stat::COUNT]`.
+    /// Takes the statistics of complete draws after warm-up, `[n, C, Stat::COUNT]`.
     pub(crate) fn take(&mut self, stats: &[f64]) {
         let (full, batch) = (Stat::Lp.at(), Stat::LpMinibatch.at());
         for draw in stats.chunks(Stat::COUNT * self.0.len()) {
@@ -89,7 +89,7 @@ impl Watch {
         }
     }
 
-    /// The first chain that ran away.
+    /// The first chain that ran away, if any.
     pub(crate) fn stray(&self) -> Option<Stray> {
         let fell = |c: &Chain| c.draws >= JUDGED_FROM && c.below as f64 >= SHARE * c.draws as f64;
         let chain = self.0.iter().position(fell)?;
@@ -102,7 +102,7 @@ impl Watch {
     }
 }
 
-/// Log posterior at ω from evenly spaced rows, and its standard error.
+/// Log posterior at ω, estimated from evenly spaced rows, and its standard error.
 fn log_posterior(problem: &Problem, omega: &[f64], jacobian: bool) -> (f64, f64) {
     let (n, d) = (problem.rows(), problem.design_columns());
     let h = problem.likelihood.outputs();

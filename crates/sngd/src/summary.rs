@@ -1,4 +1,4 @@
-//! The summary of a run, from memory or from a trace: one row a parameter, the thermometers, and why a number is missing.
+//! The summary of a run, from memory or from a trace: one row per parameter, the thermometers, and why a number is missing.
 //! [`Report`] serialises to the stable JSON form of `sngd summary --json`: numbers that do not exist are `null`, and a
 //! `reason` then says why. Fields are only ever added.
 
@@ -19,27 +19,27 @@ use sngd_store::{Phase, TraceReader};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Most numbers of draws that the thermometer of the covariance looks at; longer runs are thinned for it.
+/// Most numbers of draws that the covariance thermometer reads; longer runs are thinned for it.
 const COVARIANCE_VALUES: usize = 1 << 26;
 
-/// Everything a summary says.
+/// The content of a summary.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Version of this form.
+    /// Version of the JSON form.
     pub version: u32,
     /// `complete`, `interrupted`, `failed` or `running`.
     pub status: String,
-    /// The fault's sentence, if there was one.
+    /// Message of the fault, if there was one.
     pub fault: Option<String>,
-    /// C.
+    /// Number of chains, C.
     pub chains: usize,
-    /// Draws a chain.
+    /// Kept draws per chain.
     pub draws: usize,
-    /// P.
+    /// Number of parameters, P.
     pub parameters: usize,
-    /// Probability in the intervals.
+    /// Probability inside each highest density interval.
     pub hdi_prob: f64,
-    /// One a parameter, in the order of the trace.
+    /// One row per parameter, in the order of the trace.
     pub rows: Vec<Row>,
     /// Largest R-hat; `null` if any is missing.
     pub max_rhat: f64,
@@ -55,7 +55,7 @@ pub struct Report {
     pub thermometers: Thermometers,
     /// The ensemble's scores on the held-out rows.
     pub predictions: Option<Scores>,
-    /// What the run measured of itself.
+    /// What the run measured about itself.
     pub gauges: Option<Gauges>,
     /// Whether the draws can be used as they are, and if not what to change.
     pub verdict: Verdict,
@@ -66,19 +66,19 @@ pub struct Report {
 /// The diagnostics of one parameter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
-    /// E.g. `weights[glucose]`.
+    /// Name of the parameter, e.g. `weights[glucose]`.
     pub name: String,
-    /// Mean.
+    /// Posterior mean.
     pub mean: f64,
-    /// Standard deviation.
+    /// Posterior standard deviation.
     pub sd: f64,
     /// Monte Carlo standard error of the mean.
     pub mcse_mean: f64,
     /// Monte Carlo standard error of the sd.
     pub mcse_sd: f64,
-    /// Lower end of the interval.
+    /// Lower end of the highest density interval.
     pub hdi_low: f64,
-    /// Upper end of the interval.
+    /// Upper end of the highest density interval.
     pub hdi_high: f64,
     /// Effective sample size of the bulk.
     pub ess_bulk: f64,
@@ -86,7 +86,7 @@ pub struct Row {
     pub ess_tail: f64,
     /// Rank-normalised split R-hat.
     pub rhat: f64,
-    /// Nested R-hat, with superchains only.
+    /// Nested R-hat; only with superchains.
     pub nested_rhat: Option<f64>,
     /// Why a number is missing.
     pub reason: Option<String>,
@@ -95,41 +95,41 @@ pub struct Row {
 /// A measured temperature.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Measured {
-    /// T̂.
+    /// The measured temperature T̂, no unit.
     pub value: f64,
-    /// Its Monte Carlo standard error.
+    /// Monte Carlo standard error of `value`.
     pub mcse: f64,
     /// Why one of them is missing.
     pub reason: Option<String>,
 }
 
-/// Temperatures, and whether the law's assumption holds.
+/// Temperatures, and whether the assumption of the temperature law is true.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Thermometers {
-    /// What the target asks for.
+    /// Temperature T that the target asks for.
     pub target: Option<f64>,
-    /// tr(Σ̂·M)/P with M at the mode.
+    /// Temperature of the draws' covariance, tr(Σ̂·M)/P with M at the mode.
     pub covariance: Measured,
-    /// 2(E[C] − C(ω*))/P.
+    /// Temperature of the mean cost, 2(E[C] − C(ω*))/P.
     pub cost: Measured,
-    /// Of minibatch noise alone, ρεN/(B(2−ε)).
+    /// Temperature of minibatch noise alone, ρεN/(B(2−ε)).
     pub law: Option<f64>,
     /// Root mean square of (eigenvalue − 1) of F⁻¹Σ_g at the mode.
     pub fisher_mismatch: Option<f64>,
-    /// The smallest and the largest of those eigenvalues.
+    /// Smallest and largest of those eigenvalues.
     pub fisher_eigenvalues: Option<[f64; 2]>,
-    /// Why there is none.
+    /// Why there is no Fisher mismatch.
     pub fisher_mismatch_reason: Option<String>,
 }
 
-/// Draws and facts, wherever they came from.
+/// Draws and facts, from memory or from a trace.
 struct Input {
     names: Vec<String>,
     chains: usize,
     draws: usize,
-    /// `[n, C, P]` in stored order.
+    /// Draws, `[n, C, P]` in stored order.
     values: Vec<f64>,
-    /// `[n, C]`.
+    /// Log posterior of each draw, `[n, C]`, in nats.
     lp: Vec<f64>,
     divergences: u64,
     status: String,
@@ -163,10 +163,10 @@ pub fn summarize(samples: &Samples) -> Report {
     })
 }
 
-/// Summarises a trace, finished or still growing.
+/// Summarises a trace, complete or still growing.
 ///
 /// # Errors
-/// [`Error::Store`] when it cannot be read.
+/// [`Error::Store`] if it cannot be read.
 pub fn summarize_trace(path: &Path) -> Result<Report, Error> {
     let reader = TraceReader::open(path)?;
     let (chains, draws) = (reader.chains(), reader.draws(Phase::Draws));
@@ -281,7 +281,7 @@ fn report(input: Input) -> Report {
             }
         })
         .collect();
-    // A missing number is not passed over: the extreme is then missing too.
+    // A missing number is not skipped: the extreme is then missing too.
     let extreme = |of: fn(&Row) -> f64, take: fn(f64, f64) -> f64| {
         rows.iter()
             .map(of)
@@ -323,10 +323,10 @@ fn report(input: Input) -> Report {
 }
 
 impl Report {
-    /// Moves every mean by what its gradients say of its Monte Carlo error; `mcse_mean` is then the error that is left.
+    /// Moves every mean by the shift that the gradients give; `mcse_mean` is then the error that remains.
     ///
     /// # Errors
-    /// [`Error::Input`] where the run kept no gradients, or its metric was not at the mode.
+    /// [`Error::Input`] if the run kept no gradients, or its metric was not at the mode.
     pub fn move_means(&mut self) -> Result<(), Error> {
         let gauges = self
             .gauges

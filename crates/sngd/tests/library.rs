@@ -9,7 +9,7 @@ use sngd_core::config::{Init, Precision};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Two features and a response, without a random generator of our own.
+/// Two features and a response from a fixed sequence, without a random generator.
 fn data(labels: bool) -> Data {
     let row = |i: usize| {
         (
@@ -38,7 +38,7 @@ fn logistic() -> sngd::Builder {
         .device(Device::Cpu)
 }
 
-/// Damping is no part of the target. On a Gaussian posterior T̂ is 1 whatever it is, here under the exact method.
+/// Damping is no part of the target. On a Gaussian posterior T̂ is 1 for any damping, here under the exact method.
 #[test]
 fn a_thermometer_does_not_see_the_damping() {
     for damping in [0.0, 0.3] {
@@ -60,7 +60,7 @@ fn a_thermometer_does_not_see_the_damping() {
     }
 }
 
-/// ln p = η − y·eᵑ with twice the W that it has.
+/// ln p = η − y·eᵑ with a W that is twice the true one.
 #[derive(Debug)]
 struct Exponential;
 
@@ -76,7 +76,7 @@ impl sngd::LikelihoodBody for Exponential {
     }
 }
 
-/// The law of minibatch noise is one of natural gradients; a W that is no E[s sᵀ] is told before a run.
+/// The law of minibatch noise assumes natural gradients; a W other than E[s sᵀ] is reported before a run.
 #[test]
 fn a_plan_tells_what_holds() {
     let law = |run: sngd::Builder| sngd::check(run.build().unwrap().prepared()).law_temperature;

@@ -1,4 +1,4 @@
-//! Scores on held-out rows, against sums written out in the test.
+//! Scores on held-out rows, compared with sums written out in the test.
 #![allow(clippy::print_stdout, reason = "a skipped suite must be heard")]
 
 use sngd::{
@@ -15,7 +15,7 @@ fn features(n: usize) -> Vec<f64> {
         .collect()
 }
 
-/// The ensemble's log score, accuracy and Brier score from the draws themselves.
+/// The ensemble's log score, accuracy and Brier score, computed from the draws themselves.
 #[test]
 fn bernoulli_scores_are_those_of_the_averaged_probabilities() {
     let n = 120;
@@ -69,7 +69,7 @@ fn bernoulli_scores_are_those_of_the_averaged_probabilities() {
     assert_eq!(samples.summary().predictions, Some(scores));
 }
 
-/// Gaussian errors of a known size: the intervals hold what they say, the log score is near that of the truth.
+/// Gaussian errors of known size: the intervals cover their stated share, and the log score is near that of the truth.
 #[test]
 fn gaussian_intervals_cover() {
     let n = 1000;
@@ -128,7 +128,7 @@ fn gaussian_intervals_cover() {
     }
 }
 
-/// A device's sums make the scores that the host makes of the same draws, in the user's units.
+/// The sums of a device give the scores that the CPU side makes of the same draws, in the user's units.
 #[test]
 fn a_device_scores_as_the_host_does() {
     let n = 200;
@@ -201,7 +201,7 @@ fn a_device_scores_as_the_host_does() {
     }
 }
 
-/// The same draws scored twice.
+/// Scores the same draws twice.
 struct Both {
     device: Predictions,
     host: Predictions,

@@ -1,5 +1,5 @@
-//! `yacht [--engine cpu|cpu64|gpu] [--chains C] [--warmup W] [--draws N] [SAMPLER ...]`: the network reference, a row for
-//! each `[sampler]` given as TOML in one line, such as 'step_size = 0.1; batch_size = 123'.
+//! `yacht [--engine cpu|cpu64|gpu] [--chains C] [--warmup W] [--draws N] [SAMPLER ...]`: samples the network reference; prints a row for
+//! each `[sampler]`, given as TOML in one line, such as 'step_size = 0.1; batch_size = 123'.
 #![allow(clippy::print_stdout, reason = "a command line")]
 
 use sngd_core::plan::Plan;

@@ -1,4 +1,4 @@
-//! One contender, one turn: a whole process against the clock, its moments judged as they come.
+//! One turn of one contender: a whole process is timed, and its moments are judged as they come.
 
 use super::problem::{Files, Likelihood, Problem};
 use super::python;
@@ -10,12 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Who is timed.
+/// A program that is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contender {
-    /// On the command line and in the table.
+    /// Name on the command line and in the table.
     pub name: &'static str,
-    /// Its script in `benches/peers`; none for `sngd` itself.
+    /// Script in `benches/peers`; none for `sngd` itself.
     script: Option<&'static str>,
     arguments: &'static [&'static str],
 }
@@ -32,14 +32,14 @@ const fn peer(
     }
 }
 
-/// Ourselves.
+/// `sngd` itself.
 pub const SNGD: Contender = Contender {
     name: "sngd",
     script: None,
     arguments: &[],
 };
 
-/// Everybody else.
+/// All programs that `sngd` is compared with.
 pub const PEERS: [Contender; 6] = [
     peer("numpyro-nuts", "numpyro_nuts.py", &[]),
     peer("blackjax-nuts", "blackjax_nuts.py", &[]),
@@ -53,7 +53,7 @@ pub const PEERS: [Contender; 6] = [
     peer("statsmodels", "statsmodels_fit.py", &[]),
 ];
 
-/// The contenders of a bench: `sngd`, and with `peers` the named ones or all.
+/// The contenders of a bench: `sngd`, and with `peers` the named peers, or all if none are named.
 pub fn chosen(peers: bool, names: &[String]) -> anyhow::Result<Vec<Contender>> {
     let mut all = vec![SNGD];
     if names.is_empty() && peers {
@@ -69,25 +69,25 @@ pub fn chosen(peers: bool, names: &[String]) -> anyhow::Result<Vec<Contender>> {
     Ok(all)
 }
 
-/// What one turn came to.
+/// Result of one turn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
-    /// Errors over wall time.
+    /// Wall time in seconds with the errors at that time.
     pub curve: Vec<(f64, Errors)>,
     /// How it ended.
     pub end: End,
-    /// Smallest effective sample size over the wall time that it took.
+    /// Smallest effective sample size of a parameter per second of wall time.
     pub ess_per_second: Option<f64>,
 }
 
 /// How a turn ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum End {
-    /// Within the bound after so many seconds.
+    /// Within the bounds after so many seconds.
     Met(f64),
-    /// Not so when it ended or had to; the seconds it took, and those that it would take by extrapolation.
+    /// Not within the bounds at its end: the seconds it took, and those it would need by extrapolation.
     Short(f64, Option<f64>),
-    /// It gave nothing to judge, for this reason.
+    /// It gave no moments to judge, for this reason.
     Failed(String),
 }
 
@@ -102,12 +102,12 @@ impl Turn {
 }
 
 impl Contender {
-    /// Whether there is such a model of it.
+    /// Whether the contender can fit this problem's model.
     pub fn takes(&self, problem: &Problem) -> bool {
         self.script != Some("statsmodels_fit.py") || problem.likelihood != Likelihood::Softmax
     }
 
-    /// One turn. `reference` judges, `budget` is in seconds.
+    /// Runs one turn. `reference` judges it; `budget` is in seconds.
     pub fn turn(&self, files: &Files, reference: &Reference, budget: f64) -> anyhow::Result<Turn> {
         match self.script {
             None => sngd(files, reference),
@@ -127,7 +127,7 @@ impl Contender {
     }
 }
 
-/// `sngd sample` with nothing chosen, from its start to its end.
+/// Runs `sngd sample` with default settings, from its start to its end.
 fn sngd(files: &Files, reference: &Reference) -> anyhow::Result<Turn> {
     let program = std::env::current_exe()
         .map_err(|e| anyhow::anyhow!("the path of this program is not known ({e})"))?;
@@ -167,14 +167,14 @@ fn sngd(files: &Files, reference: &Reference) -> anyhow::Result<Turn> {
         end: if errors.within() {
             End::Met(seconds)
         } else {
-            // Its run has an end of its own, and what it would be after a longer one is not known.
+            // This run ends by itself, and the errors of a longer one are not known.
             End::Short(seconds, None)
         },
         ess_per_second: Some(report.min_ess_bulk / seconds),
     })
 }
 
-/// Starts a peer and judges each line of its output until one is within the bound or the time is up.
+/// Starts a peer and judges each line of its output until one is within the bounds or the time is up.
 pub fn watch(
     command: &mut Command,
     log: &Path,
@@ -218,7 +218,7 @@ pub fn watch(
         };
         let errors = Errors::of(&point.mean, point.sd.as_deref(), reference)?;
         curve.push((point.seconds, errors));
-        // Not every look has one.
+        // Not every checkpoint has an effective sample size.
         rate = point.ess.map(|ess| ess / point.seconds).or(rate);
         let met = errors.within();
         last = Some((point, errors));
@@ -249,7 +249,7 @@ pub fn watch(
     })
 }
 
-/// A process that does not outlive its turn.
+/// A process that is killed at the end of its turn.
 struct Ended(Child);
 
 impl Drop for Ended {
@@ -259,7 +259,7 @@ impl Drop for Ended {
     }
 }
 
-/// What a process writes, line by line, read by a thread of its own.
+/// The lines that a process writes, read by a separate thread.
 fn lines(child: &mut Child) -> Receiver<String> {
     let (send, receive) = channel();
     if let Some(out) = child.stdout.take() {
@@ -282,7 +282,7 @@ fn last_line(text: &str) -> String {
     )
 }
 
-/// The moments that `laplace_reference.py` makes of a problem's data, once.
+/// Makes the reference moments of a problem once, with `laplace_reference.py`.
 pub fn make_reference(files: &Files) -> anyhow::Result<()> {
     let python = python::find("laplace_reference.py")?;
     let part = PathBuf::from(format!("{}.part", files.reference.display()));

@@ -1,4 +1,4 @@
-//! The data of the timed posteriors: from the folder of references, or made from a fixed seed.
+//! The data of the timed posteriors: from the folder of references, or generated from a fixed seed.
 
 use super::problem::{Likelihood, names};
 use super::score::Reference;
@@ -14,21 +14,21 @@ use std::path::{Path, PathBuf};
 const CORRELATION: f64 = 0.6;
 const SEED: u64 = 20_261_127;
 
-/// A table without names.
+/// A table without column names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arrays {
-    /// D.
+    /// Number of feature columns, D, without the intercept.
     pub columns: usize,
     /// Features `[N,D]`.
     pub x: Vec<f64>,
     /// Labels or counts `[N]`, whole numbers.
     pub y: Vec<f64>,
-    /// `[N]`.
+    /// Exposure of each row, `[N]`; for counts only.
     pub exposure: Option<Vec<f64>>,
 }
 
 impl Arrays {
-    /// Writes them as .npz without compression, at once or not at all.
+    /// Writes the arrays as an uncompressed .npz file, completely or not at all.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         let part = path.with_extension("npz.part");
         self.write_to(&part)
@@ -67,7 +67,7 @@ impl Arrays {
         out.finish()
     }
 
-    /// Takes the columns out that are zero in every row, and returns which they were.
+    /// Removes the columns that are zero in every row, and returns their indices.
     fn drop_empty_columns(&mut self) -> Vec<usize> {
         let d = self.columns;
         let empty: Vec<usize> = (0..d)
@@ -83,7 +83,7 @@ impl Arrays {
     }
 }
 
-/// Features with correlation 0.6^|i − j|, weights of alternating sign, and labels or counts that they predict.
+/// Generates features with correlation 0.6^|i − j|, weights of alternating sign, and labels or counts from them.
 pub fn made(likelihood: Likelihood, n: usize, d: usize) -> Arrays {
     let mut x = vec![0.0f64; n * d];
     let own = (1.0 - CORRELATION * CORRELATION).sqrt();
@@ -102,7 +102,7 @@ pub fn made(likelihood: Likelihood, n: usize, d: usize) -> Arrays {
         });
         sum.sum::<f64>() - 0.5
     };
-    // Exposures between 1/2 and 4, even in their logarithms.
+    // Exposures between 1/2 and 4, uniform in their logarithm.
     let exposure = poisson.then(|| {
         (0..n)
             .map(|i| 0.5 * 8f64.powf(uniform(at(SEED, Stream::Batch, i as u32, 0, 0)[0])))
@@ -168,7 +168,7 @@ pub fn from_refs(name: &str, folder: &str) -> anyhow::Result<(Arrays, Reference)
     };
     let json: serde_json::Value = serde_json::from_slice(&read(&file)?)?;
     let width = arrays.columns + 1;
-    // A column of zeros tells nothing: its weight keeps its prior, and a run refuses it.
+    // A column of zeros carries no information: its weight keeps its prior, and a run refuses it.
     let empty = arrays.drop_empty_columns();
     let kept = |key: &str| -> Vec<f64> {
         json[key].as_array().map_or_else(Vec::new, |all| {
@@ -206,7 +206,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     })
 }
 
-/// `y`, the constant, the features.
+/// Reads a table of `y`, the constant 1, and the features.
 fn design(path: &Path) -> anyhow::Result<Arrays> {
     let text = String::from_utf8(read(path)?)?;
     let mut arrays = Arrays {
@@ -237,7 +237,7 @@ fn design(path: &Path) -> anyhow::Result<Arrays> {
     Ok(arrays)
 }
 
-/// UCI Adult in Platt's 123 binary features.
+/// Reads UCI Adult in Platt's 123 binary features.
 fn a9a(folder: &Path) -> anyhow::Result<Arrays> {
     let inflate = |file: &str| -> anyhow::Result<Vec<u8>> {
         let bytes = read(&folder.join(file))?;
@@ -259,7 +259,7 @@ fn a9a(folder: &Path) -> anyhow::Result<Arrays> {
     })
 }
 
-/// The first 1500 handwritten digits, pixels in sixteenths.
+/// Reads the first 1500 handwritten digits, pixels in sixteenths.
 fn digits(folder: &Path) -> anyhow::Result<Arrays> {
     const ROWS: usize = 1500;
     let bytes = |file: &str| -> anyhow::Result<Vec<u8>> {

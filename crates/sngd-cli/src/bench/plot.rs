@@ -1,16 +1,16 @@
-//! The figure: errors over wall time, one panel a problem.
+//! The figure: errors over wall time, one panel per problem.
 
 use super::report::Line;
 use super::score::{Errors, MEAN_BOUND, SD_BOUND};
 use sngd_reproduce::{Axis, Corner, Figure, Layer, Mark, Panel};
 
-/// The larger of the two errors over its bound; of a fit the error of the means alone.
+/// The larger of the two errors, each divided by its bound; of a fit only the error of the means.
 fn excess(e: &Errors) -> f64 {
     let sd = e.sd.map_or(0.0, |sd| sd / SD_BOUND);
     sd.max(e.mean / MEAN_BOUND)
 }
 
-/// A figure of these lines.
+/// Draws a figure of these lines.
 pub fn figure(lines: &[Line]) -> Figure {
     let mut problems: Vec<&str> = lines.iter().map(|l| l.problem).collect();
     problems.dedup();

@@ -1,4 +1,4 @@
-//! `sngd bench --posterior`: wall time until a posterior is right, beside what people would use.
+//! `sngd bench --posterior`: wall time until a posterior is right, for `sngd` and for programs that people use today.
 
 use super::contender::{self, Contender, End, SNGD, Turn};
 use super::problem::{self, Files, Problem};
@@ -46,7 +46,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Runs it; the exit code.
+/// Runs the command; returns the exit code.
 pub fn run(args: &Args, peers: bool, json: bool) -> anyhow::Result<u8> {
     let problems = problem::chosen(&args.names)?;
     let contenders = contender::chosen(peers, &args.peer)?;
@@ -64,7 +64,7 @@ pub fn run(args: &Args, peers: bool, json: bool) -> anyhow::Result<u8> {
     for p in problems {
         let (files, reference) = match ready(p, args) {
             Ok(ready) => ready,
-            // Asked for by name, it has to be had.
+            // A problem that was asked for by name must be available.
             Err(e) if !args.names.is_empty() => return Err(e),
             Err(e) => {
                 output::note(&format!("left out: {e}"));
@@ -93,7 +93,7 @@ pub fn run(args: &Args, peers: bool, json: bool) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// Data on disk and a reference to judge by.
+/// The files of a problem, and the reference to judge by; makes what is missing.
 fn ready(p: &Problem, args: &Args) -> anyhow::Result<(Files, Reference)> {
     let files = p.prepare(&args.dir)?;
     if !files.reference.is_file() {
@@ -104,7 +104,7 @@ fn ready(p: &Problem, args: &Args) -> anyhow::Result<(Files, Reference)> {
     Ok((files, reference))
 }
 
-/// All turns on one problem, the contenders taking them in order.
+/// Runs all turns on one problem; the contenders take turns in order.
 fn problem_lines(
     p: &Problem,
     contenders: &[Contender],
@@ -132,7 +132,7 @@ fn problem_lines(
         .collect())
 }
 
-/// A peer that failed, or whose time is extrapolated, would only do so again.
+/// Whether another turn is useless: a peer that failed, or whose time is extrapolated, would do the same again.
 fn done(c: &Contender, last: &Turn) -> bool {
     match last.end {
         End::Met(_) | End::Short(_, None) => false,

@@ -4,14 +4,14 @@ use super::data::{self, Arrays};
 use super::score::Reference;
 use std::path::{Path, PathBuf};
 
-/// What the response is.
+/// The kind of response, with its link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Likelihood {
-    /// 0 or 1, logit.
+    /// Labels 0 or 1, logit link.
     Bernoulli,
-    /// Labels 0 to classes − 1, one vector of weights each.
+    /// Labels 0 to classes − 1, one vector of weights for each class.
     Softmax,
-    /// Counts at rates times an exposure, log.
+    /// Counts whose mean is a rate times an exposure, log link.
     Poisson,
 }
 
@@ -29,22 +29,22 @@ impl Likelihood {
 /// Where data and reference come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// A folder of the references.
+    /// A folder of the references, by name.
     Refs(&'static str),
-    /// Made on the spot, of so many rows and features; the reference by `laplace_reference.py`.
+    /// Generated, with so many rows and features; the reference comes from `laplace_reference.py`.
     Made(usize, usize),
 }
 
 /// One posterior. Every weight and every intercept has prior normal(0, `prior_sd`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Problem {
-    /// On the command line and of its files.
+    /// Name on the command line and of the files.
     pub name: &'static str,
-    /// The model.
+    /// Likelihood of the model.
     pub likelihood: Likelihood,
-    /// Sd of the prior.
+    /// Standard deviation of the prior of every weight and intercept.
     pub prior_sd: f64,
-    /// Data and reference.
+    /// Where data and reference come from.
     pub origin: Origin,
 }
 
@@ -62,7 +62,7 @@ const fn problem(
     }
 }
 
-/// All of them, small ones first.
+/// All problems, small ones first.
 pub const PROBLEMS: [Problem; 6] = [
     problem(
         "gc_german",
@@ -102,7 +102,7 @@ pub const PROBLEMS: [Problem; 6] = [
     ),
 ];
 
-/// The problems of these names, all where there are none.
+/// The problems with these names, or all if no names are given.
 pub fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Problem>> {
     if names.is_empty() {
         return Ok(PROBLEMS.iter().collect());
@@ -128,16 +128,16 @@ pub struct Files {
     pub data: PathBuf,
     /// The run file of `sngd sample`.
     pub run: PathBuf,
-    /// The problem in words for the peers.
+    /// Description of the problem for the peers, as JSON.
     pub peer: PathBuf,
-    /// Moments to compare with.
+    /// Reference moments to compare with.
     pub reference: PathBuf,
     /// The trace of `sngd sample`.
     pub trace: PathBuf,
 }
 
 impl Files {
-    /// Of that name in `dir`.
+    /// The files of the problem `name` in the folder `dir`.
     pub fn of(name: &str, dir: &Path) -> Files {
         let file = |end: &str| dir.join(format!("{name}{end}"));
         Files {
@@ -151,7 +151,7 @@ impl Files {
 }
 
 impl Problem {
-    /// The run file: data, model and prior, nothing else.
+    /// Text of the run file: data, model and prior, nothing else.
     pub fn run_file(&self) -> String {
         let exposure = match self.likelihood {
             Likelihood::Poisson => "exposure = \"exposure\"\n",
@@ -165,7 +165,7 @@ impl Problem {
         )
     }
 
-    /// Writes what is not there yet: data once, run file and the peers' description each time.
+    /// Writes the missing files: data once, run file and the peers' description each time.
     pub fn prepare(&self, dir: &Path) -> anyhow::Result<Files> {
         let files = Files::of(self.name, dir);
         let made = matches!(self.origin, Origin::Made(..));
@@ -194,7 +194,7 @@ impl Problem {
     }
 }
 
-/// Reads a reference that is there.
+/// Reads a reference from its file.
 pub fn reference(path: &Path) -> anyhow::Result<Reference> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| anyhow::anyhow!("{}: the reference cannot be read ({e})", path.display()))?;
@@ -225,7 +225,7 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     })
 }
 
-/// Names of the parameters as `sngd summary` has them, class by class, the intercept first.
+/// Names of the parameters as in `sngd summary`: class by class, the intercept first.
 pub fn names(likelihood: Likelihood, arrays: &Arrays) -> Vec<String> {
     let classes = match likelihood {
         Likelihood::Softmax => arrays.y.iter().map(|&y| y as usize + 1).max().unwrap_or(1),

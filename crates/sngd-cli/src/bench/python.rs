@@ -1,4 +1,4 @@
-//! The peers' Python and their scripts, where they are installed.
+//! The Python of the peers and their scripts, where they are installed.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ pub struct Python {
     pub script: PathBuf,
 }
 
-/// `peers` under the target folder, and a script of `benches/peers`, both of the checkout we run in.
+/// Finds the interpreter in `peers` under the target folder, and a script of `benches/peers`, both of this checkout.
 pub fn find(script: &str) -> anyhow::Result<Python> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);

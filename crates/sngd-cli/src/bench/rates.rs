@@ -3,12 +3,12 @@
 use super::Line;
 use sngd_reproduce::{Axis, Corner, Figure, Layer, Mark, Panel};
 
-/// What a workload's name begins with: all of one kind but for their sizes.
+/// The start of a workload's name; workloads of one kind differ only in size.
 fn kind(line: &Line) -> &'static str {
     line.workload.split('-').next().unwrap_or(line.workload)
 }
 
-/// A figure of these lines, a layer for each kind of workload and engine.
+/// Draws a figure of these lines, a layer for each kind of workload and engine.
 pub fn figure(lines: &[Line]) -> Figure {
     let mut groups: Vec<(&str, &str, Vec<(f64, f64)>)> = Vec::new();
     for l in lines {

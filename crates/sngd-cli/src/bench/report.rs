@@ -1,38 +1,38 @@
-//! What the posterior bench says: a table for people, JSON for programs.
+//! The output of the posterior bench: a table for people, JSON for programs.
 
 use super::contender::{End, Turn};
 use super::score::{Errors, spread};
 use serde::Serialize;
 
-/// One contender on one problem, over its turns.
+/// Results of one contender on one problem, over its turns.
 #[derive(Debug, Clone, Serialize)]
 pub struct Line {
-    /// The problem.
+    /// Name of the problem.
     pub problem: &'static str,
-    /// The contender.
+    /// Name of the contender.
     pub contender: &'static str,
-    /// Whether every turn was within the bound at its end.
+    /// Whether every turn was within the bounds at its end.
     pub met: bool,
-    /// Wall time to the bound of each turn; what a turn took in all where it was not met.
+    /// Wall time of each turn until it met the bounds, in seconds; the whole turn where it did not.
     pub seconds: Vec<f64>,
-    /// Least, middle and largest of them.
+    /// Smallest, median and largest of `seconds`.
     pub spread: Option<[f64; 3]>,
-    /// Wall time at which the bound would be met, errors falling with the root of the time.
+    /// Wall time in seconds at which the bounds would be met, if errors fall with the root of the time; median over turns.
     pub extrapolated: Option<f64>,
     /// The last errors of the worst turn.
     pub errors: Option<Errors>,
-    /// The middle of the turns.
+    /// Effective sample size per second, median over turns.
     pub ess_per_second: Option<f64>,
-    /// Its time, extrapolated where the bound was not met, over that of `sngd`.
+    /// Time of the contender, extrapolated where the bounds were not met, divided by that of `sngd`.
     pub over_sngd: Option<f64>,
-    /// Why there is nothing.
+    /// Why a turn gave no result.
     pub failure: Option<String>,
-    /// Wall time, error of a mean in sds and of an sd in percent, of the first turn.
+    /// Wall time in seconds with the errors at that time, of the first turn.
     pub curve: Vec<(f64, Errors)>,
 }
 
 impl Line {
-    /// From the turns of one contender; at least one.
+    /// Summarises the turns of one contender; at least one.
     pub fn of(problem: &'static str, contender: &'static str, turns: &[Turn]) -> Line {
         let mut seconds = Vec::new();
         let mut guesses = Vec::new();
@@ -74,12 +74,12 @@ impl Line {
         }
     }
 
-    /// Whether it is a fit: moments without sds.
+    /// Whether the contender only fits: it gives moments without sds.
     fn fit(&self) -> bool {
         self.errors.is_some_and(|e| e.sd.is_none())
     }
 
-    /// The time to compare by: to the bound, by extrapolation, or that of a fit.
+    /// The time used for comparison, in seconds: to the bounds, by extrapolation, or that of a fit.
     fn time(&self) -> Option<f64> {
         if self.met || self.fit() {
             self.spread.map(|s| s[1])
@@ -89,7 +89,7 @@ impl Line {
     }
 }
 
-/// Fills in every ratio to `sngd` on the same problem; none where `sngd` did not meet the bound.
+/// Fills in every ratio to `sngd` on the same problem; none where `sngd` did not meet the bounds.
 pub fn compare(lines: &mut [Line]) {
     let ours: Vec<(&str, f64)> = lines
         .iter()
@@ -102,7 +102,7 @@ pub fn compare(lines: &mut [Line]) {
     }
 }
 
-/// The table, with the machine above and what its words mean below.
+/// The table, with the machine above and an explanation of its words below.
 pub fn table(lines: &[Line], machine: &str) -> String {
     let mut out = format!(
         "{machine}\n{:<15} {:<24} {:>26} {:>12} {:>9} {:>8} {:>10} {:>9}\n",
@@ -152,7 +152,7 @@ pub fn table(lines: &[Line], machine: &str) -> String {
     out
 }
 
-/// Three digits.
+/// Formats a number with three digits.
 fn short(v: f64) -> String {
     let digits = if v.abs() < 1.0 {
         3
@@ -164,7 +164,7 @@ fn short(v: f64) -> String {
     format!("{v:.digits$}")
 }
 
-/// This machine in one line.
+/// Describes this machine in one line.
 pub fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info

@@ -1,4 +1,4 @@
-//! Moments against a reference: how far off they are, whether that is within the bound, and when it would be.
+//! Compares moments with a reference: how far off they are, whether that is within the bounds, and when it would be.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,34 +7,34 @@ pub const MEAN_BOUND: f64 = 0.1;
 /// Largest error of an sd, in percent of it.
 pub const SD_BOUND: f64 = 5.0;
 
-/// Posterior moments by parameter.
+/// Posterior moments of each parameter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reference {
-    /// As `sngd summary` names them, `[P]`.
+    /// Names of the parameters as in `sngd summary`, `[P]`.
     pub names: Vec<String>,
-    /// `[P]`.
+    /// Posterior mean of each parameter, `[P]`.
     pub mean: Vec<f64>,
-    /// `[P]`.
+    /// Posterior standard deviation of each parameter, `[P]`.
     pub sd: Vec<f64>,
 }
 
-/// What a contender knows of the posterior at one moment of its run; a line of a peer's output.
+/// A contender's estimate of the posterior at one moment of its run; a line of a peer's output.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Checkpoint {
-    /// Wall time since its process began.
+    /// Wall time since its process began, in seconds.
     pub seconds: f64,
-    /// The part of that before the first kept draw: start, reading, compilation, warm-up.
+    /// The part of `seconds` before the first kept draw: start, reading, compilation, warm-up.
     #[serde(default)]
     pub before_draws: f64,
-    /// Draws of all chains.
+    /// Number of draws of all chains.
     #[serde(default)]
     pub draws: u64,
-    /// In the reference's order, `[P]`.
+    /// Posterior means in the reference's order, `[P]`.
     pub mean: Vec<f64>,
-    /// The same of the sds; none of a fit that has no sds.
+    /// Posterior sds in the same order, `[P]`; none for a fit, which has no sds.
     #[serde(default)]
     pub sd: Option<Vec<f64>>,
-    /// Smallest effective sample size of a parameter.
+    /// Smallest effective sample size over all parameters.
     #[serde(default)]
     pub ess: Option<f64>,
 }
@@ -42,14 +42,14 @@ pub struct Checkpoint {
 /// The worst errors over all parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Errors {
-    /// Of a mean, in posterior sds.
+    /// Largest error of a mean, in posterior sds.
     pub mean: f64,
-    /// Of an sd, in percent; none of a fit that has no sds.
+    /// Largest error of an sd, in percent; none for a fit, which has no sds.
     pub sd: Option<f64>,
 }
 
 impl Errors {
-    /// The errors of moments in the reference's order. A number that does not exist is infinitely wrong.
+    /// The errors of moments in the reference's order. A NaN counts as an infinite error.
     pub fn of(mean: &[f64], sd: Option<&[f64]>, reference: &Reference) -> anyhow::Result<Errors> {
         let p = reference.mean.len();
         for (what, found) in [("means", Some(mean.len())), ("sds", sd.map(<[f64]>::len))] {
@@ -74,20 +74,20 @@ impl Errors {
         })
     }
 
-    /// Both errors within their bounds; never without sds.
+    /// Whether both errors are within their bounds; never true without sds.
     pub fn within(&self) -> bool {
         self.excess() <= 1.0
     }
 
-    /// The larger of the two errors over its bound; infinite without sds.
+    /// The larger of the two errors, each divided by its bound; infinite without sds.
     pub fn excess(&self) -> f64 {
         let sd = self.sd.map_or(f64::INFINITY, |sd| sd / SD_BOUND);
         sd.max(self.mean / MEAN_BOUND)
     }
 }
 
-/// When the errors would be within the bound, if they go on falling as one over the root of the time spent on draws.
-/// Nothing where there is no error to go by.
+/// Wall time in seconds at which the errors would be within the bounds, if they keep falling as one over the root of the
+/// time spent on draws. `None` if the errors are infinite or no time was spent on draws.
 pub fn extrapolated(at: &Checkpoint, errors: &Errors) -> Option<f64> {
     let excess = errors.excess();
     let drawing = at.seconds - at.before_draws;
@@ -95,7 +95,7 @@ pub fn extrapolated(at: &Checkpoint, errors: &Errors) -> Option<f64> {
         .then(|| at.before_draws + drawing * excess.max(1.0).powi(2))
 }
 
-/// Least, middle and largest of some times; the middle of an even number is the mean of the two.
+/// Smallest, median and largest of some times; the median of an even number is the mean of the two middle ones.
 pub fn spread(times: &[f64]) -> Option<[f64; 3]> {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -149,7 +149,7 @@ mod tests {
         assert!(short.to_string().contains("1 means, expected 2"), "{short}");
     }
 
-    /// Twice the bound takes four times the time spent on draws; what came before them is spent once.
+    /// Errors of twice the bound need four times the time spent on draws; what came before the draws is spent only once.
     #[test]
     fn errors_fall_with_the_root_of_the_time_spent_on_draws() {
         let e = Errors {

@@ -19,13 +19,13 @@ impl Scene {
         Scene { dir }
     }
 
-    /// A path inside.
+    /// Path of a file in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 }
 
-/// The program with these arguments.
+/// The program with these arguments, in the folder.
 pub fn command(scene: &Scene, args: &[&str]) -> Command {
     let mut c = Command::new(env!("CARGO_BIN_EXE_sngd"));
     c.args(args).current_dir(scene.path("."));
@@ -37,7 +37,7 @@ pub fn run(scene: &Scene, args: &[&str]) -> Output {
     command(scene, args).output().unwrap()
 }
 
-/// Two features and a 0/1 response that overlap.
+/// A table of two features and a 0/1 response whose classes overlap.
 pub fn csv(n: usize) -> String {
     let mut out = String::from("y,a,b\n");
     for i in 0..n {

@@ -1,5 +1,5 @@
-//! Away from a minimum NGD samples no posterior: Σ_g is not F there and M moves. Two skewed posteriors, NGD at T = 1
-//! and SNGD beside exact MALA.
+//! Away from a minimum NGD does not sample the posterior: Σ_g is not F there and M varies. On two skewed posteriors, NGD at
+//! T = 1 and SNGD are compared with exact MALA.
 
 use super::{Law, epsilon_at_one, largest};
 use crate::data::{self, Dice};
@@ -12,20 +12,20 @@ use crate::verdict::{Bound, Check, Verdict};
 use crate::{Experiment, Findings, Settings};
 use sngd_core::table::Response;
 
-/// The row of the list.
+/// The entry in the list of experiments.
 pub const EXPERIMENT: Experiment = Experiment {
     name: "away-from-minima",
     claim: "on a skewed posterior NGD at T = 1 is wrong, and SNGD is right",
     run,
 };
 
-/// The longer of SNGD's two steps.
+/// The larger of SNGD's two step sizes.
 const EPSILON: f64 = 0.1;
 
 struct Case {
     name: &'static str,
     model: Model,
-    /// Batches of NGD (with replacement, ε where T = 1) and SNGD (without).
+    /// Batch sizes of NGD (with replacement, at the ε where T = 1) and of SNGD (without replacement).
     ngd: usize,
     sngd: usize,
     parameters: &'static [&'static str],

@@ -13,7 +13,7 @@ use sngd_core::likelihood::Observed;
 use sngd_cpu::forward::Forward;
 use sngd_diag::small_step_temperature;
 
-/// The row of the list.
+/// The entry in the list of experiments.
 pub const EXPERIMENT: Experiment = Experiment {
     name: "ensemble-loss",
     claim: "at fixed ε an NGD ensemble's test loss is least at a batch of about εN/2",
@@ -21,23 +21,23 @@ pub const EXPERIMENT: Experiment = Experiment {
 };
 
 const CLASSES: usize = 10;
-/// Batches as multiples of εN/2.
+/// Batch sizes as multiples of εN/2.
 const MULTIPLES: [f64; 7] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
-/// Steps for which a metric is kept: the metric of 153 parameters is most of a step's work.
+/// Steps for which a metric is kept: the metric of 153 parameters is most of the work of a step.
 const REFRESH: u32 = 5;
-/// Range of the figure: what lies above is hot enough to be of no interest.
+/// Range of the figure. Points above it have too high a temperature to be of interest.
 const LOW: f64 = -0.006;
 const HIGH: f64 = 0.02;
-/// Independent ensembles.
+/// Number of independent ensembles.
 const ENSEMBLES: usize = 8;
 
-/// What is fitted to what.
+/// A model and the data that it is fitted to.
 #[derive(Clone, Copy)]
 struct Case {
     name: &'static str,
-    /// The digits, or MNIST.
+    /// Whether the data are the digits; otherwise MNIST.
     digits: bool,
-    /// Units of a perceptron's hidden layer; 0 for a linear predictor.
+    /// Number of units in a perceptron's hidden layer; 0 for a linear predictor.
     hidden: usize,
     n: usize,
     epsilon: f64,
@@ -84,19 +84,19 @@ impl Case {
         )
     }
 
-    /// A perceptron's metric is nearly singular where data do not pin its weights.
+    /// Damping of the metric: that of a perceptron is nearly singular where data do not determine its weights.
     fn damping(&self) -> f64 {
         if self.hidden == 0 { 0.0 } else { 0.01 }
     }
 }
 
-/// One ε and B.
+/// Results at one step size ε and batch size B.
 struct Point {
     b: usize,
     temperature: f64,
-    /// Mean test loss over the ensembles.
+    /// Mean test loss over the ensembles, in nats.
     loss: Estimate,
-    /// Its part a test row, mean over the ensembles.
+    /// Loss of each test row, mean over the ensembles.
     rows: Vec<f64>,
 }
 
@@ -191,7 +191,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
             }
         }
         let gain = at.loss.minus(best.loss);
-        // What resolves the best batch: its neighbours' losses lie above by more than the error.
+        // The best batch differs from εN/2 if its loss is lower by more than four standard errors.
         let resolved = best.b != at.b && gain.value > 4.0 * gain.se;
         let ends: Vec<String> = points
             .iter()
@@ -277,10 +277,10 @@ fn figure(mut layers: Vec<Layer>) -> Figure {
 
 type Rows = (Vec<Vec<f64>>, Vec<u32>);
 
-/// Test images of MNIST, from the front of a random order.
+/// Number of MNIST test images, taken from a random order.
 const MNIST_TEST: usize = 3000;
 
-/// Training columns and labels; test rows and labels. `None` where MNIST is asked for and not named.
+/// Training columns and labels; test rows and labels. `None` if MNIST is needed and its path is not set.
 fn split(settings: &Settings<'_>, case: &Case) -> Result<Option<(Rows, Rows)>, Error> {
     let (pixels, labels) = match (&settings.mnist, case.digits) {
         (_, true) => data::digits(settings)?,
@@ -306,7 +306,7 @@ fn split(settings: &Settings<'_>, case: &Case) -> Result<Option<(Rows, Rows)>, E
     } else {
         &rest[..rest.len().min(MNIST_TEST)]
     };
-    // A pixel that is the same in every training image says nothing.
+    // A pixel that is the same in every training image carries no information.
     let varies = |j: &usize| first.iter().any(|&i| halved[i][*j] != halved[first[0]][*j]);
     let kept: Vec<usize> = (0..halved[0].len()).filter(varies).collect();
     let columns = kept
@@ -319,7 +319,7 @@ fn split(settings: &Settings<'_>, case: &Case) -> Result<Option<(Rows, Rows)>, E
     Ok(Some(((columns, pick(first)), (test, pick(rest)))))
 }
 
-/// Means of 2 × 2 pixels of a square image.
+/// Halves a square image: means of 2 × 2 pixels.
 fn halved(image: &[f64]) -> Vec<f64> {
     let side = (image.len() as f64).sqrt() as usize;
     let half = side / 2;

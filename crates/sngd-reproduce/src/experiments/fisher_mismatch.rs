@@ -1,4 +1,4 @@
-//! The law wants Σ_g = F. A growing share of the labels is corrupted, and the law fails as the diagnostic says.
+//! The law needs Σ_g = F. A growing share of the labels is corrupted, and the law fails as the diagnostic predicts.
 
 use crate::data::{self, Dice};
 use crate::error::Error;
@@ -11,7 +11,7 @@ use crate::{Experiment, Findings, Settings};
 use sngd_core::table::Response;
 use sngd_diag::{FisherMismatch, fisher_mismatch, law_temperature};
 
-/// The row of the list.
+/// The entry in the list of experiments.
 pub const EXPERIMENT: Experiment = Experiment {
     name: "fisher-mismatch",
     claim: "the law holds as far as the covariance of the rows' gradients is the Fisher information",
@@ -20,10 +20,10 @@ pub const EXPERIMENT: Experiment = Experiment {
 
 const N: usize = 1000;
 const SHARES: [f64; 6] = [0.0, 0.05, 0.1, 0.2, 0.3, 0.5];
-/// NGD's step and batch.
+/// Step size and batch size of NGD.
 const EPSILON: f64 = 0.1;
 const BATCH: usize = 50;
-/// SNGD at T = 1 with residual noise: a batch whose noise leaves room for more.
+/// Batch size of SNGD at T = 1 with residual noise: its minibatch noise is below the noise budget.
 const SNGD_BATCH: usize = 400;
 
 struct Case {
@@ -31,7 +31,7 @@ struct Case {
     make: fn(u64, f64) -> Result<Model, Error>,
 }
 
-/// Another model joins by a row here.
+/// The models; add a row here for another one.
 const CASES: &[Case] = &[
     Case {
         name: "linear regression",
@@ -50,11 +50,11 @@ const CASES: &[Case] = &[
 struct Point {
     case: usize,
     share: f64,
-    /// NGD's T̂ over the law.
+    /// NGD's T̂ divided by that of the law.
     ngd: Estimate,
     /// SNGD's T̂ at T = 1.
     sngd: Estimate,
-    /// tr(F⁻¹Σ_g)/P.
+    /// Ratio of gradient noise to Fisher information, tr(F⁻¹Σ_g)/P.
     ratio: f64,
     mismatch: FisherMismatch,
 }
@@ -142,7 +142,7 @@ fn verdict(points: &[Point]) -> Result<Verdict, Error> {
     for (index, case) in CASES.iter().enumerate() {
         let (clean, worst) = of(index)?;
         let percent = 100.0 * worst.share;
-        // Labels that are still Bernoulli at another probability leave Σ_g near F: told, not asked.
+        // Labels that are still Bernoulli with another probability keep Σ_g near F: this is reported, not required.
         let bound = if index < 2 {
             Bound::Above {
                 bound: 1.0,
@@ -253,12 +253,12 @@ fn figure(points: &[Point]) -> Figure {
     }
 }
 
-/// Rows that are corrupted: the first ones of a random order, so that a larger share holds a smaller one.
+/// Which rows are corrupted: the first ones of a random order, so that a larger share includes a smaller one.
 fn corrupted(dice: &mut Dice, share: f64) -> Vec<bool> {
     (0..N).map(|_| dice.uniform() < share).collect()
 }
 
-/// σ = 1 known; a corrupted response has noise of sd 3.
+/// Linear regression with known σ = 1; a corrupted response has noise of sd 3.
 fn linear(seed: u64, share: f64) -> Result<Model, Error> {
     let mut dice = Dice::new(seed, 40);
     let x = data::columns(&mut dice, N, 3);
@@ -276,7 +276,7 @@ fn linear(seed: u64, share: f64) -> Result<Model, Error> {
     )
 }
 
-/// A corrupted count is another row's: its mean is not the model's.
+/// Poisson regression. A corrupted count is that of another row: its mean is not the model's.
 fn poisson(seed: u64, share: f64) -> Result<Model, Error> {
     let mut dice = Dice::new(seed, 41);
     let x = data::columns(&mut dice, N, 3);
@@ -295,7 +295,7 @@ fn poisson(seed: u64, share: f64) -> Result<Model, Error> {
     )
 }
 
-/// A corrupted label is the other one.
+/// Logistic regression. A corrupted label is the opposite one.
 fn logistic(seed: u64, share: f64) -> Result<Model, Error> {
     let mut dice = Dice::new(seed, 42);
     let x = data::columns(&mut dice, N, 3);

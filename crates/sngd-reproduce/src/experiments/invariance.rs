@@ -1,5 +1,5 @@
-//! Is the law of p the same whichever link the model is written in? One Bernoulli model in three coordinates, three
-//! samplers, all pushed forward to p.
+//! Is the distribution of p the same in whichever link the model is written? One Bernoulli model in three coordinates, three
+//! samplers, all draws transformed to p.
 
 use super::{Law, epsilon_at_one, improper, largest};
 use crate::data;
@@ -13,19 +13,19 @@ use crate::{Experiment, Findings, Settings};
 use statrs::distribution::{Beta, Continuous, ContinuousCDF};
 use statrs::function::erf::erfc;
 
-/// The row of the list.
+/// The entry in the list of experiments.
 pub const EXPERIMENT: Experiment = Experiment {
     name: "invariance",
     claim: "SNGD with the volume in its target samples functions: its law does not depend on the parameters",
     run,
 };
 
-/// k of n.
+/// Number of successes k, of n trials.
 const K: u32 = 32;
 const N: u32 = 40;
-/// Batch of NGD, at the ε where its law gives T = 1.
+/// Batch size of NGD, at the ε where its law gives T = 1.
 const NGD_BATCH: usize = 2;
-/// The longer of SNGD's two steps.
+/// The larger of SNGD's two step sizes.
 const EPSILON: f64 = 0.1;
 const BATCH: usize = 20;
 const LINKS: [&str; 3] = ["logit", "probit", "cloglog"];
@@ -40,7 +40,7 @@ fn inverse(link: &str) -> fn(f64) -> f64 {
 
 struct Method {
     name: &'static str,
-    /// Sampler lines at two steps; one where there is nothing to extrapolate.
+    /// Sampler settings at two step sizes, or at one if there is nothing to extrapolate.
     at: Vec<String>,
 }
 
@@ -72,11 +72,11 @@ fn methods() -> Vec<Method> {
 /// Largest distances of a method, in sds of p, beyond the Monte Carlo floor.
 struct Measured {
     name: &'static str,
-    /// Between links, at the step as it is.
+    /// Between links, at the given step size.
     links: (String, Estimate),
     /// Between links, extrapolated to ε = 0.
     links_limit: (String, Estimate),
-    /// From Beta, at the step as it is.
+    /// From Beta, at the given step size.
     beta: (String, Estimate),
     /// From Beta, extrapolated to ε = 0.
     beta_limit: (String, Estimate),

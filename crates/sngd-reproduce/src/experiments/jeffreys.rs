@@ -1,4 +1,4 @@
-//! SNGD with κ = 1 samples the cost over the Riemannian volume: four models whose law is then known in closed form.
+//! SNGD with κ = 1 samples the cost over the Riemannian volume: four models whose distribution is then known in closed form.
 
 use super::improper;
 use crate::data;
@@ -13,19 +13,19 @@ use sngd_core::table::Response;
 use statrs::distribution::{Beta, Continuous, Gamma, StudentsT};
 use statrs::function::gamma::digamma;
 
-/// The row of the list.
+/// The entry in the list of experiments.
 pub const EXPERIMENT: Experiment = Experiment {
     name: "jeffreys",
     claim: "with the volume √|M| in its target, SNGD recovers closed-form Jeffreys posteriors",
     run,
 };
 
-/// The longer of the two steps.
+/// The larger of the two step sizes.
 const EPSILON: f64 = 0.1;
-/// Bounds the metric where the Fisher information vanishes; no part of the target.
+/// Damping, which bounds the metric where the Fisher information vanishes; no part of the target.
 const DAMPING: f64 = 0.01;
 
-/// Steps a draw: neighbours say the same.
+/// Steps per draw: neighbouring states are nearly the same.
 const THIN: usize = 5;
 
 /// A function of the draws with known mean and sd.
@@ -34,7 +34,7 @@ struct Quantity {
     of: fn(&[f64]) -> f64,
     mean: f64,
     sd: f64,
-    /// Drawn in the figure.
+    /// Density to draw in the figure, if any.
     density: Option<Box<dyn Fn(f64) -> f64>>,
 }
 
@@ -229,7 +229,7 @@ fn dirichlet() -> Result<Case, Error> {
     })
 }
 
-/// μ is Student-t and SS/σ² is χ², both with n degrees of freedom.
+/// Normal with unknown μ and σ: μ is Student-t and SS/σ² is χ², both with n degrees of freedom.
 fn student() -> Result<Case, Error> {
     let y: Vec<f64> = (0..24)
         .map(|i| 10.0 + 3.0 * (f64::from(i * 29 % 24) / 24.0 - 0.3))
@@ -238,7 +238,7 @@ fn student() -> Result<Case, Error> {
     let mean = y.iter().sum::<f64>() / n;
     let squares: f64 = y.iter().map(|v| (v - mean) * (v - mean)).sum();
     let law = StudentsT::new(mean, squares.sqrt() / n, n).map_err(improper)?;
-    // ψ₁(n/2): its series, and the integral of what is left.
+    // ψ₁(n/2): its series, and the integral of the remainder.
     let terms = 100_000;
     let trigamma = (0..terms)
         .map(|k| (n / 2.0 + f64::from(k)).powi(-2))

@@ -1,4 +1,4 @@
-//! NGD at T = 1 beside Laplace's approximation and the exact posterior: marginals, a cloud, distances.
+//! NGD at T = 1, Laplace's approximation and the exact posterior: marginals, a cloud of draws, distances.
 
 use super::{Law, epsilon_at_one, improper, largest};
 use crate::data::{self, Dice};
@@ -11,31 +11,31 @@ use crate::verdict::{Bound, Check, Verdict};
 use crate::{Experiment, Findings, Settings};
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
-/// The row of the list.
+/// The entry in the list of experiments.
 pub const EXPERIMENT: Experiment = Experiment {
     name: "laplace",
     claim: "NGD at T = 1 samples the posterior where Laplace's approximation holds, and departs with it elsewhere",
     run,
 };
 
-/// Rows of the data sets and NGD's batch: the same share, so the same ε.
+/// Rows of the data sets and NGD's batch sizes: the same share, so the same ε.
 const SIZES: [(usize, usize); 4] = [(50, 5), (200, 20), (1000, 100), (4000, 400)];
-/// What counts as agreement with the largest set: a tenth of a posterior sd.
+/// Distance that counts as agreement with the largest set: a tenth of a posterior sd.
 const TENTH: f64 = 0.1;
 const NAMES: [&str; 3] = ["intercept", "weight of x₁", "weight of x₂"];
 const P: usize = 3;
-/// Data sets with marginals and clouds in the figure.
+/// Sizes of the data sets with marginals and clouds in the figure.
 const DRAWN: [usize; 2] = [50, 1000];
 
 /// Distances in one data set: the largest over the marginals, in sds of the exact posterior.
 struct Size {
     n: usize,
-    /// NGD from exact: as it is, and beyond the Monte Carlo floor.
+    /// NGD from exact: the distance itself, and beyond the Monte Carlo floor.
     ngd: (&'static str, Estimate),
     beyond: (&'static str, Estimate),
     laplace: (&'static str, Estimate),
     between: (&'static str, Estimate),
-    /// KL of Gaussian fits, nats: NGD from exact, Laplace from exact.
+    /// KL divergence of Gaussian fits, in nats: NGD from exact, Laplace from exact.
     kl: [f64; 2],
     /// (mean of NGD − mode)/(mean of the posterior − mode), where the latter is largest.
     side: Estimate,
@@ -277,11 +277,11 @@ fn marginal(n: usize, i: usize, exact: &Draws, ngd: &Draws, normal: &Normal) -> 
     )
 }
 
-/// Some draws of both weights, and Laplace's 95% ellipse.
+/// A panel with some draws of both weights, and Laplace's 95% ellipse.
 fn cloud(n: usize, exact: &Draws, ngd: &Draws, laplace: &Gauss) -> Result<Panel, Error> {
     let some = |d: &Draws| -> Vec<(f64, f64)> {
         let total = d.n * d.chains;
-        // A step that is no multiple of the chains takes from all of them.
+        // A stride that is no multiple of the number of chains takes draws from all of them.
         (0..180)
             .map(|k| (k * (total / 180 + 1)) % total * P)
             .map(|at| (d.internal[at + 1], d.internal[at + 2]))

@@ -1,4 +1,4 @@
-//! One claim a file.
+//! One claim per file.
 
 mod away_from_minima;
 mod ensemble_loss;
@@ -12,7 +12,7 @@ use crate::Experiment;
 use crate::error::Error;
 use crate::stat::{self, Estimate, QUANTILES};
 
-/// All experiments, in the order of the story they tell.
+/// All experiments, in the order in which they are best read.
 pub const EXPERIMENTS: &[Experiment] = &[
     temperature_law::EXPERIMENT,
     fisher_mismatch::EXPERIMENT,
@@ -23,12 +23,12 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ensemble_loss::EXPERIMENT,
 ];
 
-/// The ε at which the exact law with replacement gives T = 1: 2/(1 + N/B).
+/// The step size ε at which the exact law with replacement gives T = 1: 2/(1 + N/B).
 fn epsilon_at_one(n: usize, b: usize) -> f64 {
     2.0 / (1.0 + n as f64 / b as f64)
 }
 
-/// A law by draws: its quantiles, and the distance that Monte Carlo error alone gives.
+/// A distribution given by draws: its quantiles, and the distance that Monte Carlo error alone gives.
 #[derive(Clone)]
 struct Law {
     quantiles: Vec<f64>,
@@ -43,7 +43,7 @@ impl Law {
         }
     }
 
-    /// A law known by its quantile function.
+    /// A distribution with a known quantile function.
     fn exact(inverse: impl Fn(f64) -> f64) -> Law {
         Law {
             quantiles: (0..QUANTILES)
@@ -56,7 +56,7 @@ impl Law {
         }
     }
 
-    /// 2·half − full in every quantile: an error linear in ε is gone.
+    /// Extrapolates every quantile to ε = 0: 2·half − full removes an error linear in ε.
     fn extrapolated(full: &Law, half: &Law) -> Law {
         let floor = |f: f64, h: f64| f.hypot(2.0 * h);
         Law {
@@ -73,7 +73,7 @@ impl Law {
         }
     }
 
-    /// Wasserstein-1 distance less what Monte Carlo error alone gives; its standard error is the spread of the latter.
+    /// Wasserstein-1 distance minus what Monte Carlo error alone gives; the standard error is the spread of the latter.
     fn beyond(&self, other: &Law) -> Estimate {
         Estimate {
             value: self.distance(other).value - self.floor.value.hypot(other.floor.value),
@@ -81,7 +81,7 @@ impl Law {
         }
     }
 
-    /// Wasserstein-1 distance as it is.
+    /// Wasserstein-1 distance, without correction.
     fn distance(&self, other: &Law) -> Estimate {
         Estimate {
             value: stat::wasserstein(&self.quantiles, &other.quantiles),
@@ -90,14 +90,14 @@ impl Law {
     }
 }
 
-/// The largest of several figures by value.
+/// The estimate with the largest value, of several.
 fn largest<T>(of: Vec<(T, Estimate)>) -> Result<(T, Estimate), Error> {
     of.into_iter()
         .max_by(|a, b| a.1.value.total_cmp(&b.1.value))
         .ok_or_else(|| Error::Numbers("nothing was measured".into()))
 }
 
-/// A parameter out of range of a distribution.
+/// The error for a distribution whose parameter is out of range.
 fn improper(e: impl std::fmt::Display) -> Error {
     Error::Numbers(format!("a reference distribution does not exist: {e}"))
 }

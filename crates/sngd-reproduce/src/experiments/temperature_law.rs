@@ -1,5 +1,5 @@
-//! Minibatch natural gradient descent has the temperature εN/(2B): measured over a grid of ε, N and B, for five models,
-//! three ways to draw a batch, beside the law at finite ε, T = ρεN/(B(2−ε)), exact for the Gaussian mean.
+//! Minibatch natural gradient descent has the temperature εN/(2B): measured over a grid of ε, N and B, for five models and
+//! three ways to draw a batch, and compared with the law at finite ε, T = ρεN/(B(2−ε)), exact for the Gaussian mean.
 
 use crate::error::Error;
 use crate::figure::{Axis, BLACK_LINE, Corner, Figure, GREY, Layer, Mark, Panel};
@@ -11,7 +11,7 @@ use crate::verdict::{Bound, Check, Verdict};
 use crate::{Experiment, Findings, Settings};
 use sngd_diag::{law_temperature, small_step_temperature};
 
-/// The row of the list.
+/// The entry in the list of experiments.
 pub const EXPERIMENT: Experiment = Experiment {
     name: "temperature-law",
     claim: "minibatch natural gradient descent samples near a minimum at T = εN/(2B)",
@@ -22,7 +22,7 @@ const WITH: &str = "with_replacement";
 const WITHOUT: &str = "without_replacement";
 const EPOCHS: &str = "epochs";
 
-/// A model of the grid: another joins by a row here.
+/// A model of the grid; add a row to `CASES` for another one.
 struct Case {
     name: &'static str,
     make: fn(u64, usize) -> Result<Model, Error>,
@@ -69,16 +69,16 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// A relative error that only chains in different basins make.
+/// Relative error that is only reached if chains are in different basins.
 const LEFT: f64 = 0.3;
-/// What a cell that ran away measured.
+/// The result of a cell whose chains ran away.
 const NONE: Estimate = Estimate {
     value: f64::NAN,
     se: f64::NAN,
 };
-/// Batches as shares of the rows.
+/// Batch sizes as shares of the rows.
 const SHARES: [f64; 3] = [0.05, 0.1, 0.4];
-/// The cell that says whether epochs break the law: ε, N and B.
+/// The cell that shows whether epochs break the law: ε, N and B.
 const EPOCH_CELL: (f64, usize, usize) = (0.1, 200, 20);
 
 struct Cell {
@@ -141,7 +141,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
 
 fn measure(settings: &Settings<'_>) -> Result<Vec<Cell>, Error> {
     let chains = settings.pick(32, 32, 64);
-    // Independent values of the energy a chain: about one in 1/ε steps.
+    // `worth` is the number of independent values of the energy per chain: about one in 1/ε steps.
     let mut cells = Vec::new();
     for (index, case) in CASES.iter().enumerate() {
         let worth = if index == 0 {
@@ -164,15 +164,15 @@ fn measure(settings: &Settings<'_>) -> Result<Vec<Cell>, Error> {
                             (10.0 / epsilon) as usize,
                             (worth / epsilon) as usize,
                         );
-                        // Every cell has its own numbers.
+                        // Every cell has different random numbers.
                         let seed = settings
                             .seed
                             .wrapping_mul(10_007)
                             .wrapping_add(cells.len() as u64);
-                        // Far hotter than a minimum is wide a chain may run away: such a cell has no temperature.
+                        // If the temperature is too high for the width of the minimum, a chain may run away; the cell then has no result.
                         let (measured, noise) = match model.sample(&sampler, length, seed) {
                             Ok(draws) => match stat::temperature(&draws) {
-                                // One chain in another basin outweighs all others.
+                                // A single chain in another basin dominates the estimate.
                                 t if t.se > LEFT * t.value => (NONE, f64::NAN),
                                 t => (t, stat::noise_ratio(&draws)?),
                             },
@@ -328,7 +328,7 @@ fn figure(cells: &[Cell]) -> Figure {
             .map(at)
             .collect::<Vec<_>>()
     };
-    // Models side by side at the same ε.
+    // Shifts the models slightly so that they are side by side at the same ε.
     let beside = |c: &Cell| c.epsilon * (1.0 + 0.04 * (c.case as f64 - 1.0));
     let by_model = |keep: &dyn Fn(&Cell) -> bool, at: &dyn Fn(&Cell) -> (f64, f64, f64)| {
         CASES

@@ -48,7 +48,7 @@ def main(path):
         check_samples(trace["warmup_posterior"], True)
         check_samples(trace["warmup_sample_stats"], True)
     if "log_likelihood" in trace.children:
-        # Row by row, its sum over rows is the likelihood that `lp` holds beside the prior.
+        # Row by row, its sum over rows is the likelihood that `lp` contains besides the prior.
         terms = check_samples(trace["log_likelihood"], False)["y"]
         assert terms.dims == ("chain", "draw", "row"), terms.dims
         assert terms.sizes["draw"] == posterior.sizes["draw"]

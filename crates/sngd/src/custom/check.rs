@@ -1,4 +1,4 @@
-//! Holds the pieces of a likelihood of one's own against each other, before anything is sampled.
+//! Compares the functions of a user-defined likelihood with each other, before anything is sampled.
 
 use super::responses;
 use crate::error::Error;
@@ -11,31 +11,31 @@ use sngd_core::problem::Problem;
 use sngd_shaders::Interpreted;
 use std::fmt;
 
-/// Relative difference that is still rounding: a WGSL text holds its constants in f32.
+/// Relative difference that counts as rounding: a WGSL text has its constants in f32.
 const TOLERANCE: f64 = 1e-4;
-/// Labels drawn to measure a mean.
+/// Number of labels drawn to measure a mean.
 const LABELS: u32 = 4000;
-/// Points at which a sum over all responses is made.
+/// Number of points at which a sum over all responses is made.
 const POINTS: usize = 6;
-/// Error of such a sum, relative to the largest entry: a density may have a kink.
+/// Largest error of such a sum, relative to the largest entry: a density may have a kink.
 const SUM_TOLERANCE: f64 = 1e-3;
 /// Standard errors beyond which a mean over labels is wrong.
 const FAR: f64 = 6.0;
 
-/// The pieces of a likelihood.
+/// The functions of a likelihood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
-    /// ln p.
+    /// Log density ln p of a response.
     LogLik,
-    /// ∂ ln p/∂η.
+    /// Score: ∂ ln p/∂η, one entry per output.
     Score,
-    /// W.
+    /// Fisher information W of the outputs η, or what stands for it.
     Fisher,
-    /// ∂W/∂η, contracted.
+    /// Contractions of ∂W/∂η with a matrix.
     Contract,
     /// A response drawn from the model.
     DrawLabel,
-    /// E[y].
+    /// Mean response E[y].
     Mean,
 }
 
@@ -55,18 +55,18 @@ impl fmt::Display for Piece {
 /// What a check found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    /// The piece that is wrong.
+    /// The function that is wrong.
     pub piece: Piece,
-    /// Whether the draws would be wrong; else the step is only less efficient than it could be.
+    /// Whether the draws would be wrong; if not, the step is only less efficient than it could be.
     pub wrong: bool,
-    /// One sentence.
+    /// The message, one sentence.
     pub message: String,
 }
 
-/// Holds the pieces of a likelihood against each other at the responses `rows` and a grid of outputs: `score` against differences of
-/// `log_lik`, `contract` against differences of `fisher`, `fisher` for a negative direction and against E[s sᵀ] over
-/// drawn labels, or over all responses where the density adds up to one over responses of a known kind, `draw_label` against
-/// E[s] = 0, and the WGSL body against the Rust one. At most one finding a piece.
+/// Compares the functions of a likelihood with each other at the responses `rows` and a grid of outputs: `score` with
+/// differences of `log_lik`, and `contract` with differences of `fisher`. `fisher` must have no negative direction and
+/// equal E[s sᵀ] over drawn labels, or over all responses if the density adds up to one over responses of a known kind.
+/// `draw_label` must give E[s] = 0, and the WGSL body must agree with the Rust one. At most one finding per function.
 ///
 /// # Errors
 /// A WGSL text that does not validate, by file and line.
@@ -88,7 +88,7 @@ pub fn check_likelihood(
         let evaluated = Interpreted::new(wgsl, outputs, likelihood.linear_outputs)
             .map_err(|e| Error::Input(e.to_string()))?;
         found.extend(check.pair(likelihood.body.as_ref(), &evaluated, wgsl));
-        // What the pair does not compare, the device still uses.
+        // The device also uses functions that were not compared above.
         if found.is_empty() {
             found.extend(check.contract(&evaluated));
             found.extend(check.labels(&evaluated).unwrap_or_default());
@@ -97,7 +97,7 @@ pub fn check_likelihood(
     Ok(found)
 }
 
-/// Before a run: the first finding that would make draws wrong is an error, what the others say comes back.
+/// Before a run: returns an error for the first finding that would make draws wrong, else the messages of all others.
 pub(crate) fn check_problem(problem: &Problem) -> Result<Vec<String>, Error> {
     let Likelihood::Custom(own) = &problem.likelihood else {
         return Ok(Vec::new());
@@ -112,7 +112,7 @@ pub(crate) fn check_problem(problem: &Problem) -> Result<Vec<String>, Error> {
     if let Some(f) = found.iter().find(|f| f.wrong) {
         return Err(CheckError(f.message.clone()).into());
     }
-    // Every response, at one η: a device may make a finite number of one that has no density.
+    // Every response, at one η: a device may compute a finite number for a response without a density.
     let eta = vec![0.1; problem.likelihood.outputs()];
     for i in 0..n {
         let (obs, value) = (
@@ -132,7 +132,7 @@ pub(crate) fn check_problem(problem: &Problem) -> Result<Vec<String>, Error> {
     Ok(found.into_iter().map(|f| f.message).collect())
 }
 
-/// Outputs to try: each linear one between −1.6 and 1.6, of its own, the log parameter around 0.
+/// Outputs to try: each linear one differs between −1.6 and 1.6; the log parameter is around 0.
 fn grid(likelihood: &Custom, outputs: usize) -> Vec<Vec<f64>> {
     let aux = [-0.7, 0.1, 0.6];
     let linear = |i: usize, k: usize| {
@@ -179,18 +179,18 @@ impl Check<'_> {
             .flat_map(move |eta| rows.iter().map(move |obs| (eta.as_slice(), *obs)))
     }
 
-    /// The pieces of one body against each other.
+    /// Compares the functions of one body with each other.
     fn body(&self, body: &dyn LikelihoodBody) -> Vec<Finding> {
         let checks = [self.score(body), self.fisher(body), self.contract(body)];
         let mut found: Vec<Finding> = checks.into_iter().flatten().collect();
-        // Means are judged by scores, so that those have to be right.
+        // The next checks rely on scores, so the scores have to be right first.
         if found.is_empty() {
             found.extend(self.labels(body).unwrap_or_else(|| self.responses(body)));
         }
         found
     }
 
-    /// E[s sᵀ] = W over all responses.
+    /// Checks E[s sᵀ] = W over all responses.
     fn responses(&self, body: &dyn LikelihoodBody) -> Vec<Finding> {
         let grid = &self.grid[..self.grid.len().min(POINTS)];
         let Some(all) = responses::information(body, grid, self.rows) else {
@@ -208,7 +208,7 @@ impl Check<'_> {
         Vec::new()
     }
 
-    /// A W that is not E[s sᵀ] may be meant.
+    /// The finding for a W that is not E[s sᵀ], which may be intended.
     fn stand_in(&self, i: usize, w: f64, eta: &[f64], mean: f64, over: &str) -> Finding {
         let text = format!(
             "found {w:.4} for fisher's entry {i} at {}, and E[s sᵀ] over {over} {mean:.4}: a posterior stays what it is and steps may be shorter, a target of \"jeffreys\" is another",
@@ -236,7 +236,7 @@ impl Check<'_> {
                 let up = body.log_lik(&moved, obs);
                 moved[k] = eta[k] - STEP;
                 let slope = (up - body.log_lik(&moved, obs)) / (2.0 * STEP);
-                // log_lik is only as smooth as the f32 constants in it are close to their numbers.
+                // log_lik is only as smooth as its f32 constants are close to the exact numbers.
                 if differ(score[k], slope, 1e-7 * value.abs() / STEP) {
                     let text = format!(
                         "found score[{k}] = {:.6} at {place}, expected {slope:.6}, the slope of log_lik in eta[{k}]; correct score, or log_lik if that is the wrong one",
@@ -275,7 +275,7 @@ impl Check<'_> {
     fn contract(&self, body: &dyn LikelihoodBody) -> Option<Finding> {
         for (eta, obs) in self.points() {
             let h = eta.len();
-            // Some lever that is no special case.
+            // An arbitrary matrix without special structure.
             let lever: Vec<f64> = (0..h * (h + 1) / 2).map(|i| 1.0 - 0.3 * i as f64).collect();
             let (mut v, mut d) = (vec![0.0; h], vec![0.0; h]);
             let (mut volume, mut divergence) = (v.clone(), v.clone());
@@ -300,7 +300,7 @@ impl Check<'_> {
         None
     }
 
-    /// E[s] = 0, E[s sᵀ] = W and E[y] = mean over labels; none where the body draws none.
+    /// Checks E[s] = 0, E[s sᵀ] = W and E[y] = mean over drawn labels; `None` if the body draws none.
     fn labels(&self, body: &dyn LikelihoodBody) -> Option<Vec<Finding>> {
         let mut found = Vec::new();
         let first = self.rows.first()?;
@@ -309,7 +309,7 @@ impl Check<'_> {
             let hh = h * (h + 1) / 2;
             let mut w = vec![0.0; hh];
             body.fisher(eta, first.trials, &mut w);
-            // Sums and sums of squares of s, s sᵀ, y.
+            // Sums and sums of squares of s, s sᵀ and y.
             let mut sums = vec![(0.0, 0.0); h + hh + 1];
             let mut score = vec![0.0; h];
             for i in 0..LABELS {
@@ -341,7 +341,7 @@ impl Check<'_> {
                 add(h + hh, y);
             }
             let n = f64::from(LABELS);
-            // Rare labels may not come at all: a score's spread is then what W says.
+            // Rare labels may never be drawn: W then gives the spread of a score.
             let floor = |j: usize| if j < h { w[packed(j, j)].max(0.0) } else { 0.0 };
             let far = |j: usize, expected: f64| -> Option<f64> {
                 let mean = sums[j].0 / n;
@@ -380,7 +380,7 @@ impl Check<'_> {
         Some(found)
     }
 
-    /// The WGSL text against the body.
+    /// Compares the WGSL text with the Rust body.
     fn pair(
         &self,
         body: &dyn LikelihoodBody,
@@ -417,7 +417,7 @@ impl Check<'_> {
     }
 }
 
-/// The first pivot of a Cholesky factorisation that is below zero beyond rounding.
+/// The first pivot of a Cholesky factorisation that is below zero by more than rounding.
 fn negative_pivot(w: &[f64], h: usize) -> Option<f64> {
     let mut l = vec![0.0; h * h];
     let top = (0..h).fold(0.0, |m: f64, k| m.max(w[packed(k, k)].abs()));

@@ -1,13 +1,13 @@
-//! E[s sᵀ] where no labels can be drawn: by sums over all the responses that a density may have.
+//! E[s sᵀ] where no labels can be drawn: by sums over all responses that a density allows.
 
 use sngd_core::likelihood::{LikelihoodBody, Observed, packed};
 
-/// How far from one a density may add up and still be one over these responses.
+/// Largest distance from one of a density's sum over these responses.
 const MASS: f64 = 1e-4;
-/// Responses of a sum.
+/// Number of responses in a sum.
 const NODES: i32 = 4000;
 
-/// What a response may be.
+/// The set of responses that a density may have.
 #[derive(Debug, Clone, Copy)]
 enum Support {
     /// 0 and 1.
@@ -21,7 +21,7 @@ enum Support {
 }
 
 impl Support {
-    /// What responses like these may come from, the narrowest first.
+    /// The sets that contain responses like these, the smallest first.
     fn of(rows: &[Observed<f64>]) -> Vec<Support> {
         let all = |f: fn(f64) -> bool| rows.iter().all(|o| f(o.y));
         let mut out = Vec::new();
@@ -57,7 +57,7 @@ impl Support {
     }
 }
 
-/// E[s sᵀ], packed, at each η of a grid; none where the density adds up to one over no support that is known here.
+/// E[s sᵀ], packed, at each η of a grid; `None` if the density adds up to one over none of these sets.
 pub(super) fn information(
     body: &dyn LikelihoodBody,
     grid: &[Vec<f64>],
@@ -85,7 +85,7 @@ fn at_outputs(
     for &(y, weight) in nodes {
         let obs = Observed { y, trials };
         let p = weight * body.log_lik(eta, obs).exp();
-        // Where a density is nothing its score may be anything.
+        // Where a density is zero its score may be anything.
         if p.is_nan() || p < 1e-300 {
             continue;
         }

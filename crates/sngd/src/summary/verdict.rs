@@ -7,25 +7,25 @@ use serde::Serialize;
 const AGREE: f64 = 1.01;
 /// Least effective draws for which R-hat and the errors can be trusted, 100 for each of four chains.
 const LEAST_ESS: f64 = 400.0;
-/// Share by which a temperature may be off where its error is smaller: an error of an sd of half of it.
+/// Share by which a temperature may be off if its error is smaller: then the sds are off by half of that share.
 const TEMPERATURE: f64 = 0.05;
-/// Errors that a temperature may be off, of the worst of many parameters.
+/// Errors by which the worst of many temperatures may be off.
 const ERRORS: f64 = 4.0;
 /// Largest Monte Carlo error of a temperature, as a share of it: with 400 effective draws of a Gaussian it is 0.07.
 const UNSURE: f64 = 0.1;
-/// Shift of a mean, in posterior sds, beyond which it is biased for most purposes.
+/// Shift of a mean, in posterior sds, above which it is biased for most purposes.
 const SHIFT: f64 = 0.1;
 
-/// A verdict.
+/// Whether the draws can be used, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// Whether nothing speaks against the draws.
     pub converged: bool,
-    /// What a person reads: `converged: ...` or `not yet: ...` with what to change.
+    /// The sentence for people: `converged: ...` or `not yet: ...` with what to change.
     pub sentence: String,
 }
 
-/// Judges a report; the first thing that is wrong is told.
+/// Judges a report; the sentence names the first thing that is wrong.
 pub(super) fn judge(report: &Report) -> Verdict {
     match fault(report) {
         Some(why) => Verdict {

@@ -1,4 +1,4 @@
-//! A summary in words and columns.
+//! Writes a summary as text and columns.
 
 use super::{Measured, Report};
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ impl Report {
     /// Writes the table, at most `limit` rows of it, and the thermometers.
     ///
     /// # Errors
-    /// Those of the writer.
+    /// The errors of the writer.
     pub fn write(&self, out: &mut dyn Write, limit: usize) -> io::Result<()> {
         let nested = self.rows.iter().any(|r| r.nested_rhat.is_some());
         let width = self
@@ -50,7 +50,7 @@ impl Report {
         self.write_thermometers(out)
     }
 
-    /// Reasons, each once with the first parameter it is about.
+    /// Writes each reason once, with the first parameter that has it.
     fn write_reasons(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut said: Vec<(&str, &str, usize)> = Vec::new();
         for r in &self.rows {
@@ -137,7 +137,7 @@ impl Report {
         writeln!(out, "{}", self.verdict.sentence)
     }
 
-    /// The worst configurational temperature and the certificate of the means, a line each.
+    /// Writes the worst configurational temperature and the certificate of the means, one line each.
     fn write_gauges(&self, out: &mut dyn Write) -> io::Result<()> {
         let (Some(g), Some(target)) = (&self.gauges, self.thermometers.target) else {
             return Ok(());
@@ -178,7 +178,7 @@ fn fixed(x: f64, decimals: usize) -> String {
     }
 }
 
-/// Three digits of the scale.
+/// Formats `x` with the decimals that show three digits of `scale`.
 fn scaled(x: f64, scale: f64) -> String {
     if x.is_nan() {
         return "-".into();

@@ -8,7 +8,7 @@ use sngd_tests::{refs, small, yacht};
 use std::io::Read;
 use std::path::Path;
 
-/// The first n training images of MNIST, means of 4 × 4 pixels.
+/// The first n training images of MNIST, averaged over 4 × 4 pixels; `None` where MNIST is missing.
 fn mnist(n: usize) -> Option<Table> {
     let folder = refs::dataset("mnist")?;
     let read = |name: &str, skip: usize| -> Vec<u8> {
@@ -31,7 +31,7 @@ fn mnist(n: usize) -> Option<Table> {
     Some(small::table(&features, small::labels(&y, 10)))
 }
 
-/// Problem and plan of a case; `None` where its data are not here.
+/// Problem and plan of a case; `None` if its data are missing.
 pub fn case(name: &str, chains: usize, sampler: Option<&str>) -> Option<(Problem, Plan)> {
     let mut words = name.split('-');
     let kind = words.next()?;

@@ -1,32 +1,32 @@
-//! From noise to the rows that a step takes.
+//! Computes from the measured noise how many rows a step needs.
 
 use crate::noise::Noise;
 use sngd_core::plan::Plan;
 
-/// Steps after the reference at which the noise is measured; index 5 is that of the check.
+/// Steps after the reference at which the noise is measured; index 5 is the lag of the check.
 pub const LAGS: [usize; 9] = [0, 1, 2, 5, 10, 20, 50, 100, 200];
 
-/// One lag of one reference.
+/// Measurements at one lag after one reference.
 pub struct Point {
-    /// |ω − ω̃|² in the metric, over P.
+    /// Squared distance |ω − ω̃|² in the metric, divided by P.
     pub distance: f64,
-    /// Of the plain gradient.
+    /// Noise of the plain gradient.
     pub plain: Noise,
-    /// Of control variates.
+    /// Noise with control variates.
     pub cv: Noise,
 }
 
-/// What a step costs by the noise of one kind: the mean over directions, or the worst direction.
+/// Cost of a step by one kind of noise: the mean over directions, or the worst direction.
 pub struct Cost<'a> {
     plan: &'a Plan,
-    /// B that plain steps need, with replacement.
+    /// Batch size B that plain steps need, with replacement.
     pub batch: f64,
-    /// Share of the plain noise that control variates leave, by lag.
+    /// Share of the plain noise that remains with control variates, one for each of `LAGS`.
     pub left: Vec<f64>,
 }
 
 impl Cost<'_> {
-    /// εN²/(2B)·noise = `share` gives B; `of` is the mean over directions or the largest eigenvalue.
+    /// Finds B from εN²/(2B)·noise = `share`; `of` is the mean over directions or the largest eigenvalue.
     pub fn new<'a>(
         plan: &'a Plan,
         points: &[Vec<Point>],
@@ -46,7 +46,7 @@ impl Cost<'_> {
         }
     }
 
-    /// Mean of the share left over the m steps from a reference to the next; by straight lines between the lags.
+    /// Mean of `left` over the m steps from a reference to the next, interpolated linearly between the lags.
     pub fn mean_left(&self, m: usize) -> f64 {
         let at = |l: usize| {
             let k = LAGS.iter().rposition(|&x| x <= l).expect("lag 0");
@@ -57,20 +57,20 @@ impl Cost<'_> {
         (0..m).map(at).sum::<f64>() / m as f64
     }
 
-    /// The batch without replacement that is as noisy as b rows with it.
+    /// Size of the batch without replacement that has the same noise as b rows with replacement.
     pub fn distinct(&self, b: f64) -> f64 {
         let n = self.plan.n as f64;
         b * n / (b + n - 1.0)
     }
 
-    /// Rows a step with control variates refreshed every m steps: of the two batch gradients, and of the full one.
+    /// Rows per step with control variates refreshed every m steps: those of the two batch gradients, and of the full gradient.
     pub fn rows(&self, m: usize, replacement: bool) -> (f64, f64) {
         let b = self.batch * self.mean_left(m);
         let b = if replacement { b } else { self.distinct(b) };
         (2.0 * b, self.plan.n as f64 / m as f64)
     }
 
-    /// The period with the fewest rows.
+    /// The refresh period with the fewest rows, as text.
     pub fn best(&self, replacement: bool) -> String {
         let all = |m: usize| self.rows(m, replacement).0 + self.rows(m, replacement).1;
         let m = (1..=LAGS[LAGS.len() - 1]).min_by(|&a, &b| all(a).total_cmp(&all(b)));

@@ -1,6 +1,6 @@
 //! `network-control-variates [--chains C] [--references R] [--rows R] [--start mode|standard] [--sampler TOML] CASE ...`, CASE one
-//! of `yacht`, `digits-H` and `mnist-N-H` (H hidden units, N rows): how much of the minibatch noise first-order control
-//! variates leave in a network's gradient m steps after the full gradient was taken, and the rows that a step then takes.
+//! of `yacht`, `digits-H` and `mnist-N-H` (H hidden units, N rows): measures how much minibatch noise remains in a network's
+//! gradient with first-order control variates, m steps after the full gradient was computed, and the rows that a step then needs.
 //! With fewer `--rows` than there are in the data the mean noise stays right and the worst direction is overestimated.
 #![allow(clippy::print_stdout, reason = "a command line")]
 
@@ -17,7 +17,7 @@ use sngd_core::problem::Problem;
 use sngd_core::stat::Stat;
 use sngd_cpu::CpuEngine;
 
-/// εV/2, the mean share of a step's budget that the batch may take.
+/// εV/2: mean share of a step's noise budget that the minibatch noise may use.
 const SHARE: f64 = 0.1;
 
 /// States `[R][gap, C, P]` of a chain at T = 1, after a warm-up of 3000 steps, and the mean minibatch log posterior of each stretch.

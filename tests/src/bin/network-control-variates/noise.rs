@@ -1,4 +1,4 @@
-//! The noise that single rows bring into a gradient, measured in the metric that a step uses.
+//! The gradient noise of single rows, measured in the metric that a step uses.
 
 use faer::Par;
 use sngd_core::batch::{BatchRows, Batches};
@@ -15,11 +15,11 @@ const LABEL: LabelAddress = LabelAddress {
     labels: 1,
 };
 
-/// A metric M in the plan's blocks, factored.
+/// A metric M in the plan's blocks, factored: offset and Cholesky factor of each block.
 pub struct Metric(Vec<(usize, Factor<f64>)>);
 
 impl Metric {
-    /// L⁻¹ of each row of `[n,P]`, in place.
+    /// Multiplies each row of `[n,P]` by L⁻¹, in place.
     pub fn whiten(&self, rows: &mut [f64], p: usize) {
         for (offset, factor) in &self.0 {
             let at = *offset..offset + factor.p;
@@ -32,7 +32,7 @@ impl Metric {
         }
     }
 
-    /// |δ|² in the metric, |Lᵀδ|².
+    /// Squared length of δ in the metric, |Lᵀδ|².
     pub fn square(&self, delta: &[f64]) -> f64 {
         let blocks = self.0.iter().map(|(offset, factor)| {
             let mut out = vec![0.0; factor.p];
@@ -43,7 +43,7 @@ impl Metric {
     }
 }
 
-/// Noise of one row in the metric. That of a batch gradient, scaled up to all N, is N²/B times it.
+/// Noise of one row in the metric. The noise of a batch gradient, scaled up to all N, is N²/B times it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Noise {
     /// Mean over rows of |L⁻¹(g_i − ḡ)|²/P.
@@ -55,7 +55,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// Of gradients `[n,P]`.
+    /// The noise of the gradients `[n,P]` of n rows.
     pub fn of(mut rows: Vec<f64>, p: usize, metric: &Metric) -> Noise {
         let n = (rows.len() / p) as f64;
         let mut mean = vec![0.0; p];
@@ -84,17 +84,17 @@ impl Noise {
     }
 }
 
-/// Gradients and metrics of a plan, in f64.
+/// Computes gradients and metrics of a plan, in f64.
 pub struct Ruler<'a> {
     plan: &'a Plan,
     data: Resident<f64>,
     pass: Pass<f64>,
-    /// The rows that a noise is measured over.
+    /// The rows over which the noise is measured.
     rows: Vec<u32>,
 }
 
 impl<'a> Ruler<'a> {
-    /// Measures over `rows` rows of the data, drawn once, or over all where there are fewer.
+    /// Measures over `rows` rows of the data, drawn once, or over all if there are fewer.
     pub fn new(problem: &Problem, plan: &'a Plan, rows: usize) -> Ruler<'a> {
         let data = Resident::new(problem, plan.storage, &plan.blocks);
         let mut chosen = vec![0; plan.n.min(rows)];
@@ -117,7 +117,7 @@ impl<'a> Ruler<'a> {
         &self.pass.gradient
     }
 
-    /// g_i of the measured rows, `[n,P]`.
+    /// Gradient g_i of each measured row, `[n,P]`.
     pub fn by_row(&mut self, omega: &[f64]) -> Vec<f64> {
         let mut out = Vec::with_capacity(self.rows.len() * self.plan.p);
         for k in 0..self.rows.len() {
@@ -128,7 +128,7 @@ impl<'a> Ruler<'a> {
         out
     }
 
-    /// The metric that step t of a chain makes at ω.
+    /// The metric that step t of a chain uses at ω.
     pub fn metric(&self, omega: &[f64], chain: u32, t: u32) -> Metric {
         let (plan, count) = (self.plan, self.plan.metric_row_count());
         let rule = match plan.metric_rows {
@@ -161,7 +161,7 @@ impl<'a> Ruler<'a> {
     }
 
     /// The mean noise of a row and its standard error from the spread of `count` batches of b rows over all data: of g_i(ω), and
-    /// of g_i(ω) − g_i(ω̃). Apart from [`Noise::of`] in rows, in how they are summed and in the mean that is taken off.
+    /// of g_i(ω) − g_i(ω̃). It differs from [`Noise::of`] in the rows, in their summation and in the mean that is subtracted.
     pub fn by_batches(
         &mut self,
         metric: &Metric,
@@ -173,7 +173,7 @@ impl<'a> Ruler<'a> {
         let mut all = [vec![], vec![]];
         let mut squares = [vec![], vec![]];
         for k in 0..=count {
-            // First over all rows.
+            // The first pass is over all rows.
             let (rule, rows) = if k == 0 {
                 (BatchRows::All, n)
             } else {
@@ -211,7 +211,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// to += scale·from.
+/// Adds: to += scale·from.
 pub fn add(to: &mut [f64], scale: f64, from: &[f64]) {
     to.iter_mut().zip(from).for_each(|(t, f)| *t += scale * f);
 }

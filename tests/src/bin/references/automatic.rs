@@ -1,4 +1,4 @@
-//! Every reference posterior from its data, model and prior alone.
+//! Samples every reference posterior from its data, model and prior alone.
 
 use sngd_core::config::{RunConfig, SamplerConfig};
 use sngd_core::stat::Stat;
@@ -6,7 +6,7 @@ use sngd_tests::drive::{self, Kind};
 use sngd_tests::{cases, compare};
 use std::time::Instant;
 
-/// Prints the table; Jeffreys' posteriors, which ask for a target, are left out.
+/// Prints the table; Jeffreys' posteriors are skipped, because they need a `target`.
 pub fn table(kind: Kind, names: &[String]) {
     println!(
         "| posterior | N | P | kernel | ε | B | chains × draws (thin) | worst mean (sd) | worst sd (%) | worst z | accept | not made | mode and settings (s) | sampling (s) |"

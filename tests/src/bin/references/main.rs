@@ -1,5 +1,5 @@
-//! `references [--engine cpu|cpu64|gpu] [NAME ...]`: the reference posteriors with automatic settings. With `--tuned` the paper's
-//! method, metric at the state, with the step, batch and damping that were found for each by hand:
+//! `references [--engine cpu|cpu64|gpu] [NAME ...]`: samples the reference posteriors with automatic settings. `--tuned` uses the
+//! paper's method, metric at the state, with the step, batch and damping that were found for each by hand:
 //! `references --tuned [--draws N] [--chains C] [--methods sngd,euler,mala] [--verbose] [NAME ...]`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line")]
 
@@ -71,7 +71,7 @@ fn main() {
         };
         for method in &methods {
             let mut config = case.config.clone();
-            // The two large posteriors get shorter chains: a step of theirs costs a thousand of the others'.
+            // The two large posteriors get shorter chains: one of their steps costs a thousand steps of the others.
             let large = case.problem.rows() * case.problem.parameters() > 500_000;
             config.run.chains = Some(chains);
             config.run.draws = if large { draws.min(1000) } else { draws };
