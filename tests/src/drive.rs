@@ -173,8 +173,12 @@ pub fn run(engine: &mut dyn Engine, problem: &Problem, plan: &Plan) -> Result<Dr
 /// Whether this is a second Vulkan driver, where a few configurations are enough after the first driver's full tests. Never so in
 /// `cargo xtask long`, which tests everything on each driver.
 pub fn second_driver() -> bool {
-    std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader")
-        && std::env::var_os("SNGD_TEST_LONG").is_none()
+    std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader") && !long()
+}
+
+/// Whether every case is asked for, however long it takes: `cargo xtask long`.
+pub fn long() -> bool {
+    std::env::var_os("SNGD_TEST_LONG").is_some()
 }
 
 /// The configurations of a test: all, or one in four on a second driver. The parity suites show that it makes the same steps.
@@ -182,14 +186,14 @@ pub fn some<T>(all: &[T]) -> impl Iterator<Item = &T> {
     all.iter().step_by(if second_driver() { 4 } else { 1 })
 }
 
-/// A fifth of the draws on a device, and on a second driver a quarter of the chains, sixteen at least: the suites' bounds scale
+/// A fifth of the draws on a device, and on a second driver a quarter of the chains, 24 at least: the suites' bounds scale
 /// with their Monte Carlo error, and software devices are slow. The parity suites show that a second driver makes the same steps.
 pub fn shortened(kind: Kind, config: &Config) -> Config {
     let mut config = config.clone();
     if kind == Kind::Gpu {
         config.run.draws = (config.run.draws / 5).max(config.run.draws.min(20));
         if second_driver() {
-            config.run.chains = config.run.chains.map(|c| (c / 4).max(c.min(16)));
+            config.run.chains = config.run.chains.map(|c| (c / 4).max(c.min(24)));
         }
     }
     config

@@ -161,6 +161,50 @@ fn draws_follow_the_posterior_by_quadrature() {
     }
 }
 
+/// The Rust body of exponential times to an event at rate e^η; the companion is 1 if the event was seen, 0 if the time was censored.
+#[derive(Debug)]
+struct Exponential;
+
+impl LikelihoodBody for Exponential {
+    fn log_lik(&self, eta: &[f64], obs: Observed<f64>) -> f64 {
+        obs.trials * eta[0] - obs.y * eta[0].exp()
+    }
+
+    fn score(&self, eta: &[f64], obs: Observed<f64>, score: &mut [f64]) {
+        score[0] = obs.trials - obs.y * eta[0].exp();
+    }
+
+    fn fisher(&self, _: &[f64], seen: f64, w: &mut [f64]) {
+        w[0] = seen;
+    }
+}
+
+/// A row counts whatever its companion: under a flat prior on its logarithm the rate is Gamma(events, total time).
+#[test]
+fn rows_with_a_companion_of_zero_count() {
+    let n = 60;
+    let own = Custom {
+        name: "exponential".into(),
+        linear_outputs: 1,
+        auxiliary: None,
+        body: Arc::new(Exponential),
+        wgsl: None,
+    };
+    let more = "[prior]\nintercept = \"flat\"\n[sampler]\nmethod = \"mala\"\nstep_size = 0.6\n[run]\nchains = 48\nwarmup = 300\ndraws = 2000\n";
+    let (config, problem) = problem(own, n, 0, more);
+    let (y, seen) = responses("weibull", n);
+    let (time, events): (f64, f64) = (y.iter().sum(), seen.expect("companions").iter().sum());
+    for kind in [Kind::Cpu32, Kind::Cpu64] {
+        let d = drive::sample(kind, &config, &problem).expect("an engine");
+        let chains = d.chains_of(0);
+        let rate: Vec<Vec<f64>> = (chains.iter())
+            .map(|c| c.iter().map(|eta| eta.exp()).collect())
+            .collect();
+        let (mean, sd) = (events / time, events.sqrt() / time);
+        assert_moments(&format!("exponential, {kind:?}"), &rate, mean, sd, 0.0);
+    }
+}
+
 /// Steps of the CPU engine in f64 with the Rust body, compared with the same engine on the WGSL text and with the device in f32.
 #[test]
 fn engines_and_bodies_take_the_same_steps() {

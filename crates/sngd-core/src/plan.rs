@@ -227,6 +227,13 @@ impl Plan {
         positive("run.thin", thin)?;
         positive("run.draws", config.run.draws)?;
         positive("sampler.fisher_refresh", s.fisher_refresh as usize)?;
+        if s.fisher_refresh > 1 && (row.metric != Metric::Fisher || row.metropolis) {
+            return Err(CheckError(format!(
+                "sampler.fisher_refresh: found {} beside method = \"{}\", which makes its metric at every step or has none, expected 1; remove the key or use method = \"sngd\"",
+                s.fisher_refresh,
+                format!("{method:?}").to_lowercase()
+            )));
+        }
         positive("sampler.fisher_labels", s.fisher_labels as usize)?;
         positive("sampler.probes", s.probes as usize)?;
         if !(damping >= 0.0 && damping.is_finite()) {

@@ -152,6 +152,7 @@ impl Columns {
             y,
             trials,
             omega,
+            count: self.count,
             likelihood: data.likelihood.clone(),
             eta: &mut eta,
             score: &mut score,
@@ -258,6 +259,8 @@ struct Evaluate<'a> {
     y: &'a [f32],
     trials: &'a [f32],
     omega: &'a [f32],
+    /// Number of rows that are data; those behind them are padding.
+    count: usize,
     likelihood: Likelihood,
     eta: &'a mut [f32],
     score: &'a mut [f32],
@@ -314,8 +317,8 @@ impl WithSimd for Evaluate<'_> {
             };
             let eta = &self.eta[j..=j];
             let ll = likelihood.log_lik_and_score(eta, obs, &mut self.score[j..=j]);
-            // Padding has no trials and no features; its likelihood is not part of the sum.
-            if obs.trials > 0.0 {
+            // Rows behind the last are padding and no part of the sum. Their companion is 0, but so may that of a row be.
+            if j < self.count {
                 total += f64::from(ll);
             }
             likelihood.fisher(eta, obs.trials, &mut self.weight[j..=j]);

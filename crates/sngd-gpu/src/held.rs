@@ -26,7 +26,7 @@ impl Held {
         let rows = plan.held;
         let hidden = net.map_or(0, |net| 2 * net.hidden + 1);
         let words = plan.chains * (hidden + plan.h + 2);
-        let tile = (TILE_WORDS / words).next_multiple_of(64).min(rows);
+        let tile = (TILE_WORDS / words).max(1).next_multiple_of(64).min(rows);
         (rows > 0).then(|| Held {
             rows,
             tile,

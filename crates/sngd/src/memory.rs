@@ -109,7 +109,8 @@ pub(crate) fn available() -> Option<u64> {
 pub(crate) fn cpu_fits(prepared: &Prepared) -> Result<(), String> {
     let plan = &prepared.plan;
     let memory = Memory::of(prepared);
-    let need = memory.peak(plan.chains as u64);
+    // The search for the mode is over when this is asked.
+    let need = memory.fixed + memory.chain * plan.chains as u64;
     match available() {
         Some(have) if need > have => Err(format!(
             "run.chains: found {} chains of {} parameters, which need about {} of memory, expected at most the {} that are free; lower run.chains to {} or fewer",

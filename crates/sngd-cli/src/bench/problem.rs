@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_told_with_those_that_are_known() {
-        assert_eq!(chosen(&[]).unwrap().len(), 5);
+        assert_eq!(chosen(&[]).unwrap().len(), PROBLEMS.len());
         assert_eq!(chosen(&["A9A".into()]).unwrap()[0].name, "a9a");
         let e = chosen(&["a9b".into()]).unwrap_err().to_string();
         assert!(e.contains("a9b") && e.contains("gc_german, a9a"), "{e}");

@@ -52,7 +52,8 @@ pub fn gpus() -> Vec<Gpu> {
 }
 
 /// Whether this is a second Vulkan driver, on which tests run fewer cases; not in `cargo xtask long`.
-fn second_driver() -> bool {
+#[allow(dead_code, reason = "not every suite asks")]
+pub fn second_driver() -> bool {
     std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader")
         && std::env::var_os("SNGD_TEST_LONG").is_none()
 }
