@@ -164,3 +164,19 @@ fn a_chain_is_the_same_alone_and_among_others() {
     assert!(one.chains_of(2) == many.chains_of(2)[..1].to_vec());
     assert!(many.internal == threaded.internal);
 }
+
+/// A method that refreshes no metric says so, rather than take the key and do nothing, or worse, with it.
+#[test]
+fn what_refreshes_no_metric_has_no_refresh() {
+    for method in ["mala", "sgld", "psgld"] {
+        let sampler = format!("[sampler]\nmethod = \"{method}\"\nfisher_refresh = 3\n");
+        let (config, problem) = problem(&format!("{MODEL}{sampler}"), logistic(90, 3));
+        let refused = Plan::check(&config, &problem)
+            .expect_err(method)
+            .to_string();
+        assert!(
+            refused.contains("fisher_refresh") && refused.contains(method),
+            "{refused}"
+        );
+    }
+}

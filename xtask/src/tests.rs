@@ -10,6 +10,17 @@ use crate::tally::Tally;
 use crate::vulkan::{self, Driver};
 use std::process::Command;
 
+/// Every test binary, as the build step builds it.
+const EVERY_SUITE: [&str; 7] = [
+    "test",
+    "--release",
+    "--workspace",
+    "--lib",
+    "--bins",
+    "--tests",
+    "--no-fail-fast",
+];
+
 /// Runs `cargo xtask test`.
 pub fn run(options: &TestOptions) -> Result<(), String> {
     let mut steps = Steps::default();
@@ -68,15 +79,7 @@ fn take_steps(steps: &mut Steps, options: &TestOptions, tally: &mut Tally) {
         format!("tests on {}", driver.name)
     });
     let mut all = on(&drivers, first, options.cpu_only);
-    all.args([
-        "test",
-        "--release",
-        "--workspace",
-        "--lib",
-        "--bins",
-        "--tests",
-        "--no-fail-fast",
-    ]);
+    all.args(EVERY_SUITE);
     all.arg("--").args(&options.filter);
     steps.run(&name, || run_tests(&mut all, tally));
     for driver in drivers.iter().skip(1) {
@@ -121,15 +124,7 @@ fn on(drivers: &[Driver], driver: Option<&Driver>, cpu_only: bool) -> Command {
 fn device_suites(drivers: &[Driver], driver: &Driver) -> Result<Command, String> {
     let mut command = on(drivers, Some(driver), false);
     command.arg("--config").arg(runner::config()?);
-    command.args([
-        "test",
-        "--release",
-        "--workspace",
-        "--lib",
-        "--bins",
-        "--tests",
-        "--no-fail-fast",
-    ]);
+    command.args(EVERY_SUITE);
     Ok(command)
 }
 

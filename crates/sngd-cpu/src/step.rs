@@ -246,14 +246,7 @@ impl<T: Scalar> Dense<T> {
             (Stat::CholeskyJitter, self.factor.jitter),
             (Stat::Diverging, 0.0),
             (Stat::StepSize, epsilon),
-            (
-                Stat::Temperature,
-                if plan.noise == Noise::None {
-                    plan.law_temperature()
-                } else {
-                    plan.temperature
-                },
-            ),
+            (Stat::Temperature, plan.reported_temperature()),
             (Stat::AcceptanceRate, 1.0),
         ]);
         Ok(StepInfo {

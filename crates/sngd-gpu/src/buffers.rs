@@ -142,24 +142,28 @@ impl Buffers {
 
     /// Reads a whole buffer back as f32. It waits for the device: for the state and for tests, not for the loop.
     pub fn read(&self, gpu: &Gpu, name: &str) -> Result<Vec<f32>, EngineError> {
-        let source = self.get(name)?;
-        let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read"),
-            size: source.size(),
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(source, 0, &staging, 0, source.size());
-        encoder.map_buffer_on_submit(&staging, wgpu::MapMode::Read, .., |_| {});
-        gpu.queue.submit([encoder.finish()]);
-        gpu.wait(None)?;
-        let view = staging
-            .get_mapped_range(..)
-            .map_err(|e| EngineError::Device(format!("reading \"{name}\" back failed: {e}")))?;
-        let out = bytemuck::pod_collect_to_vec(&view);
-        Ok(out)
+        read_back(gpu, self.get(name)?)
+            .map_err(|e| EngineError::Device(format!("reading \"{name}\" back failed: {e}")))
     }
+}
+
+/// Reads a whole buffer back as f32, waiting for the device.
+pub(crate) fn read_back(gpu: &Gpu, source: &wgpu::Buffer) -> Result<Vec<f32>, EngineError> {
+    let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("read"),
+        size: source.size(),
+        usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+        mapped_at_creation: false,
+    });
+    let mut encoder = gpu.device.create_command_encoder(&Default::default());
+    encoder.copy_buffer_to_buffer(source, 0, &staging, 0, source.size());
+    encoder.map_buffer_on_submit(&staging, wgpu::MapMode::Read, .., |_| {});
+    gpu.queue.submit([encoder.finish()]);
+    gpu.wait(None)?;
+    let view = staging
+        .get_mapped_range(..)
+        .map_err(|e| EngineError::Device(e.to_string()))?;
+    Ok(bytemuck::pod_collect_to_vec(&view))
 }
 
 /// The design as the kernels read it: f32 words, or 16-bit numbers packed in pairs.

@@ -1,5 +1,6 @@
 //! How fast a device multiplies matrices: the upper limit that its steps are compared with.
 
+use crate::buffers::read_back;
 use crate::device::Gpu;
 use sngd_core::engine::EngineError;
 use sngd_shaders::{Consts, link};
@@ -118,21 +119,7 @@ impl Gpu {
         right: &[f32],
     ) -> Result<(), EngineError> {
         let n = SIDE as usize;
-        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read"),
-            size: c.size(),
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(c, 0, &staging, 0, c.size());
-        encoder.map_buffer_on_submit(&staging, wgpu::MapMode::Read, .., |_| {});
-        self.queue.submit([encoder.finish()]);
-        self.wait(None)?;
-        let view = staging
-            .get_mapped_range(..)
-            .map_err(|e| EngineError::Device(format!("reading a product failed: {e}")))?;
-        let got: Vec<f32> = bytemuck::pod_collect_to_vec(&view);
+        let got = read_back(self, c)?;
         for i in (0..n).step_by(37) {
             for j in (0..n).step_by(41) {
                 let expected: f32 = (0..n).map(|k| left[i * n + k] * right[k * n + j]).sum();

@@ -49,6 +49,21 @@ impl Pass {
         }
         pass.set_bind_group(0, &*self.group, &offsets[..n]);
     }
+
+    /// Runs it `repeats` times and nothing else, with the scalars of the first slice, then waits for the device.
+    pub fn repeat(&self, gpu: &Gpu, repeats: usize) -> Result<(), EngineError> {
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            pass.set_pipeline(&self.pipeline);
+            for _ in 0..repeats {
+                self.bind(&mut pass, 0);
+                pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
+            }
+        }
+        gpu.queue.submit([encoder.finish()]);
+        gpu.wait(None)
+    }
 }
 
 #[derive(Debug)]

@@ -103,32 +103,12 @@ impl StateSteps {
             law: law as f32,
             ridge: ridge as f32,
             spread: spread as f32,
-            temperature: if plan.noise == Noise::None {
-                plan.law_temperature()
-            } else {
-                temperature
-            } as f32,
+            temperature: plan.reported_temperature() as f32,
             inverse_temperature: (1.0 / temperature) as f32,
             first: u32::from(!self.started),
             ..Now::default()
         };
         (now, e)
-    }
-
-    /// Runs one dispatch `repeats` times and nothing else, then waits for the device.
-    fn repeat(&self, gpu: &Gpu, pass: usize, repeats: usize) -> Result<(), EngineError> {
-        let p = &self.passes[pass];
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            pass.set_pipeline(&p.pipeline);
-            for _ in 0..repeats {
-                p.bind(&mut pass, 0);
-                pass.dispatch_workgroups(p.grid[0], p.grid[1], p.grid[2]);
-            }
-        }
-        gpu.queue.submit([encoder.finish()]);
-        gpu.wait(None)
     }
 
     fn take_kept(&self, block: &mut RawBlock, kept: &[u32]) {
@@ -300,11 +280,11 @@ impl Steps for StateSteps {
             // Run a whole step first: drivers compile then, and the stage's inputs are valid.
             for j in 0..self.passes.len() {
                 if self.passes[j].when != When::Once {
-                    self.repeat(gpu, j, 1)?;
+                    self.passes[j].repeat(gpu, 1)?;
                 }
             }
             let start = Instant::now();
-            self.repeat(gpu, i, repeats)?;
+            self.passes[i].repeat(gpu, repeats)?;
             let ms = 1e3 * start.elapsed().as_secs_f64() / repeats as f64;
             match out.iter_mut().find(|(n, _)| n == stage) {
                 Some((_, t)) => *t += ms,

@@ -148,3 +148,18 @@ fn tiles_of_rows_make_up_the_whole() {
     config.prior.0.remove("intercept");
     check(&config, "poisson", 1, (2, 1));
 }
+
+/// A tile of one row is too small for so many chains; still their memory is counted, as the message of a refusal needs.
+#[test]
+fn chains_beyond_a_tile_are_counted() {
+    let sampler = r#""method": "sgld", "step_size": 0.1, "batch_size": 2"#;
+    let mut config = config("poisson", "", sampler, 2_000_000);
+    config.data.test_fraction = 0.5;
+    let (problem, plan, _) = setup_config(&config, "poisson", 300, 2);
+    assert!(plan.held > 0);
+    let bytes: u64 = sngd_gpu::memory(&plan, &problem)
+        .iter()
+        .map(|(_, b)| b)
+        .sum();
+    assert!(bytes > 2_000_000 * 4);
+}

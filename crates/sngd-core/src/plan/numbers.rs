@@ -1,7 +1,7 @@
 //! Numbers that follow from a plan: ρ, noise budgets, the temperature of the law.
 
 use super::{Metric, MetricRows, Plan};
-use crate::config::{FisherKind, Integrator};
+use crate::config::{FisherKind, Integrator, Noise};
 use crate::error::CheckError;
 
 impl Plan {
@@ -60,6 +60,14 @@ impl Plan {
     pub fn law_temperature(&self) -> f64 {
         let e = self.step_size.initial();
         self.rho() * e * self.n as f64 / (self.batch as f64 * (2.0 - e))
+    }
+
+    /// The temperature that draws are said to have: T, or where no noise is added that of the minibatch noise alone.
+    pub fn reported_temperature(&self) -> f64 {
+        match self.noise {
+            Noise::None => self.law_temperature(),
+            _ => self.temperature,
+        }
     }
 
     /// Number of rows that the metric is summed over, r.

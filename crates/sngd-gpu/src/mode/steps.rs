@@ -115,7 +115,7 @@ impl ModeSteps {
             behind,
             bytemuck::cast_slice(&self.pace),
         );
-        self.dispatch(encoder, &[0]);
+        self.dispatch(encoder, 0..1);
         Ok(())
     }
 
@@ -147,16 +147,15 @@ impl ModeSteps {
             let at = (RING * SLICE) as u64;
             gpu.queue
                 .write_buffer(buffer, at, bytemuck::bytes_of(&look));
-            self.dispatch(encoder, &[RING]);
+            self.dispatch(encoder, RING..RING + 1);
             self.looked = true;
         }
-        let slices: Vec<usize> = (0..stretch.steps).collect();
-        self.dispatch(encoder, &slices);
+        self.dispatch(encoder, 0..stretch.steps);
         Ok(())
     }
 
     /// Records all dispatches once for each slice of the uniform ring.
-    fn dispatch(&self, encoder: &mut wgpu::CommandEncoder, slices: &[usize]) {
+    fn dispatch(&self, encoder: &mut wgpu::CommandEncoder, slices: std::ops::Range<usize>) {
         let mut pass = encoder.begin_compute_pass(&Default::default());
         for slice in slices {
             for p in &self.loaded.passes {
@@ -283,23 +282,11 @@ impl Steps for ModeSteps {
             if only.is_some_and(|o| o != p.stage) {
                 continue;
             }
-            let mut ms = 0.0;
             // Run it once first: drivers compile then.
-            for count in [1, repeats] {
-                let mut encoder = gpu.device.create_command_encoder(&Default::default());
-                {
-                    let mut pass = encoder.begin_compute_pass(&Default::default());
-                    pass.set_pipeline(&p.pipeline);
-                    for _ in 0..count {
-                        p.bind(&mut pass, 0);
-                        pass.dispatch_workgroups(p.grid[0], p.grid[1], p.grid[2]);
-                    }
-                }
-                let start = Instant::now();
-                queue.submit([encoder.finish()]);
-                gpu.wait(None)?;
-                ms = 1e3 * start.elapsed().as_secs_f64() / count as f64;
-            }
+            p.repeat(gpu, 1)?;
+            let start = Instant::now();
+            p.repeat(gpu, repeats)?;
+            let ms = 1e3 * start.elapsed().as_secs_f64() / repeats as f64;
             match out.iter_mut().find(|(n, _)| n == p.stage) {
                 Some((_, t)) => *t += ms,
                 None => out.push((p.stage.into(), ms)),
