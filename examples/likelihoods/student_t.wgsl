@@ -27,3 +27,10 @@ fn draw_label(eta: array<f32, H>, trials: f32, u: f32, z: f32, address: vec4<u32
 fn mean(eta: array<f32, H>, trials: f32) -> f32 {
     return eta[0];
 }
+
+// The closed form for four degrees of freedom.
+fn cdf(eta: array<f32, H>, obs: vec2<f32>) -> f32 {
+    let r = (obs.x - eta[0]) * exp_of(-eta[1]);
+    let s = r / sqrt(1.0 + 0.25 * r * r);
+    return 0.5 + 0.375 * s * (1.0 - s * s / 12.0);
+}

@@ -18,6 +18,7 @@ pub struct Interpreted {
     contract: Option<Handle<Function>>,
     draw_label: Option<Handle<Function>>,
     mean: Option<Handle<Function>>,
+    cdf: Option<Handle<Function>>,
 }
 
 impl Interpreted {
@@ -46,7 +47,7 @@ impl Interpreted {
         else {
             return Err(wrong(body, "one of log_lik, score and fisher is missing"));
         };
-        let mut out = Interpreted {
+        let out = Interpreted {
             text: body.clone(),
             log_lik,
             score,
@@ -54,11 +55,9 @@ impl Interpreted {
             contract: own("contract"),
             draw_label: own("draw_label"),
             mean: own("mean"),
+            cdf: own("cdf"),
             module,
         };
-        out.mean = out
-            .mean
-            .filter(|m| out.module.functions[*m].arguments.len() == 2);
         out.try_all(outputs).map_err(|e| wrong(body, &e))?;
         Ok(out)
     }
@@ -79,10 +78,11 @@ impl Interpreted {
             arguments.push(w);
             call(&self.module, f, arguments)?;
         }
-        if let Some(f) = self.mean
-            && !matches!(call(&self.module, f, at())?, Value::Float(_))
-        {
-            return Err("a mean that is no number".into());
+        if let Some(f) = self.mean {
+            call(&self.module, f, at())?;
+        }
+        if let Some(f) = self.cdf {
+            call(&self.module, f, row())?;
         }
         if let Some(f) = self.draw_label {
             call(&self.module, f, label(&eta, 1.0, 0.5, 0.3, [1, 2, 3, 4]))?;
@@ -236,6 +236,12 @@ impl LikelihoodBody for Interpreted {
     fn mean(&self, eta: &[f64], companion: f64) -> Option<f64> {
         let arguments = vec![Value::floats(eta), Value::Float(companion)];
         let value = call(&self.module, self.mean?, arguments);
+        Some(value.map_or(f64::NAN, |v| v.float()))
+    }
+
+    fn cdf(&self, eta: &[f64], obs: Observed<f64>) -> Option<f64> {
+        let arguments = vec![Value::floats(eta), observed(obs)];
+        let value = call(&self.module, self.cdf?, arguments);
         Some(value.map_or(f64::NAN, |v| v.float()))
     }
 }

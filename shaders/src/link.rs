@@ -3,6 +3,7 @@
 use crate::model::{GIVEN, STAND_INS};
 use crate::reflect::Checked;
 use crate::{Consts, LinkError, ModelSource};
+use sngd_core::likelihood::declares;
 use std::sync::OnceLock;
 
 /// Path and text of every file under `wgsl/`.
@@ -165,11 +166,9 @@ impl Linker<'_> {
             return Ok(());
         }
         self.include(&name, &text)?;
-        if target == Some("<model>")
-            && let Some(ModelSource::User { body, .. }) = self.model
-        {
+        if target == Some("<model>") {
             for (function, stand_in) in STAND_INS {
-                if !body.has(function) {
+                if !declares(&text, function) {
                     self.import(&file(), line, &format!("#import \"{stand_in}\""))?;
                 }
             }

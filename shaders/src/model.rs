@@ -4,7 +4,7 @@ use crate::Consts;
 use sngd_core::likelihood::{Likelihood, Link, WgslBody};
 
 /// Name and declaration of each function of a model file (`wgsl/lib/contract.wgsl`).
-pub const CONTRACT: [(&str, &str); 5] = [
+pub const CONTRACT: [(&str, &str); 7] = [
     (
         "log_lik",
         "fn log_lik(eta: array<f32, H>, obs: vec2<f32>) -> f32",
@@ -25,15 +25,19 @@ pub const CONTRACT: [(&str, &str); 5] = [
         "draw_label",
         "fn draw_label(eta: array<f32, H>, trials: f32, u: f32, z: f32, address: vec4<u32>, key: vec2<u32>) -> f32",
     ),
+    ("mean", "fn mean(eta: array<f32, H>, trials: f32) -> f32"),
+    ("cdf", "fn cdf(eta: array<f32, H>, obs: vec2<f32>) -> f32"),
 ];
 
 /// Files that a user's model may use without importing them.
 pub(crate) const GIVEN: [&str; 3] = ["lib/contract.wgsl", "lib/elementary.wgsl", "lib/gamma.wgsl"];
 
-/// Functions that a user's model may omit, and the files that then define them.
-pub(crate) const STAND_INS: [(&str, &str); 2] = [
+/// Functions that a model may omit, and the files that then define them.
+pub(crate) const STAND_INS: [(&str, &str); 4] = [
     ("contract", "custom/contract.wgsl"),
     ("draw_label", "custom/draw_label.wgsl"),
+    ("mean", "custom/mean.wgsl"),
+    ("cdf", "custom/cdf.wgsl"),
 ];
 
 /// A likelihood file. It adds the constants H, HH and K and those of the likelihood.

@@ -46,7 +46,7 @@ fn labels(l: &Likelihood) -> Vec<Observed<f64>> {
     }
 }
 
-/// log_lik, score, fisher, volume, divergence in f64, each with the size of the terms that may cancel in it.
+/// log_lik, score, fisher, volume, divergence, mean and cdf (0 where there is none) in f64, each with the size of the terms that may cancel in it.
 fn truth(l: &Likelihood, eta: &[f64], obs: Observed<f64>, lever: &[f64]) -> Vec<(f64, f64)> {
     let h = l.outputs();
     let hh = lever.len();
@@ -135,6 +135,8 @@ fn truth(l: &Likelihood, eta: &[f64], obs: Observed<f64>, lever: &[f64]) -> Vec<
     out.extend(w.into_iter().zip(of_w));
     out.extend(v.into_iter().zip(of_c.clone()));
     out.extend(d.into_iter().zip(of_c));
+    out.push((l.mean(eta, t).unwrap_or(0.0), 0.0));
+    out.push((l.cdf(eta, obs).unwrap_or(0.0), 1.0));
     out
 }
 
@@ -164,7 +166,7 @@ fn models_are_those_of_core() {
                 expected.push((wide.clone(), obs, truth(&l, &wide, obs, &wide_lever)));
             }
         }
-        let (n, width) = (expected.len(), 1 + 3 * h + hh);
+        let (n, width) = (expected.len(), 3 + 3 * h + hh);
         let model = ModelSource::Builtin(l.clone());
         let wgsl = include_str!("wgsl/model.wgsl");
         let out: Vec<f32> = gpu.run(wgsl, Some(&model), n, &input, n * width);

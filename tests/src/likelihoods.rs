@@ -79,6 +79,12 @@ impl LikelihoodBody for StudentT {
     fn mean(&self, eta: &[f64], _: f64) -> Option<f64> {
         Some(eta[0])
     }
+
+    fn cdf(&self, eta: &[f64], obs: Observed<f64>) -> Option<f64> {
+        let r = (obs.y - eta[0]) * (-eta[1]).exp();
+        let s = r / (0.25 * r).mul_add(r, 1.0).sqrt();
+        Some(0.5 + 0.375 * s * (1.0 - s * s / 12.0))
+    }
 }
 
 /// The Rust body of `weibull.wgsl`; the companion is 1 if the event was seen.

@@ -3,7 +3,7 @@
 use crate::output;
 use crate::progress::Shown;
 use serde::Serialize;
-use sngd::{Ending, Error, Outcome, Report, RunFile, Sampler, TraceSink};
+use sngd::{Device, Ending, Error, Outcome, Report, RunFile, Sampler, TraceSink};
 use sngd_store::OldTrace;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,7 +55,7 @@ struct Done<'a> {
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let mut file = RunFile::read(&args.run, &args.overrides)?;
     if let Some(device) = &args.device {
-        file.config.run.device = device.clone();
+        file.config.run.device = Device::parse(device);
     }
     if let Some(threads) = args.threads {
         if threads == 0 {

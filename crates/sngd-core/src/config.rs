@@ -1,13 +1,16 @@
 //! The run file: the settings that a user asks for, not yet checked. `Plan` is the checked form.
 
+mod device;
 mod model;
+mod prior;
 mod sampler;
 
+pub use device::*;
 pub use model::*;
+pub use prior::*;
 pub use sampler::*;
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A whole run file. Every section but `[data]` and `[model]` may be left out.
@@ -104,11 +107,6 @@ pub enum Storage {
     Bf16,
 }
 
-/// Section `[prior]`: `weights`, `intercept`, `scale`, and `"weights.NAME"` for one column.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PriorConfig(pub BTreeMap<String, String>);
-
 /// Section `[run]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -133,8 +131,8 @@ pub struct RunConfig {
         skip_serializing_if = "Option::is_none"
     )]
     pub thin: Option<usize>,
-    /// `auto`, `cpu`, `gpu` or part of an adapter's name.
-    pub device: String,
+    /// The device that computes the steps; in a run file `auto`, `cpu`, `gpu`, `software` or part of an adapter's name.
+    pub device: Device,
     /// Number format of the CPU engine.
     pub precision: Precision,
     /// Where chains start; when left out the MAP for linear predictors, `standard` for networks.
@@ -187,7 +185,7 @@ impl Default for RunConfig {
             warmup: None,
             draws: 1000,
             thin: None,
-            device: "auto".into(),
+            device: Device::Auto,
             precision: Precision::F32,
             init: None,
             init_scale: None,

@@ -160,6 +160,9 @@ pub enum EngineError {
     /// The problem does not fit the device; the message names the largest size that does.
     #[error("{0}")]
     DoesNotFit(String),
+    /// The program that calls the engine asks for what it cannot do, such as starting points of another number.
+    #[error("{0}")]
+    Misuse(String),
     /// The device was lost, or a shader or a submission failed.
     #[error("{0}")]
     Device(String),

@@ -4,13 +4,63 @@ use thiserror::Error;
 
 /// Unusable input: exit code 2 of the command line.
 #[derive(Debug, Clone, PartialEq, Error)]
-#[error("{0}")]
-pub struct CheckError(pub String);
+#[non_exhaustive]
+pub enum CheckError {
+    /// A key of the run file, or what the builder sets in its place, cannot be used.
+    #[error("{key}: {message}")]
+    Key {
+        /// The key with its section, such as `sampler.batch_size`.
+        key: String,
+        /// What was found, what was expected, and the remedy.
+        message: String,
+    },
+    /// The data cannot be used.
+    #[error("{place}: {message}")]
+    Data {
+        /// The file or the table, and the place in it where that is known.
+        place: String,
+        /// What was found, what was expected, and the remedy.
+        message: String,
+    },
+    /// The posterior has no finite total mass under these priors, or no mode.
+    #[error("{place}: {message}")]
+    Improper {
+        /// The file or the table.
+        place: String,
+        /// Why, and the prior that mends it.
+        message: String,
+    },
+    /// A user-defined likelihood contradicts itself.
+    #[error("{message}")]
+    Likelihood {
+        /// The function that is wrong, what was found and what was expected.
+        message: String,
+    },
+}
 
 impl CheckError {
-    /// A message as given.
-    pub fn new(message: impl Into<String>) -> CheckError {
-        CheckError(message.into())
+    /// A key that cannot be used.
+    pub fn key(key: impl Into<String>, message: impl Into<String>) -> CheckError {
+        CheckError::Key {
+            key: key.into(),
+            message: message.into(),
+        }
+    }
+
+    /// Data that cannot be used.
+    pub fn data(place: impl Into<String>, message: impl Into<String>) -> CheckError {
+        CheckError::Data {
+            place: place.into(),
+            message: message.into(),
+        }
+    }
+
+    /// An improper posterior.
+    pub fn improper(place: impl Into<String>, message: impl Into<String>) -> CheckError {
+        CheckError::Improper {
+            place: place.into(),
+            message: message.into(),
+        }
     }
 }
 

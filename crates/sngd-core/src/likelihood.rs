@@ -4,11 +4,23 @@
 //! Fisher blocks and corrections need no second path: with J the row's [H,P] Jacobian, the gradient is
 //! Jᵀs, the Fisher information JᵀWJ. Symmetric [H,H] arrays are packed lower, `at(k, l)`, k ≥ l.
 
+mod binomial;
 mod custom;
+mod family;
+mod gaussian;
+mod poisson;
 pub mod remainder;
+mod softmax;
 
-pub use custom::{Custom, LikelihoodBody, MAX_OUTPUTS, WgslBody, check_shape, difference};
+pub use custom::{
+    Custom, LikelihoodBody, MAX_OUTPUTS, WgslBody, check_shape, declares, difference,
+};
 
+use self::binomial::Binomial;
+use self::family::Family;
+use self::gaussian::{Gaussian, GaussianUnknownScale};
+use self::poisson::Poisson;
+use self::softmax::Softmax;
 use crate::real::Real;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -69,14 +81,26 @@ pub struct Observed<T> {
     pub trials: T,
 }
 
+/// Calls a method of the likelihood's own file.
+macro_rules! family {
+    ($likelihood:expr, $method:ident ( $($argument:expr),* )) => {
+        match *$likelihood {
+            Likelihood::Gaussian { scale } => Gaussian { scale }.$method($($argument),*),
+            Likelihood::GaussianUnknownScale => GaussianUnknownScale.$method($($argument),*),
+            Likelihood::Binomial(link) => Binomial(link).$method($($argument),*),
+            Likelihood::Poisson => Poisson.$method($($argument),*),
+            Likelihood::Softmax { classes, baseline } => {
+                Softmax { classes, baseline }.$method($($argument),*)
+            }
+            Likelihood::Custom(ref own) => Family::$method(&**own, $($argument),*),
+        }
+    };
+}
+
 impl Likelihood {
     /// Number of linear outputs, K.
     pub fn linear_outputs(&self) -> usize {
-        match *self {
-            Likelihood::Softmax { classes, baseline } => classes - usize::from(baseline),
-            Likelihood::Custom(ref own) => own.linear_outputs,
-            _ => 1,
-        }
+        family!(self, linear_outputs())
     }
 
     /// Number of auxiliary outputs, A.
@@ -101,77 +125,13 @@ impl Likelihood {
     /// ln p(y|η) in nats, without terms that do not depend on η; writes the scores s = ∂ ln p/∂η into `score` [H].
     #[inline]
     pub fn log_lik_and_score<T: Real>(&self, eta: &[T], obs: Observed<T>, score: &mut [T]) -> T {
-        let (y, t) = (obs.y, obs.trials);
-        match *self {
-            Likelihood::Gaussian { scale } => {
-                let w = T::of(1.0 / (scale * scale));
-                let r = y - eta[0];
-                score[0] = r * w;
-                T::of(-0.5) * r * r * w
-            }
-            Likelihood::GaussianUnknownScale => {
-                let w = (T::of(-2.0) * eta[1]).exp();
-                let r = y - eta[0];
-                score[0] = r * w;
-                score[1] = r * r * w - T::one();
-                -eta[1] - T::of(0.5) * r * r * w
-            }
-            Likelihood::Binomial(link) => {
-                let (ll, s) = binomial_score(link, eta[0], y, t);
-                score[0] = s;
-                ll
-            }
-            Likelihood::Poisson => {
-                let mu = eta[0].exp();
-                score[0] = y - mu;
-                y * eta[0] - mu
-            }
-            Likelihood::Softmax {
-                classes: _,
-                baseline,
-            } => {
-                let log_sum = probabilities(eta, baseline, score);
-                score.iter_mut().for_each(|p| *p = -*p);
-                // With a baseline, class 0 is the logit that is fixed at 0.
-                let class = y.to64() as usize;
-                match class.checked_sub(usize::from(baseline)) {
-                    Some(own) if own < eta.len() => {
-                        score[own] += T::one();
-                        eta[own] - log_sum
-                    }
-                    _ => -log_sum,
-                }
-            }
-            Likelihood::Custom(ref own) => own.log_lik_and_score(eta, obs, score),
-        }
+        family!(self, log_lik_and_score(eta, obs, score))
     }
 
     /// Writes the exact Fisher information of the outputs, W = E[s sᵀ] over the labels of the model, packed [H(H+1)/2].
     #[inline]
     pub fn fisher<T: Real>(&self, eta: &[T], trials: T, w: &mut [T]) {
-        match *self {
-            Likelihood::Gaussian { scale } => w[0] = T::of(1.0 / (scale * scale)),
-            Likelihood::GaussianUnknownScale => {
-                w[0] = (T::of(-2.0) * eta[1]).exp();
-                w[1] = T::zero();
-                w[2] = T::of(2.0);
-            }
-            Likelihood::Binomial(link) => w[0] = binomial_weight(link, eta[0], trials).0,
-            Likelihood::Poisson => w[0] = eta[0].exp(),
-            Likelihood::Softmax { baseline, .. } => {
-                // The probabilities are stored in the last row of W until that row is computed.
-                let first = packed(eta.len() - 1, 0);
-                probabilities(eta, baseline, &mut w[first..]);
-                for k in 0..eta.len() {
-                    let pk = w[first + k];
-                    for l in 0..k {
-                        w[packed(k, l)] = -pk * w[first + l];
-                    }
-                    w[packed(k, k)] = pk * (T::one() - pk);
-                }
-            }
-            Likelihood::Custom(ref own) => own.fisher(eta, trials, w),
-        }
+        family!(self, fisher(eta, trials, w))
     }
 
     /// Contracts the derivative of the exact W with a symmetric packed h [H(H+1)/2]:
@@ -186,47 +146,7 @@ impl Likelihood {
         volume: &mut [T],
         divergence: &mut [T],
     ) {
-        match *self {
-            Likelihood::Gaussian { .. } => {
-                volume[0] = T::zero();
-                divergence[0] = T::zero();
-            }
-            Likelihood::GaussianUnknownScale => {
-                let dw = T::of(-2.0) * (T::of(-2.0) * eta[1]).exp();
-                volume[0] = T::zero();
-                volume[1] = dw * h[packed(0, 0)];
-                divergence[0] = dw * h[packed(1, 0)];
-                divergence[1] = T::zero();
-            }
-            Likelihood::Binomial(link) => {
-                volume[0] = binomial_weight(link, eta[0], trials).1 * h[0];
-                divergence[0] = volume[0];
-            }
-            Likelihood::Poisson => {
-                volume[0] = eta[0].exp() * h[0];
-                divergence[0] = volume[0];
-            }
-            Likelihood::Softmax { baseline, .. } => {
-                // Third cumulant of a one-hot vector: p_m (f_m − Σ_c p_c f_c), f_c = h_cc − 2(hp)_c (+ pᵀhp, which cancels).
-                let k = eta.len();
-                let p = &mut volume[..k];
-                probabilities(eta, baseline, p);
-                let mut mean = T::zero();
-                for c in 0..k {
-                    let mut hp = T::zero();
-                    for l in 0..k {
-                        hp += h[packed(c, l)] * p[l];
-                    }
-                    divergence[c] = h[packed(c, c)] - T::of(2.0) * hp;
-                    mean += p[c] * divergence[c];
-                }
-                for c in 0..k {
-                    p[c] *= divergence[c] - mean;
-                }
-                divergence[..k].copy_from_slice(&volume[..k]);
-            }
-            Likelihood::Custom(ref own) => own.contract(eta, trials, h, volume, divergence),
-        }
+        family!(self, contract(eta, trials, h, volume, divergence))
     }
 
     /// A label drawn from the model, for the Monte Carlo Fisher. `u` is uniform in (0,1), `z` normal, `more`
@@ -240,219 +160,53 @@ impl Likelihood {
         z: f64,
         mut more: impl FnMut() -> f64,
     ) -> T {
-        match *self {
-            Likelihood::Gaussian { scale } => eta[0] + T::of(scale * z),
-            Likelihood::GaussianUnknownScale => eta[0] + eta[1].exp() * T::of(z),
-            Likelihood::Binomial(link) => {
-                let mu = binomial_mean(link, eta[0]).to64();
-                let t = trials.to64();
-                if t > 64.0 {
-                    return T::of(t * mu + (t * mu * (1.0 - mu)).sqrt() * z);
-                }
-                let mut y = f64::from(u8::from(u < mu));
-                for _ in 1..t as usize {
-                    y += f64::from(u8::from(more() < mu));
-                }
-                T::of(y)
-            }
-            Likelihood::Poisson => {
-                let mu = eta[0].exp().to64();
-                if mu > 64.0 {
-                    return T::of(mu + mu.sqrt() * z);
-                }
-                let (mut y, mut p, mut left) = (0.0, (-mu).exp(), u);
-                while left > p && y < 1024.0 {
-                    left -= p;
-                    y += 1.0;
-                    p *= mu / y;
-                }
-                T::of(y)
-            }
-            Likelihood::Softmax { baseline, .. } => {
-                let (max, sum) = softmax_normaliser(eta, baseline);
-                let mut left = u;
-                if baseline {
-                    left -= ((-max).exp() / sum).to64();
-                    if left <= 0.0 {
-                        return T::zero();
-                    }
-                }
-                let offset = usize::from(baseline);
-                for (j, &e) in eta.iter().enumerate() {
-                    left -= ((e - max).exp() / sum).to64();
-                    if left <= 0.0 {
-                        return T::of((j + offset) as f64);
-                    }
-                }
-                T::of((eta.len() - 1 + offset) as f64)
-            }
-            Likelihood::Custom(ref own) => own.draw_label(eta, trials, u, z, &mut more),
-        }
+        family!(self, draw_label(eta, trials, u, z, &mut more))
     }
 
     /// The terms of ln p(y|·) that `log_lik_and_score` leaves out, for one row, in nats.
     pub fn log_norm(&self, obs: Observed<f64>) -> f64 {
-        let ln_gamma = libm::lgamma;
-        let half_ln_tau = 0.5 * std::f64::consts::TAU.ln();
+        family!(self, log_norm(obs))
+    }
+
+    /// Mean E[y|η] of the response at outputs `eta` `[H]`, in internal units. `None` for classes, and for a user-defined likelihood
+    /// without such a function.
+    pub fn mean(&self, eta: &[f64], trials: f64) -> Option<f64> {
+        family!(self, mean(eta, trials))
+    }
+
+    /// Probability P(Y ≤ y|η) of a continuous response; `None` for counts and classes, and for a user-defined likelihood without such
+    /// a function.
+    pub fn cdf(&self, eta: &[f64], obs: Observed<f64>) -> Option<f64> {
+        family!(self, cdf(eta, obs))
+    }
+
+    /// Whether [`Likelihood::mean`] and whether [`Likelihood::cdf`] has values.
+    pub fn predicts(&self) -> (bool, bool) {
+        let eta = vec![0.0; self.outputs()];
+        let obs = Observed {
+            y: 1.0,
+            trials: 1.0,
+        };
+        let (mean, cdf) = (self.mean(&eta, 1.0), self.cdf(&eta, obs));
+        (mean.is_some(), cdf.is_some())
+    }
+
+    /// Writes the probabilities of all classes of a categorical response into `out` `[classes]`: of softmax, or of 0 and 1 for a
+    /// Bernoulli response. Other likelihoods have no classes.
+    pub fn class_probabilities(&self, eta: &[f64], out: &mut [f64]) {
         match *self {
-            Likelihood::Gaussian { scale } => -half_ln_tau - scale.ln(),
-            Likelihood::GaussianUnknownScale => -half_ln_tau,
-            Likelihood::Binomial(_) => {
-                let (y, t) = (obs.y, obs.trials);
-                ln_gamma(t + 1.0) - ln_gamma(y + 1.0) - ln_gamma(t - y + 1.0)
+            Likelihood::Binomial(link) => {
+                out[1] = binomial::mean_of(link, eta[0]);
+                out[0] = 1.0 - out[1];
             }
-            Likelihood::Poisson => -ln_gamma(obs.y + 1.0),
-            Likelihood::Softmax { .. } => 0.0,
-            // A user-defined log density leaves out no terms.
-            Likelihood::Custom(_) => 0.0,
-        }
-    }
-}
-
-/// Writes the probabilities of the classes, except a baseline's, into `p` [K]; returns the logarithm of the normaliser Σ e^η.
-#[inline]
-fn probabilities<T: Real>(eta: &[T], baseline: bool, p: &mut [T]) -> T {
-    let start = if baseline {
-        T::zero()
-    } else {
-        T::neg_infinity()
-    };
-    let max = eta.iter().fold(start, |m, &e| m.max(e));
-    let mut sum = if baseline {
-        T::exp_lane(-max)
-    } else {
-        T::zero()
-    };
-    (p.iter_mut().zip(eta)).for_each(|(p, &e)| *p = T::exp_lane(e - max));
-    p[..eta.len()].iter().for_each(|&p| sum += p);
-    let inverse = T::one() / sum;
-    p[..eta.len()].iter_mut().for_each(|p| *p *= inverse);
-    max + sum.ln()
-}
-
-/// max η and Σ exp(η − max), the fixed zero logit of a baseline included.
-#[inline]
-fn softmax_normaliser<T: Real>(eta: &[T], baseline: bool) -> (T, T) {
-    let start = if baseline {
-        T::zero()
-    } else {
-        T::neg_infinity()
-    };
-    let max = eta.iter().fold(start, |m, &e| m.max(e));
-    let fixed = if baseline { (-max).exp() } else { T::zero() };
-    (max, eta.iter().fold(fixed, |s, &e| s + (e - max).exp()))
-}
-
-/// φ(x)/Φ(x), without cancellation in either tail.
-#[inline]
-fn mills<T: Real>(x: T) -> T {
-    let z = x.abs() * T::of(std::f64::consts::FRAC_1_SQRT_2);
-    let e = T::erfcx(z);
-    let root = T::of((2.0 / std::f64::consts::PI).sqrt());
-    if x < T::zero() {
-        root / e
-    } else {
-        let density = (-z * z).exp();
-        root * density / (T::of(2.0) - density * e)
-    }
-}
-
-/// ln Φ(x), without cancellation in either tail.
-#[inline]
-fn ln_phi<T: Real>(x: T) -> T {
-    let z = x.abs() * T::of(std::f64::consts::FRAC_1_SQRT_2);
-    let e = T::erfcx(z);
-    if x < T::zero() {
-        (T::of(0.5) * e).ln() - z * z
-    } else {
-        (-T::of(0.5) * e * (-z * z).exp()).ln_1p()
-    }
-}
-
-fn binomial_mean<T: Real>(link: Link, eta: T) -> T {
-    match link {
-        Link::Logit => T::one() / (T::one() + (-eta).exp()),
-        Link::Probit => ln_phi(eta).exp(),
-        Link::Cloglog => -(-eta.exp()).exp_m1(),
-    }
-}
-
-/// ln p and its derivative in η, for a binomial row.
-#[inline]
-fn binomial_score<T: Real>(link: Link, eta: T, y: T, t: T) -> (T, T) {
-    match link {
-        Link::Logit => {
-            let e = (-eta.abs()).exp();
-            let softplus = eta.max(T::zero()) + e.ln_1p();
-            let mu = if eta >= T::zero() { T::one() } else { e } / (T::one() + e);
-            (y * eta - t * softplus, y - t * mu)
-        }
-        Link::Probit => {
-            let ll = y * ln_phi(eta) + (t - y) * ln_phi(-eta);
-            (ll, y * mills(eta) - (t - y) * mills(-eta))
-        }
-        Link::Cloglog => {
-            let e = eta.exp();
-            let ll = if y > T::zero() {
-                // ln(1 − exp(−e)): each form cancels where the other does not.
-                let small = e < T::of(std::f64::consts::LN_2);
-                y * if small {
-                    (-(-e).exp_m1()).ln()
-                } else {
-                    (-(-e).exp()).ln_1p()
+            Likelihood::Softmax { baseline, .. } => {
+                let log_sum =
+                    softmax::probabilities(eta, baseline, &mut out[usize::from(baseline)..]);
+                if baseline {
+                    out[0] = (-log_sum).exp();
                 }
-            } else {
-                T::zero()
-            };
-            // e/(exp(e) − 1) is 1 at e = 0 and 0 for large e.
-            let ratio = cloglog_ratio(e);
-            (ll - (t - y) * e, y * ratio - (t - y) * e)
-        }
-    }
-}
-
-/// e/(exp(e) − 1), with its limits for small and large e.
-#[inline]
-fn cloglog_ratio<T: Real>(e: T) -> T {
-    if e < T::of(1e-30) {
-        T::one()
-    } else if e > T::of(80.0) {
-        T::zero()
-    } else {
-        e / e.exp_m1()
-    }
-}
-
-/// The expected weight w(η) = t·μ′²/(μ(1−μ)) and its derivative.
-#[inline]
-fn binomial_weight<T: Real>(link: Link, eta: T, t: T) -> (T, T) {
-    let two = T::of(2.0);
-    match link {
-        Link::Logit => {
-            let e = (-eta.abs()).exp();
-            let w = t * e / ((T::one() + e) * (T::one() + e));
-            let tilt = (T::one() - e) / (T::one() + e);
-            (
-                w,
-                if eta >= T::zero() {
-                    -w * tilt
-                } else {
-                    w * tilt
-                },
-            )
-        }
-        Link::Probit => {
-            let (a, b) = (mills(eta), mills(-eta));
-            let w = t * a * b;
-            (w, w * (b - a - two * eta))
-        }
-        Link::Cloglog => {
-            let e = eta.exp();
-            let ratio = cloglog_ratio(e);
-            let w = t * e * ratio;
-            // d ln w/dη = 2 − e/(1 − e^{−e}) = 2 − e − e/(e^e − 1).
-            let slope = two - e - ratio;
-            (w, if w > T::zero() { w * slope } else { T::zero() })
+            }
+            _ => out.fill(f64::NAN),
         }
     }
 }

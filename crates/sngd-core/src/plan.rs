@@ -146,7 +146,7 @@ pub struct Plan {
     pub jacobian: bool,
     /// Number format of the features in the engine's memory.
     pub storage: Storage,
-    /// Number of held-out rows that a device scores itself, M; 0 where there are none, or where only the CPU side can compute the mean.
+    /// Number of held-out rows, M, which a device scores itself; 0 where there are none.
     pub held: usize,
     /// Number of classes of a categorical response, else 0.
     pub classes: usize,
@@ -214,8 +214,9 @@ impl Plan {
         let row = method_row(method);
         let (n, p) = (problem.rows(), problem.parameters());
         if problem.has_row_columns() {
-            return Err(CheckError(
-                "data.weights: found a column of weights, or of an offset, beside a metric at the state of each chain, expected them only with the metric at the mode; leave sampler.method and target out, or remove the column".into(),
+            return Err(CheckError::key(
+                "data.weights",
+                "found a column of weights, or of an offset, beside a metric at the state of each chain, expected them only with the metric at the mode; leave sampler.method and target out, or remove the column",
             ));
         }
         let k = problem.likelihood.linear_outputs();
@@ -228,60 +229,77 @@ impl Plan {
         positive("run.draws", config.run.draws)?;
         positive("sampler.fisher_refresh", s.fisher_refresh as usize)?;
         if s.fisher_refresh > 1 && (row.metric != Metric::Fisher || row.metropolis) {
-            return Err(CheckError(format!(
-                "sampler.fisher_refresh: found {} beside method = \"{}\", which makes its metric at every step or has none, expected 1; remove the key or use method = \"sngd\"",
-                s.fisher_refresh,
-                format!("{method:?}").to_lowercase()
-            )));
+            return Err(CheckError::key(
+                "sampler.fisher_refresh",
+                format!(
+                    "found {} beside method = \"{}\", which makes its metric at every step or has none, expected 1; remove the key or use method = \"sngd\"",
+                    s.fisher_refresh,
+                    format!("{method:?}").to_lowercase()
+                ),
+            ));
         }
         positive("sampler.fisher_labels", s.fisher_labels as usize)?;
         positive("sampler.probes", s.probes as usize)?;
         if !(damping >= 0.0 && damping.is_finite()) {
-            return Err(CheckError(format!(
-                "sampler.damping: found {}, expected a finite number of 0 or more",
-                damping
-            )));
+            return Err(CheckError::key(
+                "sampler.damping",
+                format!("found {}, expected a finite number of 0 or more", damping),
+            ));
         }
         let temperature = match (method, s.temperature) {
             (Method::Ngd, Some(t)) => {
-                return Err(CheckError(format!(
-                    "sampler.temperature: found {t} beside method = \"ngd\", which has only the temperature that step_size and batch_size imply, expected none; remove the key or use method = \"sngd\""
-                )));
+                return Err(CheckError::key(
+                    "sampler.temperature",
+                    format!(
+                        "found {t} beside method = \"ngd\", which has only the temperature that step_size and batch_size imply, expected none; remove the key or use method = \"sngd\""
+                    ),
+                ));
             }
             (_, None) => 1.0,
             (_, Some(t)) if t >= 0.0 && t.is_finite() => t,
             (_, Some(t)) => {
-                return Err(CheckError(format!(
-                    "sampler.temperature: found {t}, expected a finite number of 0 or more; 1 is the posterior"
-                )));
+                return Err(CheckError::key(
+                    "sampler.temperature",
+                    format!("found {t}, expected a finite number of 0 or more; 1 is the posterior"),
+                ));
             }
         };
         let (batch, full_batch) = match (&s.batch_size, row.metropolis) {
             (None, true) | (Some(BatchSize::Named(_)), _) => (n, true),
             (Some(BatchSize::Rows(b)), true) => {
-                return Err(CheckError(format!(
-                    "sampler.batch_size: found {b} beside method = \"mala\", whose Metropolis test needs every row, expected \"full\""
-                )));
+                return Err(CheckError::key(
+                    "sampler.batch_size",
+                    format!(
+                        "found {b} beside method = \"mala\", whose Metropolis test needs every row, expected \"full\""
+                    ),
+                ));
             }
             (None, false) => (n.min(128), false),
             (Some(BatchSize::Rows(0)), _) => {
-                return Err(CheckError(
-                    "sampler.batch_size: found 0, expected 1 or more rows, or \"full\"".into(),
+                return Err(CheckError::key(
+                    "sampler.batch_size",
+                    "found 0, expected 1 or more rows, or \"full\"",
                 ));
             }
             (Some(BatchSize::Rows(b)), _) if *b > n => {
-                return Err(CheckError(format!(
-                    "sampler.batch_size: found {b} for {n} rows of data, expected at most {n}; lower it or set batch_size = \"full\""
-                )));
+                return Err(CheckError::key(
+                    "sampler.batch_size",
+                    format!(
+                        "found {b} for {n} rows of data, expected at most {n}; lower it or set batch_size = \"full\""
+                    ),
+                ));
             }
             (Some(BatchSize::Rows(b)), _) => (*b, *b == n && s.batches != Batches::WithReplacement),
         };
         let metric = match (row.metric, s.blocks) {
             (Metric::Fisher, b) if row.metropolis && b != Blocks::Full => {
-                return Err(CheckError(format!(
-                    "sampler.blocks: found \"{}\" beside method = \"mala\", expected \"full\"",
-                    block_name(b)
-                )));
+                return Err(CheckError::key(
+                    "sampler.blocks",
+                    format!(
+                        "found \"{}\" beside method = \"mala\", expected \"full\"",
+                        block_name(b)
+                    ),
+                ));
             }
             // The diagonal of a network's metric is a layout of blocks of order one.
             (Metric::Fisher, Blocks::Diagonal) if !network => Metric::FisherDiagonal,
@@ -297,26 +315,33 @@ impl Plan {
             FisherRows::Rows(r) if *r == n => MetricRows::Full,
             FisherRows::Rows(r) if (1..n).contains(r) => MetricRows::Sample(*r),
             FisherRows::Rows(r) => {
-                return Err(CheckError(format!(
-                    "sampler.fisher_rows: found {r} for {n} rows of data, expected 1 to {n}, \"full\" or \"batch\""
-                )));
+                return Err(CheckError::key(
+                    "sampler.fisher_rows",
+                    format!(
+                        "found {r} for {n} rows of data, expected 1 to {n}, \"full\" or \"batch\""
+                    ),
+                ));
             }
         };
         let noise = match s.noise {
             Some(v) if row.metropolis && v != Noise::Full => {
-                return Err(CheckError(
-                    "sampler.noise: found a policy beside method = \"mala\", expected none; remove the key".into(),
+                return Err(CheckError::key(
+                    "sampler.noise",
+                    "found a policy beside method = \"mala\", expected none; remove the key",
                 ));
             }
             Some(v @ (Noise::Residual | Noise::Nominal)) if !dense => {
-                return Err(CheckError(format!(
-                    "sampler.noise: found \"{}\" with a metric that is not a dense Fisher matrix, expected \"full\" or \"none\"; set blocks = \"full\" and a method with a Fisher metric, or another noise",
-                    if v == Noise::Residual {
-                        "residual"
-                    } else {
-                        "nominal"
-                    }
-                )));
+                return Err(CheckError::key(
+                    "sampler.noise",
+                    format!(
+                        "found \"{}\" with a metric that is not a dense Fisher matrix, expected \"full\" or \"none\"; set blocks = \"full\" and a method with a Fisher metric, or another noise",
+                        if v == Noise::Residual {
+                            "residual"
+                        } else {
+                            "nominal"
+                        }
+                    ),
+                ));
             }
             Some(v) => v,
             None if !dense && row.noise == Noise::Residual => Noise::Full,
@@ -324,8 +349,9 @@ impl Plan {
         };
         let integrator = match s.integrator {
             Some(Integrator::Ou) if !dense => {
-                return Err(CheckError(
-                    "sampler.integrator: found \"ou\" with a metric that is not a dense Fisher matrix, for which 2ε − ε² is not exact on a Gaussian, expected \"euler\"".into(),
+                return Err(CheckError::key(
+                    "sampler.integrator",
+                    "found \"ou\" with a metric that is not a dense Fisher matrix, for which 2ε − ε² is not exact on a Gaussian, expected \"euler\"",
                 ));
             }
             Some(i) => i,
@@ -334,8 +360,9 @@ impl Plan {
         };
         let noise_rows = match s.noise_rows {
             NoiseRows::Batch if s.batch_size == Some(BatchSize::Rows(1)) => {
-                return Err(CheckError(
-                    "sampler.noise_rows: found \"batch\" beside batch_size = 1, whose spread cannot be measured, expected \"fisher\" or a larger batch".into(),
+                return Err(CheckError::key(
+                    "sampler.noise_rows",
+                    "found \"batch\" beside batch_size = 1, whose spread cannot be measured, expected \"fisher\" or a larger batch",
                 ));
             }
             r => r,
@@ -345,10 +372,13 @@ impl Plan {
             && let Likelihood::Custom(own) = &problem.likelihood
             && !own.draws_labels()
         {
-            return Err(CheckError(format!(
-                "sampler.fisher: found \"monte_carlo\" beside the likelihood \"{}\", which has no draw_label, expected \"exact\" or \"empirical\"; or give it one",
-                own.name
-            )));
+            return Err(CheckError::key(
+                "sampler.fisher",
+                format!(
+                    "found \"monte_carlo\" beside the likelihood \"{}\", which has no draw_label, expected \"exact\" or \"empirical\"; or give it one",
+                    own.name
+                ),
+            ));
         }
         let constant_metric = !network
             && matches!(problem.likelihood, Likelihood::Gaussian { .. })
@@ -361,19 +391,22 @@ impl Plan {
                 Correction::ClosedForm | Correction::Probe
                     if network || (dense && !blocks.is_full()) =>
                 {
-                    return Err(CheckError(format!(
-                        "sampler.correction: found \"{}\" with {}, which has no closed form here, expected \"auto\", \"finite_difference\" or \"off\"",
-                        if s.correction == Correction::Probe {
-                            "probe"
-                        } else {
-                            "closed_form"
-                        },
-                        if network {
-                            "a network"
-                        } else {
-                            "a blocked metric"
-                        },
-                    )));
+                    return Err(CheckError::key(
+                        "sampler.correction",
+                        format!(
+                            "found \"{}\" with {}, which has no closed form here, expected \"auto\", \"finite_difference\" or \"off\"",
+                            if s.correction == Correction::Probe {
+                                "probe"
+                            } else {
+                                "closed_form"
+                            },
+                            if network {
+                                "a network"
+                            } else {
+                                "a blocked metric"
+                            }
+                        ),
+                    ));
                 }
                 Correction::Auto if network || (dense && !blocks.is_full()) => {
                     CorrectionPlan::FiniteDifference
@@ -382,8 +415,9 @@ impl Plan {
                 Correction::Auto if dense && p > 512 => CorrectionPlan::Probe(s.probes),
                 Correction::Auto => CorrectionPlan::ClosedForm,
                 Correction::Probe | Correction::FiniteDifference if !dense => {
-                    return Err(CheckError(
-                        "sampler.correction: found a random correction with a diagonal metric, whose closed form costs nothing, expected \"auto\", \"closed_form\" or \"off\"".into(),
+                    return Err(CheckError::key(
+                        "sampler.correction",
+                        "found a random correction with a diagonal metric, whose closed form costs nothing, expected \"auto\", \"closed_form\" or \"off\"",
                     ));
                 }
                 Correction::Probe => CorrectionPlan::Probe(s.probes),
@@ -419,10 +453,7 @@ impl Plan {
             metropolis: row.metropolis,
             jacobian: s.target == Target::Posterior,
             storage: config.data.storage,
-            held: match problem.likelihood {
-                Likelihood::Custom(_) => 0,
-                _ => problem.held_out.as_ref().map_or(0, |h| h.rows.len()),
-            },
+            held: problem.held_out.as_ref().map_or(0, |h| h.rows.len()),
             classes: problem.classes.len(),
             warmup: config.run.warmup.unwrap_or(DEFAULT_WARMUP),
             draws: config.run.most_draws(),
@@ -451,30 +482,37 @@ fn positive(key: &str, value: usize) -> Result<(), CheckError> {
     if value > 0 {
         return Ok(());
     }
-    Err(CheckError(format!("{key}: found 0, expected 1 or more")))
+    Err(CheckError::key(key, "found 0, expected 1 or more"))
 }
 
 fn check_step_size(step: &StepSize) -> Result<(), CheckError> {
     let e = step.initial();
     if !(e > 0.0 && e <= 1.0) {
-        return Err(CheckError(format!(
-            "sampler.step_size: found {e}, expected a number in (0, 1]; 0.1 to 0.5 suits most posteriors"
-        )));
+        return Err(CheckError::key(
+            "sampler.step_size",
+            format!("found {e}, expected a number in (0, 1]; 0.1 to 0.5 suits most posteriors"),
+        ));
     }
     match step {
         StepSize::Schedule(Schedule::Polynomial { offset, power, .. })
             if !(*offset > 0.0 && *power >= 0.0) =>
         {
-            Err(CheckError(format!(
-                "sampler.step_size: found offset = {offset} and power = {power}, expected offset > 0 and power of 0 or more"
-            )))
+            Err(CheckError::key(
+                "sampler.step_size",
+                format!(
+                    "found offset = {offset} and power = {power}, expected offset > 0 and power of 0 or more"
+                ),
+            ))
         }
         StepSize::Schedule(Schedule::Cyclical { cycle, floor, .. })
             if *cycle == 0 || !(0.0..=1.0).contains(floor) =>
         {
-            Err(CheckError(format!(
-                "sampler.step_size: found cycle = {cycle} and floor = {floor}, expected cycle of 1 or more and floor in [0, 1]"
-            )))
+            Err(CheckError::key(
+                "sampler.step_size",
+                format!(
+                    "found cycle = {cycle} and floor = {floor}, expected cycle of 1 or more and floor in [0, 1]"
+                ),
+            ))
         }
         _ => Ok(()),
     }

@@ -1,6 +1,7 @@
 //! Priors: densities on the natural scale, one per coefficient.
 
 use crate::real::Real;
+use std::fmt;
 
 /// Prior of a coefficient θ on the natural scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,6 +45,32 @@ fn call(text: &str) -> Option<(String, Vec<f64>)> {
         .map(|a| a.trim().parse().ok())
         .collect::<Option<Vec<f64>>>()?;
     Some((name.trim().to_string(), args))
+}
+
+/// In the notation of a run file.
+impl fmt::Display for Prior {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Prior::Flat => f.write_str("flat"),
+            Prior::Normal(m, s) => write!(f, "normal({m}, {s})"),
+            Prior::StudentT(nu, m, s) => write!(f, "student_t({nu}, {m}, {s})"),
+            Prior::Cauchy(m, s) => write!(f, "cauchy({m}, {s})"),
+            Prior::Laplace(m, s) => write!(f, "laplace({m}, {s})"),
+        }
+    }
+}
+
+/// In the notation of a run file.
+impl fmt::Display for ScalePrior {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ScalePrior::Flat => f.write_str("flat"),
+            ScalePrior::HalfNormal(m, s) => write!(f, "half_normal({m}, {s})"),
+            ScalePrior::HalfCauchy(m, s) => write!(f, "half_cauchy({m}, {s})"),
+            ScalePrior::Exponential(rate) => write!(f, "exponential({rate})"),
+            ScalePrior::InvGamma(a, b) => write!(f, "inv_gamma({a}, {b})"),
+        }
+    }
 }
 
 impl Prior {

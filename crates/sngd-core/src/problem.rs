@@ -246,15 +246,18 @@ impl Problem {
         let intercept = config.data.intercept && linear;
         let d = d0 + usize::from(intercept);
         if d == 0 {
-            return Err(CheckError(format!(
-                "{source}: found no features{}, expected at least one column; name some in data.features{}",
-                if linear { " and intercept = false" } else { "" },
-                if linear {
-                    " or set intercept = true"
-                } else {
-                    ""
-                },
-            )));
+            return Err(CheckError::data(
+                source,
+                format!(
+                    "found no features{}, expected at least one column; name some in data.features{}",
+                    if linear { " and intercept = false" } else { "" },
+                    if linear {
+                        " or set intercept = true"
+                    } else {
+                        ""
+                    }
+                ),
+            ));
         }
         let gather = |rows: &[usize]| -> Vec<f64> {
             let mut x = Vec::with_capacity(rows.len() * d);
@@ -331,10 +334,13 @@ impl Problem {
             let m = y.iter().sum::<f64>() / n as f64;
             let var = y.iter().map(|v| (v - m) * (v - m)).sum::<f64>() / n as f64;
             if var.sqrt() <= 1e-12 * m.abs() || var == 0.0 {
-                return Err(CheckError(format!(
-                    "{source}: found the same value in every row of response '{}', expected a response that varies; choose another column",
-                    config.data.response
-                )));
+                return Err(CheckError::data(
+                    source,
+                    format!(
+                        "found the same value in every row of response '{}', expected a response that varies; choose another column",
+                        config.data.response
+                    ),
+                ));
             }
             if linear {
                 y_mean = if pivot.is_some() { m } else { 0.0 };
@@ -410,17 +416,21 @@ fn network(config: &Config, inputs: usize, outputs: usize) -> Result<Option<Netw
             ("bias", m.bias.is_some()),
         ];
         return match stray.iter().find(|(_, found)| *found) {
-            Some((key, _)) => Err(CheckError(format!(
-                "model.{key}: found a value beside predictor = \"linear\", expected it only with predictor = \"mlp\"; remove the key or set predictor = \"mlp\""
-            ))),
+            Some((key, _)) => Err(CheckError::key(
+                format!("model.{key}"),
+                "found a value beside predictor = \"linear\", expected it only with predictor = \"mlp\"; remove the key or set predictor = \"mlp\"",
+            )),
             None => Ok(None),
         };
     }
     let hidden = m.hidden.clone().unwrap_or_default();
     if hidden.is_empty() || hidden.contains(&0) {
-        return Err(CheckError(format!(
-            "model.hidden: found {hidden:?}, expected the width of each hidden layer beside predictor = \"mlp\", such as [16] or [32, 16]"
-        )));
+        return Err(CheckError::key(
+            "model.hidden",
+            format!(
+                "found {hidden:?}, expected the width of each hidden layer beside predictor = \"mlp\", such as [16] or [32, 16]"
+            ),
+        ));
     }
     let widths = std::iter::once(inputs)
         .chain(hidden)
@@ -463,22 +473,31 @@ fn find_pivot(
         .filter(|&j| moments[j].1 <= 1e-12 * moments[j].0.abs())
         .collect();
     if let Some(&j) = constant.iter().find(|&&j| moments[j].0 == 0.0) {
-        return Err(CheckError(format!(
-            "{source}: found only zeros in column '{}', expected a column that varies; leave it out of data.features",
-            columns[j]
-        )));
+        return Err(CheckError::data(
+            source,
+            format!(
+                "found only zeros in column '{}', expected a column that varies; leave it out of data.features",
+                columns[j]
+            ),
+        ));
     }
     match (intercept, constant.as_slice()) {
         (true, []) => Ok(Some(0)),
-        (true, [j, ..]) => Err(CheckError(format!(
-            "{source}: found the same value in every row of column '{}', which the intercept already carries; leave the column out of data.features or set intercept = false",
-            columns[*j]
-        ))),
+        (true, [j, ..]) => Err(CheckError::data(
+            source,
+            format!(
+                "found the same value in every row of column '{}', which the intercept already carries; leave the column out of data.features or set intercept = false",
+                columns[*j]
+            ),
+        )),
         (false, []) => Ok(None),
         (false, [j]) => Ok(Some(*j)),
-        (false, [i, j, ..]) => Err(CheckError(format!(
-            "{source}: found two constant columns, '{}' and '{}', whose coefficients no data can tell apart; leave one out of data.features",
-            columns[*i], columns[*j]
-        ))),
+        (false, [i, j, ..]) => Err(CheckError::data(
+            source,
+            format!(
+                "found two constant columns, '{}' and '{}', whose coefficients no data can tell apart; leave one out of data.features",
+                columns[*i], columns[*j]
+            ),
+        )),
     }
 }

@@ -11,7 +11,7 @@ use crate::table::{Response, Table};
 /// Settings of one workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workload {
-    /// W1 to W7; W8 and W9 are followed by their P or N.
+    /// W1 to W7; W8, W8c and W9 are followed by their P or N.
     pub name: &'static str,
     /// Kind of step.
     pub kernel: Kernel,
@@ -72,8 +72,8 @@ const fn all_rows(name: &'static str, n: usize) -> Workload {
     }
 }
 
-/// All workloads, in the order of their names.
-pub const WORKLOADS: [Workload; 18] = [
+/// All workloads, in the order of their names. W8-n has the same batch for every N, W8c-n the batch that `sngd_cpu::mode::settle` chooses.
+pub const WORKLOADS: [Workload; 22] = [
     workload("W1", 10_000, 8, 1024, 64),
     workload("W2", 10_000, 32, 256, 128),
     workload("W3", 10_000, 64, 64, 256),
@@ -90,6 +90,10 @@ pub const WORKLOADS: [Workload; 18] = [
     few_rows("W8-n1e5", 100_000, 50, 64),
     few_rows("W8-n1e6", 1_000_000, 50, 64),
     few_rows("W8-n1e7", 10_000_000, 50, 64),
+    few_rows("W8c-n1e4", 10_000, 50, 64),
+    few_rows("W8c-n1e5", 100_000, 50, 16),
+    few_rows("W8c-n1e6", 1_000_000, 50, 16),
+    few_rows("W8c-n1e7", 10_000_000, 50, 16),
     all_rows("W9-n1e4", 10_000),
     all_rows("W9-n1e6", 1_000_000),
 ];
@@ -152,7 +156,8 @@ impl Workload {
             "[data]\npath = \"-\"\nresponse = \"y\"\nintercept = false\n[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 1)\"\n[sampler]\n{sampler}\n[run]\nchains = {}\nwarmup = 0\n",
             self.c
         );
-        let config: Config = toml::from_str(&text).map_err(|e| CheckError(e.to_string()))?;
+        let config: Config =
+            toml::from_str(&text).map_err(|e| CheckError::key(self.name, e.to_string()))?;
         let problem = Problem::build(&config, table)?;
         Ok((config, problem))
     }

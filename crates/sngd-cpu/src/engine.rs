@@ -85,7 +85,7 @@ impl<T: Scalar> Native<T> {
     ) -> Result<Native<T>, EngineError> {
         let p = plan.p;
         if init.len() != plan.chains * p {
-            return Err(EngineError::Device(format!(
+            return Err(EngineError::Misuse(format!(
                 "found {} initial numbers, expected {} chains of {p} parameters",
                 init.len(),
                 plan.chains
@@ -246,7 +246,9 @@ impl<T: Scalar> Engine for Native<T> {
     fn collect(&mut self) -> Result<RawBlock, EngineError> {
         match self.queue.pop_front() {
             Some(span) => Ok(self.run(span)),
-            None => Err(EngineError::Device("nothing was enqueued".into())),
+            None => Err(EngineError::Misuse(
+                "collect: found no span, expected one that was enqueued".into(),
+            )),
         }
     }
 

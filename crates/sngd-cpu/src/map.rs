@@ -12,11 +12,11 @@ use faer::Par;
 use sngd_core::batch::BatchRows;
 use sngd_core::blocks::Layout;
 use sngd_core::config::{FisherKind, Storage};
+use sngd_core::error::CheckError;
 use sngd_core::philox::{Stream, fill_normals};
 use sngd_core::plan::Plan;
 use sngd_core::prior::{Prior, ScalePrior};
 use sngd_core::problem::Problem;
-use thiserror::Error;
 
 /// The minimum of C − (κT/2)·ln|M|, with the matrices there, internal coordinates.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,20 +90,12 @@ impl Mode {
     }
 }
 
-/// Why no mode was found.
-#[derive(Debug, Clone, PartialEq, Error)]
-pub enum ModeError {
-    /// The posterior is improper; the message says why.
-    #[error("{0}")]
-    Improper(String),
-}
-
 /// Largest number of parameters for which the metric is stored beside its factor.
 const LARGEST_KEPT: usize = 1024;
 const MAX_ITERATIONS: usize = 200;
 
 /// Finds the mode of the plan's target (κ included). A network has many; its search begins at the standard start of chain 0.
-pub fn find(problem: &Problem, plan: &Plan) -> Result<Mode, ModeError> {
+pub fn find(problem: &Problem, plan: &Plan) -> Result<Mode, CheckError> {
     if problem.network.is_none() && plan.kappa == 0.0 {
         let ridge = plan.n as f64 * plan.damping;
         let found = search(problem, ridge, 1e-16)?;
@@ -129,8 +121,8 @@ pub fn find(problem: &Problem, plan: &Plan) -> Result<Mode, ModeError> {
 /// Finds the mode of a linear predictor's posterior, to `tolerance` nats. `ridge` is added to the diagonal of the metric.
 ///
 /// # Errors
-/// [`ModeError::Improper`].
-pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, ModeError> {
+/// [`CheckError::Improper`].
+pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, CheckError> {
     let found = newton::search(problem, ridge, tolerance)
         .map_err(|NoMode::Singular| improper(problem, None))?;
     let runs_away = RunsAway {
@@ -144,8 +136,8 @@ pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, Mo
 /// Computes cost and matrices at a mode that was found.
 ///
 /// # Errors
-/// [`ModeError::Improper`].
-pub fn at(problem: &Problem, found: Found, ridge: f64) -> Result<Mode, ModeError> {
+/// [`CheckError::Improper`].
+pub fn at(problem: &Problem, found: Found, ridge: f64) -> Result<Mode, CheckError> {
     let (p, n) = (problem.parameters(), problem.rows() as f64);
     let sums = row_sums(problem, &found.omega, Curvature::Fisher, true);
     let lambda = problem.prior_information();
@@ -205,7 +197,7 @@ struct Point {
 }
 
 impl Search<'_> {
-    fn run(&mut self, problem: &Problem) -> Result<Mode, ModeError> {
+    fn run(&mut self, problem: &Problem) -> Result<Mode, CheckError> {
         let p = self.data.p;
         let mut omega = vec![0.0; p];
         if let Some(net) = &problem.network {
@@ -362,7 +354,7 @@ struct RunsAway {
 
 impl RunsAway {
     /// Where classes are separable, the cost falls for ever along a ray, and Fisher scoring goes on taking long steps.
-    fn check(&self, problem: &Problem, omega: &[f64]) -> Result<(), ModeError> {
+    fn check(&self, problem: &Problem, omega: &[f64]) -> Result<(), CheckError> {
         if self.converged {
             return Ok(());
         }
@@ -382,8 +374,8 @@ impl RunsAway {
 /// classes are separable, since the gradient vanishes along the ray and the information with it.
 ///
 /// # Errors
-/// [`ModeError::Improper`].
-pub fn check_still(problem: &Problem, omega: &[f64], step: &[f64]) -> Result<(), ModeError> {
+/// [`CheckError::Improper`].
+pub fn check_still(problem: &Problem, omega: &[f64], step: &[f64]) -> Result<(), CheckError> {
     let size = step.iter().fold(0.0, |m: f64, s| m.max(s.abs()));
     let ended = RunsAway {
         last_move: size,
@@ -392,15 +384,18 @@ pub fn check_still(problem: &Problem, omega: &[f64], step: &[f64]) -> Result<(),
     ended.check(problem, omega)
 }
 
-fn improper(problem: &Problem, coefficient: Option<usize>) -> ModeError {
+fn improper(problem: &Problem, coefficient: Option<usize>) -> CheckError {
     let source = &problem.source;
-    ModeError::Improper(match coefficient {
-        Some(i) => format!(
-            "{source}: the likelihood keeps rising as {} grows without bound (separated data), so that the posterior under a flat prior is improper; give it a proper prior such as prior.weights = \"normal(0, 2.5)\", or use sampler.target = \"jeffreys\"",
-            problem.parameter_names()[i]
-        ),
-        None => format!(
-            "{source}: the Fisher information is singular under the given priors (columns that are linear combinations of others, or N too small), so that the posterior is improper; leave columns out or give a proper prior such as prior.weights = \"normal(0, 2.5)\""
-        ),
-    })
+    CheckError::improper(
+        source,
+        match coefficient {
+            Some(i) => format!(
+                "the likelihood keeps rising as {} grows without bound (separated data), so that the posterior under a flat prior is improper; give it a proper prior such as prior.weights = \"normal(0, 2.5)\", or use sampler.target = \"jeffreys\"",
+                problem.parameter_names()[i]
+            ),
+            None => format!(
+                "the Fisher information is singular under the given priors (columns that are linear combinations of others, or N too small), so that the posterior is improper; leave columns out or give a proper prior such as prior.weights = \"normal(0, 2.5)\""
+            ),
+        },
+    )
 }

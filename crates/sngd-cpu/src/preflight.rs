@@ -54,15 +54,18 @@ pub fn residual(plan: &Plan, mode: &Mode) -> Result<(), CheckError> {
     if plan.temperature > need.temperature {
         return Ok(());
     }
-    Err(CheckError(format!(
-        "sampler.temperature: found {} with batch_size = {} and step_size = {}, whose minibatch noise alone is hotter in some direction, expected at least {:.4} at this batch and step; raise temperature to {:.4} or batch_size to {}, or lower step_size",
-        plan.temperature,
-        plan.batch,
-        plan.step_size.initial(),
-        need.temperature,
-        need.temperature * 1.05,
-        need.batch
-    )))
+    Err(CheckError::key(
+        "sampler.temperature",
+        format!(
+            "found {} with batch_size = {} and step_size = {}, whose minibatch noise alone is hotter in some direction, expected at least {:.4} at this batch and step; raise temperature to {:.4} or batch_size to {}, or lower step_size",
+            plan.temperature,
+            plan.batch,
+            plan.step_size.initial(),
+            need.temperature,
+            need.temperature * 1.05,
+            need.batch
+        ),
+    ))
 }
 
 /// λ_max of L⁻¹ΣL⁻ᵀ.

@@ -1,11 +1,10 @@
 //! The device buffers of an engine, allocated once, and the data that is uploaded into them.
 
 use crate::device::Gpu;
+use crate::features;
 use crate::network::place;
 use crate::shape::Shape;
 use crate::sizes::{SLICE, Sizes};
-use half::{bf16, f16};
-use sngd_core::config::Storage;
 use sngd_core::engine::EngineError;
 use sngd_core::plan::{Metric, Plan};
 use sngd_core::problem::Problem;
@@ -89,7 +88,8 @@ impl Buffers {
             .flatten()
             .map(Vec::as_slice)
             .collect();
-        self.write(gpu, "x", &features(&rows, plan.storage))?;
+        let numbers = rows.iter().flat_map(|r| r.iter().copied());
+        self.write(gpu, "x", &features::pack(numbers, plan.storage))?;
         self.write(gpu, "obs", &obs)?;
         let mut prior: Vec<[f32; 4]> = problem
             .priors
@@ -164,22 +164,4 @@ pub(crate) fn read_back(gpu: &Gpu, source: &wgpu::Buffer) -> Result<Vec<f32>, En
         .get_mapped_range(..)
         .map_err(|e| EngineError::Device(e.to_string()))?;
     Ok(bytemuck::pod_collect_to_vec(&view))
-}
-
-/// The design as the kernels read it: f32 words, or 16-bit numbers packed in pairs.
-fn features(rows: &[&[f64]], storage: Storage) -> Vec<u32> {
-    let all = || rows.iter().flat_map(|r| r.iter().copied());
-    let pack = |bits: &dyn Fn(f64) -> u16| -> Vec<u32> {
-        let mut each = all().map(|v| u32::from(bits(v)));
-        std::iter::from_fn(|| {
-            let low = each.next()?;
-            Some(low | (each.next().unwrap_or(0) << 16))
-        })
-        .collect()
-    };
-    match storage {
-        Storage::F32 => all().map(|v| (v as f32).to_bits()).collect(),
-        Storage::F16 => pack(&|v| f16::from_f64(v).to_bits()),
-        Storage::Bf16 => pack(&|v| bf16::from_f64(v).to_bits()),
-    }
 }

@@ -1,5 +1,6 @@
 //! Adapters and the device: which adapters exist, which one to open, and errors of the open device.
 
+use sngd_core::config::DeviceSelector;
 use sngd_core::engine::EngineError;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,28 +31,6 @@ pub struct AdapterInfo {
     pub shared_bytes: u32,
     /// Most threads per workgroup.
     pub workgroup_threads: u32,
-}
-
-/// Which adapter to open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeviceSelector {
-    /// The first real GPU, discrete before integrated; never a software driver.
-    Auto,
-    /// The first software driver.
-    Software,
-    /// The first adapter whose name contains this text, of any type; case does not matter.
-    Named(String),
-}
-
-impl DeviceSelector {
-    /// Reads `auto` or `gpu`, `software`, or part of a name.
-    pub fn parse(text: &str) -> DeviceSelector {
-        match text {
-            "auto" | "gpu" | "" => DeviceSelector::Auto,
-            "software" => DeviceSelector::Software,
-            name => DeviceSelector::Named(name.to_string()),
-        }
-    }
 }
 
 /// Which of the two forms of the kernels runs.

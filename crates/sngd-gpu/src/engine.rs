@@ -39,7 +39,7 @@ impl GpuEngine {
         init: &[f64],
     ) -> Result<GpuEngine, EngineError> {
         if init.len() != plan.chains * plan.p {
-            return Err(EngineError::Device(format!(
+            return Err(EngineError::Misuse(format!(
                 "found {} initial numbers, expected {} chains of {} parameters",
                 init.len(),
                 plan.chains,
@@ -112,7 +112,7 @@ impl GpuEngine {
     pub fn time_stage(&mut self, stage: &str, repeats: usize) -> Result<f64, EngineError> {
         match self.time(repeats, Some(stage.into()))?.pop() {
             Some((_, ms)) => Ok(ms),
-            None => Err(EngineError::Device(format!(
+            None => Err(EngineError::Misuse(format!(
                 "no dispatch of this plan is of stage \"{stage}\""
             ))),
         }
@@ -203,7 +203,9 @@ impl Engine for GpuEngine {
             return Err(e.clone());
         }
         if self.in_flight == 0 {
-            return Err(EngineError::Device("nothing was enqueued".into()));
+            return Err(EngineError::Misuse(
+                "collect: found no span, expected one that was enqueued".into(),
+            ));
         }
         self.in_flight -= 1;
         match self.blocks.recv() {

@@ -7,7 +7,6 @@ use crate::sizes::SLICE;
 use crate::spec::{Spec, Value, When};
 use sngd_core::config::Storage;
 use sngd_core::engine::EngineError;
-use sngd_core::likelihood::Likelihood;
 use sngd_core::network::Activation;
 use sngd_core::philox::key;
 use sngd_core::plan::{DIVERGED, JITTER_FIRST, Plan};
@@ -265,17 +264,6 @@ impl Kernels {
     }
 }
 
-/// The constant `MEAN` of `stage/predict.wgsl`, and the known scale of a Gaussian (1 for others).
-fn mean(likelihood: &Likelihood) -> (u32, f64) {
-    match likelihood {
-        Likelihood::Gaussian { scale } => (1, *scale),
-        Likelihood::GaussianUnknownScale => (2, 1.0),
-        Likelihood::Poisson => (3, 1.0),
-        Likelihood::Binomial(_) => (4, 1.0),
-        _ => (0, 1.0),
-    }
-}
-
 /// Constants that all kernels of a run share.
 fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Consts {
     let t = &problem.transform;
@@ -290,15 +278,12 @@ fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Consts {
         Storage::F16 => 1,
         Storage::Bf16 => 2,
     };
-    let (mean, known_scale) = mean(&problem.likelihood);
     let places = Stat::ALL.iter().fold(Consts::new(), |consts, stat| {
         let name = format!("STAT_{}", stat.name().to_uppercase());
         consts.u32(&name, stat.at() as u32)
     });
     places
         .u32("STATS", Stat::COUNT as u32)
-        .u32("MEAN", mean)
-        .f32("KNOWN_SCALE", known_scale as f32)
         .u32("N", s.n as u32)
         .u32("D", s.d as u32)
         .u32("K", s.k as u32)

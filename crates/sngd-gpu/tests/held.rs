@@ -5,12 +5,14 @@ mod common;
 use common::{config, gpus, setup_config};
 use sngd_core::config::Config;
 use sngd_core::engine::{Engine, Predicted, RawBlock, Span, add_density};
-use sngd_core::likelihood::{Likelihood, Observed};
+use sngd_core::likelihood::{Custom, Likelihood, Observed, WgslBody};
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_cpu::forward::Forward;
 use sngd_gpu::GpuEngine;
+use sngd_shaders::Interpreted;
 use statrs::distribution::{ContinuousCDF, Normal};
+use std::sync::Arc;
 
 fn truth(problem: &Problem, plan: &Plan, block: &RawBlock) -> Predicted {
     let held = problem.held_out.as_ref().unwrap();
@@ -44,6 +46,12 @@ fn truth(problem: &Problem, plan: &Plan, block: &RawBlock) -> Predicted {
                 draw.1 += f64::from(u8::from(best == y[i] as usize));
                 let row = &mut out.classes[i * classes..(i + 1) * classes];
                 row.iter_mut().zip(p).for_each(|(s, p)| *s += p);
+                continue;
+            }
+            if let Likelihood::Custom(own) = &problem.likelihood {
+                out.mean[i] += own.body.mean(&eta, trials).unwrap_or(0.0);
+                let seen = Observed { y: y[i], trials };
+                out.below[i] += own.body.cdf(&eta, seen).unwrap_or(0.0);
                 continue;
             }
             out.mean[i] += match problem.likelihood {
@@ -135,6 +143,35 @@ fn sums_are_those_of_the_draws() {
             config.model.trials = Some("t".into());
         }
         check(&config, family, 4, (9, 2));
+    }
+}
+
+/// A user-defined likelihood with a mean and a distribution function, and one without: its sums are 0.
+#[test]
+fn a_users_own_likelihood_is_scored_too() {
+    let whole = include_str!("../../../examples/likelihoods/student_t.wgsl");
+    let bare = whole
+        .replace("fn mean(", "fn other_mean(")
+        .replace("fn cdf(", "fn other_cdf(");
+    for text in [whole, &bare] {
+        let wgsl = WgslBody {
+            file: "student_t.wgsl".into(),
+            text: text.into(),
+        };
+        let own = Custom {
+            name: "student_t".into(),
+            linear_outputs: 1,
+            auxiliary: Some("scale".into()),
+            body: Arc::new(Interpreted::new(&wgsl, 2, 1).unwrap()),
+            wgsl: Some(wgsl),
+        };
+        let sampler = r#""noise": "full", "step_size": 0.1, "batch_size": 40, "damping": 0.05"#;
+        let mut config = config("custom", "", sampler, 5);
+        config.data.test_fraction = 0.3;
+        config.model.custom = Some(Arc::new(own));
+        let prior = "half_normal(0, 2)".into();
+        config.prior.0.insert("scale".into(), prior);
+        check(&config, "gaussian", 4, (9, 2));
     }
 }
 

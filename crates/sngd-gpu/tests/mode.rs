@@ -5,7 +5,7 @@
 mod common;
 
 use common::{gpu, gpus, noise, one_in};
-use sngd_core::config::{Config, Gradient, Precision, Schedule, StepSize};
+use sngd_core::config::{Config, Gradient, Precision, Schedule, StepSize, Storage};
 use sngd_core::engine::{Engine, EngineError, FaultKind, RawBlock, Span};
 use sngd_core::likelihood::{Custom, Likelihood, WgslBody};
 use sngd_core::plan::{Metric, Plan};
@@ -227,6 +227,33 @@ fn all_rows_of_every_likelihood() {
     for &(family, model) in one_in(2, &FAMILIES) {
         let case = setup((family, model, EXACT), (300, 9, 5));
         check(&format!("all rows, {family} {model}"), &case, 2e-5);
+    }
+}
+
+/// Designs of 16 bits are packed in pairs, also across rows of an odd number of columns, and take half of the memory.
+#[test]
+fn sixteen_bit_designs() {
+    for (family, model, few) in [
+        ("bernoulli", "", FEW.into()),
+        ("softmax", "", FEW.replace("24", "150")),
+    ] {
+        for sampler in [few.as_str(), EXACT] {
+            for storage in [Storage::F16, Storage::Bf16] {
+                let mut config = common::config(family, model, sampler, 3);
+                config.data.storage = storage;
+                let case = made(&config, family, (301, 8));
+                let columns = case.1.expansion.as_ref().unwrap().columns;
+                assert_eq!(columns, 9);
+                let x = memory(&case.1, &case.0).into_iter().find(|b| b.0 == "x");
+                assert_eq!(x.unwrap().1, 2 * (301 * 9 + 1));
+                let tolerance = if family == "softmax" { 2e-4 } else { 2e-5 };
+                check(
+                    &format!("{storage:?}, {family}, {sampler}"),
+                    &case,
+                    tolerance,
+                );
+            }
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use sngd_core::engine::EngineError;
 use sngd_core::error::CheckError;
-use sngd_cpu::map::ModeError;
 use sngd_diag::DiagError;
 use sngd_store::DataError;
 use thiserror::Error;
@@ -60,9 +59,6 @@ pub enum Error {
     /// The problem or the plan fails its checks.
     #[error(transparent)]
     Check(#[from] CheckError),
-    /// The mode cannot be found.
-    #[error(transparent)]
-    Mode(#[from] ModeError),
     /// The engine fails.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -92,10 +88,12 @@ impl Error {
             | Error::Exists { .. }
             | Error::Data(_)
             | Error::NoDigits { .. }
-            | Error::Check(_)
             | Error::Settings(_) => 2,
+            // The data are the experiment's own: an improper posterior is a failure of its numbers.
+            Error::Check(CheckError::Improper { .. }) => 4,
+            Error::Check(_) => 2,
             Error::Engine(_) => 3,
-            Error::Mode(_) | Error::Diagnostic(_) | Error::RanAway { .. } | Error::Numbers(_) => 4,
+            Error::Diagnostic(_) | Error::RanAway { .. } | Error::Numbers(_) => 4,
             Error::Write { .. } | Error::Draw { .. } => 5,
         }
     }

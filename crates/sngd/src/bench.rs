@@ -3,7 +3,6 @@
 use crate::error::Error;
 use sngd_core::config::{Config, Precision};
 use sngd_core::engine::{Engine, EngineError, Span};
-use sngd_core::error::CheckError;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_core::workload::{Kernel, Workload};
@@ -71,7 +70,7 @@ fn plan(w: &Workload, config: &Config, problem: &Problem) -> Result<(Plan, Vec<f
     if w.kernel == Kernel::State {
         return Ok((Plan::check(config, problem)?, vec![0.0; w.c * w.p]));
     }
-    let found = map::search(problem, 0.0, 1e-12).map_err(|e| CheckError(e.to_string()))?;
+    let found = map::search(problem, 0.0, 1e-12)?;
     let plan = settle(config, problem, &found.omega)?.plan;
     let mode = Mode::of_expansion(&plan);
     let init = (0..w.c as u32).flat_map(|c| mode.near(1.0, 1, c)).collect();

@@ -1,13 +1,12 @@
 //! Builds a run in code from arrays: a model, data, priors and a method.
 
-use crate::device::Device;
 use crate::error::Error;
 use crate::prepare::prepare_table;
 use crate::sampler::Sampler;
 use sngd_core::config::{
-    BatchSize, Blocks, Config, Correction, DataConfig, Family, FullName, LinkName, Method,
-    ModelConfig, Noise, OutputConfig, Precision, Predictor, PriorConfig, RunConfig, SamplerConfig,
-    Scale, StepSize, Storage, Target,
+    BatchSize, Blocks, Config, Correction, DataConfig, Device, Family, FullName, LinkName, Method,
+    ModelConfig, Noise, OutputConfig, Precision, Predictor, PriorConfig, PriorEntry, RunConfig,
+    SamplerConfig, Scale, StepSize, Storage, Target,
 };
 use sngd_core::error::CheckError;
 use sngd_core::likelihood::Custom;
@@ -67,10 +66,13 @@ impl Data {
     fn table(&self, labels: bool) -> Result<Table, CheckError> {
         let (n, d) = (self.response.len(), self.names.len());
         if n == 0 || self.features.len() != n * d {
-            return Err(CheckError(format!(
-                "data: found {} feature values for {n} responses and {d} names, expected N times D of them and at least one row",
-                self.features.len()
-            )));
+            return Err(CheckError::key(
+                "data",
+                format!(
+                    "found {} feature values for {n} responses and {d} names, expected N times D of them and at least one row",
+                    self.features.len()
+                ),
+            ));
         }
         for (what, column) in [
             ("trials", &self.trials),
@@ -78,10 +80,13 @@ impl Data {
             ("weights", &self.weights),
         ] {
             if let Some(c) = column.as_ref().filter(|c| c.len() != n) {
-                return Err(CheckError(format!(
-                    "data: found {} {what} for {n} responses, expected one each",
-                    c.len()
-                )));
+                return Err(CheckError::key(
+                    "data",
+                    format!(
+                        "found {} {what} for {n} responses, expected one each",
+                        c.len()
+                    ),
+                ));
             }
         }
         let all = self
@@ -92,9 +97,10 @@ impl Data {
             .chain(self.offset.iter().flatten())
             .chain(self.weights.iter().flatten());
         if let Some(v) = all.into_iter().find(|v| !v.is_finite()) {
-            return Err(CheckError(format!(
-                "data: found {v}, expected finite numbers; leave such rows out"
-            )));
+            return Err(CheckError::key(
+                "data",
+                format!("found {v}, expected finite numbers; leave such rows out"),
+            ));
         }
         let response = if labels {
             let mut levels = self.response.clone();
@@ -200,27 +206,6 @@ impl Model {
     }
 }
 
-/// A prior in the notation of a run file.
-fn text(prior: Prior) -> String {
-    match prior {
-        Prior::Flat => "flat".into(),
-        Prior::Normal(m, s) => format!("normal({m}, {s})"),
-        Prior::StudentT(nu, m, s) => format!("student_t({nu}, {m}, {s})"),
-        Prior::Cauchy(m, s) => format!("cauchy({m}, {s})"),
-        Prior::Laplace(m, s) => format!("laplace({m}, {s})"),
-    }
-}
-
-fn scale_text(prior: ScalePrior) -> String {
-    match prior {
-        ScalePrior::Flat => "flat".into(),
-        ScalePrior::HalfNormal(m, s) => format!("half_normal({m}, {s})"),
-        ScalePrior::HalfCauchy(m, s) => format!("half_cauchy({m}, {s})"),
-        ScalePrior::Exponential(r) => format!("exponential({r})"),
-        ScalePrior::InvGamma(a, b) => format!("inv_gamma({a}, {b})"),
-    }
-}
-
 macro_rules! methods {
     ($($(#[$doc:meta])* $name:ident),*) => {$(
         $(#[$doc])*
@@ -247,11 +232,6 @@ macro_rules! methods {
             /// All rows in every step.
             pub fn full_batch(mut self) -> Self {
                 self.0.batch_size = Some(BatchSize::Named(FullName::Full));
-                self
-            }
-            /// Temperature T of the target, no unit; 1 is the posterior.
-            pub fn temperature(mut self, temperature: f64) -> Self {
-                self.0.temperature = Some(temperature);
                 self
             }
             /// Measure in which the target is a density.
@@ -304,6 +284,21 @@ methods! {
     Mala
 }
 
+/// `Ngd` has none: its temperature is what step size and batch imply.
+macro_rules! temperatures {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// Temperature T of the target, no unit; 1 is the posterior.
+            pub fn temperature(mut self, temperature: f64) -> Self {
+                self.0.temperature = Some(temperature);
+                self
+            }
+        }
+    )*};
+}
+
+temperatures!(Sngd, Sgld, Psgld, Sgrld, Mala);
+
 /// Collects the settings of a run; `build` checks them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Builder {
@@ -342,28 +337,28 @@ impl Builder {
 
     /// Prior of every weight.
     pub fn prior(self, prior: Prior) -> Builder {
-        self.set_prior("weights".into(), text(prior))
+        self.set_prior("weights".into(), prior)
     }
 
     /// Prior of the weight of one column.
     pub fn prior_of(self, column: &str, prior: Prior) -> Builder {
-        self.set_prior(format!("weights.{column}"), text(prior))
+        self.set_prior(format!("weights.{column}"), prior)
     }
 
     /// Prior of the intercept; flat if not set.
     pub fn prior_intercept(self, prior: Prior) -> Builder {
-        self.set_prior("intercept".into(), text(prior))
+        self.set_prior("intercept".into(), prior)
     }
 
     /// Prior of an unknown Gaussian scale, or of the positive parameter of a custom likelihood.
     pub fn prior_scale(self, prior: ScalePrior) -> Builder {
         let own = self.config.model.custom.as_ref();
         let name = own.and_then(|c| c.auxiliary.clone());
-        self.set_prior(name.unwrap_or_else(|| "scale".into()), scale_text(prior))
+        self.set_prior(name.unwrap_or_else(|| "scale".into()), prior)
     }
 
-    fn set_prior(mut self, key: String, text: String) -> Builder {
-        self.config.prior.0.insert(key, text);
+    fn set_prior(mut self, key: String, prior: impl Into<PriorEntry>) -> Builder {
+        self.config.prior.0.insert(key, prior.into());
         self
     }
 
@@ -393,7 +388,7 @@ impl Builder {
 
     /// Device that computes the steps.
     pub fn device(mut self, device: Device) -> Builder {
-        self.config.run.device = device.name();
+        self.config.run.device = device;
         self
     }
 

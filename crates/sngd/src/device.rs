@@ -4,47 +4,13 @@ use crate::error::Error;
 use crate::memory;
 use crate::prepare::Prepared;
 use crate::start;
-use sngd_core::config::Precision;
+use sngd_core::config::{Device, DeviceSelector, Precision};
 use sngd_core::engine::{Engine, EngineError};
 use sngd_core::likelihood::Likelihood;
 use sngd_cpu::CpuEngine;
-use sngd_gpu::{DeviceSelector, Gpu, GpuEngine};
+use sngd_gpu::{Gpu, GpuEngine};
 
 pub use sngd_gpu::AdapterInfo;
-
-/// Device that computes the steps.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Device {
-    /// A real GPU if there is one, else the CPU engine.
-    #[default]
-    Auto,
-    /// The CPU engine.
-    Cpu,
-    /// A GPU, chosen by the selector.
-    Gpu(DeviceSelector),
-}
-
-impl Device {
-    /// Reads the text of a run file or of `--device`: `auto`, `cpu`, `gpu`, `software` or part of an adapter's name.
-    pub fn parse(text: &str) -> Device {
-        match text {
-            "auto" | "" => Device::Auto,
-            "cpu" => Device::Cpu,
-            other => Device::Gpu(DeviceSelector::parse(other)),
-        }
-    }
-
-    /// The text that `parse` reads back.
-    pub fn name(&self) -> String {
-        match self {
-            Device::Auto => "auto".into(),
-            Device::Cpu => "cpu".into(),
-            Device::Gpu(DeviceSelector::Auto) => "gpu".into(),
-            Device::Gpu(DeviceSelector::Software) => "software".into(),
-            Device::Gpu(DeviceSelector::Named(n)) => n.clone(),
-        }
-    }
-}
 
 /// An open engine with the problem loaded.
 pub struct Opened {
@@ -66,8 +32,7 @@ pub fn adapters() -> Vec<AdapterInfo> {
 pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
     let init = start::positions(prepared);
     let run = &prepared.config.run;
-    let device = Device::parse(&run.device);
-    let selector = match device {
+    let selector = match run.device.clone() {
         Device::Cpu => return cpu(prepared, &init, "as asked"),
         Device::Auto if run.precision == Precision::F64 => {
             return cpu(prepared, &init, "since precision = \"f64\"");

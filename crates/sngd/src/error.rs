@@ -43,7 +43,7 @@ impl Error {
     pub fn exit_code(&self) -> i32 {
         match self {
             Error::Input(_) | Error::Data(_) | Error::Check(_) => 2,
-            Error::Engine(EngineError::DoesNotFit(_)) => 2,
+            Error::Engine(EngineError::DoesNotFit(_) | EngineError::Misuse(_)) => 2,
             Error::Engine(_) => 3,
             Error::Run(_) | Error::Lost => 4,
             // Options that name a path which cannot be used count as input.

@@ -45,7 +45,7 @@ mod summary;
 pub use builder::{Builder, Data, Mala, Model, Ngd, Psgld, Sgld, Sgrld, Sngd};
 pub use check::{Cost, Fit, check};
 pub use custom::{Finding, Piece, check_likelihood, from_wgsl};
-pub use device::{AdapterInfo, Device, Opened, adapters, open};
+pub use device::{AdapterInfo, Opened, adapters, open};
 pub use error::Error;
 pub use event::{Ending, Event, Outcome, Progress};
 pub use facts::Facts;
@@ -57,11 +57,18 @@ pub use run_file::{RunFile, parse};
 pub use sampler::{BlockStream, Draws, OpenRun, Sampler, Warmup};
 pub use self_test::{SelfTest, TestResult, self_test};
 pub use sink::{Plain, RunSink, Samples, TraceSink};
-pub use sngd_core::config::{Baseline, Config, Family, LinkName, Noise, Precision, Target};
+pub use sngd_core as core;
+pub use sngd_core::config::{
+    self, Baseline, Blocks, Config, Correction, Device, DeviceSelector, Family, LinkName, Noise,
+    Precision, SamplerConfig, Target,
+};
+pub use sngd_core::engine::{Engine, EngineError, EngineInfo};
+pub use sngd_core::error::CheckError;
 pub use sngd_core::likelihood::{Custom, LikelihoodBody, Observed, WgslBody, packed};
 pub use sngd_core::network::Activation;
 pub use sngd_core::prior::{Prior, ScalePrior};
 pub use sngd_core::trace::{DrawBlock, Sink};
-pub use sngd_gpu::DeviceSelector;
+pub use sngd_gpu::{self as gpu, wgpu};
+pub use sngd_store::{self as store, DataError, StoreError};
 pub use start::positions;
 pub use summary::{Measured, Report, Row, Thermometers, Verdict, summarize, summarize_trace};

@@ -1,5 +1,5 @@
 //! Predictions on held-out rows, as an ensemble over all kept draws, scored while the run goes on: on the device if the
-//! engine uses one and knows the likelihood's mean, here otherwise.
+//! engine uses one, here otherwise.
 //!
 //! The ensemble's density of a row is the mean of the draws' densities; its log is the log score (Gneiting & Raftery 2007).
 //! Class probabilities are averaged the same way, so that accuracy, Brier score and calibration are the ensemble's. Only
@@ -11,11 +11,10 @@ use crate::prepare::Prepared;
 use crate::sink::RunSink;
 use serde::{Deserialize, Serialize};
 use sngd_core::engine::{Predicted, add_density};
-use sngd_core::likelihood::{Likelihood, Link, Observed};
+use sngd_core::likelihood::{Likelihood, Observed};
 use sngd_core::problem::{HeldOut, Problem};
 use sngd_core::trace::DrawBlock;
 use sngd_cpu::forward::Forward;
-use statrs::function::erf::erf;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -63,9 +62,9 @@ pub struct Predictions {
     density: Vec<(f64, f64)>,
     /// Σ of class probabilities `[M,classes]`; empty if the response is not a class.
     classes: Vec<f64>,
-    /// Σ of predictive means `[M]`.
+    /// Σ of predictive means `[M]`; empty where the likelihood has no mean.
     mean: Vec<f64>,
-    /// Σ of the predictive distribution function at y, `[M]`, Gaussian responses only.
+    /// Σ of the predictive distribution function at y, `[M]`; empty where the likelihood has none.
     below: Vec<f64>,
     draws: usize,
     single: f64,
@@ -88,16 +87,13 @@ impl Predictions {
             },
             other => other.clone(),
         };
-        let gaussian = matches!(
-            likelihood,
-            Likelihood::Gaussian { .. } | Likelihood::GaussianUnknownScale
-        );
+        let (mean, cdf) = likelihood.predicts();
         Some(Predictions {
             forward: Forward::new(&problem),
             density: vec![(f64::NEG_INFINITY, 0.0); m],
             classes: vec![0.0; m * problem.classes.len()],
-            mean: vec![0.0; m],
-            below: vec![0.0; if gaussian { m } else { 0 }],
+            mean: vec![0.0; if mean { m } else { 0 }],
+            below: vec![0.0; if cdf { m } else { 0 }],
             draws: 0,
             single: 0.0,
             best: f64::NEG_INFINITY,
@@ -135,20 +131,16 @@ impl Predictions {
             total += ln_p;
             add_density(&mut self.density[i], (ln_p, 1.0));
             if k > 0 {
-                class_probabilities(&self.likelihood, eta, &mut probability);
+                self.likelihood.class_probabilities(eta, &mut probability);
                 hits += u32::from(top(&probability) == obs.y as usize);
                 let row = &mut self.classes[i * k..(i + 1) * k];
                 row.iter_mut().zip(&probability).for_each(|(s, p)| *s += p);
-            } else {
-                self.mean[i] += mean(&self.likelihood, eta, obs.trials);
             }
-            if let Some(below) = self.below.get_mut(i) {
-                let sd = match self.likelihood {
-                    Likelihood::Gaussian { scale } => scale,
-                    _ => eta[1].exp(),
-                };
-                let z = (obs.y - eta[0]) / sd;
-                *below += 0.5 * (1.0 + erf(z * std::f64::consts::FRAC_1_SQRT_2));
+            if let Some(sum) = self.mean.get_mut(i) {
+                *sum += self.likelihood.mean(eta, obs.trials).unwrap_or(f64::NAN);
+            }
+            if let Some(sum) = self.below.get_mut(i) {
+                *sum += self.likelihood.cdf(eta, obs).unwrap_or(f64::NAN);
             }
         }
         self.count(total, f64::from(hits));
@@ -177,13 +169,13 @@ impl Predictions {
             missing += own;
             let (max, sum) = sums.density[i];
             add_density(&mut self.density[i], (max + own, sum));
-            if let Some(mean) = sums.mean.get(i) {
+            if let (Some(own), Some(mean)) = (self.mean.get_mut(i), sums.mean.get(i)) {
                 // y = y_scale·(internal y) + what centring removed.
                 let taken = t.y_mean * t.one(&held.x[i * d..(i + 1) * d]);
-                self.mean[i] += t.y_scale * mean + taken * draws;
+                *own += t.y_scale * mean + taken * draws;
             }
-            if let Some(below) = self.below.get_mut(i) {
-                *below += sums.below[i];
+            if let (Some(own), Some(below)) = (self.below.get_mut(i), sums.below.get(i)) {
+                *own += below;
             }
         }
         let classes = self.classes.iter_mut().zip(&sums.classes);
@@ -221,7 +213,7 @@ impl Predictions {
             best_accuracy: classes.map(|_| self.best_hits),
             brier: classes.map(|c| c.1),
             calibration_error: classes.map(|c| c.2),
-            rmse: (k == 0 && self.mean.iter().all(|m| m.is_finite())).then(|| {
+            rmse: (k == 0 && !self.mean.is_empty()).then(|| {
                 let square = |(y, sum): (&f64, &f64)| (y - sum / s).powi(2);
                 (held.y.iter().zip(&self.mean).map(square).sum::<f64>() / m).sqrt()
             }),
@@ -332,43 +324,6 @@ fn observed(held: &HeldOut, i: usize) -> Observed<f64> {
     Observed {
         y: held.y[i],
         trials: held.trials.get(i).copied().unwrap_or(1.0),
-    }
-}
-
-fn success(link: Link, eta: f64) -> f64 {
-    // ln p of a single success: its exponential is accurate in both tails.
-    let one = Observed {
-        y: 1.0,
-        trials: 1.0,
-    };
-    Likelihood::Binomial(link)
-        .log_lik_and_score(&[eta], one, &mut [0.0])
-        .exp()
-}
-
-fn class_probabilities(likelihood: &Likelihood, eta: &[f64], out: &mut [f64]) {
-    if let Likelihood::Binomial(link) = likelihood {
-        out[1] = success(*link, eta[0]);
-        out[0] = 1.0 - out[1];
-        return;
-    }
-    // A baseline's logit is 0 and has no output.
-    let fixed = out.len() - eta.len();
-    let logit = |c: usize| if c < fixed { 0.0 } else { eta[c - fixed] };
-    let max = (0..out.len()).map(logit).fold(f64::NEG_INFINITY, f64::max);
-    for (c, o) in out.iter_mut().enumerate() {
-        *o = (logit(c) - max).exp();
-    }
-    let sum: f64 = out.iter().sum();
-    out.iter_mut().for_each(|o| *o /= sum);
-}
-
-fn mean(likelihood: &Likelihood, eta: &[f64], trials: f64) -> f64 {
-    match likelihood {
-        Likelihood::Poisson => eta[0].exp(),
-        Likelihood::Binomial(link) => trials * success(*link, eta[0]),
-        Likelihood::Custom(own) => own.body.mean(eta, trials).unwrap_or(f64::NAN),
-        _ => eta[0],
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::custom;
 use crate::error::Error;
-use sngd_core::config::{Config, Init, MetricAt, Noise, Precision};
+use sngd_core::config::{Config, Device, Init, MetricAt, Noise, Precision};
 use sngd_core::error::CheckError;
 use sngd_core::plan::{self, Metric, Plan};
 use sngd_core::prior::{Prior, ScalePrior};
@@ -62,10 +62,16 @@ pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
     let problem = Problem::build(&config, table)?;
     let notes = custom::check_problem(&problem)?;
     if config.run.init == Some(Init::Map) && problem.network.is_some() {
-        return Err(CheckError::new("run.init: found \"map\" beside predictor = \"mlp\", whose posterior has many modes, expected \"standard\", \"prior\" or \"zero\"; remove the key").into());
+        return Err(CheckError::key(
+            "run.init",
+            "found \"map\" beside predictor = \"mlp\", whose posterior has many modes, expected \"standard\", \"prior\" or \"zero\"; remove the key",
+        ).into());
     }
     if config.run.init == Some(Init::Standard) && problem.network.is_none() {
-        return Err(CheckError::new("run.init: found \"standard\" beside predictor = \"linear\", expected \"map\", \"prior\" or \"zero\"; remove the key").into());
+        return Err(CheckError::key(
+            "run.init",
+            "found \"standard\" beside predictor = \"linear\", expected \"map\", \"prior\" or \"zero\"; remove the key",
+        ).into());
     }
     if plan::metric_at(&config, &problem)? == MetricAt::Mode {
         return at_mode(config, problem, notes);
@@ -74,7 +80,7 @@ pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
     check_superchains(&config, plan.chains)?;
     check_length(&plan)?;
     let mode = if needs_mode(&config, &problem, &plan) {
-        let mode = map::find(&problem, &plan).map_err(|e| CheckError(e.to_string()))?;
+        let mode = map::find(&problem, &plan)?;
         preflight::residual(&plan, &mode)?;
         Some(mode)
     } else {
@@ -94,14 +100,13 @@ pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
 
 /// A run whose metric is at the mode: the mode, the expansion there, and settings that fit both.
 fn at_mode(config: Config, problem: Problem, notes: Vec<String>) -> Result<Prepared, Error> {
-    let found =
-        map::search(&problem, 0.0, MODE_TOLERANCE).map_err(|e| CheckError(e.to_string()))?;
+    let found = map::search(&problem, 0.0, MODE_TOLERANCE)?;
     let settled = settle(&config, &problem, &found.omega)?;
     check_superchains(&config, settled.plan.chains)?;
     check_length(&settled.plan)?;
     let small = problem.rows() as f64 * (problem.parameters() as f64).powi(2) < MISMATCH_FLOPS;
     let (mode, mismatch) = if small && settled.plan.p <= THERMOMETER_PARAMETERS {
-        let mode = map::at(&problem, found, 0.0).map_err(|e| CheckError(e.to_string()))?;
+        let mode = map::at(&problem, found, 0.0)?;
         let mismatch = mismatch(&settled.plan, Some(&mode));
         (mode, mismatch)
     } else {
@@ -139,7 +144,7 @@ impl Prepared {
         (out.config.run.warmup, out.config.run.draws) = (Some(warmup), draws);
         (out.plan.warmup, out.plan.draws) = (warmup, draws);
         if draws == 0 {
-            return Err(CheckError::new("run.draws: found 0, expected 1 or more").into());
+            return Err(CheckError::key("run.draws", "found 0, expected 1 or more").into());
         }
         check_length(&out.plan)?;
         Ok(out)
@@ -167,15 +172,19 @@ pub(crate) fn target_metric(prepared: &Prepared) -> Option<Vec<f64>> {
 fn check_run(config: &Config) -> Result<(), CheckError> {
     let run = &config.run;
     if let Some(scale) = run.init_scale.filter(|s| !(*s >= 0.0 && s.is_finite())) {
-        return Err(CheckError(format!(
-            "run.init_scale: found {scale}, expected a finite number of 0 or more"
-        )));
+        return Err(CheckError::key(
+            "run.init_scale",
+            format!("found {scale}, expected a finite number of 0 or more"),
+        ));
     }
-    if run.precision == Precision::F64 && !matches!(run.device.as_str(), "auto" | "cpu" | "") {
-        return Err(CheckError(format!(
-            "run.precision: found \"f64\" beside device = \"{}\", expected it only on the CPU engine; set run.device = \"cpu\" or run.precision = \"f32\"",
-            run.device
-        )));
+    if run.precision == Precision::F64 && matches!(run.device, Device::Gpu(_)) {
+        return Err(CheckError::key(
+            "run.precision",
+            format!(
+                "found \"f64\" beside device = \"{}\", expected it only on the CPU engine; set run.device = \"cpu\" or run.precision = \"f32\"",
+                run.device
+            ),
+        ));
     }
     Ok(())
 }
@@ -183,9 +192,12 @@ fn check_run(config: &Config) -> Result<(), CheckError> {
 fn check_superchains(config: &Config, chains: usize) -> Result<(), CheckError> {
     let groups = config.run.superchains;
     if groups > 0 && (groups < 2 || !chains.is_multiple_of(groups)) {
-        return Err(CheckError(format!(
-            "run.superchains: found {groups} for {chains} chains, expected 2 or more that divide the chains, or 0 for none"
-        )));
+        return Err(CheckError::key(
+            "run.superchains",
+            format!(
+                "found {groups} for {chains} chains, expected 2 or more that divide the chains, or 0 for none"
+            ),
+        ));
     }
     Ok(())
 }
@@ -197,10 +209,13 @@ fn check_length(plan: &Plan) -> Result<(), CheckError> {
         .and_then(|s| s.checked_add(plan.warmup));
     match steps {
         Some(s) if u32::try_from(s).is_ok() => Ok(()),
-        _ => Err(CheckError(format!(
-            "run.draws: found {} draws of {} steps after {} of warm-up, expected fewer than 2^32 steps in all; lower one of them",
-            plan.draws, plan.thin, plan.warmup
-        ))),
+        _ => Err(CheckError::key(
+            "run.draws",
+            format!(
+                "found {} draws of {} steps after {} of warm-up, expected fewer than 2^32 steps in all; lower one of them",
+                plan.draws, plan.thin, plan.warmup
+            ),
+        )),
     }
 }
 

@@ -374,13 +374,13 @@ mod tests {
             c.sampler.step_size.as_ref().map(|s| s.initial()),
             Some(0.05)
         );
-        assert_eq!((c.seed, c.run.device.as_str()), (7, "llvmpipe"));
+        assert_eq!((c.seed, c.run.device.to_string().as_str()), (7, "llvmpipe"));
         assert_eq!(c.data.response, "2020");
         assert_eq!(
             c.data.features.as_deref(),
             Some(&["a".to_string(), "b".into()][..])
         );
-        assert_eq!(c.prior.0["weights.b"], "flat");
+        assert_eq!(c.prior.0["weights.b"], "flat".into());
         assert!(message(SMALL, &["sampler.stepsize=1"]).contains("did you mean \"step_size\"?"));
         assert!(message(SMALL, &["seed"]).contains("expected section.key=value"));
         assert!(message(SMALL, &["seed=1\nx=2"]).contains("found the text"));

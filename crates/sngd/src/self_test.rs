@@ -2,12 +2,12 @@
 //! posterior that is known in closed form.
 
 use crate::builder::{Data, Model, Sngd};
-use crate::device::{self, Device};
+use crate::device;
 use crate::error::Error;
 use crate::prepare::Prepared;
 use crate::sampler::{Draws, Sampler, Warmup};
 use serde::Serialize;
-use sngd_core::config::{Family, Precision};
+use sngd_core::config::{Device, Family, Precision};
 use sngd_core::engine::Span;
 use sngd_core::philox::{self, Stream};
 use sngd_core::prior::Prior;
@@ -70,7 +70,7 @@ pub fn self_test(device: &Device) -> SelfTest {
         "Philox4x32-10 is wrong"
     };
     SelfTest {
-        device: device.name(),
+        device: device.to_string(),
         known_answers: TestResult {
             passed: answers,
             detail: detail.into(),

@@ -1,11 +1,11 @@
 #import <model>
 @group(0) @binding(0) var<storage, read> input: array<f32>; // [n, H+2+HH]: eta, y, trials, h
-@group(0) @binding(1) var<storage, read_write> output: array<f32>; // [n, 1+3H+HH]: log_lik, score, fisher, volume, divergence
+@group(0) @binding(1) var<storage, read_write> output: array<f32>; // [n, 3+3H+HH]: log_lik, score, fisher, volume, divergence, mean, cdf
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = id.x;
-    let wide = 1u + 3u * H + HH;
+    let wide = 3u + 3u * H + HH;
     if i >= arrayLength(&output) / wide {
         return;
     }
@@ -32,4 +32,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var k = 0u; k < HH; k++) {
         output[out + 1u + H + k] = w[k];
     }
+    output[out + wide - 2u] = mean(eta, obs.y);
+    output[out + wide - 1u] = cdf(eta, obs);
 }

@@ -4,6 +4,9 @@
 //   fn fisher(eta: array<f32, H>, trials: f32) -> array<f32, HH>               W, packed lower
 //   fn contract(eta: array<f32, H>, trials: f32, h: array<f32, HH>) -> Contraction
 //   fn draw_label(eta: array<f32, H>, trials: f32, u: f32, z: f32, address: vec4<u32>, key: vec2<u32>) -> f32
+//   fn mean(eta: array<f32, H>, trials: f32) -> f32                            E[y|η]
+//   fn cdf(eta: array<f32, H>, obs: vec2<f32>) -> f32                          P(Y ≤ y|η), where y is continuous
+// The last four may be left out: files of `custom/` then stand in.
 // u is uniform and z normal; the i-th further uniform of a label is more_uniform(address, i, key).
 #import <consts>
 #import "lib/normal.wgsl"

@@ -1,8 +1,8 @@
 // Δη of a chunk of rows for every chain and linear output, in tiles of rows × vectors, with RM × QM results per thread.
 #import <consts>
 #import "mode/chunk.wgsl"
+#import "stage/features.wgsl"
 
-@group(0) @binding(1) var<storage, read> x: array<f32>; // x[N,COLS]
 @group(0) @binding(2) var<storage, read> vectors: array<f32>; // vectors[C,P]
 @group(0) @binding(3) var<storage, read_write> delta: array<f32>; // delta[C·K,CHUNK]
 
@@ -31,7 +31,7 @@ fn predictor(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
             let row = row0 + e / DEPTH;
             var value = 0.0;
             if j < COLS && row < chunk.y {
-                value = x[row * COLS + j];
+                value = feature(row * COLS + j);
             }
             xs[(e % DEPTH) * (TILE_R + 1u) + e / DEPTH] = value;
         }

@@ -10,8 +10,8 @@
 #import "mode/status.wgsl"
 #import "mode/remainder.wgsl"
 #import "mode/prior.wgsl"
+#import "stage/features.wgsl"
 
-@group(0) @binding(1) var<storage, read> x: array<f32>; // x[N,COLS]
 @group(0) @binding(3) var<storage, read> influence: array<vec2<u32>>; // influence[N], (keep, alias) of the alias table
 // c[P] padded to a multiple of four, then (1 − ε, ε, spread, 0) of each step.
 @group(0) @binding(4) var<storage, read> pace: array<vec4<f32>>;
@@ -98,11 +98,11 @@ fn slope(j: u32) -> f32 {
     }
     return get_v(j) - c;
 }
-fn feature(row: u32, j: u32) -> f32 {
+fn picked_feature(row: u32, j: u32) -> f32 {
     if STAGED == 1u {
         return tile[row * STRIDE + j];
     }
-    return x[picked[row] * COLS + j];
+    return feature(picked[row] * COLS + j);
 }
 
 // The row that draw j of step t selects, from the alias table.
@@ -234,7 +234,7 @@ fn subsampled(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
                 for (var e = lane; e < count * COLS; e += GROUP) {
                     let row = e / COLS;
                     let j = e % COLS;
-                    tile[row * STRIDE + j] = x[picked[row] * COLS + j];
+                    tile[row * STRIDE + j] = feature(picked[row] * COLS + j);
                 }
                 workgroupBarrier();
             }
@@ -245,7 +245,7 @@ fn subsampled(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
                 if row < count {
                     var sum = 0.0;
                     for (var j = lane % LANES; j < COLS; j += LANES) {
-                        sum += feature(row, j) * get_v(k * COLS + j);
+                        sum += picked_feature(row, j) * get_v(k * COLS + j);
                     }
                     part[task * LANES + lane % LANES] = sum;
                 }
@@ -282,7 +282,7 @@ fn subsampled(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
                     let j = q % COLS;
                     var sum = own[i];
                     for (var row = split; row < count; row += SPLITS) {
-                        sum += coefficient[k * TILE_ROWS + row] * feature(row, j);
+                        sum += coefficient[k * TILE_ROWS + row] * picked_feature(row, j);
                     }
                     own[i] = sum;
                 }

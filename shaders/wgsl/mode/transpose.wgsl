@@ -2,8 +2,8 @@
 // × columns, with QM × JM results per thread.
 #import <consts>
 #import "mode/chunk.wgsl"
+#import "stage/features.wgsl"
 
-@group(0) @binding(1) var<storage, read> x: array<f32>; // x[N,COLS]
 @group(0) @binding(2) var<storage, read> delta: array<f32>; // delta[C·K,CHUNK], r
 @group(0) @binding(3) var<storage, read_write> parts: array<f32>; // parts[CHUNK/SPLIT_ROWS,C·K,COLS]
 
@@ -34,7 +34,7 @@ fn transpose_product(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_inv
             let row = row0 + e / TILE_J;
             var value = 0.0;
             if j < COLS && row < end {
-                value = x[row * COLS + j];
+                value = feature(row * COLS + j);
             }
             xs[e] = value;
         }

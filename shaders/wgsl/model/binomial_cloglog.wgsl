@@ -68,3 +68,7 @@ fn contract(eta: array<f32, H>, trials: f32, h: array<f32, HH>) -> Contraction {
 fn draw_label(eta: array<f32, H>, trials: f32, u: f32, z: f32, address: vec4<u32>, key: vec2<u32>) -> f32 {
     return draw_binomial(-exp_m1(-exp_of(eta[0])), exp_of(-exp_of(eta[0])), trials, u, z, address, key);
 }
+
+fn mean(eta: array<f32, H>, trials: f32) -> f32 {
+    return trials * -exp_m1(-exp_of(eta[0]));
+}

@@ -1,5 +1,6 @@
 // y ∼ N(η₀, e^{2η₁}): η₁ = log σ is auxiliary.
 #import "lib/contract.wgsl"
+#import "lib/special.wgsl"
 
 fn log_lik(eta: array<f32, H>, obs: vec2<f32>) -> f32 {
     // (y − η₀)/σ first: its square, not 1/σ², is what must stay in range.
@@ -27,4 +28,12 @@ fn contract(eta: array<f32, H>, trials: f32, h: array<f32, HH>) -> Contraction {
 
 fn draw_label(eta: array<f32, H>, trials: f32, u: f32, z: f32, address: vec4<u32>, key: vec2<u32>) -> f32 {
     return eta[0] + exp_of(eta[1]) * z;
+}
+
+fn mean(eta: array<f32, H>, trials: f32) -> f32 {
+    return eta[0];
+}
+
+fn cdf(eta: array<f32, H>, obs: vec2<f32>) -> f32 {
+    return exp_of(ln_phi((obs.x - eta[0]) * exp_of(-eta[1])));
 }

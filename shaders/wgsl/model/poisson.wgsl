@@ -35,3 +35,7 @@ fn draw_label(eta: array<f32, H>, trials: f32, u: f32, z: f32, address: vec4<u32
     }
     return y;
 }
+
+fn mean(eta: array<f32, H>, trials: f32) -> f32 {
+    return exp_of(eta[0]);
+}

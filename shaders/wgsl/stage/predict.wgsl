@@ -4,38 +4,14 @@
 #import "stage/now.wgsl"
 #import "stage/panel.wgsl"
 #import "stage/linear.wgsl"
-#import "lib/special.wgsl"
 #import <model>
 
 @group(0) @binding(2) var<storage, read> obs: array<vec2<f32>>; // obs[N+HELD], (y, trials)
 @group(0) @binding(4) var<storage, read> eta: array<f32>; // eta[C,R,H], a network's outputs
 @group(0) @binding(5) var<storage, read_write> terms: array<vec2<f32>>; // terms[C,R], (ln p, whether the likeliest class is right)
-@group(0) @binding(6) var<storage, read_write> sums: array<f32>; // sums[SPLITS,HELD,WIDTH]: max ln p, Σ p/e^max, then classes, or mean and Φ
+@group(0) @binding(6) var<storage, read_write> sums: array<f32>; // sums[SPLITS,HELD,WIDTH]: max ln p, Σ p/e^max, then classes, or mean and P(Y ≤ y)
 
 const LEAST = -3e38;
-
-// Mean of y. MEAN: 0 η itself, 1 that of a Gaussian with scale KNOWN_SCALE, 2 that of a Gaussian with ln σ as its second
-// output, 3 e^η, 4 the expected number of successes.
-fn expectation(e: array<f32, H>, trials: f32) -> f32 {
-    if MEAN == 3u {
-        var outputs = e;
-        return exp_of(outputs[0]);
-    }
-    if MEAN == 4u {
-        return trials * exp_of(log_lik(e, vec2<f32>(1.0, 1.0)));
-    }
-    var outputs = e;
-    return outputs[0];
-}
-
-fn distance(e: array<f32, H>, y: f32) -> f32 {
-    var outputs = e;
-    var scale = KNOWN_SCALE;
-    if MEAN == 2u {
-        scale = exp_of(outputs[H - 1u]);
-    }
-    return (y - outputs[0]) / scale;
-}
 
 @compute @workgroup_size(64)
 fn predict(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -86,10 +62,8 @@ fn predict(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
             }
             right = select(0.0, 1.0, likeliest == u32(o.x));
         } else {
-            sums[at + 2u] += expectation(e, o.y);
-            if MEAN == 1u || MEAN == 2u {
-                sums[at + 3u] += exp_of(ln_phi(distance(e, o.x)));
-            }
+            sums[at + 2u] += mean(e, o.y);
+            sums[at + 3u] += cdf(e, o);
         }
         terms[chain * R + j] = vec2<f32>(ll, right);
     }

@@ -1,5 +1,6 @@
 //! A user-defined likelihood: a body in Rust for the CPU, one in WGSL for the GPU engine.
 
+use super::family::Family;
 use super::{Observed, packed};
 use crate::error::CheckError;
 use crate::real::Real;
@@ -66,6 +67,11 @@ pub trait LikelihoodBody: Debug + Send + Sync {
     fn mean(&self, _eta: &[f64], _companion: f64) -> Option<f64> {
         None
     }
+
+    /// P(Y ≤ y|η) of a continuous response, for the coverage of intervals; `None` where the likelihood has no such function.
+    fn cdf(&self, _eta: &[f64], _obs: Observed<f64>) -> Option<f64> {
+        None
+    }
 }
 
 /// Contracts ∂W/∂η with h, by central differences with steps of 1e-4.
@@ -107,23 +113,27 @@ pub fn difference(
 pub struct WgslBody {
     /// Path of the file, for messages.
     pub file: String,
-    /// The WGSL text: `log_lik`, `score` and `fisher`, and optionally `contract`, `draw_label` and `mean`.
+    /// The WGSL text: `log_lik`, `score` and `fisher`, and optionally `contract`, `draw_label`, `mean` and `cdf`.
     pub text: String,
 }
 
 impl WgslBody {
     /// Whether the text declares that function.
     pub fn has(&self, function: &str) -> bool {
-        let code = self
-            .text
-            .lines()
-            .map(|l| l.split("//").next().unwrap_or_default());
-        code.collect::<Vec<_>>().join(" ").split("fn ").any(|rest| {
-            rest.trim_start()
-                .strip_prefix(function)
-                .is_some_and(|r| r.trim_start().starts_with('('))
-        })
+        declares(&self.text, function)
     }
+}
+
+/// Whether a WGSL text declares that function.
+pub fn declares(text: &str, function: &str) -> bool {
+    let code = text
+        .lines()
+        .map(|l| l.split("//").next().unwrap_or_default());
+    code.collect::<Vec<_>>().join(" ").split("fn ").any(|rest| {
+        rest.trim_start()
+            .strip_prefix(function)
+            .is_some_and(|r| r.trim_start().starts_with('('))
+    })
 }
 
 /// A user-defined likelihood.
@@ -157,15 +167,21 @@ impl PartialEq for Custom {
 /// No outputs or too many of them; a name that another parameter has.
 pub fn check_shape(linear_outputs: usize, auxiliary: Option<&str>) -> Result<(), CheckError> {
     if linear_outputs == 0 || linear_outputs + usize::from(auxiliary.is_some()) > MAX_OUTPUTS {
-        return Err(CheckError(format!(
-            "model.outputs: found {linear_outputs} linear outputs, expected 1 or more, with the auxiliary parameter at most {MAX_OUTPUTS}"
-        )));
+        return Err(CheckError::key(
+            "model.outputs",
+            format!(
+                "found {linear_outputs} linear outputs, expected 1 or more, with the auxiliary parameter at most {MAX_OUTPUTS}"
+            ),
+        ));
     }
     let taken = ["weights", "intercept", "bias"];
     match auxiliary {
-        Some(name) if name.trim().is_empty() || taken.contains(&name) => Err(CheckError(format!(
-            "model.auxiliary: found \"{name}\", expected a name that no other parameter has, such as \"shape\""
-        ))),
+        Some(name) if name.trim().is_empty() || taken.contains(&name) => Err(CheckError::key(
+            "model.auxiliary",
+            format!(
+                "found \"{name}\", expected a name that no other parameter has, such as \"shape\""
+            ),
+        )),
         _ => Ok(()),
     }
 }
@@ -198,14 +214,13 @@ impl Custom {
     }
 }
 
-/// The methods of `Likelihood` in any number format, computed in f64.
-impl Custom {
-    pub(super) fn log_lik_and_score<T: Real>(
-        &self,
-        eta: &[T],
-        obs: Observed<T>,
-        score: &mut [T],
-    ) -> T {
+/// In any number format, computed in f64.
+impl Family for Custom {
+    fn linear_outputs(&self) -> usize {
+        self.linear_outputs
+    }
+
+    fn log_lik_and_score<T: Real>(&self, eta: &[T], obs: Observed<T>, score: &mut [T]) -> T {
         let outputs = Outputs::of(eta);
         let obs = Observed {
             y: obs.y.to64(),
@@ -217,7 +232,7 @@ impl Custom {
         T::of(self.body.log_lik(outputs.get(), obs))
     }
 
-    pub(super) fn fisher<T: Real>(&self, eta: &[T], companion: T, w: &mut [T]) {
+    fn fisher<T: Real>(&self, eta: &[T], companion: T, w: &mut [T]) {
         let outputs = Outputs::of(eta);
         let mut out = [0.0; MAX_OUTPUTS * (MAX_OUTPUTS + 1) / 2];
         let out = &mut out[..w.len()];
@@ -225,7 +240,7 @@ impl Custom {
         write(out, w);
     }
 
-    pub(super) fn contract<T: Real>(
+    fn contract<T: Real>(
         &self,
         eta: &[T],
         companion: T,
@@ -245,7 +260,7 @@ impl Custom {
         write(&d, divergence);
     }
 
-    pub(super) fn draw_label<T: Real>(
+    fn draw_label<T: Real>(
         &self,
         eta: &[T],
         companion: T,
@@ -259,5 +274,18 @@ impl Custom {
             .draw_label(outputs.get(), companion.to64(), u, z, more);
         // `Plan::check` refuses Monte Carlo labels where the body draws none.
         T::of(label.unwrap_or(f64::NAN))
+    }
+
+    /// A user-defined log density leaves out no terms.
+    fn log_norm(&self, _: Observed<f64>) -> f64 {
+        0.0
+    }
+
+    fn mean(&self, eta: &[f64], companion: f64) -> Option<f64> {
+        self.body.mean(eta, companion)
+    }
+
+    fn cdf(&self, eta: &[f64], obs: Observed<f64>) -> Option<f64> {
+        self.body.cdf(eta, obs)
     }
 }

@@ -45,8 +45,9 @@ pub fn metric_at(config: &Config, problem: &Problem) -> Result<MetricAt, CheckEr
     };
     let controlled = s.gradient == Some(Gradient::ControlVariates);
     if s.metric == Some(MetricAt::State) && controlled {
-        return Err(CheckError(
-            "sampler.gradient: found \"control_variates\" beside metric = \"state\", expected metric = \"mode\", about which they expand; remove sampler.metric".into(),
+        return Err(CheckError::key(
+            "sampler.gradient",
+            "found \"control_variates\" beside metric = \"state\", expected metric = \"mode\", about which they expand; remove sampler.metric",
         ));
     }
     let asked = if controlled {
@@ -57,9 +58,12 @@ pub fn metric_at(config: &Config, problem: &Problem) -> Result<MetricAt, CheckEr
         None
     };
     match (asked, barrier) {
-        (Some(asked), Some(barrier)) => Err(CheckError(format!(
-            "sampler: found {asked} beside {barrier}, expected one or the other; remove one of the two"
-        ))),
+        (Some(asked), Some(barrier)) => Err(CheckError::key(
+            "sampler",
+            format!(
+                "found {asked} beside {barrier}, expected one or the other; remove one of the two"
+            ),
+        )),
         (Some(_), None) => Ok(MetricAt::Mode),
         (None, Some(_)) => Ok(MetricAt::State),
         // A method that the run file names is the published one, with the metric at the state.
@@ -117,14 +121,18 @@ impl ModeRequest {
             None => None,
             Some(BatchSize::Named(_)) => Some(n),
             Some(BatchSize::Rows(0)) => {
-                return Err(CheckError(
-                    "sampler.batch_size: found 0, expected 1 or more rows, or \"full\"".into(),
+                return Err(CheckError::key(
+                    "sampler.batch_size",
+                    "found 0, expected 1 or more rows, or \"full\"",
                 ));
             }
             Some(BatchSize::Rows(b)) if b > n => {
-                return Err(CheckError(format!(
-                    "sampler.batch_size: found {b} for {n} rows of data, expected at most {n}; lower it or set batch_size = \"full\""
-                )));
+                return Err(CheckError::key(
+                    "sampler.batch_size",
+                    format!(
+                        "found {b} for {n} rows of data, expected at most {n}; lower it or set batch_size = \"full\""
+                    ),
+                ));
             }
             Some(BatchSize::Rows(b)) => Some(b),
         };
@@ -132,25 +140,33 @@ impl ModeRequest {
         let part = batch.filter(|_| !full);
         if metropolis == Some(true) {
             if let Some(b) = part {
-                return Err(CheckError(format!(
-                    "sampler.batch_size: found {b} beside method = \"mala\", whose Metropolis test needs every row, expected \"full\""
-                )));
+                return Err(CheckError::key(
+                    "sampler.batch_size",
+                    format!(
+                        "found {b} beside method = \"mala\", whose Metropolis test needs every row, expected \"full\""
+                    ),
+                ));
             }
             if s.gradient == Some(Gradient::ControlVariates) {
-                return Err(CheckError(
-                    "sampler.gradient: found \"control_variates\" beside method = \"mala\", whose Metropolis test needs every row, expected \"plain\"; or set method = \"sngd\"".into(),
+                return Err(CheckError::key(
+                    "sampler.gradient",
+                    "found \"control_variates\" beside method = \"mala\", whose Metropolis test needs every row, expected \"plain\"; or set method = \"sngd\"",
                 ));
             }
         }
         let gradient = match (s.gradient, part, full) {
             (Some(Gradient::Plain), Some(b), _) => {
-                return Err(CheckError(format!(
-                    "sampler.gradient: found \"plain\" beside batch_size = {b} and the metric at the mode, expected \"control_variates\", or batch_size = \"full\", or metric = \"state\""
-                )));
+                return Err(CheckError::key(
+                    "sampler.gradient",
+                    format!(
+                        "found \"plain\" beside batch_size = {b} and the metric at the mode, expected \"control_variates\", or batch_size = \"full\", or metric = \"state\""
+                    ),
+                ));
             }
             (Some(Gradient::ControlVariates), None, true) => {
-                return Err(CheckError(
-                    "sampler.gradient: found \"control_variates\" beside batch_size = \"full\", which needs none, expected a number of rows or \"plain\"".into(),
+                return Err(CheckError::key(
+                    "sampler.gradient",
+                    "found \"control_variates\" beside batch_size = \"full\", which needs none, expected a number of rows or \"plain\"",
                 ));
             }
             (Some(g), ..) => Some(g),
@@ -188,13 +204,17 @@ impl Plan {
         positive("run.draws", config.run.most_draws())?;
         let temperature = s.temperature.unwrap_or(1.0);
         if !(temperature >= 0.0 && temperature.is_finite()) {
-            return Err(CheckError(format!(
-                "sampler.temperature: found {temperature}, expected a finite number of 0 or more; 1 is the posterior"
-            )));
+            return Err(CheckError::key(
+                "sampler.temperature",
+                format!(
+                    "found {temperature}, expected a finite number of 0 or more; 1 is the posterior"
+                ),
+            ));
         }
         if temperature == 0.0 && settings.metropolis {
-            return Err(CheckError(
-                "sampler.temperature: found 0 beside a Metropolis test, expected more than 0; set method = \"sngd\" to go downhill".into(),
+            return Err(CheckError::key(
+                "sampler.temperature",
+                "found 0 beside a Metropolis test, expected more than 0; set method = \"sngd\" to go downhill",
             ));
         }
         Ok(Plan {

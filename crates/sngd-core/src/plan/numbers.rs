@@ -103,10 +103,13 @@ impl Plan {
         // Rounded up, so that the temperature in the message is accepted.
         let t_min = (1e4 * need / self.budget(e)).ceil() / 1e4;
         let b_min = (need * self.batch as f64 / have).ceil();
-        Err(CheckError(format!(
-            "sampler.temperature: found {} with batch_size = {} and step_size = {e}, whose minibatch noise alone is hotter, expected at least {t_min:.4} at this batch; raise temperature to {t_min:.4} or batch_size to {b_min:.0}, or lower step_size",
-            self.temperature, self.batch
-        )))
+        Err(CheckError::key(
+            "sampler.temperature",
+            format!(
+                "found {} with batch_size = {} and step_size = {e}, whose minibatch noise alone is hotter, expected at least {t_min:.4} at this batch; raise temperature to {t_min:.4} or batch_size to {b_min:.0}, or lower step_size",
+                self.temperature, self.batch
+            ),
+        ))
     }
 
     /// Mean factor by which the inverse of a metric over few rows is too large: E[M̂⁻¹]/M⁻¹ ≈ r/(r − P − 1); `None` when small.
@@ -152,7 +155,7 @@ mod tests {
             Plan::check(&config, &Problem::build(&config, table).unwrap())
         };
         for step in [0.11, 0.13, 0.17, 0.19, 0.23] {
-            let told = plan(step, "0.5").unwrap_err().0;
+            let told = plan(step, "0.5").unwrap_err().to_string();
             let (_, rest) = told.split_once("raise temperature to ").unwrap();
             let (named, _) = rest.split_once(' ').unwrap();
             plan(step, named).unwrap();

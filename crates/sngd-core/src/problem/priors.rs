@@ -1,6 +1,6 @@
 //! Priors by the keys of `[prior]`, and checks for an improper posterior before any optimisation.
 
-use crate::config::Config;
+use crate::config::{Config, PriorEntry};
 use crate::error::{CheckError, nearest};
 use crate::likelihood::Likelihood;
 use crate::network::Network;
@@ -17,8 +17,9 @@ pub(super) fn linear(
 ) -> Result<Priors, CheckError> {
     let map = &config.prior.0;
     let read = |key: &str, default: &str| -> Result<Prior, CheckError> {
-        Prior::parse(map.get(key).map_or(default, String::as_str))
-            .map_err(|e| CheckError(format!("prior.{key}: {e}")))
+        map.get(key)
+            .map_or_else(|| Prior::parse(default), PriorEntry::coefficient)
+            .map_err(|e| CheckError::key(format!("prior.{key}"), format!("{e}")))
     };
     let weights = read("weights", "normal(0, 2.5)")?;
     let mut one = Vec::with_capacity(columns.len());
@@ -39,8 +40,9 @@ pub(super) fn linear(
             own if own == auxiliary => true,
             "intercept" => {
                 if !intercept {
-                    return Err(CheckError(
-                        "prior.intercept: found a prior beside data.intercept = false, expected none; remove the key or set intercept = true".into(),
+                    return Err(CheckError::key(
+                        "prior.intercept",
+                        "found a prior beside data.intercept = false, expected none; remove the key or set intercept = true",
                     ));
                 }
                 true
@@ -55,9 +57,12 @@ pub(super) fn linear(
                 .collect();
             let hint = nearest(key, candidates.iter().map(String::as_str))
                 .map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
-            return Err(CheckError(format!(
-                "prior: found unknown key \"{key}\", expected weights, intercept, {auxiliary} or \"weights.COLUMN\"{hint}"
-            )));
+            return Err(CheckError::key(
+                "prior",
+                format!(
+                    "found unknown key \"{key}\", expected weights, intercept, {auxiliary} or \"weights.COLUMN\"{hint}"
+                ),
+            ));
         }
     }
     let k = likelihood.linear_outputs();
@@ -69,16 +74,18 @@ pub(super) fn linear(
 fn scale_prior(config: &Config, likelihood: &Likelihood) -> Result<Option<ScalePrior>, CheckError> {
     let Some(name) = likelihood.auxiliary() else {
         return match config.prior.0.get("scale") {
-            Some(_) => Err(CheckError(
-                "prior.scale: found a prior for a scale that the model does not have, expected it only with likelihood = \"gaussian\" and scale = \"unknown\"; remove the key".into(),
+            Some(_) => Err(CheckError::key(
+                "prior.scale",
+                "found a prior for a scale that the model does not have, expected it only with likelihood = \"gaussian\" and scale = \"unknown\"; remove the key",
             )),
             None => Ok(None),
         };
     };
-    let text = config.prior.0.get(name);
-    ScalePrior::parse(text.map_or("half_cauchy(0, 2.5)", String::as_str))
+    let given = config.prior.0.get(name);
+    given
+        .map_or(Ok(ScalePrior::HalfCauchy(0.0, 2.5)), PriorEntry::scale)
         .map(Some)
-        .map_err(|e| CheckError(format!("prior.{name}: {e}")))
+        .map_err(|e| CheckError::key(format!("prior.{name}"), format!("{e}")))
 }
 
 /// Priors of a network's weights and biases in the order of ω. Keys `weights` and `bias` apply to every layer,
@@ -98,20 +105,26 @@ pub(super) fn network(
     if let Some(key) = map.keys().find(|k| !known.contains(k)) {
         let hint = nearest(key, known.iter().map(String::as_str))
             .map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
-        return Err(CheckError(format!(
-            "prior: found unknown key \"{key}\", expected weights, bias, {auxiliary}, or those of one layer such as layer0_weights and layer0_bias{hint}"
-        )));
+        return Err(CheckError::key(
+            "prior",
+            format!(
+                "found unknown key \"{key}\", expected weights, bias, {auxiliary}, or those of one layer such as layer0_weights and layer0_bias{hint}"
+            ),
+        ));
     }
     if !net.bias
         && let Some(key) = map.keys().find(|k| k.ends_with("bias"))
     {
-        return Err(CheckError(format!(
-            "prior.{key}: found a prior beside model.bias = false, expected none; remove the key or set model.bias = true"
-        )));
+        return Err(CheckError::key(
+            format!("prior.{key}"),
+            "found a prior beside model.bias = false, expected none; remove the key or set model.bias = true",
+        ));
     }
     let read = |own: &str, group: &str, inputs: usize| -> Result<Prior, CheckError> {
         let key = if map.contains_key(own) { own } else { group };
-        let text = map.get(key).map_or("normal(0, 1)", String::as_str);
+        let given = map.get(key).cloned();
+        let given = given.unwrap_or(Prior::Normal(0.0, 1.0).into());
+        let text = given.to_string();
         let fan_in = text
             .trim()
             .strip_prefix("normal_fan_in(")
@@ -121,16 +134,20 @@ pub(super) fn network(
                 Ok(s) if s > 0.0 && s.is_finite() => {
                     Ok(Prior::Normal(0.0, s / (inputs as f64).sqrt()))
                 }
-                _ => Err(CheckError(format!(
-                    "prior.{key}: found \"{text}\", expected normal_fan_in(s) with a finite s > 0"
-                ))),
+                _ => Err(CheckError::key(
+                    format!("prior.{key}"),
+                    format!("found \"{text}\", expected normal_fan_in(s) with a finite s > 0"),
+                )),
             };
         }
-        let prior = Prior::parse(text).map_err(|e| CheckError(format!("prior.{key}: {e}")))?;
+        let prior = given
+            .coefficient()
+            .map_err(|e| CheckError::key(format!("prior.{key}"), format!("{e}")))?;
         if prior == Prior::Flat {
-            return Err(CheckError(format!(
-                "prior.{key}: found \"flat\", under which a network's posterior is improper, expected a proper prior such as normal(0, 1) or normal_fan_in(1)"
-            )));
+            return Err(CheckError::key(
+                format!("prior.{key}"),
+                "found \"flat\", under which a network's posterior is improper, expected a proper prior such as normal(0, 1) or normal_fan_in(1)",
+            ));
         }
         Ok(prior)
     };
@@ -163,17 +180,21 @@ pub(super) fn check_proper(
         baseline: false, ..
     } = likelihood
     {
-        return Err(CheckError(
-            "model.baseline: found \"none\" beside a flat prior, which leaves the shift common to all classes without a posterior (improper), expected proper priors; set baseline = \"first\" or give prior.intercept and prior.weights".into(),
+        return Err(CheckError::key(
+            "model.baseline",
+            "found \"none\" beside a flat prior, which leaves the shift common to all classes without a posterior (improper), expected proper priors; set baseline = \"first\" or give prior.intercept and prior.weights",
         ));
     }
     let flat_columns = flat / likelihood.linear_outputs();
     let unknown = likelihood.aux_outputs();
     if n < flat_columns + unknown {
-        return Err(CheckError(format!(
-            "{source}: found {n} rows for {d} columns under a flat prior, whose posterior is improper, expected at least {} rows; give the weights a proper prior such as prior.weights = \"normal(0, 1)\"",
-            flat_columns + unknown
-        )));
+        return Err(CheckError::data(
+            source,
+            format!(
+                "found {n} rows for {d} columns under a flat prior, whose posterior is improper, expected at least {} rows; give the weights a proper prior such as prior.weights = \"normal(0, 1)\"",
+                flat_columns + unknown
+            ),
+        ));
     }
     Ok(())
 }

@@ -14,11 +14,14 @@ pub(super) fn response(config: &Config, table: &Table) -> Result<ResponseParts, 
     let (source, name) = (&table.source, &config.data.response);
     let counts = |v: &[f64], what: &str| -> Result<(), CheckError> {
         match v.iter().position(|y| *y < 0.0 || y.fract() != 0.0) {
-            Some(i) => Err(CheckError(format!(
-                "{source}: row {}, column '{name}': found {}, expected {what}; correct the row or choose another likelihood",
-                i + 1,
-                v[i]
-            ))),
+            Some(i) => Err(CheckError::data(
+                source,
+                format!(
+                    "row {}, column '{name}': found {}, expected {what}; correct the row or choose another likelihood",
+                    i + 1,
+                    v[i]
+                ),
+            )),
             None => Ok(()),
         }
     };
@@ -31,16 +34,20 @@ pub(super) fn response(config: &Config, table: &Table) -> Result<ResponseParts, 
         (Response::Numbers(y), Family::Binomial) => {
             counts(y, "a count of successes for binomial")?;
             let Some(t) = &table.trials else {
-                return Err(CheckError(
-                    "model.trials: found nothing, expected the column of trials for likelihood = \"binomial\"; add trials = \"COLUMN\"".into(),
+                return Err(CheckError::key(
+                    "model.trials",
+                    "found nothing, expected the column of trials for likelihood = \"binomial\"; add trials = \"COLUMN\"",
                 ));
             };
             for (i, (y, t)) in y.iter().zip(t).enumerate() {
                 if t.fract() != 0.0 || *t < 1.0 || y > t {
-                    return Err(CheckError(format!(
-                        "{source}: row {}: found {y} successes of {t} trials, expected whole trials of 1 or more and no more successes than trials; correct the row",
-                        i + 1
-                    )));
+                    return Err(CheckError::data(
+                        source,
+                        format!(
+                            "row {}: found {y} successes of {t} trials, expected whole trials of 1 or more and no more successes than trials; correct the row",
+                            i + 1
+                        ),
+                    ));
                 }
             }
             Ok((y.clone(), t.clone(), vec![]))
@@ -57,12 +64,15 @@ pub(super) fn response(config: &Config, table: &Table) -> Result<ResponseParts, 
             let ok = levels.len() == 2 || (family == Family::Softmax && levels.len() > 2);
             if !ok {
                 let shown: Vec<&str> = levels.iter().take(5).map(String::as_str).collect();
-                return Err(CheckError(format!(
-                    "{source}: column '{name}': found {} levels ({}{}), expected {wanted}; choose another response or likelihood",
-                    levels.len(),
-                    shown.join(", "),
-                    if levels.len() > 5 { ", ..." } else { "" }
-                )));
+                return Err(CheckError::data(
+                    source,
+                    format!(
+                        "column '{name}': found {} levels ({}{}), expected {wanted}; choose another response or likelihood",
+                        levels.len(),
+                        shown.join(", "),
+                        if levels.len() > 5 { ", ..." } else { "" }
+                    ),
+                ));
             }
             Ok((
                 index.iter().map(|&i| f64::from(i)).collect(),
@@ -70,18 +80,20 @@ pub(super) fn response(config: &Config, table: &Table) -> Result<ResponseParts, 
                 levels.clone(),
             ))
         }
-        (Response::Numbers(_), Family::Bernoulli | Family::Softmax) => Err(CheckError(format!(
-            "{source}: column '{name}': found numbers, expected labels; read it as labels"
-        ))),
+        (Response::Numbers(_), Family::Bernoulli | Family::Softmax) => Err(CheckError::data(
+            source,
+            format!("column '{name}': found numbers, expected labels; read it as labels"),
+        )),
     }
 }
 
 pub(super) fn split(config: &Config, n: usize) -> Result<(Vec<usize>, Vec<usize>), CheckError> {
     let share = config.data.test_fraction;
     if !(0.0..1.0).contains(&share) {
-        return Err(CheckError(format!(
-            "data.test_fraction: found {share}, expected a share of rows in [0, 1); use 0.2 for a fifth"
-        )));
+        return Err(CheckError::key(
+            "data.test_fraction",
+            format!("found {share}, expected a share of rows in [0, 1); use 0.2 for a fifth"),
+        ));
     }
     let held = (share * n as f64).round() as usize;
     if held == 0 {
@@ -93,9 +105,12 @@ pub(super) fn split(config: &Config, n: usize) -> Result<(Vec<usize>, Vec<usize>
     test.sort_unstable();
     train.sort_unstable();
     if train.is_empty() {
-        return Err(CheckError(format!(
-            "data.test_fraction: found {share}, which holds out all {n} rows, expected some left to fit; use a smaller share"
-        )));
+        return Err(CheckError::key(
+            "data.test_fraction",
+            format!(
+                "found {share}, which holds out all {n} rows, expected some left to fit; use a smaller share"
+            ),
+        ));
     }
     Ok((train, test))
 }
@@ -107,10 +122,13 @@ pub(super) fn likelihood(
 ) -> Result<Likelihood, CheckError> {
     let m = &config.model;
     let refuse = |key: &str, owner: &str| {
-        Err(CheckError(format!(
-            "model.{key}: found a value beside likelihood = \"{}\", expected it only with {owner}; remove the key",
-            family_name(m.likelihood)
-        )))
+        Err(CheckError::key(
+            format!("model.{key}"),
+            format!(
+                "found a value beside likelihood = \"{}\", expected it only with {owner}; remove the key",
+                family_name(m.likelihood)
+            ),
+        ))
     };
     if m.scale.is_some() && m.likelihood != Family::Gaussian {
         return refuse("scale", "gaussian");
@@ -133,14 +151,17 @@ pub(super) fn likelihood(
         return refuse(key, "custom");
     }
     let wrong_link = |expected: &str| {
-        Err(CheckError(format!(
-            "model.link: found \"{}\" beside likelihood = \"{}\", expected {expected}",
-            serde_json::to_value(m.link)
-                .ok()
-                .and_then(|v| v.as_str().map(String::from))
-                .unwrap_or_default(),
-            family_name(m.likelihood)
-        )))
+        Err(CheckError::key(
+            "model.link",
+            format!(
+                "found \"{}\" beside likelihood = \"{}\", expected {expected}",
+                serde_json::to_value(m.link)
+                    .ok()
+                    .and_then(|v| v.as_str().map(String::from))
+                    .unwrap_or_default(),
+                family_name(m.likelihood)
+            ),
+        ))
     };
     Ok(match m.likelihood {
         Family::Gaussian => {
@@ -154,14 +175,16 @@ pub(super) fn likelihood(
                 Some(Scale::Named(s)) if s == "unknown" => Likelihood::GaussianUnknownScale,
                 None => Likelihood::GaussianUnknownScale,
                 Some(Scale::Known(s)) => {
-                    return Err(CheckError(format!(
-                        "model.scale: found {s}, expected a positive number or \"unknown\""
-                    )));
+                    return Err(CheckError::key(
+                        "model.scale",
+                        format!("found {s}, expected a positive number or \"unknown\""),
+                    ));
                 }
                 Some(Scale::Named(s)) => {
-                    return Err(CheckError(format!(
-                        "model.scale: found \"{s}\", expected a positive number or \"unknown\""
-                    )));
+                    return Err(CheckError::key(
+                        "model.scale",
+                        format!("found \"{s}\", expected a positive number or \"unknown\""),
+                    ));
                 }
             }
         }
@@ -197,8 +220,9 @@ pub(super) fn likelihood(
 /// The user-defined likelihood of a config, after the checks that need no data.
 fn custom(config: &Config) -> Result<Likelihood, CheckError> {
     let Some(own) = &config.model.custom else {
-        return Err(CheckError(
-            "model.wgsl: found nothing beside likelihood = \"custom\", expected the WGSL file of the likelihood; add wgsl = \"FILE.wgsl\"".into(),
+        return Err(CheckError::key(
+            "model.wgsl",
+            "found nothing beside likelihood = \"custom\", expected the WGSL file of the likelihood; add wgsl = \"FILE.wgsl\"",
         ));
     };
     check_shape(own.linear_outputs, own.auxiliary.as_deref())?;

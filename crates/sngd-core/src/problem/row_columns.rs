@@ -26,9 +26,12 @@ impl RowColumns {
             roots: Vec::new(),
         };
         if let (Some(_), Some(exposure)) = (&data.offset, &data.exposure) {
-            return Err(CheckError(format!(
-                "data.exposure: found \"{exposure}\" beside data.offset, expected one of the two; remove one, or make a column of the sum"
-            )));
+            return Err(CheckError::key(
+                "data.exposure",
+                format!(
+                    "found \"{exposure}\" beside data.offset, expected one of the two; remove one, or make a column of the sum"
+                ),
+            ));
         }
         if let Some(column) = &table.offset {
             let key = if data.exposure.is_some() {
@@ -38,26 +41,31 @@ impl RowColumns {
             };
             let outputs = model.outputs.unwrap_or(1);
             if model.likelihood == Family::Softmax || outputs > 1 {
-                return Err(CheckError(format!(
-                    "data.{key}: found a column beside a likelihood of several linear predictors, expected it only where there is one; remove the key"
-                )));
+                return Err(CheckError::key(
+                    format!("data.{key}"),
+                    "found a column beside a likelihood of several linear predictors, expected it only where there is one; remove the key",
+                ));
             }
             out.offset = column.clone();
             if let Some(name) = &data.exposure {
                 if let Some(i) = column.iter().position(|e| *e <= 0.0) {
-                    return Err(CheckError(format!(
-                        "{source}: row {}, column '{name}': found an exposure of {}, expected a number above 0, since its logarithm is added to the linear predictor; correct the row or leave it out",
-                        i + 1,
-                        column[i]
-                    )));
+                    return Err(CheckError::data(
+                        source,
+                        format!(
+                            "row {}, column '{name}': found an exposure of {}, expected a number above 0, since its logarithm is added to the linear predictor; correct the row or leave it out",
+                            i + 1,
+                            column[i]
+                        ),
+                    ));
                 }
                 out.offset.iter_mut().for_each(|o| *o = o.ln());
             }
         }
         let Some(column) = &table.weights else {
             return if data.weights_kind == WeightsKind::Precision {
-                Err(CheckError(
-                    "data.weights_kind: found \"precision\" without data.weights, expected the column of weights beside it; add weights = \"COLUMN\"".into(),
+                Err(CheckError::key(
+                    "data.weights_kind",
+                    "found \"precision\" without data.weights, expected the column of weights beside it; add weights = \"COLUMN\"",
                 ))
             } else {
                 Ok(out)
@@ -67,34 +75,42 @@ impl RowColumns {
         let precision = data.weights_kind == WeightsKind::Precision;
         let bad = |w: &f64| if precision { *w <= 0.0 } else { *w < 0.0 };
         if let Some(i) = column.iter().position(bad) {
-            return Err(CheckError(format!(
-                "{source}: row {}, column '{name}': found a weight of {}, expected {}; correct the row or leave it out",
-                i + 1,
-                column[i],
-                if precision {
-                    "a precision above 0"
-                } else {
-                    "0 or more"
-                }
-            )));
+            return Err(CheckError::data(
+                source,
+                format!(
+                    "row {}, column '{name}': found a weight of {}, expected {}; correct the row or leave it out",
+                    i + 1,
+                    column[i],
+                    if precision {
+                        "a precision above 0"
+                    } else {
+                        "0 or more"
+                    }
+                ),
+            ));
         }
         if !precision {
             if column.iter().all(|w| *w == 0.0) {
-                return Err(CheckError(format!(
-                    "{source}: column '{name}': found only weights of 0, expected a row that counts; choose another column"
-                )));
+                return Err(CheckError::data(
+                    source,
+                    format!(
+                        "column '{name}': found only weights of 0, expected a row that counts; choose another column"
+                    ),
+                ));
             }
             out.weights = column.clone();
             return Ok(out);
         }
         if model.likelihood != Family::Gaussian || model.predictor != Predictor::Linear {
-            return Err(CheckError(
-                "data.weights_kind: found \"precision\" beside a model that is no linear gaussian one, expected \"frequency\"".into(),
+            return Err(CheckError::key(
+                "data.weights_kind",
+                "found \"precision\" beside a model that is no linear gaussian one, expected \"frequency\"",
             ));
         }
         if !test.is_empty() {
-            return Err(CheckError(
-                "data.test_fraction: found held-out rows beside weights_kind = \"precision\", expected none; remove one of the two".into(),
+            return Err(CheckError::key(
+                "data.test_fraction",
+                "found held-out rows beside weights_kind = \"precision\", expected none; remove one of the two",
             ));
         }
         out.roots = column.iter().map(|w| w.sqrt()).collect();

@@ -7,12 +7,13 @@ use super::lanes::{LANES, Lane};
 use super::pass::{Pass, Sums};
 use super::tile::{TILE, remainders};
 use crate::dense::Factor;
-use crate::map::{ModeError, check_still};
+use crate::map::check_still;
 use crate::row_sums::{Curvature, canonical, row_outputs, row_sums, row_terms};
 use faer::{MatMut, MatRef, Par};
 use half::{bf16, f16};
 use rayon::prelude::*;
 use sngd_core::config::Storage;
+use sngd_core::error::CheckError;
 use sngd_core::expansion::{AliasTable, Expansion, RowLayout};
 use sngd_core::likelihood::packed;
 use sngd_core::philox::{Stream, fill_normals};
@@ -56,22 +57,26 @@ impl Measured {
     }
 }
 
-/// Why no expansion could be made.
-#[derive(Debug, Clone, PartialEq)]
-pub enum NoExpansion {
-    /// The information matrix is not positive definite at this pivot.
-    NotPositive(usize),
-    /// The point is not a mode.
-    NoMode(ModeError),
+fn not_positive(problem: &Problem, pivot: usize) -> CheckError {
+    CheckError::improper(
+        &problem.source,
+        format!(
+            "found an information matrix that is not positive definite at {}, expected one that is; give that parameter a proper prior such as \"normal(0, 2.5)\"",
+            problem.parameter_names()[pivot]
+        ),
+    )
 }
 
 /// Expands a linear predictor's log likelihood at ω* `[P]`, and measures it with draws keyed by `seed`.
+///
+/// # Errors
+/// [`CheckError::Improper`] where ω* is no mode, or the information matrix there is not positive definite.
 pub fn expand(
     problem: &Problem,
     omega: &[f64],
     storage: Storage,
     seed: u64,
-) -> Result<(Expansion, Measured), NoExpansion> {
+) -> Result<(Expansion, Measured), CheckError> {
     let (n, p) = (problem.rows(), problem.parameters());
     let mut curvature = Curvature::Observed;
     let mut sums = row_sums(problem, omega, curvature, false);
@@ -82,12 +87,12 @@ pub fn expand(
         |matrix: &[f64]| -> Vec<f64> { matrix.iter().zip(&lambda).map(|(m, l)| m + l).collect() };
     if let Err(e) = factor.factor(&metric(&sums.matrix), 0.0, 0, par) {
         if canonical(&problem.likelihood) {
-            return Err(NoExpansion::NotPositive(e.pivot));
+            return Err(not_positive(problem, e.pivot));
         }
         curvature = Curvature::Fisher;
         sums = row_sums(problem, omega, curvature, false);
         let again = factor.factor(&metric(&sums.matrix), 0.0, 0, par);
-        again.map_err(|e| NoExpansion::NotPositive(e.pivot))?;
+        again.map_err(|e| not_positive(problem, e.pivot))?;
     }
     let mut step = vec![0.0; p];
     problem.prior_cost(omega, true, &mut vec![0.0; p], &mut step);
@@ -95,7 +100,7 @@ pub fn expand(
         .zip(&sums.gradient)
         .for_each(|(g, s)| *g -= s);
     factor.solve(&mut step);
-    check_still(problem, omega, &step).map_err(NoExpansion::NoMode)?;
+    check_still(problem, omega, &step)?;
     let mut chol = factor.l;
     for j in 0..p {
         chol[j * p..j * p + j].fill(0.0);

@@ -14,7 +14,7 @@ mod subsample;
 mod tile;
 
 pub use data::{gradients_to_internal, to_internal};
-pub use expand::{Measured, NoExpansion, expand};
+pub use expand::{Measured, expand};
 pub use lanes::LaneKernels;
 pub use settle::{Settled, settle};
 

@@ -2,7 +2,7 @@
 //! choice is a function of the data, the model and the seed, so that the same run file gives the same draws on every engine.
 
 use super::data::ModeData;
-use super::expand::{Measured, NoExpansion, expand};
+use super::expand::{Measured, expand};
 use super::group::{Group, Move, start, step};
 use super::lanes::LANES;
 use super::pass::Pass;
@@ -19,8 +19,9 @@ use std::sync::Arc;
 const CHEAP_PASS: usize = 1_000_000;
 /// Share of the noise budget that minibatch noise may take, which is the relative error of the temperature.
 const NOISE_SHARE: f64 = 0.005;
-/// Smallest batch that is chosen, in rows.
-const LEAST_BATCH: usize = 64;
+/// Smallest batch that is chosen, and what a chosen batch is a multiple of, in rows: sixteen stand side by side in a step of the CPU
+/// engine. The remainders of N rows shrink as N grows, so that from some 10⁵ rows on a step costs the least that a step can.
+const LEAST_BATCH: usize = LANES;
 /// Share of the data rows beyond which a batch saves no time.
 const LARGEST_SHARE: f64 = 0.125;
 /// Step sizes ε tried without a Metropolis test, no unit.
@@ -70,15 +71,7 @@ struct Pilot {
 pub fn settle(config: &Config, problem: &Problem, omega: &[f64]) -> Result<Settled, CheckError> {
     let n = problem.rows();
     let request = ModeRequest::of(config, n)?;
-    let (expansion, measured) = expand(problem, omega, config.data.storage, config.seed)
-        .map_err(|e| match e {
-            NoExpansion::NoMode(e) => CheckError(e.to_string()),
-            NoExpansion::NotPositive(pivot) => CheckError(format!(
-                "{}: found an information matrix that is not positive definite at {}, expected one that is; give that parameter a proper prior such as \"normal(0, 2.5)\"",
-                problem.source,
-                problem.parameter_names()[pivot]
-            )),
-        })?;
+    let (expansion, measured) = expand(problem, omega, config.data.storage, config.seed)?;
     let expansion = Arc::new(expansion);
     let temperature = config.sampler.temperature.unwrap_or(1.0);
     let mut judge = Judge {
@@ -195,14 +188,14 @@ impl Judge<'_> {
         Gradient::ControlVariates
     }
 
-    /// The smallest batch, a multiple of 32, whose noise is small enough.
+    /// The smallest batch, a multiple of [`LEAST_BATCH`], whose noise is small enough.
     fn batch(&self, epsilon: f64) -> usize {
         let one = self
             .measured
             .noise_share(1, epsilon, self.temperature.max(1e-6));
         let need = (one / NOISE_SHARE).ceil().min(1e9) as usize;
         need.max(LEAST_BATCH)
-            .next_multiple_of(32)
+            .next_multiple_of(LEAST_BATCH)
             .min(self.measured.rows)
     }
 

@@ -62,12 +62,12 @@ pub fn load(
     init: &[f64],
 ) -> Result<Loaded, EngineError> {
     let Some(expansion) = plan.expansion.clone() else {
-        return Err(EngineError::Device(
+        return Err(EngineError::Misuse(
             "found a plan with the metric at the mode and no expansion, expected one; make the plan with `sngd_cpu::mode::settle`".into(),
         ));
     };
     if plan.gradient == Gradient::ControlVariates && expansion.influence.is_none() {
-        return Err(EngineError::Device(
+        return Err(EngineError::Misuse(
             "found a plan with control variates and no table of influences, expected one; make the plan with `sngd_cpu::mode::settle`".into(),
         ));
     }

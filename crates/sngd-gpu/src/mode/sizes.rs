@@ -2,6 +2,7 @@
 
 use super::recipe::grids;
 use super::shape::{ModeShape, Rows, STATUS};
+use crate::features;
 use crate::sizes::{RING, SLICE, Sizes};
 use sngd_core::engine::EngineError;
 use sngd_core::expansion::Expansion;
@@ -16,7 +17,7 @@ pub fn sizes(plan: &Plan, shape: &ModeShape) -> Sizes {
     let row_len = sngd_core::expansion::RowLayout { outputs: shape.h }.width();
     let mut buffers: Vec<(&'static str, u64)> = Vec::new();
     let mut words = |name, count: usize| buffers.push((name, (4 * count as u64).max(16)));
-    words("x", n * shape.columns);
+    words("x", features::words(n * shape.columns, plan.storage));
     words("rows", n * row_len);
     // The ring, and one slice more for the evaluation of the starting point.
     words("now", (RING + 1) * SLICE / 4);

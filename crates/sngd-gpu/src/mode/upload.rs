@@ -3,7 +3,9 @@
 use super::shape::{ModeShape, Rows, other_priors};
 use crate::buffers::Buffers;
 use crate::device::Gpu;
+use crate::features;
 use crate::sizes::SLICE;
+use sngd_core::config::Storage;
 use sngd_core::engine::EngineError;
 use sngd_core::expansion::Expansion;
 use sngd_core::plan::Plan;
@@ -20,7 +22,14 @@ pub fn upload(
     init: &[f64],
 ) -> Result<(), EngineError> {
     let p = shape.p;
-    buffers.write(gpu, "x", &expansion.x)?;
+    match plan.storage {
+        Storage::F32 => buffers.write(gpu, "x", &expansion.x)?,
+        // The expansion is rounded to this storage already, so that packing it changes no number.
+        storage => {
+            let numbers = expansion.x.iter().map(|&v| f64::from(v));
+            buffers.write(gpu, "x", &features::pack(numbers, storage))?;
+        }
+    }
     buffers.write(gpu, "rows", &expansion.rows)?;
     let mut state = vec![0.0f32; plan.chains * shape.state()];
     let mut u = vec![0.0; p];

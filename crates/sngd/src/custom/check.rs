@@ -37,6 +37,8 @@ pub enum Piece {
     DrawLabel,
     /// Mean response E[y].
     Mean,
+    /// Probability of a response up to y.
+    Cdf,
 }
 
 impl fmt::Display for Piece {
@@ -48,6 +50,7 @@ impl fmt::Display for Piece {
             Piece::Contract => "contract",
             Piece::DrawLabel => "draw_label",
             Piece::Mean => "mean",
+            Piece::Cdf => "cdf",
         })
     }
 }
@@ -110,7 +113,10 @@ pub(crate) fn check_problem(problem: &Problem) -> Result<Vec<String>, Error> {
         .collect();
     let found = check_likelihood(own, &rows)?;
     if let Some(f) = found.iter().find(|f| f.wrong) {
-        return Err(CheckError(f.message.clone()).into());
+        return Err(CheckError::Likelihood {
+            message: f.message.clone(),
+        }
+        .into());
     }
     // Every response, at one η: a device may compute a finite number for a response without a density.
     let eta = vec![0.1; problem.likelihood.outputs()];
@@ -120,12 +126,14 @@ pub(crate) fn check_problem(problem: &Problem) -> Result<Vec<String>, Error> {
             own.body.log_lik(&eta, problem.observed(i)),
         );
         if !value.is_finite() {
-            return Err(CheckError(format!(
-                "{}: response {} of those fitted: found log_lik = {value} at {}, expected a finite number for every response; leave such rows out or correct log_lik",
-                problem.source,
-                i + 1,
-                place(&eta, Some(obs))
-            ))
+            return Err(CheckError::data(
+                &problem.source,
+                format!(
+                    "response {} of those fitted: found log_lik = {value} at {}, expected a finite number for every response; leave such rows out or correct log_lik",
+                    i + 1,
+                    place(&eta, Some(obs))
+                ),
+            )
             .into());
         }
     }
@@ -300,7 +308,8 @@ impl Check<'_> {
         None
     }
 
-    /// Checks E[s] = 0, E[s sᵀ] = W and E[y] = mean over drawn labels; `None` if the body draws none.
+    /// Checks E[s] = 0, E[s sᵀ] = W, E[y] = mean and the share of labels up to the first response = cdf over drawn labels; `None` if
+    /// the body draws none.
     fn labels(&self, body: &dyn LikelihoodBody) -> Option<Vec<Finding>> {
         let mut found = Vec::new();
         let first = self.rows.first()?;
@@ -309,8 +318,8 @@ impl Check<'_> {
             let hh = h * (h + 1) / 2;
             let mut w = vec![0.0; hh];
             body.fisher(eta, first.trials, &mut w);
-            // Sums and sums of squares of s, s sᵀ and y.
-            let mut sums = vec![(0.0, 0.0); h + hh + 1];
+            // Sums and sums of squares of s, s sᵀ, y and whether y is up to the first response.
+            let mut sums = vec![(0.0, 0.0); h + hh + 2];
             let mut score = vec![0.0; h];
             for i in 0..LABELS {
                 let bits = at(1, Stream::Label, index as u32, i, 0);
@@ -339,6 +348,7 @@ impl Check<'_> {
                     }
                 }
                 add(h + hh, y);
+                add(h + hh + 1, f64::from(u8::from(y <= first.y)));
             }
             let n = f64::from(LABELS);
             // Rare labels may never be drawn: W then gives the spread of a score.
@@ -376,6 +386,16 @@ impl Check<'_> {
                 );
                 found.push(self.finding(Piece::Mean, true, text));
             }
+            if let Some(cdf) = body.cdf(eta, *first)
+                && let Some(drawn) = far(h + hh + 1, cdf)
+                && !found.iter().any(|f| f.piece == Piece::Cdf)
+            {
+                let text = format!(
+                    "found cdf = {cdf:.4} at {place}, y = {}, expected {drawn:.4}, the share of drawn labels up to y; correct cdf",
+                    first.y
+                );
+                found.push(self.finding(Piece::Cdf, true, text));
+            }
         }
         Some(found)
     }
@@ -412,6 +432,13 @@ impl Check<'_> {
             wgsl.fisher(eta, obs.trials, &mut w);
             let size = v.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
             (0..v.len()).for_each(|i| note(Piece::Fisher, place(), v[i], w[i], size));
+            let (v, w) = (body.mean(eta, obs.trials), wgsl.mean(eta, obs.trials));
+            if let (Some(v), Some(w)) = (v, w) {
+                note(Piece::Mean, place(), v, w, 0.0);
+            }
+            if let (Some(v), Some(w)) = (body.cdf(eta, obs), wgsl.cdf(eta, obs)) {
+                note(Piece::Cdf, place(), v, w, 1.0);
+            }
         }
         found
     }

@@ -1,0 +1,87 @@
+//! Section `[prior]` of a run file.
+
+use crate::prior::{Prior, ScalePrior};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Section `[prior]`: `weights`, `intercept`, `scale`, and `"weights.NAME"` for one column.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PriorConfig(pub BTreeMap<String, PriorEntry>);
+
+/// One prior, as a run file or a program gives it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum PriorEntry {
+    /// In the notation of a run file, such as `normal(0, 1)`.
+    Text(String),
+    /// Of a coefficient.
+    Coefficient(Prior),
+    /// Of a positive scale.
+    Scale(ScalePrior),
+}
+
+impl PriorEntry {
+    /// The prior of a coefficient.
+    ///
+    /// # Errors
+    /// Text that is not one, or the prior of a scale, by what was found and expected.
+    pub fn coefficient(&self) -> Result<Prior, String> {
+        match self {
+            PriorEntry::Coefficient(prior) => Ok(*prior),
+            other => Prior::parse(&other.to_string()),
+        }
+    }
+
+    /// The prior of a positive scale.
+    ///
+    /// # Errors
+    /// Text that is not one, or the prior of a coefficient, by what was found and expected.
+    pub fn scale(&self) -> Result<ScalePrior, String> {
+        match self {
+            PriorEntry::Scale(prior) => Ok(*prior),
+            other => ScalePrior::parse(&other.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for PriorEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PriorEntry::Text(text) => f.write_str(text),
+            PriorEntry::Coefficient(prior) => prior.fmt(f),
+            PriorEntry::Scale(prior) => prior.fmt(f),
+        }
+    }
+}
+
+impl From<&str> for PriorEntry {
+    fn from(text: &str) -> PriorEntry {
+        PriorEntry::Text(text.into())
+    }
+}
+
+impl From<String> for PriorEntry {
+    fn from(text: String) -> PriorEntry {
+        PriorEntry::Text(text)
+    }
+}
+
+impl From<PriorEntry> for String {
+    fn from(entry: PriorEntry) -> String {
+        entry.to_string()
+    }
+}
+
+impl From<Prior> for PriorEntry {
+    fn from(prior: Prior) -> PriorEntry {
+        PriorEntry::Coefficient(prior)
+    }
+}
+
+impl From<ScalePrior> for PriorEntry {
+    fn from(prior: ScalePrior) -> PriorEntry {
+        PriorEntry::Scale(prior)
+    }
+}
