@@ -239,7 +239,9 @@ fn the_mode_is_for_posteriors_that_have_one() {
             s.metric = Some(MetricAt::Mode);
             change(s);
         });
-        let text = refused.expect_err("two keys that rule each other out").to_string();
+        let text = refused
+            .expect_err("two keys that rule each other out")
+            .to_string();
         assert!(
             text.contains("metric = \"mode\"") && text.contains("remove one"),
             "{text}"

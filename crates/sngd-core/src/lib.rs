@@ -14,6 +14,7 @@ pub mod problem;
 pub mod real;
 pub mod span;
 pub mod stat;
+pub mod step;
 pub mod table;
 pub mod trace;
 pub mod transform;

@@ -274,7 +274,10 @@ impl Plan {
                     ),
                 ));
             }
-            (None, false) => (n.min(128), false),
+            (None, false) => {
+                let b = n.min(128);
+                (b, b == n && s.batches != Batches::WithReplacement)
+            }
             (Some(BatchSize::Rows(0)), _) => {
                 return Err(CheckError::key(
                     "sampler.batch_size",

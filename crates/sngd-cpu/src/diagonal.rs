@@ -3,11 +3,9 @@
 use crate::normals::fill_normals;
 use crate::pass::{Pass, Wanted};
 use crate::resident::{Resident, Scalar};
-use crate::step::{
-    Context, StepInfo, batch_rule, cost_gradient, label_address, metric_rule, rows_coincide,
-};
+use crate::step::{Context, StepInfo, cost_gradient, label_address};
 use pulp::{Simd, WithSimd};
-use sngd_core::config::{FisherKind, Noise};
+use sngd_core::config::FisherKind;
 use sngd_core::engine::FaultKind;
 use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, Metric, Plan, RMSPROP_DECAY, RMSPROP_FLOOR};
@@ -42,7 +40,7 @@ impl<T: Scalar> Diagonal<T> {
                 false,
                 false,
             ),
-            batch_pass: (!rows_coincide(plan))
+            batch_pass: (plan.rows().metric.is_some())
                 .then(|| Pass::new(data, plan.batch, false, false, false)),
             second_moment: zeros(),
             metric: zeros(),
@@ -66,7 +64,8 @@ impl<T: Scalar> Diagonal<T> {
             par,
             ..
         } = *cx;
-        let epsilon = plan.step_size.at(t);
+        let (now, rows) = (plan.step(t), plan.rows());
+        let epsilon = now.step_size;
         let fresh = !self.started || t.is_multiple_of(plan.refresh);
         let address = label_address(plan, chain, t);
         let diagonal = plan.metric != Metric::Identity;
@@ -79,8 +78,11 @@ impl<T: Scalar> Diagonal<T> {
         let fisher = (fresh && diagonal).then_some(kind);
         let (full, mini) = if let Some(batch) = &mut self.batch_pass {
             if fresh {
-                self.metric_pass
-                    .select(data, metric_rule(plan, chain, t), plan.metric_row_count());
+                self.metric_pass.select(
+                    data,
+                    rows.metric().at(plan, chain, t),
+                    rows.metric().count,
+                );
                 let wanted = Wanted {
                     fisher,
                     diagonal_only: true,
@@ -88,7 +90,7 @@ impl<T: Scalar> Diagonal<T> {
                 };
                 self.metric_pass.run(data, omega, wanted, address, par);
             }
-            batch.select(data, batch_rule(plan, chain, t), plan.batch);
+            batch.select(data, rows.batch.at(plan, chain, t), plan.batch);
             let wanted = Wanted {
                 gradient: true,
                 ..Wanted::default()
@@ -102,7 +104,7 @@ impl<T: Scalar> Diagonal<T> {
             (full, batch.log_lik)
         } else {
             self.metric_pass
-                .select(data, batch_rule(plan, chain, t), plan.batch);
+                .select(data, rows.batch.at(plan, chain, t), plan.batch);
             let wanted = Wanted {
                 log_lik: true,
                 gradient: true,
@@ -119,11 +121,7 @@ impl<T: Scalar> Diagonal<T> {
         self.metric_and_correction(data, plan, fresh)?;
         self.started = true;
 
-        let heat = match plan.noise {
-            Noise::None => 0.0,
-            _ => plan.budget(epsilon) * plan.temperature,
-        };
-        if heat > 0.0 {
+        if now.budget > 0.0 {
             fill_normals(&mut self.z, plan.seed, Stream::Noise, chain, t);
         }
         pulp::Arch::new().dispatch(Move {
@@ -132,12 +130,12 @@ impl<T: Scalar> Diagonal<T> {
             gradient: &self.gradient,
             correction: &self.correction,
             z: &self.z,
-            heat,
+            budget: now.budget,
             epsilon,
-            velocity: epsilon * plan.temperature * plan.correction_weight(t),
+            velocity: now.correction,
         });
         let (grad_norm, noise_norm) = if cx.keep {
-            self.norms(heat)
+            self.norms(now.budget)
         } else {
             (f64::NAN, f64::NAN)
         };
@@ -150,7 +148,7 @@ impl<T: Scalar> Diagonal<T> {
             (Stat::CholeskyJitter, 0.0),
             (Stat::Diverging, 0.0),
             (Stat::StepSize, epsilon),
-            (Stat::Temperature, plan.reported_temperature()),
+            (Stat::Temperature, now.temperature),
             (Stat::AcceptanceRate, 1.0),
         ]);
         Ok(StepInfo {
@@ -160,12 +158,12 @@ impl<T: Scalar> Diagonal<T> {
     }
 
     /// Lengths of M⁻¹∇C and of the noise in the metric.
-    fn norms(&self, heat: f64) -> (f64, f64) {
+    fn norms(&self, budget: f64) -> (f64, f64) {
         let squared = |v: &T| v.to64() * v.to64();
         let pairs = self.gradient.iter().zip(&self.metric);
         let gradient: f64 = pairs.map(|(g, m)| squared(g) / m.to64()).sum();
         let noise: f64 = self.z.iter().map(squared).sum();
-        (gradient.sqrt(), (heat * noise).sqrt())
+        (gradient.sqrt(), (budget * noise).sqrt())
     }
 
     /// Computes the diagonal of the metric and the correction Γ + (κ/2)M⁻¹∇ln|M|.
@@ -237,14 +235,14 @@ impl<T: Scalar> Diagonal<T> {
     }
 }
 
-/// ω += velocity·correction − ε·gradient/M + √(heat/M)·z, in f64; `heat` is the noise budget times T.
+/// ω += velocity·correction − ε·gradient/M + √(budget/M)·z, in f64.
 struct Move<'a, T> {
     omega: &'a mut [T],
     metric: &'a [T],
     gradient: &'a [T],
     correction: &'a [T],
     z: &'a [T],
-    heat: f64,
+    budget: f64,
     epsilon: f64,
     velocity: f64,
 }
@@ -258,7 +256,7 @@ impl<T: Scalar> WithSimd for Move<'_, T> {
         let rest = self.correction.iter().zip(self.z);
         for ((o, (m, g)), (c, z)) in self.omega.iter_mut().zip(drift).zip(rest) {
             let inverse = 1.0 / m.to64();
-            let noise = (self.heat * inverse).sqrt() * z.to64();
+            let noise = (self.budget * inverse).sqrt() * z.to64();
             *o += T::of(self.velocity * c.to64() - self.epsilon * g.to64() * inverse + noise);
         }
     }

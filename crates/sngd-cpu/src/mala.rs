@@ -71,7 +71,8 @@ impl<T: Scalar> Mala<T> {
             ..
         } = *cx;
         let p = data.p;
-        let epsilon = plan.step_size.at(t);
+        let now = plan.step(t);
+        let epsilon = now.step_size;
         if !self.ready {
             self.current.omega.copy_from_slice(omega);
             evaluate(cx, &mut self.current, &mut self.pass, &mut self.metric)?;
@@ -82,7 +83,7 @@ impl<T: Scalar> Mala<T> {
             }
             self.ready = true;
         }
-        let budget = plan.budget(epsilon) * plan.temperature;
+        let budget = now.budget;
         let grad_norm = drift(&mut self.current, epsilon, &mut self.work);
         fill_normals(&mut self.z, plan.seed, Stream::Noise, chain, t);
         let root = T::of(budget.sqrt());

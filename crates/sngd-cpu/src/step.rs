@@ -1,11 +1,11 @@
 //! One step of one chain with the metric at its state; `sngd_core::engine` states what is computed.
 
+mod labels;
 mod metric;
 mod noise;
-mod rows;
 
+pub use labels::label_address;
 pub use metric::{assemble_metric, cost_gradient, factor_metric};
-pub use rows::{batch_rule, label_address, metric_rule, rows_coincide};
 
 use crate::blocked::{BlockFactor, add_symmetric_product};
 use crate::columns;
@@ -22,6 +22,7 @@ use sngd_core::engine::FaultKind;
 use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, DIVERGED, Metric, Plan, RFD_STEP};
 use sngd_core::stat::{Stat, StatRow};
+use sngd_core::step::PassName;
 
 /// Outcome of a step, besides the new position.
 #[derive(Debug, Clone, Copy)]
@@ -149,14 +150,15 @@ impl<T: Scalar> Dense<T> {
         let zeros = |n: usize| vec![T::zero(); n];
         let square = |on: bool| zeros(if on { data.layout.len } else { 0 });
         let residual = plan.noise == Noise::Residual;
-        let metric_rows = plan.metric_row_count();
+        let rows = plan.rows();
+        let metric_rows = rows.metric().count;
         // The metric's pass measures V̂ too, where its rows are those of the noise.
-        let measured = residual && (plan.noise_rows == NoiseRows::Fisher || rows_coincide(plan));
+        let by_batch = rows.metric.is_some() && rows.covariance == PassName::Batch;
         let columns = columns::serves(plan);
         Dense {
-            metric_pass: Pass::new(data, metric_rows, true, measured, columns),
-            batch_pass: (!rows_coincide(plan)).then(|| {
-                let dense = residual && plan.noise_rows == NoiseRows::Batch;
+            metric_pass: Pass::new(data, metric_rows, true, residual && !by_batch, columns),
+            batch_pass: rows.metric.is_some().then(|| {
+                let dense = residual && by_batch;
                 Pass::new(data, plan.batch, dense, dense, columns)
             }),
             metric: zeros(data.layout.len),
@@ -197,7 +199,8 @@ impl<T: Scalar> Dense<T> {
 
     fn step(&mut self, cx: &Context<'_, T>, omega: &mut [T]) -> Result<StepInfo, FaultKind> {
         let Context { data, plan, t, .. } = *cx;
-        let epsilon = plan.step_size.at(t);
+        let now = plan.step(t);
+        let epsilon = now.step_size;
         let fresh = !self.started || t.is_multiple_of(plan.refresh);
         let (full, mini) = self.passes(cx, omega, fresh);
         if fresh {
@@ -219,7 +222,7 @@ impl<T: Scalar> Dense<T> {
         if fresh {
             self.corrections(cx, omega)?;
         }
-        self.add_noise(cx, epsilon, fresh)?;
+        self.add_noise(cx, &now, fresh)?;
 
         let (grad_norm, noise_norm) = if cx.keep {
             self.norms()
@@ -228,9 +231,9 @@ impl<T: Scalar> Dense<T> {
         };
         // Drift and noise share their two solves: ω += L⁻ᵀ(L⁻¹(force − ε∇C + εTv) + white).
         let eps = T::of(epsilon);
-        let heat = T::of(epsilon * plan.temperature * plan.correction_weight(t));
+        let pull = T::of(now.correction);
         for (i, w) in self.work.iter_mut().enumerate() {
-            *w = self.noise.force[i] - eps * self.gradient[i] + heat * self.correction[i];
+            *w = self.noise.force[i] - eps * self.gradient[i] + pull * self.correction[i];
         }
         self.factor.solve_lower(&mut self.work);
         add(&mut self.work, &self.noise.white);
@@ -246,7 +249,7 @@ impl<T: Scalar> Dense<T> {
             (Stat::CholeskyJitter, self.factor.jitter),
             (Stat::Diverging, 0.0),
             (Stat::StepSize, epsilon),
-            (Stat::Temperature, plan.reported_temperature()),
+            (Stat::Temperature, now.temperature),
             (Stat::AcceptanceRate, 1.0),
         ]);
         Ok(StepInfo {
@@ -276,13 +279,18 @@ impl<T: Scalar> Dense<T> {
             par,
             ..
         } = *cx;
+        let rows = plan.rows();
         let residual = plan.noise == Noise::Residual;
         let address = label_address(plan, chain, t);
+        // A batch is new at every step, and so is a V̂ that is measured over it.
         let own = residual && plan.noise_rows == NoiseRows::Batch;
         if let Some(batch) = &mut self.batch_pass {
             if fresh {
-                self.metric_pass
-                    .select(data, metric_rule(plan, chain, t), plan.metric_row_count());
+                self.metric_pass.select(
+                    data,
+                    rows.metric().at(plan, chain, t),
+                    rows.metric().count,
+                );
                 let second = residual && !own;
                 let wanted = Wanted {
                     log_lik: cx.keep,
@@ -293,7 +301,7 @@ impl<T: Scalar> Dense<T> {
                 };
                 self.metric_pass.run(data, omega, wanted, address, par);
             }
-            batch.select(data, batch_rule(plan, chain, t), plan.batch);
+            batch.select(data, rows.batch.at(plan, chain, t), plan.batch);
             let wanted = Wanted {
                 log_lik: cx.keep,
                 gradient: true,
@@ -309,7 +317,7 @@ impl<T: Scalar> Dense<T> {
             (full, batch.log_lik)
         } else {
             self.metric_pass
-                .select(data, batch_rule(plan, chain, t), plan.batch);
+                .select(data, rows.batch.at(plan, chain, t), plan.batch);
             let wanted = Wanted {
                 log_lik: cx.keep,
                 gradient: true,

@@ -155,7 +155,7 @@ impl Recipe<'_> {
             [set.rows.div_ceil(64), self.shape.c, 1],
         )
         .u("R", set.rows)
-        .u("ROWS", set.rule as usize)
+        .u("ROWS", set.rule as u32 as usize)
         .u("WEIGHTS", set.weights as usize)
         .u("LABELS", self.plan.fisher_labels as usize)
         .u("EMPIRICAL", self.empirical())

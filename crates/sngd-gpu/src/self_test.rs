@@ -135,7 +135,7 @@ impl Gpu {
         let now = crate::steps::Now {
             epsilon: 0.1,
             budget: 0.19,
-            heat: 0.1,
+            correction: 0.1,
             ..Default::default()
         };
         self.queue

@@ -3,10 +3,10 @@
 
 use crate::held::Held;
 use crate::network::Net;
-use sngd_core::batch::Batches;
 use sngd_core::blocks;
-use sngd_core::config::{FisherKind, Noise, NoiseRows, StepSize, Storage};
-use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
+use sngd_core::config::{FisherKind, Noise, StepSize, Storage};
+use sngd_core::plan::{CorrectionPlan, Metric, Plan};
+use sngd_core::step::{PassName, RowRule};
 use std::ops::Range;
 
 /// Number of statistics that the device stores with each kept draw.
@@ -33,9 +33,8 @@ pub struct RowSet {
     pub name: &'static str,
     /// Number of rows, R.
     pub rows: usize,
-    /// How rows are chosen, the constant `ROWS` of `rows.wgsl`: 0 all in order, 1 with replacement, 2 without, 3 epochs,
-    /// 4 a sample for the metric.
-    pub rule: u32,
+    /// How rows are drawn, the constant `ROWS` of `rows.wgsl`.
+    pub rule: RowRule,
     /// Which Fisher weights are computed, the constant `WEIGHTS` of `rows.wgsl`.
     pub weights: u32,
     /// Number of parts that the rows are split into for a gradient sum.
@@ -139,8 +138,8 @@ impl Shape {
     pub fn new(plan: &Plan, software: bool) -> Shape {
         let enough = if software { 8 } else { ENOUGH_GROUPS };
         let (c, d, k, h, p) = (plan.chains, plan.d, plan.k, plan.h, plan.p);
-        let coincide = plan.metric_rows == MetricRows::Batch
-            || (plan.full_batch && plan.metric_rows == MetricRows::Full);
+        let rows = plan.rows();
+        let coincide = rows.metric.is_none();
         let dense = plan.metric == Metric::Fisher;
         let net = Net::new(plan);
         let (grad_d, grad_m, grad_k) = gradient_tile(d, k);
@@ -172,12 +171,7 @@ impl Shape {
         let batch_rows = RowSet {
             name: "batch",
             rows: plan.batch,
-            rule: match (plan.full_batch, plan.batches) {
-                (true, _) => 0,
-                (_, Batches::WithReplacement) => 1,
-                (_, Batches::WithoutReplacement) => 2,
-                (_, Batches::Epochs) => 3,
-            },
+            rule: rows.batch.rule,
             weights: if coincide { weights } else { 0 },
             grad_splits: if small {
                 small_splits
@@ -190,15 +184,11 @@ impl Shape {
                 plan.batch.div_ceil(64)
             },
         };
-        let metric_count = plan.metric_row_count();
-        let metric_rows = (!coincide).then(|| RowSet {
+        let metric_count = rows.metric().count;
+        let metric_rows = rows.metric.map(|metric| RowSet {
             name: "metric",
-            rows: metric_count,
-            rule: if matches!(plan.metric_rows, MetricRows::Sample(_)) {
-                4
-            } else {
-                0
-            },
+            rows: metric.count,
+            rule: metric.rule,
             weights,
             grad_splits: splits(metric_count),
             lik_sums: metric_count.div_ceil(64),
@@ -220,11 +210,7 @@ impl Shape {
                 .min(room)
                 .clamp(1, 16)
         };
-        let second_rows = if !coincide && plan.noise_rows == NoiseRows::Batch {
-            plan.batch
-        } else {
-            metric_count
-        };
+        let second_rows = rows.covariance_rows().count;
         let lever_r = if metric_count >= 64 {
             8
         } else {
@@ -442,23 +428,11 @@ pub fn drift_parts(plan: &Plan, shape: &Shape) -> usize {
     }
 }
 
-/// The factor that takes Σ(g−ḡ)(g−ḡ)ᵀ over the rows of V̂ to V̂ itself, without ε².
-pub fn covariance_share(plan: &Plan, shape: &Shape) -> f64 {
-    let set = second_rows(plan, shape);
-    let n = plan.n as f64;
-    let v = plan.rho() * n * n / plan.batch as f64;
-    if set.rule == 0 {
-        return v / n;
-    }
-    let finite = if set.rule == 1 { 1.0 } else { (n - 1.0) / n };
-    v * finite / (set.rows as f64 - 1.0)
-}
-
 /// The rows that V̂ is measured over.
 pub fn second_rows(plan: &Plan, shape: &Shape) -> RowSet {
-    match plan.noise_rows {
-        NoiseRows::Batch => shape.batch_rows,
-        NoiseRows::Fisher => shape.metric(),
+    match plan.rows().covariance {
+        PassName::Batch => shape.batch_rows,
+        PassName::Metric => shape.metric(),
     }
 }
 

@@ -4,11 +4,10 @@ use crate::buffers::Buffers;
 use crate::device::Gpu;
 use crate::kernel::Pass;
 use crate::run::{Steps, Stretch};
-use crate::shape::{STATS, STATUS, Shape, covariance_share, residual};
+use crate::shape::{STATS, STATUS, Shape};
 use crate::sizes::{RING, SLICE};
 use crate::spec::When;
 use bytemuck::{Pod, Zeroable};
-use sngd_core::config::Noise;
 use sngd_core::engine::{ChainState, EngineError, Fault, FaultKind, RawBlock, Span};
 use sngd_core::plan::{Metric, Plan};
 use sngd_core::stat::Stat;
@@ -27,14 +26,14 @@ pub struct Now {
     pub slot: u32,
     /// Step size ε, no unit.
     pub epsilon: f32,
-    /// Factor of the correction: step size ε times temperature T times the correction's weight at this step.
-    pub heat: f32,
-    /// Noise budget, (2ε − ε²)T or 2εT.
+    /// Factor of the correction ([`sngd_core::step::StepNumbers`], as the next four).
+    pub correction: f32,
+    /// Factor of M in the noise budget.
     pub budget: f32,
-    /// Factor ρε²N/B in the covariance of the minibatch noise.
-    pub law: f32,
-    /// ε² times the factor that takes Σ(g−ḡ)(g−ḡ)ᵀ to V̂; 0 unless the noise is residual.
-    pub spread: f32,
+    /// Factor of N·F in the covariance of the minibatch noise.
+    pub minibatch: f32,
+    /// Factor that takes Σ(g−ḡ)(g−ḡ)ᵀ to ε²V̂.
+    pub covariance: f32,
     /// Temperature as the statistics report it.
     pub temperature: f32,
     /// Inverse temperature, 1/T.
@@ -82,33 +81,21 @@ impl StateSteps {
 
     /// The scalars of step t, and its step size in f64.
     fn now(&self, t: u32) -> (Now, f64) {
-        let plan = &self.plan;
-        let e = plan.step_size.at(t);
-        let temperature = plan.temperature;
-        let spread = if residual(plan) {
-            e * e * covariance_share(plan, &self.shape)
-        } else {
-            0.0
-        };
-        let law = plan.rho() * e * e * plan.n as f64 / plan.batch as f64;
-        let mut ridge = plan.ridge_variance(e);
-        if plan.noise == Noise::Nominal {
-            ridge += law * plan.n as f64 * plan.damping;
-        }
+        let numbers = self.plan.step(t);
         let now = Now {
             step: t,
-            epsilon: e as f32,
-            heat: (e * temperature * plan.correction_weight(t)) as f32,
-            budget: (plan.budget(e) * temperature) as f32,
-            law: law as f32,
-            ridge: ridge as f32,
-            spread: spread as f32,
-            temperature: plan.reported_temperature() as f32,
-            inverse_temperature: (1.0 / temperature) as f32,
+            epsilon: numbers.step_size as f32,
+            correction: numbers.correction as f32,
+            budget: numbers.budget as f32,
+            minibatch: numbers.minibatch as f32,
+            ridge: numbers.ridge as f32,
+            covariance: numbers.covariance as f32,
+            temperature: numbers.temperature as f32,
+            inverse_temperature: (1.0 / self.plan.temperature) as f32,
             first: u32::from(!self.started),
             ..Now::default()
         };
-        (now, e)
+        (now, numbers.step_size)
     }
 
     fn take_kept(&self, block: &mut RawBlock, kept: &[u32]) {
@@ -325,10 +312,10 @@ mod tests {
             keep,
             slot,
             epsilon,
-            heat,
+            correction,
             budget,
-            law,
-            spread,
+            minibatch,
+            covariance,
             temperature,
             inverse_temperature,
             first,

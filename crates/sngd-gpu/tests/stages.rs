@@ -36,7 +36,7 @@ fn run(held: &mut Held, gpu: &Gpu, problem: &Problem, plan: &Plan, init: &[f64])
         .unwrap();
     let block = engine.collect().unwrap();
     assert!(block.faults.is_empty(), "{:?}", block.faults);
-    let coincide = plan.metric_rows == MetricRows::Batch;
+    let coincide = plan.rows().metric.is_none();
     let mut step = Step {
         problem,
         plan,

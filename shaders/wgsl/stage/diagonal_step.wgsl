@@ -38,6 +38,6 @@ fn diagonal_step(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
     if NOISE != 0u {
         n = sqrt(now.budget / m.x) * z[at];
     }
-    delta[at] = now.heat * velocity - now.epsilon * g / m.x + n;
+    delta[at] = now.correction * velocity - now.epsilon * g / m.x + n;
     squares[at] = vec2<f32>(g * g / m.x, n * n * m.x);
 }

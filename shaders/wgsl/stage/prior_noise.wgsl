@@ -24,13 +24,13 @@ fn prior_noise(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
     let at = chain * 2u * P;
     var g = 0.0;
     if NOISE == 3u {
-        g = sqrt(now.law * information[p]) * z[at + p];
+        g = sqrt(now.minibatch * information[p]) * z[at + p];
     }
     if NOISE == 3u && p < K * D {
         let d = p % D;
         if PIVOT < D {
             let pivot = p - d + PIVOT;
-            let own = sqrt(now.law * information[pivot]) * z[at + pivot] / PIVOT_VALUE;
+            let own = sqrt(now.minibatch * information[pivot]) * z[at + pivot] / PIVOT_VALUE;
             g = select(affine[d].y * (g - affine[d].x * own), Y_SCALE * own, d == PIVOT);
         } else {
             g *= affine[d].y;

@@ -17,6 +17,6 @@ fn residual(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
     if j <= i {
         let at = base + i * ORDER + j;
         let spread = second[at] - first[vector + i] * (first[vector + j] / f32(R));
-        q[at] = now.budget * matrix[at] - now.spread * spread + select(0.0, now.ridge, i == j);
+        q[at] = now.budget * matrix[at] - now.covariance * spread + select(0.0, now.ridge, i == j);
     }
 }

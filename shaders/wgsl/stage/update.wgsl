@@ -56,7 +56,7 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         var kind = status[at + PENDING];
         var pivot = status[at + PENDING_PIVOT];
         let fell_back = NOISE == 2u && status[at + FELL_BACK] != 0u;
-        if kind == 0u && NOISE == 3u && now.law > now.budget {
+        if kind == 0u && NOISE == 3u && now.minibatch > now.budget {
             kind = RESIDUAL_NOT_POSITIVE;
             pivot = 0u;
         }

@@ -58,12 +58,12 @@ fn whiten(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
                 n = select(t.z, n, status[chain * STATUS + FELL_BACK] != 0u);
             }
             if NOISE == 3u {
-                n = sqrt(max(now.budget - now.law, 0.0)) * own + t.z;
+                n = sqrt(max(now.budget - now.minibatch, 0.0)) * own + t.z;
             }
         }
         var u = n - now.epsilon * t.x;
         if DRIFT_PARTS > 0u {
-            u += now.heat * SHARE * t.y;
+            u += now.correction * SHARE * t.y;
         }
         white[vector + row] = u;
         squares[vector + row] = vec2<f32>(t.x * t.x, n * n);

@@ -95,7 +95,7 @@ impl Plan {
 
     pub(super) fn check_nominal(&self) -> Result<(), CheckError> {
         let e = self.step_size.initial();
-        let need = self.rho() * e * e * self.n as f64 / self.batch as f64;
+        let need = self.minibatch_share(e);
         let have = self.budget(e) * self.temperature;
         if have >= need {
             return Ok(());

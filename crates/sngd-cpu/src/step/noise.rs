@@ -4,18 +4,18 @@ use super::metric::add_to_diagonal;
 use super::{Context, Dense};
 use crate::normals::fill_normals;
 use crate::resident::{Resident, Scalar};
-use sngd_core::batch::Batches;
 use sngd_core::config::{Noise, NoiseRows};
 use sngd_core::engine::FaultKind;
 use sngd_core::philox::Stream;
-use sngd_core::plan::{MetricRows, Plan};
+use sngd_core::plan::Plan;
+use sngd_core::step::{PassName, StepNumbers};
 
 impl<T: Scalar> Dense<T> {
     /// Writes the noise of the step into `noise`.
     pub(super) fn add_noise(
         &mut self,
         cx: &Context<'_, T>,
-        epsilon: f64,
+        now: &StepNumbers,
         fresh: bool,
     ) -> Result<(), FaultKind> {
         let Context {
@@ -27,7 +27,6 @@ impl<T: Scalar> Dense<T> {
             ..
         } = *cx;
         let p = data.p;
-        let budget = plan.budget(epsilon) * plan.temperature;
         self.noise.force.fill(T::zero());
         self.noise.white.fill(T::zero());
         if plan.noise == Noise::None {
@@ -36,12 +35,15 @@ impl<T: Scalar> Dense<T> {
         fill_normals(&mut self.z[..p], plan.seed, Stream::Noise, chain, t);
         match plan.noise {
             Noise::Residual => {
-                let stale = self.residual_epsilon != epsilon;
-                if fresh || stale || plan.noise_rows == NoiseRows::Batch {
-                    self.residual_epsilon = epsilon;
+                // Rows of a batch are new at every step. Between, sums are held with the metric, and only ε may change.
+                let measured = fresh || plan.noise_rows == NoiseRows::Batch;
+                if measured {
                     self.noise_covariance(data, plan);
-                    let v = T::of(epsilon * epsilon);
-                    let b = T::of(budget);
+                }
+                if measured || self.residual_epsilon != now.step_size {
+                    self.residual_epsilon = now.step_size;
+                    let v = T::of(now.covariance);
+                    let b = T::of(now.budget);
                     for ((q, &m), &c) in self
                         .residual
                         .iter_mut()
@@ -50,32 +52,30 @@ impl<T: Scalar> Dense<T> {
                     {
                         *q = b * m - v * c;
                     }
-                    let extra = T::of(plan.ridge_variance(epsilon));
+                    let extra = T::of(now.ridge);
                     add_to_diagonal(&data.layout, &mut self.residual, extra);
                     let ok = self.residual_factor.factor(&self.residual, 0.0, 0, par);
                     self.fell_back = ok.is_err();
                 }
                 if self.fell_back {
-                    self.full_noise(budget);
-                    self.independent_share(cx, 0.0, plan.ridge_variance(epsilon));
+                    self.full_noise(now.budget);
+                    self.independent_share(cx, 0.0, now.ridge);
                 } else {
                     let force = &mut self.noise.force;
                     self.residual_factor.times_l(&self.z[..p], force);
                 }
             }
             Noise::Nominal => {
-                let law = plan.rho() * epsilon * epsilon * plan.n as f64 / plan.batch as f64;
-                let free = budget - law;
+                let free = now.budget - now.minibatch;
                 if free < 0.0 {
                     return Err(FaultKind::ResidualNotPositive { pivot: 0 });
                 }
                 self.full_noise(free);
-                let ridge = law * plan.n as f64 * plan.damping + plan.ridge_variance(epsilon);
-                self.independent_share(cx, law, ridge);
+                self.independent_share(cx, now.minibatch, now.ridge);
             }
             _ => {
-                self.full_noise(budget);
-                self.independent_share(cx, 0.0, plan.ridge_variance(epsilon));
+                self.full_noise(now.budget);
+                self.independent_share(cx, 0.0, now.ridge);
             }
         }
         Ok(())
@@ -115,39 +115,25 @@ impl<T: Scalar> Dense<T> {
         }
     }
 
-    /// Measures V̂ = ρ(N²/B)·Σ̂_g, the covariance of the minibatch gradient, over the rows that `noise_rows` names.
+    /// Sums (g−ḡ)(g−ḡ)ᵀ over the rows that `noise_rows` names: V̂, the covariance of the minibatch gradient, but for a factor
+    /// (`StepNumbers::covariance`).
     fn noise_covariance(&mut self, data: &Resident<T>, plan: &Plan) {
-        let (pass, rows) = match (&self.batch_pass, plan.noise_rows) {
-            (Some(batch), NoiseRows::Batch) => (batch, plan.batch),
-            (Some(_), NoiseRows::Fisher) => (&self.metric_pass, plan.metric_row_count()),
-            (None, _) => (&self.metric_pass, plan.batch),
+        let rows = plan.rows();
+        let pass = match (&self.batch_pass, rows.covariance) {
+            (Some(batch), PassName::Batch) => batch,
+            _ => &self.metric_pass,
         };
-        let share = covariance_share(plan, rows, pass.rows.is_empty());
+        let rows = rows.covariance_rows().count;
         let r = T::of(1.0 / rows as f64);
-        let s = T::of(share);
         for block in &data.layout.blocks {
             let g = &pass.gradient[block.offset..block.offset + block.size];
             for j in 0..block.size {
                 let gj = g[j] * r;
                 for i in j..block.size {
                     let at = block.at + j * block.size + i;
-                    self.noise_covariance[at] = s * (pass.second[at] - g[i] * gj);
+                    self.noise_covariance[at] = pass.second[at] - g[i] * gj;
                 }
             }
         }
     }
-}
-
-/// The factor that turns Σ(g−ḡ)(g−ḡ)ᵀ over `rows` rows into V̂: exact over all rows; from a sample, unbiased with the
-/// (r−1) normaliser, times (N−1)/N where the sample is without replacement.
-fn covariance_share(plan: &Plan, rows: usize, all: bool) -> f64 {
-    let n = plan.n as f64;
-    let v = plan.rho() * n * n / plan.batch as f64;
-    if all {
-        return v / n;
-    }
-    let replaced = plan.batches == Batches::WithReplacement
-        && (plan.metric_rows == MetricRows::Batch || plan.noise_rows == NoiseRows::Batch);
-    let finite = if replaced { 1.0 } else { (n - 1.0) / n };
-    v * finite / (rows as f64 - 1.0)
 }

@@ -227,7 +227,7 @@ impl Recipe<'_> {
             [(s.c * set.grad_splits).div_ceil(64), 1, 1],
         )
         .u("R", set.rows)
-        .u("ROWS", set.rule as usize)
+        .u("ROWS", set.rule as u32 as usize)
         .u("WEIGHTS", set.weights as usize)
         .u("SMALL_SPLITS", set.grad_splits)
         .b("row_index", "batch_index")

@@ -13,7 +13,7 @@ impl Recipe<'_> {
         let x = set.rows.div_ceil(64);
         let one = spec("stage/rows.wgsl", "indices", [x, c, 1])
             .u("R", set.rows)
-            .u("ROWS", set.rule as usize)
+            .u("ROWS", set.rule as u32 as usize)
             .u("WEIGHTS", 0)
             .u("LABELS", 0)
             .u("EMPIRICAL", 0)

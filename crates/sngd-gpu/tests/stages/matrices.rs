@@ -240,7 +240,7 @@ impl Step<'_> {
         );
         let parts: Vec<f64> = drift.iter().map(|v| v.1).collect();
         let size_v = linv.times(&parts);
-        let heat = e * plan.temperature * share;
+        let pull = e * plan.temperature * share;
         for i in 0..p {
             let full = if residual {
                 0.0
@@ -249,9 +249,9 @@ impl Step<'_> {
             };
             let noise = full + n[i].0;
             let noise_error = gamma(p) * n[i].1 + 8.0 * U * full.abs();
-            let want = noise - e * x[i].0 + heat * v[i].0;
+            let want = noise - e * x[i].0 + pull * v[i].0;
             let bound =
-                gamma(p) * (e * x[i].1 + heat * size_v[i].1) + noise_error + 4.0 * U * want.abs();
+                gamma(p) * (e * x[i].1 + pull * size_v[i].1) + noise_error + 4.0 * U * want.abs();
             self.held.is("whiten", white[i], want, bound);
             let error = gamma(p) * x[i].1;
             let bound = error * (2.0 * x[i].0.abs() + error) + 4.0 * U * x[i].0.powi(2);

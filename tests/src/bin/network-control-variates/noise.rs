@@ -2,7 +2,7 @@
 
 use faer::Par;
 use sngd_core::batch::{BatchRows, Batches};
-use sngd_core::plan::{JITTER_FIRST, JITTER_RETRIES, MetricRows, Plan};
+use sngd_core::plan::{JITTER_FIRST, JITTER_RETRIES, Plan};
 use sngd_core::problem::Problem;
 use sngd_cpu::dense::Factor;
 use sngd_cpu::pass::{LabelAddress, Pass, Wanted};
@@ -130,14 +130,9 @@ impl<'a> Ruler<'a> {
 
     /// The metric that step t of a chain uses at ω.
     pub fn metric(&self, omega: &[f64], chain: u32, t: u32) -> Metric {
-        let (plan, count) = (self.plan, self.plan.metric_row_count());
-        let rule = match plan.metric_rows {
-            MetricRows::Full => BatchRows::All,
-            MetricRows::Sample(_) => BatchRows::fisher_rows(plan.n, plan.seed, chain, t),
-            MetricRows::Batch => {
-                BatchRows::new(plan.batches, plan.n, plan.batch, plan.seed, chain, t)
-            }
-        };
+        let plan = self.plan;
+        let rows = plan.rows().metric();
+        let (rule, count) = (rows.at(plan, chain, t), rows.count);
         let mut pass = Pass::new(&self.data, count, true, false, false);
         pass.select(&self.data, rule, count);
         let wanted = Wanted {
