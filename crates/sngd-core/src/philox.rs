@@ -29,6 +29,8 @@ pub enum Stream {
     Influence = 9,
     /// The pilot runs that set the step.
     Pilot = 10,
+    /// Numbers for the program that calls the library (`crate::generator`).
+    Program = 11,
 }
 
 const M0: u32 = 0xD251_1F53;

@@ -64,6 +64,7 @@ pub use sngd_core::config::{
 };
 pub use sngd_core::engine::{Engine, EngineError, EngineInfo};
 pub use sngd_core::error::CheckError;
+pub use sngd_core::generator::Generator;
 pub use sngd_core::likelihood::{Custom, LikelihoodBody, Observed, WgslBody, packed};
 pub use sngd_core::network::Activation;
 pub use sngd_core::prior::{Prior, ScalePrior};
