@@ -3,6 +3,7 @@
 
 mod contender;
 mod data;
+mod likelihood;
 mod plot;
 mod posterior;
 mod problem;

@@ -8,6 +8,7 @@ pub mod expansion;
 pub mod generator;
 pub mod likelihood;
 pub mod network;
+pub mod normals;
 pub mod philox;
 pub mod plan;
 pub mod prior;

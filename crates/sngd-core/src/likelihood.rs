@@ -10,11 +10,14 @@ mod family;
 mod gaussian;
 mod poisson;
 pub mod remainder;
+mod row;
 mod softmax;
 
+pub use binomial::Link;
 pub use custom::{
     Custom, LikelihoodBody, MAX_OUTPUTS, WgslBody, check_shape, declares, difference,
 };
+pub use row::{Observed, packed};
 
 use self::binomial::Binomial;
 use self::family::Family;
@@ -22,30 +25,7 @@ use self::gaussian::{Gaussian, GaussianUnknownScale};
 use self::poisson::Poisson;
 use self::softmax::Softmax;
 use crate::real::Real;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// Index of (k, l) in the packed lower triangle of a symmetric matrix.
-#[inline]
-pub const fn packed(k: usize, l: usize) -> usize {
-    if k >= l {
-        k * (k + 1) / 2 + l
-    } else {
-        l * (l + 1) / 2 + k
-    }
-}
-
-/// Link of a Bernoulli or binomial mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Link {
-    /// μ = 1/(1 + e^−η), canonical.
-    Logit,
-    /// μ = Φ(η).
-    Probit,
-    /// μ = 1 − exp(−e^η).
-    Cloglog,
-}
 
 /// The likelihoods, each in internal units.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,15 +50,6 @@ pub enum Likelihood {
     },
     /// A user-defined likelihood.
     Custom(Arc<Custom>),
-}
-
-/// The response of one row: y and the binomial's trials (1 elsewhere).
-#[derive(Debug, Clone, Copy)]
-pub struct Observed<T> {
-    /// Response; a class index for softmax.
-    pub y: T,
-    /// Trials of a binomial, or the companion column of a custom likelihood.
-    pub trials: T,
 }
 
 /// Calls a method of the likelihood's own file.

@@ -3,7 +3,8 @@
 //! ω is layer by layer, within a layer unit by unit, and a unit's numbers are its incoming weights and then its bias. So the
 //! parameters of a layer, or of a unit, are contiguous: the blocks of a layer-wise or unit-wise Fisher matrix are runs of ω.
 
-use crate::philox::{Stream, fill_normals};
+use crate::normals::fill_normals;
+use crate::philox::Stream;
 use crate::real::Real;
 use serde::{Deserialize, Serialize};
 

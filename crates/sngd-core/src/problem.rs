@@ -1,5 +1,6 @@
 //! A table and a model become a `Problem`: the design in internal coordinates, the priors, the names.
 
+mod layout;
 mod names;
 mod priors;
 mod response;

@@ -4,7 +4,8 @@
 
 use crate::config::Config;
 use crate::error::CheckError;
-use crate::philox::{Stream, at, fill_normals, uniform};
+use crate::normals::fill_normals;
+use crate::philox::{Stream, at, uniform};
 use crate::problem::Problem;
 use crate::table::{Response, Table};
 

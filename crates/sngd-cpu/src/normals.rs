@@ -1,10 +1,10 @@
-//! Standard normals by the widest vectors that the machine has; bit for bit those of `philox::fill_normals`.
+//! Standard normals by the widest vectors that the machine has; bit for bit those of `sngd_core::normals::fill_normals`.
 
 use crate::resident::Scalar;
 use pulp::{Simd, WithSimd};
-use sngd_core::philox::{self, Stream};
+use sngd_core::philox::Stream;
 
-/// Same as [`philox::fill_normals`].
+/// Same as [`sngd_core::normals::fill_normals`].
 pub fn fill_normals<T: Scalar>(out: &mut [T], seed: u64, stream: Stream, chain: u32, step: u32) {
     pulp::Arch::new().dispatch(Fill {
         out,
@@ -28,6 +28,6 @@ impl<T: Scalar> WithSimd for Fill<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        philox::fill_normals(self.out, self.seed, self.stream, self.chain, self.step);
+        sngd_core::normals::fill_normals(self.out, self.seed, self.stream, self.chain, self.step);
     }
 }

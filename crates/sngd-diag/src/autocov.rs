@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex64;
 
-use crate::moments::centre;
 use crate::pool::Pool;
+use crate::slices::centre;
 
 thread_local! {
     /// Twiddle factors are kept per thread: all quantities of a run share one length.

@@ -14,9 +14,9 @@
 
 use crate::Draws;
 use crate::autocov::mean_autocovariance;
-use crate::moments::{centre, quantile_sorted, variance};
 use crate::pool::Pool;
 use crate::rank::Order;
+use crate::slices::{centre, quantile_sorted, variance};
 
 /// Effective sample size for the bulk of the distribution: that of the rank-normalised split
 /// chains. It exists for heavy tails too.

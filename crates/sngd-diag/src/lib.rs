@@ -34,6 +34,7 @@ mod pool;
 mod rank;
 mod reason;
 mod rhat;
+mod slices;
 mod summary;
 mod thermometer;
 

@@ -2,8 +2,8 @@
 
 use crate::Draws;
 use crate::ess::ess;
-use crate::moments::{centre, variance};
 use crate::pool::Pool;
+use crate::slices::{centre, variance};
 
 /// Standard error of the mean, in the units of the quantity: pooled sd / sqrt(ESS of the mean).
 ///

@@ -1,8 +1,8 @@
 //! Nested R-hat, for many chains that are short.
 
-use crate::moments::{centre, variance};
 use crate::pool::Pool;
 use crate::rank::Order;
+use crate::slices::{centre, variance};
 use crate::{DiagError, Draws, Reason};
 
 /// Rank-normalised nested R-hat of many short chains, 1 when the superchains agree.

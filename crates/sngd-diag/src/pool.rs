@@ -1,7 +1,7 @@
 //! Draws copied chain after chain, so that the formulas read them in order.
 
 use crate::Draws;
-use crate::moments::centre;
+use crate::slices::centre;
 
 /// A dense copy, `values[chains, draws]`, row-major. Never empty along `chains`.
 #[derive(Debug, Clone)]

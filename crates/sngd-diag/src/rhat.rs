@@ -1,9 +1,9 @@
 //! R-hat: do the chains agree, and each half of a chain with the other?
 
 use crate::Draws;
-use crate::moments::{centre, variance};
 use crate::pool::Pool;
 use crate::rank::Order;
+use crate::slices::{centre, variance};
 
 /// Rank-normalised split R-hat, 1 when the chains agree; above 1.01 they do not yet.
 ///

@@ -5,10 +5,10 @@ use rayon::prelude::*;
 use crate::ess::{ess, tail};
 use crate::hdi::{DEFAULT_HDI_PROB, narrowest};
 use crate::mcse::{of_mean, of_sd};
-use crate::moments::{centre, quantile_sorted, variance};
 use crate::pool::Pool;
 use crate::rank::Order;
 use crate::rhat::plain;
+use crate::slices::{centre, quantile_sorted, variance};
 use crate::{DiagError, Draws, Reason, Values};
 
 /// The diagnostics of one quantity. Moments and errors are in its units.

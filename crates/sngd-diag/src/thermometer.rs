@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use crate::linalg::dot;
 use crate::mismatch::check_lower;
-use crate::moments::{centre, finite};
+use crate::moments::finite;
+use crate::slices::centre;
 use crate::{DiagError, Draws, Reason, Values, mcse_mean};
 
 /// Number of draws whose energies are computed in one pass over the metric.

@@ -2,7 +2,8 @@
 
 use crate::Settings;
 use crate::error::Error;
-use sngd_core::philox::{Stream, at, fill_normals, uniform};
+use sngd_core::normals::fill_normals;
+use sngd_core::philox::{Stream, at, uniform};
 use sngd_core::table::{Response, ResponseKind, Table, TableRequest};
 use std::path::PathBuf;
 

@@ -306,8 +306,15 @@ pub struct Builder {
     data: Data,
 }
 
+impl Sampler {
+    /// Builds a run from arrays.
+    pub fn builder(model: Model, data: &Data) -> Builder {
+        Builder::new(model, data)
+    }
+}
+
 impl Builder {
-    pub(crate) fn new(model: Model, data: &Data) -> Builder {
+    fn new(model: Model, data: &Data) -> Builder {
         let config = Config {
             seed: 1,
             data: DataConfig {

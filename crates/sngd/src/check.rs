@@ -1,7 +1,7 @@
 //! What a run would cost: sizes, work per step, memory on either engine, and the largest sizes that fit. Runs nothing.
 
 use crate::device;
-use crate::memory::{self, Memory};
+use crate::memory::{self, Memory, bytes};
 use crate::prepare::Prepared;
 use serde::Serialize;
 use sngd_core::config::Noise;
@@ -202,20 +202,6 @@ fn fits(prepared: &Prepared, buffers: &BTreeMap<String, u64>) -> Vec<Fit> {
             }
         })
         .collect()
-}
-
-/// A number of bytes with a unit.
-pub(crate) fn bytes(b: f64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let (mut b, mut i) = (b, 0);
-    while b >= 1024.0 && i + 1 < units.len() {
-        (b, i) = (b / 1024.0, i + 1);
-    }
-    if i == 0 {
-        format!("{b:.0} B")
-    } else {
-        format!("{b:.1} {}", units[i])
-    }
 }
 
 impl Cost {

@@ -1,6 +1,6 @@
 //! What can go wrong, sorted by consequence: each kind has its exit code on the command line.
 
-use crate::fault::RunError;
+use crate::run_error::RunError;
 use sngd_core::engine::EngineError;
 use sngd_core::error::CheckError;
 use sngd_store::{DataError, StoreError};

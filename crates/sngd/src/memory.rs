@@ -116,10 +116,24 @@ pub(crate) fn cpu_fits(prepared: &Prepared) -> Result<(), String> {
             "run.chains: found {} chains of {} parameters, which need about {} of memory, expected at most the {} that are free; lower run.chains to {} or fewer",
             plan.chains,
             plan.p,
-            crate::check::bytes(need as f64),
-            crate::check::bytes(have as f64),
+            bytes(need as f64),
+            bytes(have as f64),
             memory.largest_chains(have)
         )),
         _ => Ok(()),
+    }
+}
+
+/// A number of bytes with a unit.
+pub(crate) fn bytes(b: f64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut b, mut i) = (b, 0);
+    while b >= 1024.0 && i + 1 < units.len() {
+        (b, i) = (b / 1024.0, i + 1);
+    }
+    if i == 0 {
+        format!("{b:.0} B")
+    } else {
+        format!("{b:.1} {}", units[i])
     }
 }

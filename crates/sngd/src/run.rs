@@ -3,9 +3,10 @@
 
 use crate::error::Error;
 use crate::event::{Ending, Outcome, Progress};
-use crate::fault::{self, MAX_FALLBACK_SHARE, RunError};
+use crate::fault;
 use crate::gauges::Meter;
 use crate::prepare::{Prepared, THERMOMETER_PARAMETERS, target_metric};
+use crate::run_error::{MAX_FALLBACK_SHARE, RunError};
 use crate::span::Sizer;
 use crate::stray::Watch;
 use sngd_core::engine::{Engine, Fault, FaultKind, RawBlock, Span};

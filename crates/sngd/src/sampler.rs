@@ -1,12 +1,12 @@
 //! The entry point: a checked run that can be sampled, streamed or written to sinks.
 
-use crate::builder::{Builder, Data, Model};
 use crate::device::{self, Opened};
 use crate::error::Error;
 use crate::event::{Event, Outcome};
 use crate::prepare::{Prepared, prepare};
 use crate::run::{self, Message, Running};
-use crate::sink::{RunSink, Samples};
+use crate::samples::Samples;
+use crate::sink::RunSink;
 use futures_core::Stream;
 use sngd_core::config::Config;
 use sngd_core::engine::EngineInfo;
@@ -65,11 +65,6 @@ impl Sampler {
     /// A sampler for a run that is already checked.
     pub fn from_prepared(prepared: Prepared) -> Sampler {
         Sampler { prepared }
-    }
-
-    /// Builds a run from arrays.
-    pub fn builder(model: Model, data: &Data) -> Builder {
-        Builder::new(model, data)
     }
 
     /// The checked run.

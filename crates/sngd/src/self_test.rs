@@ -84,7 +84,7 @@ pub fn self_test(device: &Device) -> SelfTest {
 /// Data of the closed form: `ROWS` rows of two features, and standard normals for a response.
 fn rows() -> (Vec<f64>, Vec<f64>) {
     let mut z = vec![0.0f64; 3 * ROWS];
-    philox::fill_normals(&mut z, 20, Stream::Split, 0, 0);
+    sngd_core::normals::fill_normals(&mut z, 20, Stream::Split, 0, 0);
     let x = z[..2 * ROWS].to_vec();
     (x, z[2 * ROWS..].to_vec())
 }

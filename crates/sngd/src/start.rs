@@ -2,7 +2,8 @@
 
 use crate::prepare::Prepared;
 use sngd_core::config::Init;
-use sngd_core::philox::{Stream, at, fill_normals, uniform};
+use sngd_core::normals::fill_normals;
+use sngd_core::philox::{Stream, at, uniform};
 
 /// Initial positions in internal coordinates, `[C,P]`. All chains of a superchain share one position.
 pub fn positions(prepared: &Prepared) -> Vec<f64> {

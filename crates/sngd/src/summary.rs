@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::facts::Facts;
 use crate::gauges::Gauges;
 use crate::predict::Scores;
-use crate::sink::Samples;
+use crate::samples::Samples;
 use serde::Serialize;
 use sngd_core::stat::Stat;
 use sngd_diag::{DEFAULT_HDI_PROB, Draws, Temperature, nested_rhat, summarize_block};
@@ -138,6 +138,13 @@ struct Input {
     gauges: Option<Gauges>,
     predictions: Option<Scores>,
     facts: Option<Facts>,
+}
+
+impl Samples {
+    /// The summary: a row per parameter, and the thermometers.
+    pub fn summary(&self) -> Report {
+        summarize(self)
+    }
 }
 
 /// Summarises draws in memory.

@@ -5,7 +5,8 @@ use sngd::{
     Activation, Data, Device, Draws, Error, Family, LinkName, Model, Predictions, Prior, RunSink,
     Sampler, Sngd, Warmup,
 };
-use sngd_core::philox::{Stream, fill_normals};
+use sngd_core::normals::fill_normals;
+use sngd_core::philox::Stream;
 use statrs::function::erf::erf;
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! One turn of one contender: a whole process is timed, and its moments are judged as they come.
 
-use super::problem::{Files, Likelihood, Problem};
+use super::likelihood::Likelihood;
+use super::problem::{Files, Problem};
 use super::python;
 use super::score::{Checkpoint, Errors, Reference, extrapolated};
 use std::fs::File;

@@ -1,12 +1,13 @@
 //! The data of the timed posteriors: from the folder of references, or generated from a fixed seed.
 
-use super::problem::{Likelihood, names};
+use super::likelihood::{Likelihood, names};
 use super::score::Reference;
 use npyz::WriterBuilder;
 use npyz::npz::NpzWriter;
 use npyz::zip::CompressionMethod;
 use npyz::zip::write::FileOptions;
-use sngd_core::philox::{Stream, at, fill_normals, uniform};
+use sngd_core::normals::fill_normals;
+use sngd_core::philox::{Stream, at, uniform};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -180,7 +181,7 @@ pub fn from_refs(name: &str, folder: &str) -> anyhow::Result<(Arrays, Reference)
         })
     };
     let reference = Reference {
-        names: names(likelihood, &arrays),
+        names: names(likelihood, arrays.columns, &arrays.y),
         mean: kept("mean"),
         sd: kept("sd"),
     };

@@ -1,30 +1,9 @@
 //! The posteriors that `sngd bench --posterior` times: model, prior, and the files in the bench's folder.
 
-use super::data::{self, Arrays};
+use super::data;
+use super::likelihood::Likelihood;
 use super::score::Reference;
 use std::path::{Path, PathBuf};
-
-/// The kind of response, with its link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Likelihood {
-    /// Labels 0 or 1, logit link.
-    Bernoulli,
-    /// Labels 0 to classes − 1, one vector of weights for each class.
-    Softmax,
-    /// Counts whose mean is a rate times an exposure, log link.
-    Poisson,
-}
-
-impl Likelihood {
-    /// Its name in a run file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Likelihood::Bernoulli => "bernoulli",
-            Likelihood::Softmax => "softmax",
-            Likelihood::Poisson => "poisson",
-        }
-    }
-}
 
 /// Where data and reference come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,27 +204,6 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     })
 }
 
-/// Names of the parameters as in `sngd summary`: class by class, the intercept first.
-pub fn names(likelihood: Likelihood, arrays: &Arrays) -> Vec<String> {
-    let classes = match likelihood {
-        Likelihood::Softmax => arrays.y.iter().map(|&y| y as usize + 1).max().unwrap_or(1),
-        Likelihood::Bernoulli | Likelihood::Poisson => 1,
-    };
-    let label = |k: usize, rest: &str| match (likelihood, rest) {
-        (Likelihood::Softmax, "") => format!("intercept[{k}]"),
-        (Likelihood::Softmax, x) => format!("weights[{k}, {x}]"),
-        (_, "") => "intercept".into(),
-        (_, x) => format!("weights[{x}]"),
-    };
-    (0..classes)
-        .flat_map(|k| (0..=arrays.columns).map(move |j| (k, j)))
-        .map(|(k, j)| match j {
-            0 => label(k, ""),
-            j => label(k, &format!("x{}", j - 1)),
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,28 +234,5 @@ mod tests {
                 .map(str::to_string)
                 .collect()
         }
-    }
-
-    #[test]
-    fn parameters_are_named_class_by_class() {
-        let arrays = Arrays {
-            columns: 1,
-            x: vec![0.5, 1.0],
-            y: vec![0.0, 1.0],
-            exposure: None,
-        };
-        assert_eq!(
-            names(Likelihood::Softmax, &arrays),
-            [
-                "intercept[0]",
-                "weights[0, x0]",
-                "intercept[1]",
-                "weights[1, x0]"
-            ]
-        );
-        assert_eq!(
-            names(Likelihood::Bernoulli, &arrays),
-            ["intercept", "weights[x0]"]
-        );
     }
 }

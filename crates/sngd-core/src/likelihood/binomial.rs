@@ -1,8 +1,21 @@
 //! Successes out of trials, under three links; a Bernoulli response has one trial.
 
 use super::family::Family;
-use super::{Link, Observed};
+use super::row::Observed;
 use crate::real::Real;
+use serde::{Deserialize, Serialize};
+
+/// Link of a Bernoulli or binomial mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Link {
+    /// μ = 1/(1 + e^−η), canonical.
+    Logit,
+    /// μ = Φ(η).
+    Probit,
+    /// μ = 1 − exp(−e^η).
+    Cloglog,
+}
 
 /// y successes of t trials with mean μ(η) each.
 pub(super) struct Binomial(pub(super) Link);

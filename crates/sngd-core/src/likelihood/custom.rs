@@ -1,7 +1,7 @@
 //! A user-defined likelihood: a body in Rust for the CPU, one in WGSL for the GPU engine.
 
 use super::family::Family;
-use super::{Observed, packed};
+use super::row::{Observed, packed};
 use crate::error::CheckError;
 use crate::real::Real;
 use std::fmt::Debug;

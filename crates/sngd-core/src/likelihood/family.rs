@@ -1,6 +1,6 @@
 //! What the file of each likelihood provides; [`super::Likelihood`] calls it.
 
-use super::Observed;
+use super::row::Observed;
 use crate::real::Real;
 
 /// A likelihood in internal units. The methods are those of [`super::Likelihood`], which says what they compute.

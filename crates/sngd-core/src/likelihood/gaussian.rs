@@ -1,7 +1,7 @@
 //! Normal responses, with a known scale or with one that is estimated.
 
 use super::family::Family;
-use super::{Observed, packed};
+use super::row::{Observed, packed};
 use crate::real::Real;
 
 /// ½ ln 2π.

@@ -1,7 +1,7 @@
 //! Counts.
 
-use super::Observed;
 use super::family::Family;
+use super::row::Observed;
 use crate::real::Real;
 
 /// y ∼ Poisson(e^η).

@@ -1,7 +1,7 @@
 //! Classes.
 
 use super::family::Family;
-use super::{Observed, packed};
+use super::row::{Observed, packed};
 use crate::real::Real;
 
 /// y ∈ {0, …, classes−1}; with `baseline` class 0 has the logit 0 and no parameters.
