@@ -31,6 +31,56 @@ struct Case {
     parameters: &'static [&'static str],
 }
 
+/// The draws of one case.
+struct Runs {
+    exact: Draws,
+    /// Step size of NGD.
+    epsilon: f64,
+    /// Draws of NGD, or how it ran away.
+    ngd: Result<Draws, Error>,
+    /// Draws of SNGD at the larger step size.
+    full: Draws,
+    /// Draws of SNGD at half of it.
+    half: Draws,
+}
+
+fn runs(settings: &Settings<'_>, case: &Case, index: u64, length: Length) -> Result<Runs, Error> {
+    let n = case.model.problem().rows();
+    let seed = |k: u64| settings.seed.wrapping_mul(31).wrapping_add(10 * index + k);
+    let exact = case
+        .model
+        .sample("method = \"mala\"\nstep_size = 0.6", length, seed(0))?;
+    let epsilon = epsilon_at_one(n, case.ngd);
+    let ngd = match case.model.sample(
+        &format!(
+            "method = \"ngd\"\nstep_size = {epsilon}\nbatch_size = {}",
+            case.ngd
+        ),
+        length,
+        seed(1),
+    ) {
+        Err(e @ Error::RanAway { .. }) => Err(e),
+        other => Ok(other?),
+    };
+    let sngd = |e: f64, k| {
+        case.model.sample(
+            &format!(
+                "step_size = {e}\nbatch_size = {}\nbatches = \"without_replacement\"\ndamping = 0.01",
+                case.sngd
+            ),
+            length,
+            seed(k),
+        )
+    };
+    Ok(Runs {
+        exact,
+        epsilon,
+        ngd,
+        full: sngd(EPSILON, 2)?,
+        half: sngd(EPSILON / 2.0, 3)?,
+    })
+}
+
 fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
     let chains = settings.pick(32, 64, 64);
     let draws = settings.pick(1_500, 8_000, 48_000);
@@ -47,39 +97,13 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
     let (mut panels, mut checks, mut said) = (Vec::new(), Vec::new(), Vec::new());
     for (index, case) in [poisson()?, logistic(settings.seed)?].iter().enumerate() {
         (settings.tell)(case.name);
-        let n = case.model.problem().rows();
-        let seed = |k: u64| {
-            settings
-                .seed
-                .wrapping_mul(31)
-                .wrapping_add(10 * index as u64 + k)
-        };
-        let exact = case
-            .model
-            .sample("method = \"mala\"\nstep_size = 0.6", length, seed(0))?;
-        let epsilon = epsilon_at_one(n, case.ngd);
-        let ngd = match case.model.sample(
-            &format!(
-                "method = \"ngd\"\nstep_size = {epsilon}\nbatch_size = {}",
-                case.ngd
-            ),
-            length,
-            seed(1),
-        ) {
-            Err(e @ Error::RanAway { .. }) => Err(e),
-            other => Ok(other?),
-        };
-        let sngd = |e: f64, k| {
-            case.model.sample(
-                &format!(
-                    "step_size = {e}\nbatch_size = {}\nbatches = \"without_replacement\"\ndamping = 0.01",
-                    case.sngd
-                ),
-                length,
-                seed(k),
-            )
-        };
-        let (full, half) = (sngd(EPSILON, 2)?, sngd(EPSILON / 2.0, 3)?);
+        let Runs {
+            exact,
+            epsilon,
+            ngd,
+            full,
+            half,
+        } = runs(settings, case, index as u64, length)?;
         let (mut far, mut near, mut step) = (Vec::new(), Vec::new(), 0.0f64);
         for (i, &parameter) in case.parameters.iter().enumerate() {
             let law = |d: &Draws| Law::of(&d.map(|t| t[i]));

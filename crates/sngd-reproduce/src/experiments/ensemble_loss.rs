@@ -100,6 +100,86 @@ struct Point {
     rows: Vec<f64>,
 }
 
+/// The loss of an ensemble for each multiple of the claimed batch. Runs that run away are left out.
+fn losses(
+    settings: &Settings<'_>,
+    case: &Case,
+    model: &Model,
+    test: &Rows,
+    length: Length,
+) -> Result<Vec<Point>, Error> {
+    let (n, epsilon) = (case.n, case.epsilon);
+    let mut points = Vec::new();
+    for m in MULTIPLES {
+        let b = (m * epsilon * n as f64 / 2.0).round() as usize;
+        if !(5..=n).contains(&b) {
+            continue;
+        }
+        (settings.tell)(&format!("{}, B = {b}", case.label()));
+        let sampler = format!(
+            "method = \"ngd\"\nstep_size = {epsilon}\nbatch_size = {b}\nfisher_refresh = {REFRESH}\ndamping = {}",
+            case.damping()
+        );
+        let seed = settings.seed.wrapping_mul(71).wrapping_add((n + b) as u64);
+        match model.sample(&sampler, length, seed) {
+            Ok(draws) => points.push(point(case, b, model, &draws, test)),
+            Err(e @ Error::RanAway { .. }) => (settings.tell)(&format!("left out: {e}")),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(points)
+}
+
+/// What the losses say of a case, in a sentence.
+fn verdict(case: &Case, points: &[Point], (at, best): (&Point, &Point), resolved: bool) -> String {
+    let ends: Vec<String> = points
+        .iter()
+        .map(|p| format!("{} {:.4}", p.b, p.loss.value))
+        .collect();
+    if best.b == at.b {
+        format!(
+            "{}: the least loss is at the claimed batch {} (losses by batch: {})",
+            case.label(),
+            at.b,
+            ends.join(", ")
+        )
+    } else if resolved {
+        format!(
+            "{}: the least loss is at B = {} (T = {:.2}), not at the claimed {} (losses by batch: {}); over another set of as many test images that difference would move by {:.4}",
+            case.label(),
+            best.b,
+            best.temperature,
+            at.b,
+            ends.join(", "),
+            row_error(best, at)
+        )
+    } else {
+        format!(
+            "{}: the best batch is not resolved between {} and {} (losses by batch: {})",
+            case.label(),
+            best.b,
+            at.b,
+            ends.join(", ")
+        )
+    }
+}
+
+/// (B over the claimed batch, loss above that of the claimed batch, its standard error) of each point.
+fn dots(points: &[Point], at: &Point, claimed: f64) -> Vec<(f64, f64, f64)> {
+    points
+        .iter()
+        .map(|p| {
+            let over = p.loss.minus(at.loss);
+            let alone = p.b == at.b;
+            (
+                p.b as f64 / claimed,
+                over.value,
+                if alone { 0.0 } else { over.se },
+            )
+        })
+        .collect()
+}
+
 fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
     let cases = settings.pick(
         vec![softmax(200, 0.2)],
@@ -145,25 +225,8 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
             &case.lines(),
             data::table(&train.0, data::labels(train.1, CLASSES)),
         )?;
-        let mut points: Vec<Point> = Vec::new();
         let claimed = epsilon * n as f64 / 2.0;
-        for m in MULTIPLES {
-            let b = (m * claimed).round() as usize;
-            if !(5..=n).contains(&b) {
-                continue;
-            }
-            (settings.tell)(&format!("{}, B = {b}", case.label()));
-            let sampler = format!(
-                "method = \"ngd\"\nstep_size = {epsilon}\nbatch_size = {b}\nfisher_refresh = {REFRESH}\ndamping = {}",
-                case.damping()
-            );
-            let seed = settings.seed.wrapping_mul(71).wrapping_add((n + b) as u64);
-            match model.sample(&sampler, length, seed) {
-                Ok(draws) => points.push(point(case, b, &model, &draws, &test)),
-                Err(e @ Error::RanAway { .. }) => (settings.tell)(&format!("left out: {e}")),
-                Err(e) => return Err(e),
-            }
-        }
+        let points = losses(settings, case, &model, &test, length)?;
         let Some(at) = points.iter().find(|p| (p.b as f64 - claimed).abs() < 1.0) else {
             return Err(Error::Numbers(format!(
                 "the ensemble at ε = {epsilon} and the claimed batch {claimed} ran away"
@@ -193,28 +256,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
         let gain = at.loss.minus(best.loss);
         // The best batch differs from εN/2 if its loss is lower by more than four standard errors.
         let resolved = best.b != at.b && gain.value > 4.0 * gain.se;
-        let ends: Vec<String> = points
-            .iter()
-            .map(|p| format!("{} {:.4}", p.b, p.loss.value))
-            .collect();
-        said.push(if best.b == at.b {
-            format!(
-                "{}: the least loss is at the claimed batch {} (losses by batch: {})",
-                case.label(),
-                at.b,
-                ends.join(", ")
-            )
-        } else if resolved {
-            format!(
-                "{}: the least loss is at B = {} (T = {:.2}), not at the claimed {} (losses by batch: {}); over another set of as many test images that difference would move by {:.4}",
-                case.label(), best.b, best.temperature, at.b, ends.join(", "), row_error(best, at)
-            )
-        } else {
-            format!(
-                "{}: the best batch is not resolved between {} and {} (losses by batch: {})",
-                case.label(), best.b, at.b, ends.join(", ")
-            )
-        });
+        said.push(verdict(case, &points, (at, best), resolved));
         checks.push(Check::new(
             format!(
                 "{}: loss at the claimed B = {} less the least, at B = {}",
@@ -225,18 +267,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
             gain,
             Bound::Told,
         ));
-        let dots: Vec<_> = points
-            .iter()
-            .map(|p| {
-                let over = p.loss.minus(at.loss);
-                let alone = p.b == at.b;
-                (
-                    p.b as f64 / claimed,
-                    over.value,
-                    if alone { 0.0 } else { over.se },
-                )
-            })
-            .collect();
+        let dots = dots(&points, at, claimed);
         let label = case.label();
         layers.push(Layer::new(
             "",
