@@ -50,7 +50,7 @@ pub enum LinkError {
     },
     /// Valid WGSL that the CPU side cannot evaluate as a likelihood.
     #[error(
-        "{file}: found {what}, which cannot be evaluated on the host, expected a likelihood of numbers, vectors, arrays and loops"
+        "{file}: found {what}, which cannot be evaluated on the CPU, expected a likelihood of numbers, vectors, arrays and loops"
     )]
     Unevaluable {
         /// The file.
