@@ -10,7 +10,7 @@ use sngd_core::likelihood::{Observed, packed};
 
 impl<T: Scalar> Pass<T> {
     /// Adds Σ Jᵀc over the rows of the last pass to `out` `[P]`, c = (κ/2)·volume − divergence at h = J M⁻¹ Jᵀ: exact leverages.
-    pub fn correction_exact(
+    pub(crate) fn correction_exact(
         &mut self,
         data: &Resident<T>,
         factor: &Factor<T>,
@@ -86,7 +86,7 @@ impl<T: Scalar> Pass<T> {
     }
 
     /// The same sum from one probe u ∼ N(0, M⁻¹), `[P]`: h = (Ju)(Ju)ᵀ, whose expectation is the exact h. Adds it to `out` `[P]`.
-    pub fn correction_probe(
+    pub(crate) fn correction_probe(
         &mut self,
         data: &Resident<T>,
         u: &[T],

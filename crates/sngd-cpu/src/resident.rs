@@ -23,7 +23,7 @@ pub struct Resident<T> {
     /// Response and trials of each row, internal units, `[N]`.
     pub observed: Vec<Observed<T>>,
     /// Design and response stored by columns, where an f32 engine uses that layout.
-    pub columns: Option<Source>,
+    pub(crate) columns: Option<Source>,
     /// Number of data rows, N.
     pub n: usize,
     /// Number of design columns, D.

@@ -24,6 +24,6 @@ pub use device::{AdapterInfo, Gpu, Tuning, adapters};
 pub use engine::GpuEngine;
 pub use recipe::dispatches;
 pub use self_test::Check;
-pub use sizes::{Sizes, memory};
+pub use sizes::memory;
 pub use sngd_core::config::DeviceSelector;
 pub use wgpu;

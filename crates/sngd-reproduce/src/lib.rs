@@ -20,6 +20,7 @@ pub use error::Error;
 pub use experiments::EXPERIMENTS;
 pub use figure::{Axis, Corner, Figure, Layer, Mark, Panel};
 pub use output::Files;
+pub use stat::Estimate;
 pub use table::Table;
 pub use verdict::{Bound, Check, Verdict};
 

@@ -14,6 +14,10 @@ const CARRIED: usize = 12;
 pub type Lane<T> = [T; LANES];
 
 /// A matrix by rows, `[rows, n]`; rows start `stride` numbers apart.
+#[allow(
+    unnameable_types,
+    reason = "an argument of kernels that only this crate implements and calls"
+)]
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {
     /// Numbers of the matrix, from the first of the first row on.
