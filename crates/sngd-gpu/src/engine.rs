@@ -2,12 +2,13 @@
 
 use crate::buffers::Buffers;
 use crate::device::{Gpu, Tuning};
+use crate::fit::check_fit;
 use crate::kernel::{Kernels, Pass};
 use crate::mode;
 use crate::recipe::recipe;
 use crate::run::{Command, Loop};
 use crate::shape::Shape;
-use crate::sizes::{Sizes, check_fit};
+use crate::sizes::Sizes;
 use crate::steps::StateSteps;
 use sngd_core::engine::{ChainState, Engine, EngineError, EngineInfo, RawBlock, Span};
 use sngd_core::likelihood::Likelihood;

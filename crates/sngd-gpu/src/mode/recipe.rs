@@ -1,8 +1,6 @@
 //! The dispatches of a step with the metric at the mode, in order.
 
-use super::DIVERGED_SDS;
-use super::shape::{All, DEPTH, Few, ModeShape, Rows};
-use super::sizes::PACE;
+use super::shape::{All, DEPTH, DIVERGED_SDS, Few, ModeShape, PACE, Rows};
 use crate::device::Tuning;
 use crate::spec::{Spec, spec};
 use sngd_core::expansion::Expansion;

@@ -7,6 +7,10 @@ use sngd_core::plan::Plan;
 use sngd_core::prior::{Prior, ScalePrior};
 use sngd_core::problem::Problem;
 
+/// Largest number of steps in one dispatch over few rows.
+pub const PACE: usize = 4096;
+/// Limit on the coordinates of u, in posterior sds: a chain that is further from the mode counts as diverged.
+pub const DIVERGED_SDS: f64 = 1e5;
 /// Number of values stored with a kept draw beside u and ∇C: R, Σz² and the probability of acceptance.
 pub const TOLD: usize = 3;
 /// Number of status words per chain (`mode/status.wgsl`).

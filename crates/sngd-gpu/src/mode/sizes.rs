@@ -1,15 +1,12 @@
 //! Bytes of every device buffer of a plan with the metric at the mode, and whether they fit a device.
 
 use super::recipe::grids;
-use super::shape::{ModeShape, Rows, STATUS};
+use super::shape::{ModeShape, PACE, Rows, STATUS};
 use crate::features;
 use crate::sizes::{RING, SLICE, Sizes};
 use sngd_core::engine::EngineError;
 use sngd_core::expansion::Expansion;
 use sngd_core::plan::Plan;
-
-/// Largest number of steps in one dispatch over few rows.
-pub const PACE: usize = 4096;
 
 /// Names and bytes of all buffers of a plan.
 pub fn sizes(plan: &Plan, shape: &ModeShape) -> Sizes {

@@ -1,8 +1,7 @@
 //! The steps of a plan whose metric is fixed at the mode.
 
-use super::Loaded;
-use super::shape::{Rows, STATUS};
-use super::sizes::PACE;
+use super::load::Loaded;
+use super::shape::{PACE, Rows, STATUS};
 use crate::buffers::Buffers;
 use crate::device::Gpu;
 use crate::run::{Steps, Stretch};
