@@ -2,12 +2,11 @@
 #import <consts>
 #import "mode/chunk.wgsl"
 #import "mode/remainder.wgsl"
+#import "lib/group_sum.wgsl"
 
 @group(0) @binding(1) var<storage, read> vectors: array<f32>; // vectors[C,P]
 @group(0) @binding(3) var<storage, read_write> delta: array<f32>; // delta[C·K,CHUNK]
 @group(0) @binding(4) var<storage, read_write> tile_sums: array<vec2<f32>>; // tile_sums[C,CHUNK/64], (Σρ, Σr of the auxiliary output)
-
-var<workgroup> sums: array<vec2<f32>, 64>;
 
 @compute @workgroup_size(64)
 fn residuals(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -33,15 +32,8 @@ fn residuals(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
             mine.y = told.r[H - 1u];
         }
     }
-    sums[lane] = mine;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let all = group_sum(lane, vec4<f32>(mine, 0.0, 0.0)).xy;
     if lane == 0u && chain < C {
-        tile_sums[chain * (CHUNK / 64u) + group.x] = sums[0];
+        tile_sums[chain * (CHUNK / 64u) + group.x] = all;
     }
 }

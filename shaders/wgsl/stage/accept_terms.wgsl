@@ -1,6 +1,7 @@
 // Sums that MALA's test needs from both points: squares of whitened gradient and noise, rᵀM′r, and
 // ½(ln|M′| − ln|M|) + (κ/2)(ln|V′| − ln|V|), V = N·F + Λ.
 #import <consts>
+#import "lib/group_sum.wgsl"
 @group(0) @binding(1) var<storage, read> squares: array<vec2<f32>>; // squares[C,P]
 @group(0) @binding(2) var<storage, read> back: array<f32>; // back[C,P], r
 @group(0) @binding(3) var<storage, read> product: array<f32>; // product[C,P], M′r
@@ -9,8 +10,6 @@
 @group(0) @binding(7) var<storage, read> volume: array<f32>; // volume[C,P,P], the same of N·F + Λ at ω
 @group(0) @binding(8) var<storage, read> volume_next: array<f32>; // volume_next[C,P,P], at ω′
 @group(0) @binding(6) var<storage, read_write> terms: array<vec4<f32>>; // terms[C]
-
-var<workgroup> sums: array<vec4<f32>, 64>;
 
 @compute @workgroup_size(64)
 fn accept_terms(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -25,15 +24,8 @@ fn accept_terms(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
         }
         s += vec4<f32>(squares[at], back[at] * product[at], change);
     }
-    sums[lane] = s;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let all = group_sum(lane, s);
     if lane == 0u {
-        terms[chain] = sums[0];
+        terms[chain] = all;
     }
 }

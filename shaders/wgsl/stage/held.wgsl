@@ -3,6 +3,7 @@
 #import <consts>
 #import "stage/now.wgsl"
 #import "stage/panel.wgsl"
+#import "lib/group_sum.wgsl"
 
 @group(0) @binding(1) var<storage, read_write> row_index: array<u32>; // row_index[C,R]
 @group(0) @binding(2) var<storage, read> terms: array<vec2<f32>>; // terms[C,R], (ln p, whether the likeliest class is right)
@@ -17,8 +18,6 @@ fn indices(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     }
 }
 
-var<workgroup> sums: array<vec2<f32>, 64>;
-
 // Sums the terms of a draw over the tile's rows, one workgroup per chain.
 @compute @workgroup_size(64)
 fn draw_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -28,20 +27,13 @@ fn draw_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     for (var j = lane; j < rows; j += 64u) {
         sum += terms[chain * R + j];
     }
-    sums[lane] = sum;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let all = group_sum(lane, vec4<f32>(sum, 0.0, 0.0)).xy;
     if lane == 0u {
         let at = now.slot * C + chain;
         var before = vec2<f32>();
         if panel.index > 0u {
             before = draws[at];
         }
-        draws[at] = before + sums[0];
+        draws[at] = before + all;
     }
 }

@@ -6,6 +6,7 @@
 #import "lib/batch.wgsl"
 #import "lib/normal.wgsl"
 #import "stage/derivative.wgsl"
+#import "lib/group_sum.wgsl"
 
 @group(0) @binding(2) var<storage, read> obs: array<vec2<f32>>; // obs[N], (y, trials)
 @group(0) @binding(4) var<storage, read_write> row_index: array<u32>; // row_index[C,R]
@@ -13,8 +14,6 @@
 @group(0) @binding(6) var<storage, read_write> scores: array<f32>; // scores[C,R,H]
 @group(0) @binding(7) var<storage, read_write> weight: array<f32>; // weight[C,R,HH] packed lower, or [C,R,2H]: W_kk, then ∂W_kk/∂η_k
 @group(0) @binding(8) var<storage, read_write> lik_sums: array<f32>; // lik_sums[C,ceil(R/64)], sums of 64 rows
-
-var<workgroup> sums: array<f32, 64>;
 
 fn row_of(chain: u32, j: u32) -> u32 {
     if ROWS == 4u {
@@ -106,15 +105,8 @@ fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
         }
     }
-    sums[lane] = ll;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let all = group_sum(lane, vec4<f32>(ll, 0.0, 0.0, 0.0)).x;
     if lane == 0u {
-        lik_sums[chain * ((R + 63u) / 64u) + group.x] = sums[0];
+        lik_sums[chain * ((R + 63u) / 64u) + group.x] = all;
     }
 }

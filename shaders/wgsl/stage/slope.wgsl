@@ -1,6 +1,7 @@
 // (r/N)·v from the metrics at ω and ω + δu: −∂M[u]·u + (κ/2)·∂ln|M|[u]·Lz, where Lz = Mu, damping included.
 #import <consts>
 #import "stage/place.wgsl"
+#import "lib/group_sum.wgsl"
 
 @group(0) @binding(1) var<storage, read> linv: array<f32>; // linv[C,SQUARES], L⁻¹ at ω
 @group(0) @binding(2) var<storage, read> linv_moved: array<f32>; // linv_moved[C,SQUARES], L⁻¹ at ω + δu
@@ -8,8 +9,6 @@
 @group(0) @binding(4) var<storage, read> there: array<f32>; // there[C,P], the same with the metric at ω + δu
 @group(0) @binding(5) var<storage, read> u: array<f32>; // u[C,P], L⁻ᵀz
 @group(0) @binding(6) var<storage, read_write> drift: array<f32>; // drift[1,C,P]
-
-var<workgroup> sums: array<f32, 64>;
 
 @compute @workgroup_size(64)
 fn slope(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -23,15 +22,8 @@ fn slope(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
         let t = (a - b) / (a + b);
         s += 4.0 * t * (1.0 + t * t * (0.33333334 + 0.2 * t * t));
     }
-    sums[lane] = s;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
-    let log_det = sums[0];
+    let all = group_sum(lane, vec4<f32>(s, 0.0, 0.0, 0.0)).x;
+    let log_det = all;
     for (var p = lane; p < P; p += 64u) {
         let at = chain * P + p;
         let lz = here[at] + RIDGE * u[at];
