@@ -1,6 +1,7 @@
 //! The text for the slot `#import <consts>`: sizes and switches as `const` declarations.
 
 use crate::LinkError;
+use crate::codes::constants;
 
 /// Value of a constant in WGSL.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,9 +78,12 @@ impl Consts {
         Ok(())
     }
 
-    /// The declarations as WGSL text, one per line.
+    /// The declarations as WGSL text, one per line, after those of all codes.
     pub(crate) fn wgsl(&self) -> Result<String, LinkError> {
         let mut out = String::new();
+        for (name, code) in constants() {
+            out.push_str(&format!("const {name}: u32 = {code}u;\n"));
+        }
         for (i, (name, value)) in self.0.iter().enumerate() {
             if let Some((_, first)) = self.0[..i].iter().find(|(n, _)| n == name) {
                 return Err(LinkError::ConstTwice {

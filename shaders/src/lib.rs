@@ -4,6 +4,7 @@
 //! constants. [`Linked::validate`] checks the result and reports errors by the user's file and line.
 //! [`Linked::bindings`] lists the buffers that an entry point uses, so that layouts are written once, in WGSL.
 
+mod codes;
 mod consts;
 mod custom;
 mod error;
@@ -12,6 +13,10 @@ mod link;
 mod model;
 mod reflect;
 
+pub use codes::{
+    Code, DiagonalMetric, FaultCode, MODE_STATUS, ModeStatusWord, Remainder, Reports, STATUS,
+    StatusWord, Weights,
+};
 pub use consts::{ConstValue, Consts};
 pub use custom::Interpreted;
 pub use error::LinkError;

@@ -5,6 +5,7 @@ mod common;
 use common::{error, gpu};
 use sngd_core::prior::{Prior, ScalePrior};
 use sngd_core::real::Real;
+use sngd_shaders::Code;
 
 #[test]
 fn elementary_functions_keep_single_precision() {
@@ -107,8 +108,7 @@ fn priors_are_those_of_core() {
     let Some(gpu) = gpu() else { return };
     let mut input: Vec<[f32; 5]> = Vec::new();
     let mut expected: Vec<((f64, f64), f64)> = Vec::new();
-    let at = |encoded: (u32, [f64; 3]), x: f32| {
-        let (kind, [nu, m, s]) = encoded;
+    let at = |(kind, [nu, m, s]): (u32, [f64; 3]), x: f32| {
         [kind as f32, nu as f32, m as f32, s as f32, x]
     };
     let places: Vec<f32> = (-400i32..=400)
@@ -123,7 +123,7 @@ fn priors_are_those_of_core() {
         Prior::Laplace(1.0, 3.0),
     ] {
         for &x in &places {
-            input.push(at(p.encode(), x));
+            input.push(at((p.code(), p.arguments()), x));
             expected.push((p.cost(f64::from(x)), 0.0));
         }
     }
@@ -150,7 +150,7 @@ fn priors_are_those_of_core() {
                 }
                 _ => 0.0,
             };
-            input.push(at(p.encode(), x));
+            input.push(at((p.code(), p.arguments()), x));
             expected.push((p.cost(u), scale));
         }
     }

@@ -332,3 +332,27 @@ fn reflection_sees_what_an_entry_point_uses() {
         host.map(|(name, offset)| (name.to_string(), offset as u32))
     );
 }
+
+/// Codes, places of statistics and status words are constants of every module, and no other names are.
+#[test]
+fn a_code_that_does_not_exist_does_not_link() {
+    let uses = |name: &str| {
+        let root =
+            format!("#import <consts>\n@compute @workgroup_size(1) fn main() {{ _ = {name}; }}");
+        let linked = link_text("test.wgsl", &root, &Consts::new(), None).unwrap();
+        linked.validate().map(|_| ()).map_err(|e| e.to_string())
+    };
+    for name in [
+        "ROWS_SAMPLE",
+        "STAT_LP",
+        "FELL_BACK",
+        "STREAM_INFLUENCE",
+        "PRIOR_LAPLACE",
+    ] {
+        uses(name).unwrap();
+    }
+    for name in ["ROWS_SOME", "STAT_STEP_NORM", "FELL_FORWARD"] {
+        let told = uses(name).unwrap_err();
+        assert!(told.contains(name), "{told}");
+    }
+}

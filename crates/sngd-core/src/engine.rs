@@ -111,22 +111,21 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
-/// Kinds of fault; their numbers are the status words of the device.
+/// Kinds of fault.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(u32)]
 pub enum FaultKind {
     /// M is not positive definite at `pivot`, even with the largest jitter.
     MetricNotPositive {
         /// Index of the failing pivot.
         pivot: u32,
-    } = 1,
+    },
     /// The noise budget is negative: the temperature is below what this batch and step can reach.
     ResidualNotPositive {
         /// Index of the failing pivot.
         pivot: u32,
-    } = 2,
+    },
     /// A number that is not finite, or a position too far away to be valid.
-    Diverged = 3,
+    Diverged,
 }
 
 /// Description of an engine.

@@ -94,27 +94,26 @@ impl Prior {
         }
     }
 
-    /// Kind and three numbers in the form that the kernels read: (kind, ν, location, scale).
-    pub fn encode(self) -> (u32, [f64; 3]) {
+    /// Degrees of freedom ν, location and scale, as the kernels read them.
+    pub fn arguments(self) -> [f64; 3] {
         match self {
-            Prior::Flat => (0, [0.0, 0.0, 1.0]),
-            Prior::Normal(m, s) => (1, [0.0, m, s]),
-            Prior::StudentT(nu, m, s) => (2, [nu, m, s]),
-            Prior::Cauchy(m, s) => (2, [1.0, m, s]),
-            Prior::Laplace(m, s) => (3, [0.0, m, s]),
+            Prior::Flat => [0.0, 0.0, 1.0],
+            Prior::Normal(m, s) | Prior::Laplace(m, s) => [0.0, m, s],
+            Prior::StudentT(nu, m, s) => [nu, m, s],
+            Prior::Cauchy(m, s) => [1.0, m, s],
         }
     }
 
     /// −ln density in nats, without its constant, and the derivative in θ.
     #[inline]
     pub fn cost<T: Real>(self, theta: T) -> (T, T) {
-        let (kind, [nu, m, s]) = self.encode();
+        let [nu, m, s] = self.arguments();
         let inv = T::of(1.0 / s);
         let r = (theta - T::of(m)) * inv;
-        match kind {
-            0 => (T::zero(), T::zero()),
-            1 => (T::of(0.5) * r * r, r * inv),
-            2 => {
+        match self {
+            Prior::Flat => (T::zero(), T::zero()),
+            Prior::Normal(..) => (T::of(0.5) * r * r, r * inv),
+            Prior::StudentT(..) | Prior::Cauchy(..) => {
                 let a = T::of(0.5 * (nu + 1.0));
                 let q = r * r / T::of(nu);
                 (
@@ -122,7 +121,7 @@ impl Prior {
                     T::of(2.0) * a * r * inv / (T::of(nu) * (T::one() + q)),
                 )
             }
-            _ => (
+            Prior::Laplace(..) => (
                 r.abs(),
                 if r > T::zero() {
                     inv
@@ -204,36 +203,35 @@ impl ScalePrior {
         }
     }
 
-    /// Kind and two numbers in the form that the kernels read.
-    pub fn encode(self) -> (u32, [f64; 3]) {
+    /// Three numbers as the kernels read them: 0, then location and scale, or 0 and rate, or shape and scale.
+    pub fn arguments(self) -> [f64; 3] {
         match self {
-            ScalePrior::Flat => (0, [0.0, 0.0, 1.0]),
-            ScalePrior::HalfNormal(m, s) => (4, [0.0, m, s]),
-            ScalePrior::HalfCauchy(m, s) => (5, [0.0, m, s]),
-            ScalePrior::Exponential(r) => (6, [0.0, 0.0, r]),
-            ScalePrior::InvGamma(a, b) => (7, [0.0, a, b]),
+            ScalePrior::Flat => [0.0, 0.0, 1.0],
+            ScalePrior::HalfNormal(m, s) | ScalePrior::HalfCauchy(m, s) => [0.0, m, s],
+            ScalePrior::Exponential(rate) => [0.0, 0.0, rate],
+            ScalePrior::InvGamma(a, b) => [0.0, a, b],
         }
     }
 
     /// −ln density of σ = e^u in nats, without its constant, and the derivative in u. The log-Jacobian is not included.
     #[inline]
     pub fn cost<T: Real>(self, u: T) -> (T, T) {
-        let (kind, [_, m, s]) = self.encode();
+        let [_, m, s] = self.arguments();
         let sigma = u.exp();
         let (m, s) = (T::of(m), T::of(s));
-        match kind {
-            0 => (T::zero(), T::zero()),
-            4 => {
+        match self {
+            ScalePrior::Flat => (T::zero(), T::zero()),
+            ScalePrior::HalfNormal(..) => {
                 let r = (sigma - m) / s;
                 (T::of(0.5) * r * r, r * sigma / s)
             }
-            5 => {
+            ScalePrior::HalfCauchy(..) => {
                 let r = (sigma - m) / s;
                 let q = r * r;
                 (q.ln_1p(), T::of(2.0) * r * sigma / (s * (T::one() + q)))
             }
-            6 => (s * sigma, s * sigma),
-            _ => ((m + T::one()) * u + s / sigma, m + T::one() - s / sigma),
+            ScalePrior::Exponential(_) => (s * sigma, s * sigma),
+            ScalePrior::InvGamma(..) => ((m + T::one()) * u + s / sigma, m + T::one() - s / sigma),
         }
     }
 

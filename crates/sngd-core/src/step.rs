@@ -5,20 +5,19 @@ use crate::batch::{BatchRows, Batches};
 use crate::config::{Noise, NoiseRows};
 use crate::plan::{MetricRows, Plan};
 
-/// How the rows of a pass are drawn. The numbers are those of `ROWS` in the kernels (`lib/batch.wgsl`).
+/// How the rows of a pass are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
 pub enum RowRule {
     /// All data rows in order.
-    All = 0,
+    All,
     /// A batch of independent uniform draws.
-    WithReplacement = 1,
+    WithReplacement,
     /// A batch without replacement.
-    WithoutReplacement = 2,
+    WithoutReplacement,
     /// A batch that is the next part of a reshuffled epoch.
-    Epochs = 3,
+    Epochs,
     /// A sample without replacement for the metric alone.
-    Sample = 4,
+    Sample,
 }
 
 /// The rows of one pass over the data.

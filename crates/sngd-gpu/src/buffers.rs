@@ -7,7 +7,9 @@ use crate::shape::Shape;
 use crate::sizes::{SLICE, Sizes};
 use sngd_core::engine::EngineError;
 use sngd_core::plan::{Metric, Plan};
+use sngd_core::prior::Prior;
 use sngd_core::problem::Problem;
+use sngd_shaders::Code;
 use std::collections::HashMap;
 
 /// Device buffers by name.
@@ -94,11 +96,11 @@ impl Buffers {
         let mut prior: Vec<[f32; 4]> = problem
             .priors
             .iter()
-            .map(|p| p.encode())
-            .chain(problem.scale_prior.map(|p| p.encode()))
+            .map(|p| (p.code(), p.arguments()))
+            .chain(problem.scale_prior.map(|p| (p.code(), p.arguments())))
             .map(|(kind, [a, b, c])| [kind as f32, a as f32, b as f32, c as f32])
             .collect();
-        prior.resize(shape.p, [0.0, 0.0, 0.0, 1.0]);
+        prior.resize(shape.p, [Prior::Flat.code() as f32, 0.0, 0.0, 1.0]);
         self.write(gpu, "prior", &prior)?;
         let mut information: Vec<f64> = problem.priors.iter().map(|p| p.information()).collect();
         information.resize(shape.p, 0.0);

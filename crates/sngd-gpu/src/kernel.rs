@@ -5,14 +5,11 @@ use crate::device::Gpu;
 use crate::shape::Shape;
 use crate::sizes::SLICE;
 use crate::spec::{Spec, Value, When};
-use sngd_core::config::Storage;
 use sngd_core::engine::EngineError;
-use sngd_core::network::Activation;
 use sngd_core::philox::key;
 use sngd_core::plan::{DIVERGED, JITTER_FIRST, Plan};
 use sngd_core::problem::Problem;
-use sngd_core::stat::Stat;
-use sngd_shaders::{Binding, BindingKind, Consts, ModelSource, link};
+use sngd_shaders::{Binding, BindingKind, Code, Consts, ModelSource, link};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -268,22 +265,8 @@ impl Kernels {
 fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Consts {
     let t = &problem.transform;
     let [seed0, seed1] = key(plan.seed);
-    let activation = match problem.network.as_ref().map(|n| n.activation) {
-        None | Some(Activation::Tanh) => 0,
-        Some(Activation::Relu) => 1,
-        Some(Activation::Gelu) => 2,
-    };
-    let storage = match plan.storage {
-        Storage::F32 => 0,
-        Storage::F16 => 1,
-        Storage::Bf16 => 2,
-    };
-    let places = Stat::ALL.iter().fold(Consts::new(), |consts, stat| {
-        let name = format!("STAT_{}", stat.name().to_uppercase());
-        consts.u32(&name, stat.at() as u32)
-    });
-    places
-        .u32("STATS", Stat::COUNT as u32)
+    let activation = problem.network.as_ref().map(|n| n.activation);
+    Consts::new()
         .u32("N", s.n as u32)
         .u32("D", s.d as u32)
         .u32("K", s.k as u32)
@@ -294,8 +277,8 @@ fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Consts {
         .u32("BATCH", s.batch as u32)
         .u32("SEED0", seed0)
         .u32("SEED1", seed1)
-        .u32("STORAGE", storage)
-        .u32("ACTIVATION", activation)
+        .u32("STORAGE", plan.storage.code())
+        .u32("ACTIVATION", activation.unwrap_or_default().code())
         .u32("SQUARES", s.squares as u32)
         .u32("METRIC_BLOCKS", s.blocks as u32)
         .u32("BLOCKED", s.blocked())

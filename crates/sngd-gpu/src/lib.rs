@@ -24,8 +24,8 @@ mod steps;
 
 pub use device::{AdapterInfo, Gpu, Tuning, adapters};
 pub use engine::GpuEngine;
+pub use memory::memory;
 pub use recipe::dispatches;
 pub use self_test::Check;
-pub use memory::memory;
 pub use sngd_core::config::DeviceSelector;
 pub use wgpu;

@@ -11,7 +11,7 @@ mod network;
 use crate::device::Tuning;
 use crate::shape::{Group, RowSet, Shape, ridged};
 use crate::spec::{Spec, When, spec};
-use sngd_core::config::{FisherKind, Noise};
+use sngd_core::config::FisherKind;
 use sngd_core::philox::Stream;
 use sngd_core::plan::{Metric, Plan};
 
@@ -155,8 +155,8 @@ impl Recipe<'_> {
             [set.rows.div_ceil(64), self.shape.c, 1],
         )
         .u("R", set.rows)
-        .u("ROWS", set.rule as u32 as usize)
-        .u("WEIGHTS", set.weights as usize)
+        .code("ROWS", &set.rule)
+        .code("WEIGHTS", &set.weights)
         .u("LABELS", self.plan.fisher_labels as usize)
         .u("EMPIRICAL", self.empirical())
         .u("NETWORK", usize::from(self.shape.net.is_some()))
@@ -319,7 +319,7 @@ impl Recipe<'_> {
             let one = self
                 .over_squares(spec("stage/whiten.wgsl", "whiten", grid), g)
                 .u("DRIFT_PARTS", drift_parts)
-                .u("NOISE", noise_code(self.plan.noise))
+                .code("NOISE", &self.plan.noise)
                 .u(
                     "RIDGED",
                     usize::from(ridged(self.plan) && !self.plan.metropolis),
@@ -334,17 +334,8 @@ impl Recipe<'_> {
     fn update(&mut self) {
         let one = spec("stage/update.wgsl", "update", [self.shape.teams(), 1, 1])
             .u("LANES", self.shape.lanes)
-            .u("NOISE", noise_code(self.plan.noise))
+            .code("NOISE", &self.plan.noise)
             .u("FULL_DENSITY", usize::from(self.plan.full_log_density()));
         self.push(one);
-    }
-}
-
-fn noise_code(noise: Noise) -> usize {
-    match noise {
-        Noise::None => 0,
-        Noise::Full => 1,
-        Noise::Residual => 2,
-        Noise::Nominal => 3,
     }
 }

@@ -7,12 +7,11 @@ use sngd_core::blocks;
 use sngd_core::config::{FisherKind, Noise, StepSize, Storage};
 use sngd_core::plan::{CorrectionPlan, Metric, Plan};
 use sngd_core::step::{PassName, RowRule};
+use sngd_shaders::Weights;
 use std::ops::Range;
 
 /// Number of statistics that the device stores with each kept draw.
 pub const STATS: usize = sngd_core::stat::Stat::COUNT;
-/// Number of status words per chain (`stage/status.wgsl`).
-pub const STATUS: usize = 12;
 /// Largest order whose packed triangle fits 16 KiB of shared memory. Larger matrices are factored panel by panel.
 pub const SHARED_TRIANGLE: usize = 88;
 /// Largest P for which a single thread keeps all sums in registers.
@@ -307,20 +306,19 @@ impl Shape {
     }
 }
 
-/// The constant `WEIGHTS` of `rows.wgsl`, the kind of W: 0 none (or s sᵀ, which later kernels take from the scores),
-/// 1 exact, 2 Monte Carlo; 3 to 5 the diagonals, 3 exact, 4 Monte Carlo, 5 empirical.
-fn weights(plan: &Plan) -> u32 {
+/// Which numbers of W the pass of the metric computes for each row.
+fn weights(plan: &Plan) -> Weights {
     match (plan.metric, plan.fisher) {
-        (Metric::Identity | Metric::Mode, _) => 0,
+        (Metric::Identity | Metric::Mode, _) => Weights::None,
         // A network's diagonal is summed over seeds, which are a root of the whole W.
-        (Metric::RmsProp, _) if plan.network.is_some() => 1,
-        (Metric::RmsProp, _) => 3,
-        (Metric::Fisher, FisherKind::Exact) => 1,
-        (Metric::Fisher, FisherKind::MonteCarlo) => 2,
-        (Metric::Fisher, FisherKind::Empirical) => 0,
-        (Metric::FisherDiagonal, FisherKind::Exact) => 3,
-        (Metric::FisherDiagonal, FisherKind::MonteCarlo) => 4,
-        (Metric::FisherDiagonal, FisherKind::Empirical) => 5,
+        (Metric::RmsProp, _) if plan.network.is_some() => Weights::Exact,
+        (Metric::RmsProp, _) => Weights::DiagonalExact,
+        (Metric::Fisher, FisherKind::Exact) => Weights::Exact,
+        (Metric::Fisher, FisherKind::MonteCarlo) => Weights::MonteCarlo,
+        (Metric::Fisher, FisherKind::Empirical) => Weights::None,
+        (Metric::FisherDiagonal, FisherKind::Exact) => Weights::DiagonalExact,
+        (Metric::FisherDiagonal, FisherKind::MonteCarlo) => Weights::DiagonalMonteCarlo,
+        (Metric::FisherDiagonal, FisherKind::Empirical) => Weights::DiagonalEmpirical,
     }
 }
 

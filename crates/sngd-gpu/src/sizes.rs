@@ -1,8 +1,9 @@
 //! Bytes of every device buffer, by name. Allocation and `sngd check` both use this one list.
 
-use crate::shape::{PANEL, STATS, STATUS, Shape, contracted, drift_parts, residual, ridged};
+use crate::shape::{PANEL, STATS, Shape, contracted, drift_parts, residual, ridged};
 use sngd_core::config::Noise;
 use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
+use sngd_shaders::STATUS;
 
 /// Number of slices of the uniform ring, which is the largest number of steps in one submission.
 pub const RING: usize = 1024;

@@ -1,5 +1,7 @@
 //! A dispatch as plain data: its kernel, constants, buffers, grid, and the steps at which it runs.
 
+use sngd_shaders::Code;
+
 /// Value of a kernel's constant.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value {
@@ -66,6 +68,12 @@ impl Spec {
     /// Adds an integer constant.
     pub fn u(mut self, name: &'static str, v: usize) -> Spec {
         self.consts.push((name, Value::U(v as u32)));
+        self
+    }
+
+    /// Adds an integer constant: the number of a variant.
+    pub fn code(mut self, name: &'static str, v: &impl Code) -> Spec {
+        self.consts.push((name, Value::U(v.code())));
         self
     }
 

@@ -4,13 +4,14 @@ use crate::buffers::Buffers;
 use crate::device::Gpu;
 use crate::kernel::Pass;
 use crate::run::{Steps, Stretch};
-use crate::shape::{STATS, STATUS, Shape};
+use crate::shape::{STATS, Shape};
 use crate::sizes::{RING, SLICE};
 use crate::spec::When;
 use bytemuck::{Pod, Zeroable};
 use sngd_core::engine::{ChainState, EngineError, Fault, FaultKind, RawBlock, Span};
 use sngd_core::plan::{Metric, Plan};
 use sngd_core::stat::Stat;
+use sngd_shaders::{Code, FaultCode, STATUS, StatusWord};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -210,17 +211,22 @@ impl Steps for StateSteps {
     fn judge(&self, status: &[u32]) -> (Vec<Fault>, u64) {
         let (mut faults, mut fallbacks) = (Vec::new(), 0);
         for (chain, words) in status.chunks_exact(STATUS).enumerate() {
-            fallbacks += u64::from(words[3]);
-            let pivot = words[2];
-            let kind = match words[0] {
-                0 => continue,
-                1 => FaultKind::MetricNotPositive { pivot },
-                2 => FaultKind::ResidualNotPositive { pivot },
-                _ => FaultKind::Diverged,
+            let word = |w: StatusWord| words[w.code() as usize];
+            fallbacks += u64::from(word(StatusWord::Fallbacks));
+            let pivot = word(StatusWord::FaultPivot);
+            let code = word(StatusWord::Fault);
+            let kind = if code == FaultCode::None.code() {
+                continue;
+            } else if code == FaultCode::MetricNotPositive.code() {
+                FaultKind::MetricNotPositive { pivot }
+            } else if code == FaultCode::ResidualNotPositive.code() {
+                FaultKind::ResidualNotPositive { pivot }
+            } else {
+                FaultKind::Diverged
             };
             faults.push(Fault {
                 chain: chain as u32,
-                step: words[1],
+                step: word(StatusWord::FaultStep),
                 kind,
             });
         }

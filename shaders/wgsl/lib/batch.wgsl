@@ -1,11 +1,6 @@
 // Rows of a batch at one step, as in core::batch: a rule, made once per thread or workgroup, then gives any row j alone.
+#import <consts>
 #import "lib/philox.wgsl"
-
-// Modes of `batch_rule`.
-const ROWS_ALL: u32 = 0u;
-const ROWS_UNIFORM: u32 = 1u; // with replacement
-const ROWS_FRESH: u32 = 2u;   // a fresh subset each step
-const ROWS_EPOCHS: u32 = 3u;  // reshuffled epochs
 
 struct RowRule {
     // Uniform: the Philox counter of block 0 and the key.
@@ -14,7 +9,7 @@ struct RowRule {
     keys_low: vec4<u32>,
     keys_high: vec4<u32>,
     key: vec2<u32>,
-    mode: u32, // ROWS_ALL, ROWS_UNIFORM, else permuted
+    mode: u32, // ROWS_ALL, ROWS_WITH_REPLACEMENT, else permuted
     n: u32,
     half: u32,
     offset: u32,
@@ -22,7 +17,7 @@ struct RowRule {
 
 // The rule for the b of n rows of `chain` at `step`. A batch of all rows is in order, unless drawn with replacement.
 fn batch_rule(mode: u32, n: u32, b: u32, chain: u32, step: u32, key: vec2<u32>) -> RowRule {
-    if mode == ROWS_FRESH && b < n {
+    if mode == ROWS_WITHOUT_REPLACEMENT && b < n {
         return permuted_rule(n, STREAM_BATCH, chain, step, 0u, key);
     }
     if mode == ROWS_EPOCHS && b < n {
@@ -30,7 +25,7 @@ fn batch_rule(mode: u32, n: u32, b: u32, chain: u32, step: u32, key: vec2<u32>) 
         return permuted_rule(n, STREAM_BATCH, chain, step / per_epoch, (step % per_epoch) * b, key);
     }
     var rule: RowRule;
-    rule.mode = select(ROWS_ALL, ROWS_UNIFORM, mode == ROWS_UNIFORM);
+    rule.mode = select(ROWS_ALL, ROWS_WITH_REPLACEMENT, mode == ROWS_WITH_REPLACEMENT);
     rule.n = n;
     rule.counter = vec4<u32>(0u, step, chain, STREAM_BATCH);
     rule.key = key;
@@ -44,7 +39,7 @@ fn fisher_rule(n: u32, chain: u32, step: u32, key: vec2<u32>) -> RowRule {
 
 fn permuted_rule(n: u32, stream: u32, chain: u32, step: u32, offset: u32, key: vec2<u32>) -> RowRule {
     var rule: RowRule;
-    rule.mode = ROWS_FRESH;
+    rule.mode = ROWS_WITHOUT_REPLACEMENT;
     rule.n = n;
     rule.offset = offset;
     rule.half = feistel_half(n);
@@ -58,7 +53,7 @@ fn batch_row(rule: RowRule, j: u32) -> u32 {
     if rule.mode == ROWS_ALL {
         return j;
     }
-    if rule.mode == ROWS_UNIFORM {
+    if rule.mode == ROWS_WITH_REPLACEMENT {
         var four = uniform_rows(rule, j / 4u);
         return four[j % 4u];
     }

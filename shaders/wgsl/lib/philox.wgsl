@@ -1,13 +1,5 @@
 // Philox4x32-10 (Salmon et al. 2011), as in core::philox: the counter is (index, step, chain, stream), the key the seed.
-const STREAM_BATCH: u32 = 0u;
-const STREAM_NOISE: u32 = 1u;
-const STREAM_PROBE: u32 = 2u;
-const STREAM_LABEL: u32 = 3u;
-const STREAM_INIT: u32 = 4u;
-const STREAM_FISHER_ROWS: u32 = 5u;
-const STREAM_ACCEPT: u32 = 6u;
-const STREAM_SPLIT: u32 = 7u;
-const STREAM_PRIOR_NOISE: u32 = 8u;
+#import <consts>
 
 // High word of a·b from 16-bit products: WGSL has no 64-bit integers.
 fn mul_high(a: u32, b: u32) -> u32 {

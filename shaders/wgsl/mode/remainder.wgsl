@@ -1,6 +1,6 @@
 // Remainder of ln p of a row beyond second order about the mode, as in core::likelihood::remainder and the CPU engine's tiles:
 // ρ = w(ln p(η*+Δ) − ln p(η*)) − s*ᵀΔ + ½ΔᵀA*Δ and r = w·s(η*+Δ) − s* + A*Δ; s* and A* include the row's weight w.
-// REMAINDER: 0 none (a Gaussian), 1 from the model's functions, 2 logit, 3 Poisson, 4 softmax with REMAINDER_BASELINE.
+// REMAINDER says in which form; REMAINDER_BASELINE whether softmax has a baseline.
 #import <consts>
 #import <model>
 #import "lib/elementary.wgsl"
@@ -13,19 +13,19 @@ struct Remainder {
 
 // Remainder of the row whose numbers start at `row`.
 fn mode_remainder(row: u32, delta: array<f32, H>) -> Remainder {
-    if REMAINDER == 1u {
+    if REMAINDER == REMAINDER_ANY {
         return mode_by_model(row, delta);
     }
-    if REMAINDER == 4u {
+    if REMAINDER == REMAINDER_SOFTMAX {
         return mode_softmax(row, delta);
     }
     var out: Remainder;
     var both = vec2<f32>(0.0, 0.0);
     var moved = delta;
-    if REMAINDER == 2u {
+    if REMAINDER == REMAINDER_LOGIT {
         both = mode_logit(row, moved[0]);
     }
-    if REMAINDER == 3u {
+    if REMAINDER == REMAINDER_POISSON {
         both = mode_poisson(rows[row + ROW_INFORMATION], moved[0]);
     }
     out.rho = both.x;

@@ -126,10 +126,10 @@ fn decide(chain: u32, all: vec4<f32>, keep: bool, draw: u32) {
         return;
     }
     if METROPOLIS == 0u && !finite {
-        status[words + MODE_UNFIT] += 1u;
+        status[words + MODE_UNMADE] += 1u;
     }
     if go && all.w == 1.0 {
-        status[words + MODE_FAULT] = MODE_DIVERGED;
+        status[words + MODE_FAULT] = DIVERGED;
         status[words + MODE_FAULT_STEP] = now.step;
         return;
     }

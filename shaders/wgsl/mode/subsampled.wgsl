@@ -19,7 +19,6 @@
 @group(0) @binding(6) var<storage, read_write> kept: array<f32>; // kept[slots,C,MODE_KEPT]
 @group(0) @binding(7) var<storage, read_write> status: array<u32>; // status[C,MODE_STATUS]
 
-const STREAM_INFLUENCE: u32 = 9u;
 const KEY: vec2<u32> = vec2<u32>(SEED0, SEED1);
 const SUMS: u32 = K * COLS;
 const WIDTH: u32 = GROUP / SPLITS;
@@ -393,11 +392,11 @@ fn subsampled(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
                 kept[at + 2u * P + 2u] = 1.0;
             }
             if !moves {
-                status[chain * MODE_STATUS + MODE_UNFIT] += 1u;
+                status[chain * MODE_STATUS + MODE_UNMADE] += 1u;
             }
             if far == 1u {
-                ended = MODE_DIVERGED;
-                status[chain * MODE_STATUS + MODE_FAULT] = MODE_DIVERGED;
+                ended = DIVERGED;
+                status[chain * MODE_STATUS + MODE_FAULT] = DIVERGED;
                 status[chain * MODE_STATUS + MODE_FAULT_STEP] = t;
             }
         }

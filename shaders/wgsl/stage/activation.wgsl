@@ -1,4 +1,4 @@
-// φ(z) and φ′(z) between two layers, as in core::network: ACTIVATION 0 tanh, 1 relu, 2 gelu in its tanh form.
+// φ(z) and φ′(z) between two layers, as in core::network: gelu in its tanh form.
 #import <consts>
 #import "lib/elementary.wgsl"
 
@@ -9,11 +9,11 @@ fn tanh_of(z: f32) -> f32 {
 }
 
 fn value_and_slope(z: f32) -> vec2<f32> {
-    if ACTIVATION == 0u {
+    if ACTIVATION == ACTIVATION_TANH {
         let a = tanh_of(z);
         return vec2<f32>(a, 1.0 - a * a);
     }
-    if ACTIVATION == 1u {
+    if ACTIVATION == ACTIVATION_RELU {
         return select(vec2<f32>(), vec2<f32>(z, 1.0), z > 0.0);
     }
     let t = tanh_of(0.7978846 * (z + 0.044715 * z * z * z));

@@ -25,7 +25,7 @@ fn diagonal_metric(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoc
         }
     }
     let old = metric[at];
-    if METRIC == 1u {
+    if METRIC == METRIC_FISHER {
         let m = SHARE * sum.x + added[p];
         if !(is_finite(m) && m > 0.0) {
             if atomicCompareExchangeWeak(&status[chain * STATUS + PENDING], 0u, METRIC_NOT_POSITIVE).exchanged {
@@ -34,7 +34,7 @@ fn diagonal_metric(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoc
             return;
         }
         metric[at] = vec4<f32>(m, SHARE * sum.y, 0.0, 0.0);
-    } else if METRIC == 2u {
+    } else if METRIC == METRIC_IDENTITY {
         metric[at] = vec4<f32>(f32(N), 0.0, 0.0, 0.0);
     } else {
         let g = gradient[at] / f32(N);

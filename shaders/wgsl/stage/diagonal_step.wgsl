@@ -20,13 +20,13 @@ fn diagonal_step(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
     let g = gradient[at];
     var velocity = 0.0;
     if CORRECTED == 1u {
-        if METRIC == 1u {
+        if METRIC == METRIC_FISHER {
             var v = 0.0;
             for (var s = 0u; s < GRAD_SPLITS; s++) {
                 v += volume[(s * C + group.y) * P + p];
             }
             velocity = HALF_KAPPA * SHARE * v / m.x - m.y / (m.x * m.x);
-        } else if METRIC == 3u {
+        } else if METRIC == METRIC_RMSPROP {
             let root = sqrt(m.w);
             if root > 0.0 {
                 let floor = RMS_FLOOR + root;
@@ -35,7 +35,7 @@ fn diagonal_step(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
         }
     }
     var n = 0.0;
-    if NOISE != 0u {
+    if NOISE != NOISE_NONE {
         n = sqrt(now.budget / m.x) * z[at];
     }
     delta[at] = now.correction * velocity - now.epsilon * g / m.x + n;

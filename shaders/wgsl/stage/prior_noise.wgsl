@@ -18,15 +18,15 @@ fn prior_noise(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
     if p >= P {
         return;
     }
-    if NOISE == 2u && status[chain * STATUS + FELL_BACK] == 0u {
+    if NOISE == NOISE_RESIDUAL && status[chain * STATUS + FELL_BACK] == 0u {
         return;
     }
     let at = chain * 2u * P;
     var g = 0.0;
-    if NOISE == 3u {
+    if NOISE == NOISE_NOMINAL {
         g = sqrt(now.minibatch * information[p]) * z[at + p];
     }
-    if NOISE == 3u && p < K * D {
+    if NOISE == NOISE_NOMINAL && p < K * D {
         let d = p % D;
         if PIVOT < D {
             let pivot = p - d + PIVOT;

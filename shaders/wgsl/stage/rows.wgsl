@@ -16,7 +16,7 @@
 @group(0) @binding(8) var<storage, read_write> lik_sums: array<f32>; // lik_sums[C,ceil(R/64)], sums of 64 rows
 
 fn row_of(chain: u32, j: u32) -> u32 {
-    if ROWS == 4u {
+    if ROWS == ROWS_SAMPLE {
         return batch_row(fisher_rule(N, chain, now.step, SEED), j);
     }
     return batch_row(batch_rule(ROWS, N, BATCH, chain, now.step, SEED), j);
@@ -76,9 +76,9 @@ fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             eta[at * H + a] = e[a];
             scores[at * H + a] = s[a];
         }
-        if WEIGHTS == 1u || WEIGHTS == 2u {
+        if WEIGHTS == WEIGHTS_EXACT || WEIGHTS == WEIGHTS_MONTE_CARLO {
             var w: array<f32, HH>;
-            if WEIGHTS == 1u {
+            if WEIGHTS == WEIGHTS_EXACT {
                 w = fisher(e, o.y);
             } else {
                 w = monte_carlo(e, o.y, j, chain);
@@ -87,16 +87,16 @@ fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 weight[at * HH + a] = w[a];
             }
         }
-        if WEIGHTS >= 3u {
+        if WEIGHTS >= WEIGHTS_DIAGONAL_EXACT {
             var w: array<f32, HH>;
-            if WEIGHTS == 3u {
+            if WEIGHTS == WEIGHTS_DIAGONAL_EXACT {
                 w = fisher(e, o.y);
-            } else if WEIGHTS == 4u {
+            } else if WEIGHTS == WEIGHTS_DIAGONAL_MONTE_CARLO {
                 w = monte_carlo(e, o.y, j, chain);
             }
             for (var a = 0u; a < H; a++) {
                 let aa = a * (a + 1u) / 2u + a;
-                let own = select(w[aa], s[a] * s[a], WEIGHTS == 5u);
+                let own = select(w[aa], s[a] * s[a], WEIGHTS == WEIGHTS_DIAGONAL_EMPIRICAL);
                 var unit: array<f32, HH>;
                 unit[aa] = 1.0;
                 let c = derivative(e, o, unit);

@@ -36,7 +36,7 @@ fn small_pass(@builtin(global_invocation_id) id: vec3<u32>) {
     let first = split * ROWS_A_SPLIT;
     for (var j = first; j < min(R, first + ROWS_A_SPLIT); j++) {
         var i = 0u;
-        if ROWS == ROWS_UNIFORM {
+        if ROWS == ROWS_WITH_REPLACEMENT {
             if j == first || j % 4u == 0u {
                 four = uniform_rows(rule, j / 4u);
             }
@@ -58,7 +58,7 @@ fn small_pass(@builtin(global_invocation_id) id: vec3<u32>) {
         ll += log_lik(outputs, o);
         let s = score(outputs, o)[0];
         var weight = s * s;
-        if WEIGHTS == 1u {
+        if WEIGHTS == WEIGHTS_EXACT {
             weight = fisher(outputs, o.y)[0];
         }
         for (var a = 0u; a < P; a++) {

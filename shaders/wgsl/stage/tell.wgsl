@@ -1,5 +1,4 @@
-// Updates the status words of a chain after its metric (INVERT) or residual is factored. TELL: 1 where this is the metric's
-// factor, 2 the volume's, 3 both.
+// Updates the status words of a chain after its metric (INVERT) or residual is factored. REPORTS: whose jitter level it is.
 #import <consts>
 #import "stage/status.wgsl"
 
@@ -18,10 +17,10 @@ fn tell(chain: u32, level: u32, pivot: u32) {
         status[at + FELL_BACK] = u32(failed);
         return;
     }
-    if (TELL & 1u) != 0u {
+    if REPORTS == REPORTS_METRIC || REPORTS == REPORTS_BOTH {
         status[at + LEVEL] = level;
     }
-    if (TELL & 2u) != 0u {
+    if REPORTS == REPORTS_VOLUME || REPORTS == REPORTS_BOTH {
         status[at + VOLUME_LEVEL] = level;
     }
     if first {

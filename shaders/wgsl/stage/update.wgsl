@@ -55,8 +55,8 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         let gone = status[at + FAULT] != 0u;
         var kind = status[at + PENDING];
         var pivot = status[at + PENDING_PIVOT];
-        let fell_back = NOISE == 2u && status[at + FELL_BACK] != 0u;
-        if kind == 0u && NOISE == 3u && now.minibatch > now.budget {
+        let fell_back = NOISE == NOISE_RESIDUAL && status[at + FELL_BACK] != 0u;
+        if kind == 0u && NOISE == NOISE_NOMINAL && now.minibatch > now.budget {
             kind = RESIDUAL_NOT_POSITIVE;
             pivot = 0u;
         }

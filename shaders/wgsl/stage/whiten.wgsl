@@ -54,10 +54,10 @@ fn whiten(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             if RIDGED == 1u {
                 n += t.z;
             }
-            if NOISE == 2u {
+            if NOISE == NOISE_RESIDUAL {
                 n = select(t.z, n, status[chain * STATUS + FELL_BACK] != 0u);
             }
-            if NOISE == 3u {
+            if NOISE == NOISE_NOMINAL {
                 n = sqrt(max(now.budget - now.minibatch, 0.0)) * own + t.z;
             }
         }

@@ -1,9 +1,10 @@
 //! Converts kept draws from the device to internal coordinates in f64.
 
-use super::shape::{Rows, STATUS, TOLD};
+use super::shape::{BESIDE, Rows};
 use super::steps::ModeSteps;
 use sngd_core::engine::RawBlock;
 use sngd_core::stat::{Stat, StatRow};
+use sngd_shaders::{Code, FaultCode, MODE_STATUS, ModeStatusWord};
 
 impl ModeSteps {
     /// Appends kept draws to a block.
@@ -13,11 +14,12 @@ impl ModeSteps {
         let few = matches!(shape.rows, Rows::Few(_));
         let span = block.span;
         let before = block.omega.len() / (c * p);
-        let mut numbers = vec![0.0; 2 * p + TOLD];
+        let mut numbers = vec![0.0; 2 * p + BESIDE];
         for (i, words) in kept.chunks_exact(shape.kept()).enumerate() {
             let t = span.first_step + (before + i / c) as u32 * span.thin;
-            let fault = &status[i % c * STATUS..];
-            let ended = (fault[0] != 0).then_some(fault[1]);
+            let word = |w: ModeStatusWord| status[i % c * MODE_STATUS + w.code() as usize];
+            let fault = word(ModeStatusWord::Fault);
+            let ended = (fault != FaultCode::None.code()).then(|| word(ModeStatusWord::FaultStep));
             // A chain over few rows stores no draw after it has ended; one over all rows stays where it is.
             let lost = few && ended.is_some_and(|at| at < t);
             for (to, word) in numbers.iter_mut().zip(words) {
@@ -44,14 +46,14 @@ impl ModeSteps {
         }
     }
 
-    /// The statistics of draw `t`, from u `[P]`, ∇C in u `[P]` and the [`TOLD`] further values of the device.
+    /// The statistics of draw `t`, from u `[P]`, ∇C in u `[P]` and the [`BESIDE`] further values of the device.
     fn stats(&self, numbers: &[f64], t: u32) -> StatRow {
         let expansion = &self.loaded.expansion;
         let p = self.loaded.shape.p;
         let (u, more) = numbers.split_at(p);
-        let (gradient, told) = more.split_at(p);
+        let (gradient, beside) = more.split_at(p);
         let square = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>();
-        let mut rest = told[0];
+        let mut rest = beside[0];
         if matches!(self.loaded.shape.rows, Rows::Few(_)) {
             let pull: f64 = u.iter().zip(&expansion.slope).map(|(u, c)| u * c).sum();
             rest -= pull;
@@ -62,12 +64,12 @@ impl ModeSteps {
             (Stat::Lp, if self.plan.full_batch { lp } else { f64::NAN }),
             (Stat::LpMinibatch, lp),
             (Stat::GradNorm, square(gradient).sqrt()),
-            (Stat::NoiseNorm, spread * told[1].sqrt()),
+            (Stat::NoiseNorm, spread * beside[1].sqrt()),
             (Stat::CholeskyJitter, 0.0),
             (Stat::Diverging, 0.0),
             (Stat::StepSize, epsilon),
             (Stat::Temperature, self.plan.temperature),
-            (Stat::AcceptanceRate, told[2]),
+            (Stat::AcceptanceRate, beside[2]),
         ])
     }
 }

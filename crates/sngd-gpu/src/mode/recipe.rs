@@ -6,6 +6,7 @@ use crate::spec::{Spec, spec};
 use sngd_core::expansion::Expansion;
 use sngd_core::likelihood::{Likelihood, Link};
 use sngd_core::plan::Plan;
+use sngd_shaders::Remainder;
 
 /// The dispatches of a step; with few rows per step, one dispatch of many steps.
 pub fn recipe(
@@ -27,7 +28,7 @@ pub fn recipe(
             .u("COLS", shape.columns)
             .u("PRIORS", shape.priors)
             .u("FIXED_AT", shape.fixed_at())
-            .u("REMAINDER", form)
+            .code("REMAINDER", &form)
             .u("REMAINDER_BASELINE", baseline)
             .f("AUX_SCALE", scale);
     }
@@ -35,13 +36,13 @@ pub fn recipe(
 }
 
 /// The constants `REMAINDER` and `REMAINDER_BASELINE` of `mode/remainder.wgsl`.
-fn remainder(likelihood: &Likelihood) -> (usize, usize) {
+fn remainder(likelihood: &Likelihood) -> (Remainder, usize) {
     match likelihood {
-        Likelihood::Gaussian { .. } => (0, 0),
-        Likelihood::Binomial(Link::Logit) => (2, 0),
-        Likelihood::Poisson => (3, 0),
-        Likelihood::Softmax { baseline, .. } => (4, usize::from(*baseline)),
-        _ => (1, 0),
+        Likelihood::Gaussian { .. } => (Remainder::None, 0),
+        Likelihood::Binomial(Link::Logit) => (Remainder::Logit, 0),
+        Likelihood::Poisson => (Remainder::Poisson, 0),
+        Likelihood::Softmax { baseline, .. } => (Remainder::Softmax, usize::from(*baseline)),
+        _ => (Remainder::Any, 0),
     }
 }
 

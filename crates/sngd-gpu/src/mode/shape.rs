@@ -12,9 +12,7 @@ pub const PACE: usize = 4096;
 /// Limit on the coordinates of u, in posterior sds: a chain that is further from the mode counts as diverged.
 pub const DIVERGED_SDS: f64 = 1e5;
 /// Number of values stored with a kept draw beside u and ∇C: R, Σz² and the probability of acceptance.
-pub const TOLD: usize = 3;
-/// Number of status words per chain (`mode/status.wgsl`).
-pub const STATUS: usize = 4;
+pub const BESIDE: usize = 3;
 /// Bytes of kept draws that collect on the device between two copies to the CPU side.
 const BLOCK_BYTES: usize = 4 << 20;
 /// Words of workgroup memory that WebGPU's default limits allow, minus those for a few scalars and the priors.
@@ -142,9 +140,9 @@ impl ModeShape {
         shape
     }
 
-    /// Number of values stored with a kept draw: u `[P]`, ∇C `[P]` and [`TOLD`] more.
+    /// Number of values stored with a kept draw: u `[P]`, ∇C `[P]` and [`BESIDE`] more.
     pub fn kept(&self) -> usize {
-        2 * self.p + TOLD
+        2 * self.p + BESIDE
     }
 
     /// Number of steps that one dispatch may make on a software driver; 0 where even one has too many loop iterations.

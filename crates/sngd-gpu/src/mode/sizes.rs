@@ -1,12 +1,13 @@
 //! Bytes of every device buffer of a plan with the metric at the mode, and whether they fit a device.
 
 use super::recipe::grids;
-use super::shape::{ModeShape, PACE, Rows, STATUS};
+use super::shape::{ModeShape, PACE, Rows};
 use crate::features;
 use crate::sizes::{RING, SLICE, Sizes};
 use sngd_core::engine::EngineError;
 use sngd_core::expansion::Expansion;
 use sngd_core::plan::Plan;
+use sngd_shaders::MODE_STATUS;
 
 /// Names and bytes of all buffers of a plan.
 pub fn sizes(plan: &Plan, shape: &ModeShape) -> Sizes {
@@ -19,7 +20,7 @@ pub fn sizes(plan: &Plan, shape: &ModeShape) -> Sizes {
     // The ring, and one slice more for the evaluation of the starting point.
     words("now", (RING + 1) * SLICE / 4);
     words("state", c * shape.state());
-    words("status", c * STATUS);
+    words("status", c * MODE_STATUS);
     words("kept", shape.slots * c * shape.kept());
     words("fixed", shape.fixed_at() + shape.priors * (p + 8));
     match &shape.rows {
@@ -48,7 +49,7 @@ pub fn sizes(plan: &Plan, shape: &ModeShape) -> Sizes {
     debug_assert_eq!(plan.p, p);
     Sizes {
         buffers,
-        staging: 4 * (shape.slots * c * shape.kept() + c * STATUS) as u64,
+        staging: 4 * (shape.slots * c * shape.kept() + c * MODE_STATUS) as u64,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The steps of a plan whose metric is fixed at the mode.
 
 use super::load::Loaded;
-use super::shape::{PACE, Rows, STATUS};
+use super::shape::{PACE, Rows};
 use crate::buffers::Buffers;
 use crate::device::Gpu;
 use crate::run::{Steps, Stretch};
@@ -10,6 +10,7 @@ use bytemuck::{Pod, Zeroable};
 use sngd_core::engine::{ChainState, EngineError, Fault, FaultKind, RawBlock, Span};
 use sngd_core::plan::Plan;
 use sngd_core::stat::Stat;
+use sngd_shaders::{Code, FaultCode, MODE_STATUS, ModeStatusWord};
 use std::time::Instant;
 
 /// The scalars of one dispatch, laid out as the struct `ModeNow` of `mode/now.wgsl`.
@@ -210,7 +211,7 @@ impl Steps for ModeSteps {
         let kept = slots * shape.c * shape.kept();
         vec![
             ("kept", 4 * kept as u64),
-            ("status", (4 * shape.c * STATUS) as u64),
+            ("status", (4 * shape.c * MODE_STATUS) as u64),
         ]
     }
 
@@ -220,12 +221,13 @@ impl Steps for ModeSteps {
 
     fn judge(&self, status: &[u32]) -> (Vec<Fault>, u64) {
         let (mut faults, mut unmade) = (Vec::new(), 0);
-        for (chain, words) in status.chunks_exact(STATUS).enumerate() {
-            unmade += u64::from(words[2]);
-            if words[0] != 0 {
+        for (chain, words) in status.chunks_exact(MODE_STATUS).enumerate() {
+            let word = |w: ModeStatusWord| words[w.code() as usize];
+            unmade += u64::from(word(ModeStatusWord::Unmade));
+            if word(ModeStatusWord::Fault) != FaultCode::None.code() {
                 faults.push(Fault {
                     chain: chain as u32,
-                    step: words[1],
+                    step: word(ModeStatusWord::FaultStep),
                     kind: FaultKind::Diverged,
                 });
             }

@@ -10,6 +10,7 @@ use sngd_core::engine::EngineError;
 use sngd_core::expansion::Expansion;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
+use sngd_shaders::Code;
 
 /// Uploads the expansion and the chains' starting points, `init` `[C,P]` in internal coordinates.
 pub fn upload(
@@ -110,13 +111,13 @@ fn priors(problem: &Problem, expansion: &Expansion) -> Vec<f32> {
         let at = theta[i];
         let (kind, args, (cost, slope), information) = match problem.priors.get(i) {
             Some(prior) => {
-                let (kind, args) = prior.encode();
-                (kind, args, prior.cost(at), prior.information())
+                let kind = prior.code();
+                (kind, prior.arguments(), prior.cost(at), prior.information())
             }
             None => match problem.scale_prior {
                 Some(prior) => {
-                    let (kind, args) = prior.encode();
-                    (kind, args, prior.cost(at), 0.0)
+                    let kind = prior.code();
+                    (kind, prior.arguments(), prior.cost(at), 0.0)
                 }
                 None => continue,
             },

@@ -1,11 +1,12 @@
 //! The step with a dense Fisher metric.
 
-use super::{Recipe, names, noise_code, over_p};
+use super::{Recipe, names, over_p};
 use crate::shape::{constant_step, drift_parts, residual, ridged, second_rows};
 use crate::spec::{When, spec};
 use sngd_core::config::{FisherKind, Noise, NoiseRows};
 use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, RFD_STEP};
+use sngd_shaders::Reports;
 
 impl Recipe<'_> {
     pub(super) fn dense(&mut self) {
@@ -128,7 +129,7 @@ impl Recipe<'_> {
                     .at(stale);
                 self.push(one);
             }
-            self.factor(("q", "q_factor"), false, 0, stale);
+            self.factor(("q", "q_factor"), false, Reports::Neither, stale);
             self.product("lower", "q_factor", ("z", "extra"), 1);
         }
         if plan.noise == Noise::Nominal || ridged(plan) {
@@ -136,7 +137,7 @@ impl Recipe<'_> {
             let one = spec("stage/prior_noise.wgsl", "prior_noise", over_p(s));
             let one = self
                 .over_prior(one)
-                .u("NOISE", noise_code(plan.noise))
+                .code("NOISE", &plan.noise)
                 .b("z", "prior_z")
                 .b("share", "extra");
             self.push(one);
@@ -166,7 +167,12 @@ impl Recipe<'_> {
         self.product("symmetric", "fisher_moved", ("rfd_u", "rfd_there"), 1);
         let with_volume = plan.kappa > 0.0;
         if with_volume {
-            self.factor(("fisher_moved", "linv_moved"), true, 0, When::Fresh);
+            self.factor(
+                ("fisher_moved", "linv_moved"),
+                true,
+                Reports::Neither,
+                When::Fresh,
+            );
         }
         let ridge = if plan.split_volume() {
             plan.n as f64 * plan.damping

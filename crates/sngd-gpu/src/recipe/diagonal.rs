@@ -1,29 +1,32 @@
 //! The step with a diagonal metric.
 
-use super::{Recipe, names, noise_code, over_p};
+use super::{Recipe, names, over_p};
 use crate::spec::{When, spec};
 use sngd_core::config::Noise;
 use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, Metric, RMSPROP_DECAY, RMSPROP_FLOOR};
+use sngd_shaders::DiagonalMetric;
 
 impl Recipe<'_> {
     pub(super) fn diagonal(&mut self) {
         let (plan, s) = (self.plan, self.shape);
         let set = s.metric();
-        if let Some(metric) = &s.metric_rows {
-            self.rows(metric, "omega", When::Fresh);
+        if let Some(rows) = &s.metric_rows {
+            self.rows(rows, "omega", When::Fresh);
         }
         self.rows(&s.batch_rows, "omega", When::Always);
         self.gradient(&s.batch_rows, "batch_scores", "batch_sum", When::Always);
         self.cost("gradient", "cost", When::Always);
-        let code = match plan.metric {
-            Metric::FisherDiagonal => 1,
-            Metric::Identity => 2,
-            _ => 3,
+        let metric = match plan.metric {
+            Metric::Identity => DiagonalMetric::Identity,
+            Metric::RmsProp => DiagonalMetric::RmsProp,
+            _ => DiagonalMetric::Fisher,
         };
-        if let (Some(net), true) = (&s.net, code != 2) {
+        let measured = metric != DiagonalMetric::Identity;
+        let fisher = metric == DiagonalMetric::Fisher;
+        if let (Some(net), true) = (&s.net, measured) {
             self.network_diagonal(net, &set, When::Fresh);
-        } else if code != 2 {
+        } else if measured {
             let one = spec(
                 "stage/diagonal.wgsl",
                 "diagonal",
@@ -37,16 +40,16 @@ impl Recipe<'_> {
             self.push(one);
         }
         let one = spec("stage/diagonal_metric.wgsl", "diagonal_metric", over_p(s))
-            .u("METRIC", code)
+            .code("METRIC", &metric)
             .u("R", set.rows)
             .u("GRAD_SPLITS", set.grad_splits)
             .f("SHARE", plan.n as f64 / set.rows as f64)
             .f("RMS_DECAY", RMSPROP_DECAY)
             .f("RMS_FLOOR", RMSPROP_FLOOR)
-            .at(if code == 1 { When::Fresh } else { When::Always });
+            .at(if fisher { When::Fresh } else { When::Always });
         self.push(one);
         let corrected = plan.correction != CorrectionPlan::Off;
-        if corrected && code == 1 {
+        if corrected && fisher {
             let one = spec(
                 "stage/diagonal_lever.wgsl",
                 "diagonal_lever",
@@ -65,10 +68,10 @@ impl Recipe<'_> {
             self.normals(Stream::Noise, "z", (1, s.p));
         }
         let one = spec("stage/diagonal_step.wgsl", "diagonal_step", over_p(s))
-            .u("METRIC", code)
+            .code("METRIC", &metric)
             .u("CORRECTED", usize::from(corrected))
             .u("GRAD_SPLITS", set.grad_splits)
-            .u("NOISE", noise_code(plan.noise))
+            .code("NOISE", &plan.noise)
             .f("SHARE", plan.n as f64 / set.rows as f64)
             .f("HALF_KAPPA", 0.5 * plan.kappa)
             .f("RMS_DECAY", RMSPROP_DECAY)

@@ -5,6 +5,7 @@ use crate::shape::{Group, PANEL, RowSet};
 use crate::spec::{Spec, When, spec};
 use sngd_core::config::FisherKind;
 use sngd_core::plan::JITTER_RETRIES;
+use sngd_shaders::Reports;
 
 impl Recipe<'_> {
     /// Computes N·F + Λ + damping over a pass into `matrix` and its L⁻¹ into `linv`. Where the target's volume is another
@@ -22,7 +23,12 @@ impl Recipe<'_> {
         let own = matrix == "fisher";
         if !self.plan.split_volume() {
             self.fisher(set, matrix, (Some("added"), from_score, splits), when);
-            self.factor((matrix, linv), true, if own { 3 } else { 0 }, when);
+            self.factor(
+                (matrix, linv),
+                true,
+                if own { Reports::Both } else { Reports::Neither },
+                when,
+            );
             return;
         }
         self.fisher(
@@ -31,7 +37,16 @@ impl Recipe<'_> {
             (Some("added_bare"), from_score, splits),
             when,
         );
-        self.factor(volume, true, if own { 2 } else { 0 }, when);
+        self.factor(
+            volume,
+            true,
+            if own {
+                Reports::Volume
+            } else {
+                Reports::Neither
+            },
+            when,
+        );
         self.reduce(
             volume.0,
             matrix,
@@ -39,7 +54,12 @@ impl Recipe<'_> {
             Some(("ridge", 1.0)),
             when,
         );
-        self.factor((matrix, linv), true, usize::from(own), when);
+        let reports = if own {
+            Reports::Metric
+        } else {
+            Reports::Neither
+        };
+        self.factor((matrix, linv), true, reports, when);
     }
 
     /// Computes Σ JᵀWJ over a pass into `to`: scaled and with `added` (Λ) as a metric, or the sum alone.
@@ -124,7 +144,7 @@ impl Recipe<'_> {
         &mut self,
         (matrix, result): (&'static str, &'static str),
         invert: bool,
-        tell: usize,
+        reports: Reports,
         when: When,
     ) {
         let s = self.shape;
@@ -136,10 +156,10 @@ impl Recipe<'_> {
                     .b("matrix", matrix)
                     .at(when)
             };
-            let told = |s: Spec| {
+            let reported = |s: Spec| {
                 of(s)
                     .u("RETRIES", retries)
-                    .u("TELL", tell)
+                    .code("REPORTS", &reports)
                     .b("result", result)
                     .b("triangle", "panel_l")
             };
@@ -151,15 +171,15 @@ impl Recipe<'_> {
                     "cholesky_retry",
                     [squares, 1, 1],
                 );
-                all.push(told(retry).u("WIDTH", 256).b("failed", "panel_failed"));
+                all.push(reported(retry).u("WIDTH", 256).b("failed", "panel_failed"));
                 all
             } else if s.software {
                 let grid = [squares.div_ceil(8), 1, 1];
-                vec![told(spec("stage/cholesky_lane.wgsl", "cholesky", grid))]
+                vec![reported(spec("stage/cholesky_lane.wgsl", "cholesky", grid))]
             } else {
                 let width = g.run.size.div_ceil(32) * 32;
                 let one = spec("stage/cholesky.wgsl", "cholesky", [squares, 1, 1]);
-                vec![told(one).u("WIDTH", width)]
+                vec![reported(one).u("WIDTH", width)]
             };
             self.out.extend(specs);
         }
@@ -167,7 +187,7 @@ impl Recipe<'_> {
             let grid = [s.c.div_ceil(64), 1, 1];
             let one = spec("stage/outcomes.wgsl", "outcomes", grid)
                 .u("INVERT", usize::from(invert))
-                .u("TELL", tell)
+                .code("REPORTS", &reports)
                 .at(when);
             self.push(one);
         }
@@ -227,8 +247,8 @@ impl Recipe<'_> {
             [(s.c * set.grad_splits).div_ceil(64), 1, 1],
         )
         .u("R", set.rows)
-        .u("ROWS", set.rule as u32 as usize)
-        .u("WEIGHTS", set.weights as usize)
+        .code("ROWS", &set.rule)
+        .code("WEIGHTS", &set.weights)
         .u("SMALL_SPLITS", set.grad_splits)
         .b("row_index", "batch_index")
         .b("eta", "batch_eta")

@@ -4,6 +4,7 @@ use super::{Recipe, names};
 use crate::network::Net;
 use crate::shape::RowSet;
 use crate::spec::{Spec, When, spec};
+use sngd_shaders::Weights;
 
 impl Recipe<'_> {
     /// Computes row numbers and outputs of a pass, which `rows.wgsl` then reads.
@@ -13,8 +14,8 @@ impl Recipe<'_> {
         let x = set.rows.div_ceil(64);
         let one = spec("stage/rows.wgsl", "indices", [x, c, 1])
             .u("R", set.rows)
-            .u("ROWS", set.rule as u32 as usize)
-            .u("WEIGHTS", 0)
+            .code("ROWS", &set.rule)
+            .code("WEIGHTS", &Weights::None)
             .u("LABELS", 0)
             .u("EMPIRICAL", 0)
             .u("NETWORK", 1)

@@ -269,7 +269,7 @@ impl Step<'_> {
             } else {
                 4.0 * U * theta[a].abs()
             };
-            let (_, [_, m, _]) = q.encode();
+            let [_, m, _] = q.arguments();
             slope[a] = q.cost(theta[a]).1;
             slope_error[a] = q.information() * (size + 4.0 * U * (theta[a].abs() + m.abs()));
             cost_error += slope[a].abs() * size
