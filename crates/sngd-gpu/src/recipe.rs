@@ -14,6 +14,7 @@ use crate::spec::{Spec, When, spec};
 use sngd_core::config::FisherKind;
 use sngd_core::philox::Stream;
 use sngd_core::plan::{Metric, Plan};
+use sngd_core::step::PassName;
 
 /// Names of the buffers of a pass over rows.
 #[derive(Debug, Clone, Copy)]
@@ -28,8 +29,8 @@ struct Names {
 }
 
 fn names(set: &RowSet) -> Names {
-    if set.name == "batch" {
-        Names {
+    match set.pass {
+        PassName::Batch => Names {
             index: "batch_index",
             eta: "batch_eta",
             scores: "batch_scores",
@@ -37,9 +38,8 @@ fn names(set: &RowSet) -> Names {
             lik: "batch_lik",
             acts: "batch_acts",
             delta: "batch_delta",
-        }
-    } else {
-        Names {
+        },
+        PassName::Metric => Names {
             index: "metric_index",
             eta: "metric_eta",
             scores: "metric_scores",
@@ -47,7 +47,7 @@ fn names(set: &RowSet) -> Names {
             lik: "metric_lik",
             acts: "metric_acts",
             delta: "metric_delta",
-        }
+        },
     }
 }
 
@@ -266,7 +266,13 @@ impl Recipe<'_> {
         }
     }
 
-    fn cost(&mut self, gradient: &'static str, cost: &'static str, when: When) {
+    /// Computes cost and its gradient at the position in buffer `omega`.
+    fn cost(
+        &mut self,
+        omega: &'static str,
+        (gradient, cost): (&'static str, &'static str),
+        when: When,
+    ) {
         let s = self.shape;
         let batch = &s.batch_rows;
         let full = match &s.metric_rows {
@@ -281,6 +287,7 @@ impl Recipe<'_> {
             .u("BATCH_SUMS", batch.lik_sums)
             .u("FULL_SUMS", full.lik_sums)
             .f("SHARE", self.plan.n as f64 / self.plan.batch as f64)
+            .b("omega", omega)
             .b("partial_sum", "batch_sum")
             .b("batch_lik", "batch_lik")
             .b("full_lik", names(full).lik)

@@ -28,8 +28,8 @@ const BLOCK_BYTES: usize = 4 << 20;
 /// The rows of one pass, and how its sums are split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowSet {
-    /// Prefix of the names of its buffers: `batch` or `metric`.
-    pub name: &'static str,
+    /// Whether it is the pass of the gradient or that of the metric.
+    pub pass: PassName,
     /// Number of rows, R.
     pub rows: usize,
     /// How rows are drawn, the constant `ROWS` of `rows.wgsl`.
@@ -168,7 +168,7 @@ impl Shape {
         let threads = if software { 64 } else { ENOUGH_THREADS };
         let small_splits = threads.div_ceil(c).min(plan.batch.div_ceil(8)).max(1);
         let batch_rows = RowSet {
-            name: "batch",
+            pass: PassName::Batch,
             rows: plan.batch,
             rule: rows.batch.rule,
             weights: if coincide { weights } else { 0 },
@@ -185,7 +185,7 @@ impl Shape {
         };
         let metric_count = rows.metric().count;
         let metric_rows = rows.metric.map(|metric| RowSet {
-            name: "metric",
+            pass: PassName::Metric,
             rows: metric.count,
             rule: metric.rule,
             weights,

@@ -3,7 +3,8 @@
 use crate::shape::{PANEL, STATS, Shape, contracted, drift_parts, residual, ridged};
 use sngd_core::config::Noise;
 use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
-use sngd_shaders::STATUS;
+use sngd_core::step::PassName;
+use sngd_shaders::{STATUS, Weights};
 
 /// Number of slices of the uniform ring, which is the largest number of steps in one submission.
 pub const RING: usize = 1024;
@@ -46,7 +47,7 @@ impl Sizes {
             .into_iter()
             .flatten()
         {
-            let names = if set.name == "batch" {
+            let names = if set.pass == PassName::Batch {
                 [
                     "batch_index",
                     "batch_eta",
@@ -67,14 +68,16 @@ impl Sizes {
             words(names[1], c * set.rows * h);
             words(names[2], c * set.rows * h);
             let width = match set.weights {
-                0 => 0,
-                1 | 2 => hh,
-                _ => 2 * h,
+                Weights::None => 0,
+                Weights::Exact | Weights::MonteCarlo => hh,
+                Weights::DiagonalExact
+                | Weights::DiagonalMonteCarlo
+                | Weights::DiagonalEmpirical => 2 * h,
             };
             words(names[3], c * set.rows * width);
             words(names[4], c * set.lik_sums);
             if let Some(net) = &shape.net {
-                let (acts, delta) = if set.name == "batch" {
+                let (acts, delta) = if set.pass == PassName::Batch {
                     ("batch_acts", "batch_delta")
                 } else {
                     ("metric_acts", "metric_delta")

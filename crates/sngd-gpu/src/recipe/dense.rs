@@ -6,6 +6,7 @@ use crate::spec::{When, spec};
 use sngd_core::config::{FisherKind, Noise, NoiseRows};
 use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, RFD_STEP};
+use sngd_core::step::PassName;
 use sngd_shaders::Reports;
 
 impl Recipe<'_> {
@@ -27,7 +28,7 @@ impl Recipe<'_> {
             ("volume", "linv_volume"),
             When::Fresh,
         );
-        self.cost("gradient", "cost", When::Always);
+        self.cost("omega", ("gradient", "cost"), When::Always);
         if plan.noise != Noise::None {
             self.normals(Stream::Noise, "z", (1, s.p));
         }
@@ -104,7 +105,7 @@ impl Recipe<'_> {
             } else {
                 When::Stale
             };
-            let parts = if rows.name == "batch" {
+            let parts = if rows.pass == PassName::Batch {
                 "batch_sum"
             } else {
                 self.gradient(&rows, names(&rows).scores, "second_sum", when);

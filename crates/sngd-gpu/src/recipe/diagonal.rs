@@ -16,7 +16,7 @@ impl Recipe<'_> {
         }
         self.rows(&s.batch_rows, "omega", When::Always);
         self.gradient(&s.batch_rows, "batch_scores", "batch_sum", When::Always);
-        self.cost("gradient", "cost", When::Always);
+        self.cost("omega", ("gradient", "cost"), When::Always);
         let metric = match plan.metric {
             Metric::Identity => DiagonalMetric::Identity,
             Metric::RmsProp => DiagonalMetric::RmsProp,

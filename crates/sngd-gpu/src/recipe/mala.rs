@@ -33,11 +33,7 @@ impl Recipe<'_> {
                 .at(when);
             self.push(trusted);
         }
-        self.cost("gradient_next", "cost_next", when);
-        // The cost is that of the proposal.
-        if let Some(last) = self.out.last_mut() {
-            last.bind.push(("omega", "proposal"));
-        }
+        self.cost("proposal", ("gradient_next", "cost_next"), when);
     }
 
     /// Where the proposal is accepted, copies everything computed at it to the current point.
