@@ -4,6 +4,7 @@
 
 use crate::config::Config;
 use crate::error::CheckError;
+use crate::features::Features;
 use crate::philox::{Stream, at, fill_normals, uniform};
 use crate::problem::Problem;
 use crate::table::{Response, Table};
@@ -128,7 +129,7 @@ impl Workload {
         let table = Table {
             source: self.name.into(),
             feature_names: (0..p).map(|j| format!("x{j}")).collect(),
-            features,
+            features: Features::new(p, features),
             response: Response::Labels {
                 index,
                 levels: vec!["0".into(), "1".into()],

@@ -7,6 +7,7 @@ use crate::sizes::{SLICE, Sizes};
 use half::{bf16, f16};
 use sngd_core::config::Storage;
 use sngd_core::engine::EngineError;
+use sngd_core::features::Features;
 use sngd_core::plan::{Metric, Plan};
 use sngd_core::problem::Problem;
 use std::collections::HashMap;
@@ -84,12 +85,8 @@ impl Buffers {
             let trials = |i: usize| held.trials.get(i).map_or(1.0, |&t| t as f32);
             obs.extend(y.iter().enumerate().map(|(i, &y)| [y as f32, trials(i)]));
         }
-        let rows: Vec<&[f64]> = [Some(&problem.x), inside.as_ref().map(|(x, _)| x)]
-            .into_iter()
-            .flatten()
-            .map(Vec::as_slice)
-            .collect();
-        self.write(gpu, "x", &features(&rows, plan.storage))?;
+        let held = inside.as_ref().map(|(x, _)| x);
+        self.write(gpu, "x", &features(&problem.x, held, plan.storage))?;
         self.write(gpu, "obs", &obs)?;
         let mut prior: Vec<[f32; 4]> = problem
             .priors
@@ -167,18 +164,19 @@ pub(crate) fn read_back(gpu: &Gpu, source: &wgpu::Buffer) -> Result<Vec<f32>, En
 }
 
 /// The design as the kernels read it: f32 words, or 16-bit numbers packed in pairs.
-fn features(rows: &[&[f64]], storage: Storage) -> Vec<u32> {
-    let all = || rows.iter().flat_map(|r| r.iter().copied());
+fn features(fitted: &Features, held: Option<&Features>, storage: Storage) -> Vec<u32> {
+    fn all<T>(fitted: &Features, held: Option<&Features>, word: impl Fn(f64) -> T) -> Vec<T> {
+        let mut out = fitted.map(&word);
+        out.extend(held.into_iter().flat_map(|x| x.map(&word)));
+        out
+    }
     let pack = |bits: &dyn Fn(f64) -> u16| -> Vec<u32> {
-        let mut each = all().map(|v| u32::from(bits(v)));
-        std::iter::from_fn(|| {
-            let low = each.next()?;
-            Some(low | (each.next().unwrap_or(0) << 16))
-        })
-        .collect()
+        let pairs = all(fitted, held, bits);
+        let pair = |p: &[u16]| u32::from(p[0]) | u32::from(p.get(1).copied().unwrap_or(0)) << 16;
+        pairs.chunks(2).map(pair).collect()
     };
     match storage {
-        Storage::F32 => all().map(|v| (v as f32).to_bits()).collect(),
+        Storage::F32 => all(fitted, held, |v| (v as f32).to_bits()),
         Storage::F16 => pack(&|v| f16::from_f64(v).to_bits()),
         Storage::Bf16 => pack(&|v| bf16::from_f64(v).to_bits()),
     }
