@@ -50,6 +50,7 @@ fn gaussian(config: &Config, bernoulli: &Problem) -> Problem {
     let d = bernoulli.design_columns();
     let response = bernoulli
         .x
+        .to_vec()
         .chunks(d)
         .zip(&bernoulli.y)
         .map(|(x, y)| x[0] + y)

@@ -2,6 +2,7 @@
 
 use crate::refs::{self, Reference};
 use sngd_core::config::Config;
+use sngd_core::features::Features;
 use sngd_core::problem::Problem;
 use sngd_core::table::{Response, Table};
 use std::io::Read;
@@ -331,14 +332,13 @@ pub fn load(name: &str) -> Option<Case> {
 /// Removes the all-zero columns of a table; returns their indices.
 fn drop_empty_columns(table: &mut Table) -> Vec<usize> {
     let d = table.feature_names.len();
+    let x = table.features.to_vec();
     let empty: Vec<usize> = (0..d)
-        .filter(|&j| table.features.iter().skip(j).step_by(d).all(|&x| x == 0.0))
+        .filter(|&j| x.iter().skip(j).step_by(d).all(|&x| x == 0.0))
         .collect();
     let kept = |i: &usize| !empty.contains(&(i % d));
-    table.features = (0..table.features.len())
-        .filter(kept)
-        .map(|i| table.features[i])
-        .collect();
+    let rest: Vec<f64> = (0..x.len()).filter(kept).map(|i| x[i]).collect();
+    table.features = Features::new(d - empty.len(), rest);
     table.feature_names = (0..d)
         .filter(kept)
         .map(|j| std::mem::take(&mut table.feature_names[j]))
@@ -379,7 +379,7 @@ fn a9a() -> Option<Table> {
     Some(Table {
         source: "a9a".into(),
         feature_names: (1..=123).map(|j| format!("x{j}")).collect(),
-        features: x.iter().map(|&b| f64::from(b)).collect(),
+        features: Features::new(123, x.iter().map(|&b| f64::from(b)).collect::<Vec<_>>()),
         response: Response::Labels {
             index: y.iter().map(|&b| u32::from(b == 1)).collect(),
             levels: vec!["-1".into(), "1".into()],
@@ -409,7 +409,7 @@ fn digits() -> Option<Table> {
     Some(Table {
         source: "digits".into(),
         feature_names: (0..64).map(|j| format!("pixel{j}")).collect(),
-        features: x,
+        features: Features::new(64, x),
         response: Response::Labels {
             index: y[..n].iter().map(|&b| u32::from(b)).collect(),
             levels: (0..10).map(|c| c.to_string()).collect(),

@@ -1,6 +1,7 @@
 //! Finds and reads reference posteriors: the small ones shipped in `tests/data`, else those in the folder
 //! `SNGD_REFS` or in one beside the checkout.
 
+use sngd_core::features::Features;
 use sngd_core::table::{Response, Table};
 use std::path::{Path, PathBuf};
 
@@ -127,10 +128,12 @@ pub fn design(path: &Path, labels: bool) -> (Table, Option<usize>) {
     let table = Table {
         source: path.display().to_string(),
         feature_names: kept.iter().map(|&j| header[j].to_string()).collect(),
-        features: rows
-            .iter()
-            .flat_map(|r| kept.iter().map(|&j| r[j]))
-            .collect(),
+        features: Features::new(
+            kept.len(),
+            rows.iter()
+                .flat_map(|r| kept.iter().map(|&j| r[j]))
+                .collect::<Vec<_>>(),
+        ),
         response,
         trials: (first == 2).then(|| rows.iter().map(|r| r[1]).collect()),
         offset: None,

@@ -1,6 +1,7 @@
 //! Small problems for tests: a table from columns, a run file from text.
 
 use sngd_core::config::Config;
+use sngd_core::features::Features;
 use sngd_core::problem::Problem;
 use sngd_core::table::{Response, Table};
 
@@ -16,9 +17,12 @@ pub fn table(features: &[(&str, &[f64])], response: Response) -> Table {
             .iter()
             .map(|(name, _)| (*name).to_string())
             .collect(),
-        features: (0..n)
-            .flat_map(|i| features.iter().map(move |(_, v)| v[i]))
-            .collect(),
+        features: Features::new(
+            features.len(),
+            (0..n)
+                .flat_map(|i| features.iter().map(move |(_, v)| v[i]))
+                .collect::<Vec<_>>(),
+        ),
         response,
         trials: None,
         offset: None,

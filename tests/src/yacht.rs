@@ -5,6 +5,7 @@ use crate::compare::moments;
 use crate::drive::Draws;
 use crate::{refs, small};
 use sngd_core::config::Config;
+use sngd_core::features::Features;
 use sngd_core::network::Activation;
 use sngd_core::problem::Problem;
 use sngd_core::table::{Response, Table};
@@ -68,7 +69,7 @@ pub fn load() -> Option<Yacht> {
     let table = Table {
         source: "yacht".into(),
         feature_names: (0..d).map(|j| format!("x{j}")).collect(),
-        features: x,
+        features: Features::new(d, x),
         response: Response::Numbers(y),
         trials: None,
         offset: None,
@@ -130,6 +131,7 @@ impl Yacht {
         let misfit: f64 = self
             .problem
             .x
+            .to_vec()
             .chunks(d)
             .zip(&self.problem.y)
             .map(|(x, y)| (y - f(x)).powi(2))

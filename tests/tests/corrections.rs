@@ -22,8 +22,9 @@ fn metric(problem: &Problem, omega: &[f64], damping: f64, diagonal: bool) -> Vec
         .chunks(p)
         .map(<[f64]>::to_vec)
         .collect();
+    let design = problem.x.to_vec();
     for i in 0..problem.rows() {
-        let x = &problem.x[i * d..(i + 1) * d];
+        let x = &design[i * d..(i + 1) * d];
         let jacobian: Vec<Vec<f64>> = (0..h)
             .map(|a| {
                 let mut j = vec![0.0; p];

@@ -92,7 +92,7 @@ fn newton(
             .chunks(p)
             .map(<[f64]>::to_vec)
             .collect();
-        for (row, y) in problem.x.chunks(p).zip(&problem.y) {
+        for (row, y) in problem.x.to_vec().chunks(p).zip(&problem.y) {
             let eta: f64 = row.iter().zip(&w).map(|(a, b)| a * b).sum();
             let mu = 1.0 / (1.0 + (-eta).exp());
             for i in 0..p {

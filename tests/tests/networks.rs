@@ -5,6 +5,7 @@ use faer::Par;
 use sngd_core::batch::BatchRows;
 use sngd_core::blocks::Layout;
 use sngd_core::config::{Blocks, Config, FisherKind, Storage};
+use sngd_core::features::Features;
 use sngd_core::likelihood::packed;
 use sngd_core::network::{Activation, Network};
 use sngd_core::plan::Plan;
@@ -67,8 +68,9 @@ fn oracle(problem: &Problem, omega: &[f64]) -> Oracle {
         fisher: vec![0.0; p * p],
         second: vec![0.0; p * p],
     };
+    let design = problem.x.to_vec();
     for i in 0..problem.rows() {
-        let x = &problem.x[i * d..(i + 1) * d];
+        let x = &design[i * d..(i + 1) * d];
         let eta = outputs(net, omega, x);
         let mut jac = vec![vec![0.0; p]; h];
         let mut w = omega.to_vec();
@@ -134,7 +136,13 @@ fn problem(likelihood: &str, hidden: &str, activation: &str, bias: bool) -> Prob
     let table = Table {
         source: "test".into(),
         feature_names: (0..d).map(|j| format!("x{j}")).collect(),
-        features: numbers(n * d, 1).iter().map(|v| 2.0 * v).collect(),
+        features: Features::new(
+            d,
+            numbers(n * d, 1)
+                .iter()
+                .map(|v| 2.0 * v)
+                .collect::<Vec<f64>>(),
+        ),
         response,
         trials,
         offset: None,
@@ -253,7 +261,7 @@ fn many_rows_add_up() {
     let table = Table {
         source: "test".into(),
         feature_names: (0..d).map(|j| format!("x{j}")).collect(),
-        features: numbers(n * d, 1),
+        features: Features::new(d, numbers(n * d, 1)),
         response: small::labels(&(0..n).map(|i| (i * i % 4) as u32).collect::<Vec<_>>(), 4),
         trials: None,
         offset: None,

@@ -18,6 +18,7 @@
 use crate::philox::{Stream, at};
 use crate::problem::Problem;
 use std::fmt;
+use std::sync::Arc;
 
 /// See the module text. Shared by all chains; no chain changes it.
 #[derive(Clone, PartialEq)]
@@ -36,8 +37,8 @@ pub struct Expansion {
     pub whitened: bool,
     /// Columns of `x`: P if whitened, else D.
     pub columns: usize,
-    /// The design, whitened or internal, `[N,columns]`, row-major.
-    pub x: Vec<f32>,
+    /// The design, whitened or internal, `[N,columns]`, row-major; shared with the problem where that holds the same numbers.
+    pub x: Arc<Vec<f32>>,
     /// The numbers kept of each row, `[N, RowLayout::width]`.
     pub rows: Vec<f32>,
     /// Positions of the numbers in a row of `rows`.

@@ -5,6 +5,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod expansion;
+pub mod features;
 pub mod generator;
 pub mod likelihood;
 pub mod network;

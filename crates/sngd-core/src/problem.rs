@@ -1,5 +1,6 @@
 //! A table and a model become a `Problem`: the design in internal coordinates, the priors, the names.
 
+mod design;
 mod layout;
 mod names;
 mod priors;
@@ -7,15 +8,16 @@ mod response;
 mod row_columns;
 
 use crate::blocks::Layout;
-use crate::config::{Config, Family, Predictor};
+use crate::config::{Config, Family, Predictor, Storage};
 use crate::error::CheckError;
+use crate::features::Features;
 use crate::likelihood::{Likelihood, Observed};
 use crate::network::Network;
 use crate::prior::{Prior, ScalePrior};
 use crate::table::{ResponseKind, Table, TableRequest};
 use crate::transform::Transform;
+use design::{column_moments, find_pivot};
 use row_columns::RowColumns;
-use std::mem;
 
 /// Data and model of the posterior that is sampled. Engines read it once; nothing in it changes during a run.
 #[derive(Debug, Clone)]
@@ -26,8 +28,8 @@ pub struct Problem {
     pub network: Option<Network>,
     /// Map from internal parameters to the user's scale; the identity for a network.
     pub transform: Transform,
-    /// Design in internal coordinates, `[N,D]` row-major; the intercept, if any, is column 0.
-    pub x: Vec<f64>,
+    /// Design in internal coordinates, `[N,D]`; the intercept, if any, is column 0.
+    pub x: Features,
     /// Response in internal units, `[N]`.
     pub y: Vec<f64>,
     /// Trials, or a custom likelihood's companion column, `[N]`; empty when all are 1.
@@ -64,7 +66,7 @@ pub struct HeldOut {
     /// Index of each row in the table, from 0, `[M]`.
     pub rows: Vec<usize>,
     /// Design on the natural scale, `[M,D]`.
-    pub x: Vec<f64>,
+    pub x: Features,
     /// Response on the natural scale, `[M]`.
     pub y: Vec<f64>,
     /// Trials, `[M]`; empty when all are 1.
@@ -110,7 +112,7 @@ impl Problem {
             likelihood: self.likelihood.clone(),
             network: self.network.clone(),
             transform: self.transform.clone(),
-            x: Vec::new(),
+            x: Features::new(self.design_columns(), Vec::<f64>::new()),
             y: self.y.clone(),
             trials: self.trials.clone(),
             offset: self.offset.clone(),
@@ -130,19 +132,14 @@ impl Problem {
 
     /// Design `[M,D]` and response `[M]` of the held-out rows, in internal coordinates. Exact also where a held-out row has another
     /// value in the pivot's column than the rows that were fitted.
-    pub fn held_out_internal(&self) -> Option<(Vec<f64>, Vec<f64>)> {
+    pub fn held_out_internal(&self) -> Option<(Features, Vec<f64>)> {
         let held = self.held_out.as_ref()?;
         let (mut x, mut y) = (held.x.clone(), held.y.clone());
-        self.enter(&mut x, &mut y);
-        Some((x, y))
-    }
-
-    /// Moves rows to internal coordinates. A network takes features and response as they are.
-    fn enter(&self, x: &mut [f64], y: &mut [f64]) {
+        // A network takes features and response as they are.
         if self.network.is_none() {
-            let rows = x.chunks_mut(self.design_columns()).zip(y);
-            rows.for_each(|(row, y)| self.transform.enter(row, y));
+            self.transform.enter_rows(&mut x, &mut y);
         }
+        Some((x, y))
     }
 
     /// The response of row i, with its trials.
@@ -260,16 +257,6 @@ impl Problem {
                 ),
             ));
         }
-        let gather = |rows: &[usize]| -> Vec<f64> {
-            let mut x = Vec::with_capacity(rows.len() * d);
-            for &i in rows {
-                if intercept {
-                    x.push(1.0);
-                }
-                x.extend_from_slice(&table.features[i * d0..(i + 1) * d0]);
-            }
-            x
-        };
         let pick = |v: &[f64], rows: &[usize]| -> Vec<f64> {
             if v.is_empty() {
                 vec![]
@@ -283,19 +270,18 @@ impl Problem {
         }
         columns.extend(table.feature_names.iter().cloned());
 
-        let mut x = gather(&train);
+        let (mut x, test_x) = design::split(table.features, &train, &test, intercept);
         let mut held_out = (!test.is_empty()).then(|| HeldOut {
             rows: test.clone(),
-            x: gather(&test),
+            x: test_x,
             y: pick(&y, &test),
             trials: pick(&trials, &test),
             offset: pick(&offset, &test),
         });
-        drop(table.features);
-        let (y, trials) = (pick(&y, &train), pick(&trials, &train));
+        let (mut y, trials) = (pick(&y, &train), pick(&trials, &train));
         let (offset, weights) = (pick(&offset, &train), pick(&weights, &train));
         let n = y.len();
-        let moments = column_moments(&x, d);
+        let moments = column_moments(&x);
         let pivot = if linear {
             find_pivot(&source, &columns, &moments, intercept)?
         } else {
@@ -314,21 +300,14 @@ impl Problem {
         }
         if config.data.standardize {
             // The user's scale is then the standardised one, for held-out rows too.
-            let restyle = |x: &mut [f64]| {
-                for row in x.chunks_mut(d) {
-                    for j in (0..d).filter(|&j| Some(j) != pivot) {
-                        row[j] = (row[j] - mean[j]) / scale[j];
-                    }
-                }
-            };
-            restyle(&mut x);
+            design::standardise(&mut x, &mean, &scale, pivot);
             if let Some(h) = &mut held_out {
-                restyle(&mut h.x);
+                design::standardise(&mut h.x, &mean, &scale, pivot);
             }
             mean.fill(0.0);
             scale.fill(1.0);
         }
-        let pivot_value = pivot.map_or(1.0, |p| x[p]);
+        let pivot_value = pivot.map_or(1.0, |p| x.rows(0, 1, &mut Vec::new())[p]);
         let family = config.model.likelihood;
         let (mut y_mean, mut y_scale) = (0.0, 1.0);
         if family == Family::Gaussian {
@@ -374,6 +353,9 @@ impl Problem {
         };
         priors::check_proper(config, &source, &priors, &likelihood, n, d)?;
         let prior_norm = priors.iter().map(|p| p.log_norm()).sum();
+        if network.is_none() {
+            transform.enter_rows(&mut x, &mut y);
+        }
         let mut problem = Problem {
             likelihood,
             network,
@@ -394,15 +376,16 @@ impl Problem {
             held_out,
             source,
         };
-        let (mut x, mut y) = (mem::take(&mut problem.x), mem::take(&mut problem.y));
-        problem.enter(&mut x, &mut y);
-        (problem.x, problem.y) = (x, y);
         let weight = |i: usize| problem.weights.get(i).copied().unwrap_or(1.0);
         problem.log_norm = (0..n)
             .map(|i| weight(i) * (problem.likelihood.log_norm(problem.observed(i)) - y_scale.ln()))
             .sum::<f64>()
             + problem.roots.iter().map(|r| r.ln()).sum::<f64>();
         problem.scale_rows();
+        if config.data.storage != Storage::F32 {
+            // Every engine rounds the design to 16 bits, which f32 holds as well as f64.
+            problem.x = problem.x.into_f32();
+        }
         Ok(problem)
     }
 }
@@ -442,63 +425,4 @@ fn network(config: &Config, inputs: usize, outputs: usize) -> Result<Option<Netw
         activation: m.activation.unwrap_or_default(),
         bias: m.bias.unwrap_or(true),
     }))
-}
-
-/// Mean and population sd of each column of `[N,D]`.
-fn column_moments(x: &[f64], d: usize) -> Vec<(f64, f64)> {
-    let n = (x.len() / d) as f64;
-    let mut mean = vec![0.0; d];
-    for row in x.chunks(d) {
-        mean.iter_mut().zip(row).for_each(|(m, v)| *m += v / n);
-    }
-    let mut var = vec![0.0; d];
-    for row in x.chunks(d) {
-        for j in 0..d {
-            let r = row[j] - mean[j];
-            var[j] += r * r / n;
-        }
-    }
-    mean.into_iter()
-        .zip(var.into_iter().map(f64::sqrt))
-        .collect()
-}
-
-/// The all-ones column: the intercept, or without one the only constant column.
-fn find_pivot(
-    source: &str,
-    columns: &[String],
-    moments: &[(f64, f64)],
-    intercept: bool,
-) -> Result<Option<usize>, CheckError> {
-    let constant: Vec<usize> = (usize::from(intercept)..columns.len())
-        .filter(|&j| moments[j].1 <= 1e-12 * moments[j].0.abs())
-        .collect();
-    if let Some(&j) = constant.iter().find(|&&j| moments[j].0 == 0.0) {
-        return Err(CheckError::data(
-            source,
-            format!(
-                "found only zeros in column '{}', expected a column that varies; leave it out of data.features",
-                columns[j]
-            ),
-        ));
-    }
-    match (intercept, constant.as_slice()) {
-        (true, []) => Ok(Some(0)),
-        (true, [j, ..]) => Err(CheckError::data(
-            source,
-            format!(
-                "found the same value in every row of column '{}', which the intercept already carries; leave the column out of data.features or set intercept = false",
-                columns[*j]
-            ),
-        )),
-        (false, []) => Ok(None),
-        (false, [j]) => Ok(Some(*j)),
-        (false, [i, j, ..]) => Err(CheckError::data(
-            source,
-            format!(
-                "found two constant columns, '{}' and '{}', whose coefficients no data can tell apart; leave one out of data.features",
-                columns[*i], columns[*j]
-            ),
-        )),
-    }
 }

@@ -178,6 +178,7 @@ impl Plan {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::features::Features;
     use crate::problem::Problem;
     use crate::table::{Response, Table};
 
@@ -192,7 +193,7 @@ mod tests {
         let table = Table {
             source: "test".into(),
             feature_names: vec!["x".into()],
-            features: (0..N).map(|i| (i * i % 5) as f64).collect(),
+            features: Features::new(1, (0..N).map(|i| (i * i % 5) as f64).collect::<Vec<f64>>()),
             response: Response::Numbers((0..N).map(|i| (i % 4) as f64).collect()),
             trials: None,
             offset: None,

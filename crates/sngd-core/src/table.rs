@@ -1,5 +1,7 @@
 //! The table that a reader returns: named numeric columns and one response.
 
+use crate::features::Features;
+
 /// What a reader must read of a file. Names are exactly as in the file's header.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableRequest {
@@ -47,8 +49,8 @@ pub struct Table {
     pub source: String,
     /// Names of the features, `[D]`.
     pub feature_names: Vec<String>,
-    /// Features, `[N,D]`, row-major.
-    pub features: Vec<f64>,
+    /// Features, `[N,D]`.
+    pub features: Features,
     /// The response, `[N]`.
     pub response: Response,
     /// Trials of a binomial response, `[N]`.

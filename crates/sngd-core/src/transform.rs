@@ -11,6 +11,8 @@
 //! where c is the constant. Without a pivot nothing is centred. log σ shifts by ln σ_y. The map is linear, so a density keeps
 //! its shape and natural gradients do not change.
 
+use crate::features::Features;
+
 /// θ = A·ω + b, per output; see the module text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transform {
@@ -55,6 +57,11 @@ impl Transform {
             };
         }
         *y = (*y - self.y_mean * one) / self.y_scale;
+    }
+
+    /// Moves rows `[N,D]` and their responses `[N]` to internal coordinates.
+    pub fn enter_rows(&self, x: &mut Features, y: &mut [f64]) {
+        x.change_rows(|i, row| self.enter(row, &mut y[i]));
     }
 
     /// Natural parameters θ from internal ones ω, both `[P]`; auxiliary entries stay on the log scale.

@@ -4,6 +4,7 @@
 
 use crate::config::Config;
 use crate::error::CheckError;
+use crate::features::Features;
 use crate::normals::fill_normals;
 use crate::philox::{Stream, at, uniform};
 use crate::problem::Problem;
@@ -133,7 +134,7 @@ impl Workload {
         let table = Table {
             source: self.name.into(),
             feature_names: (0..p).map(|j| format!("x{j}")).collect(),
-            features,
+            features: Features::new(p, features),
             response: Response::Labels {
                 index,
                 levels: vec!["0".into(), "1".into()],

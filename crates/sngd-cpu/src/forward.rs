@@ -4,6 +4,7 @@ use crate::linear;
 use crate::network::NetworkPass;
 use faer::Par;
 use sngd_core::blocks::Layout;
+use sngd_core::features::Features;
 use sngd_core::problem::Problem;
 
 /// Rows that pass through a network together.
@@ -13,6 +14,7 @@ const ROWS: usize = 256;
 #[derive(Debug)]
 pub struct Forward {
     network: Option<NetworkPass<f64>>,
+    wide: Vec<f64>,
     d: usize,
     k: usize,
     h: usize,
@@ -28,15 +30,18 @@ impl Forward {
                 .network
                 .as_ref()
                 .map(|net| NetworkPass::new(net, &single, h, ROWS)),
+            wide: Vec::new(),
             d: problem.design_columns(),
             k: problem.likelihood.linear_outputs(),
             h,
         }
     }
 
-    /// Writes outputs `[m,H]` at rows x `[m,D]` for parameters θ `[P]`; an auxiliary output is the last number of θ, log σ.
-    pub fn outputs(&mut self, theta: &[f64], x: &[f64], eta: &mut [f64]) {
-        for (x, eta) in x.chunks(ROWS * self.d).zip(eta.chunks_mut(ROWS * self.h)) {
+    /// Writes outputs `[m,H]` at m rows of a design, from row `first` on, for parameters θ `[P]`; an auxiliary output is the last number
+    /// of θ, log σ.
+    pub fn outputs(&mut self, theta: &[f64], design: &Features, first: usize, eta: &mut [f64]) {
+        for (t, eta) in eta.chunks_mut(ROWS * self.h).enumerate() {
+            let x = design.rows(first + t * ROWS, eta.len() / self.h, &mut self.wide);
             match &mut self.network {
                 Some(net) => net.forward(x.chunks_exact(self.d), theta, eta, Par::Seq),
                 None => linear::outputs(x, theta, eta, self.d, self.k, self.h),

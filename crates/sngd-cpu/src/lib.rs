@@ -26,4 +26,4 @@ mod step;
 
 pub use engine::CpuEngine;
 pub use network::network_numbers;
-pub use resident::Scalar;
+pub use resident::{Scalar, design_bytes};

@@ -7,8 +7,10 @@ use sngd_core::blocks::Layout;
 use sngd_core::config::Storage;
 use sngd_core::likelihood::{Likelihood, Observed};
 use sngd_core::network::Network;
+use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_core::real::Real;
+use std::sync::Arc;
 
 /// A `Real` for which the dense algebra and the mode kernels exist.
 pub trait Scalar: Real + faer::traits::RealField + LaneKernels {}
@@ -18,8 +20,8 @@ impl Scalar for f64 {}
 /// The data and priors that all chains read; no chain changes them.
 #[derive(Debug)]
 pub struct Resident<T> {
-    /// The design, internal coordinates, `[N,D]`, row-major.
-    pub x: Vec<T>,
+    /// The design, internal coordinates, `[N,D]`, row-major; the problem's own numbers where it holds them as the engine needs them.
+    pub x: Arc<Vec<T>>,
     /// Response and trials of each row, internal units, `[N]`.
     pub observed: Vec<Observed<T>>,
     /// Design and response stored by columns, where an f32 engine uses that layout.
@@ -60,7 +62,10 @@ impl<T: Scalar> Resident<T> {
         };
         let n = problem.rows();
         let (d, h) = (problem.design_columns(), problem.likelihood.outputs());
-        let x: Vec<T> = problem.x.iter().map(|&v| T::of(round(v))).collect();
+        let x = match T::held(&problem.x) {
+            Some(own) if storage == Storage::F32 => Arc::clone(own),
+            _ => Arc::new(problem.x.map(|v| T::of(round(v)))),
+        };
         let observed: Vec<Observed<T>> = (0..n)
             .map(|i| {
                 let o = problem.observed(i);
@@ -104,6 +109,17 @@ impl<T: Scalar> Resident<T> {
             problem: problem.clone_without_design(),
         }
     }
+}
+
+/// Bytes that [`Resident`] takes for the design beside the problem's own, in the precision `T`.
+pub fn design_bytes<T: Scalar>(problem: &Problem, plan: &Plan) -> u64 {
+    let one = (size_of::<T>() * problem.x.len()) as u64;
+    let shared = plan.storage == Storage::F32 && T::held(&problem.x).is_some();
+    let by_columns = T::as_f32(&[]).is_some()
+        && columns::fits(plan.h, plan.d)
+        && plan.network.is_none()
+        && plan.blocks.is_full();
+    one * (u64::from(!shared) + u64::from(by_columns))
 }
 
 /// Information Λ of the priors in internal coordinates.

@@ -1,5 +1,5 @@
 //! Sums over all rows of a linear predictor in f64, in chunks over the threads, for the search for the mode. The problem's design is
-//! read in place, without a copy. Chunks depend on N, P and the sums alone: sums have the same bits for any number of threads.
+//! read block by block, without a copy of the whole. Chunks depend on N, P and the sums alone: sums have the same bits for any number of threads.
 
 use crate::linear::{add_transposed, add_weighted, outer, outputs};
 use faer::Par;
@@ -120,15 +120,15 @@ pub fn row_terms(
     weight * log_lik
 }
 
-/// Outputs `[m,H]` of rows `first..first + m`, offsets included.
-pub fn row_outputs(problem: &Problem, omega: &[f64], first: usize, eta: &mut [f64]) {
+/// Outputs `[m,H]` of rows `first..first + m`, offsets included. `x` `[m,D]` is their design.
+pub fn row_outputs(problem: &Problem, omega: &[f64], first: usize, x: &[f64], eta: &mut [f64]) {
     let (d, k, h) = (
         problem.design_columns(),
         problem.likelihood.linear_outputs(),
         problem.likelihood.outputs(),
     );
     let m = eta.len() / h;
-    outputs(&problem.x[first * d..(first + m) * d], omega, eta, d, k, h);
+    outputs(x, omega, eta, d, k, h);
     if let Some(offset) = problem.offset.get(first..first + m) {
         for (eta, o) in eta.chunks_exact_mut(h).zip(offset) {
             eta[..k].iter_mut().for_each(|e| *e += o);
@@ -187,18 +187,19 @@ fn chunk(
     let mut eta = vec![0.0; BLOCK * h];
     let (mut score, mut weight) = (vec![0.0; BLOCK * h], vec![0.0; BLOCK * hh]);
     let mut scaled = vec![0.0; BLOCK * d];
+    let mut wide = Vec::new();
     let mut room = vec![0.0; 3 * h];
     let mut first = rows.start;
     while first < rows.end {
         let m = BLOCK.min(rows.end - first);
         let (eta, score) = (&mut eta[..m * h], &mut score[..m * h]);
-        row_outputs(problem, omega, first, eta);
+        let x = problem.x.rows(first, m, &mut wide);
+        row_outputs(problem, omega, first, x, eta);
         for j in 0..m {
             let (s, w) = (&mut score[j * h..][..h], &mut weight[j * hh..][..hh]);
             let e = &eta[j * h..][..h];
             sums.log_lik += row_terms(problem, first + j, e, curvature, s, w, &mut room);
         }
-        let x = &problem.x[first * d..(first + m) * d];
         add_transposed(x, score, &mut sums.gradient, d, k, h);
         let shape = (d, k, h);
         if matrix {

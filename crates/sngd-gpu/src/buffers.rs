@@ -6,6 +6,7 @@ use crate::network::place;
 use crate::shape::Shape;
 use crate::sizes::{SLICE, Sizes};
 use sngd_core::engine::EngineError;
+use sngd_core::features::Features;
 use sngd_core::plan::{Metric, Plan};
 use sngd_core::prior::Prior;
 use sngd_core::problem::Problem;
@@ -85,13 +86,9 @@ impl Buffers {
             let trials = |i: usize| held.trials.get(i).map_or(1.0, |&t| t as f32);
             obs.extend(y.iter().enumerate().map(|(i, &y)| [y as f32, trials(i)]));
         }
-        let rows: Vec<&[f64]> = [Some(&problem.x), inside.as_ref().map(|(x, _)| x)]
-            .into_iter()
-            .flatten()
-            .map(Vec::as_slice)
-            .collect();
-        let numbers = rows.iter().flat_map(|r| r.iter().copied());
-        self.write(gpu, "x", &features::pack(numbers, plan.storage))?;
+        let held = inside.as_ref().map(|(x, _)| x);
+        let parts: Vec<&Features> = [Some(&problem.x), held].into_iter().flatten().collect();
+        self.write(gpu, "x", &features::pack(&parts, plan.storage))?;
         self.write(gpu, "obs", &obs)?;
         let mut prior: Vec<[f32; 4]> = problem
             .priors

@@ -9,6 +9,7 @@ use crate::sizes::Sizes;
 use crate::spec::When;
 use sngd_core::config::Config;
 use sngd_core::engine::{Engine, EngineError, Span};
+use sngd_core::features::Features;
 use sngd_core::philox::{Stream, at, normals_f32, normals_f64};
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
@@ -109,13 +110,15 @@ impl Gpu {
             .collect();
         let w = 1.0 / scale_squared(problem);
         let mut diagonal = vec![0.0; p];
-        for (row, y) in problem.x.chunks(p).zip(&problem.y) {
+        let mut responses = problem.y.iter();
+        problem.x.each_row(|row| {
+            let y = responses.next().copied().unwrap_or_default();
             let e: f64 = row.iter().zip(&mean).map(|(a, b)| a * b).sum();
             for j in 0..p {
                 g[j] -= w * (y - e) * row[j];
                 diagonal[j] += w * row[j] * row[j];
             }
-        }
+        });
         let error = (0..p).fold(0.0f64, |worst, j| {
             worst.max(g[j].abs() / diagonal[j].sqrt())
         });
@@ -177,7 +180,7 @@ fn example() -> Result<(Problem, Plan), String> {
     let table = Table {
         source: "self-test".into(),
         feature_names: (0..d).map(|j| format!("x{j}")).collect(),
-        features,
+        features: Features::new(d, features),
         response: Response::Numbers(y),
         trials: None,
         offset: None,

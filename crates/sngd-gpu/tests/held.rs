@@ -17,7 +17,7 @@ use std::sync::Arc;
 fn truth(problem: &Problem, plan: &Plan, block: &RawBlock) -> Predicted {
     let held = problem.held_out.as_ref().unwrap();
     let (x, y) = problem.held_out_internal().unwrap();
-    let (m, d, h, classes) = (y.len(), plan.d, plan.h, plan.classes);
+    let (m, h, classes) = (y.len(), plan.h, plan.classes);
     let plain = |n: usize| vec![0.0; if classes == 0 { n } else { 0 }];
     let mut out = Predicted {
         density: vec![(f64::NEG_INFINITY, 0.0); m],
@@ -31,7 +31,7 @@ fn truth(problem: &Problem, plan: &Plan, block: &RawBlock) -> Predicted {
     for omega in block.omega.chunks(plan.p) {
         let mut draw = (0.0, 0.0);
         for i in 0..m {
-            forward.outputs(omega, &x[i * d..(i + 1) * d], &mut eta);
+            forward.outputs(omega, &x, i, &mut eta);
             let trials = held.trials.get(i).copied().unwrap_or(1.0);
             let mut ln_p = |y: f64, trials: f64| {
                 let seen = Observed { y, trials };

@@ -2,6 +2,7 @@
 
 use crate::Settings;
 use crate::error::Error;
+use sngd_core::features::Features;
 use sngd_core::normals::fill_normals;
 use sngd_core::philox::{Stream, at, uniform};
 use sngd_core::table::{Response, ResponseKind, Table, TableRequest};
@@ -61,9 +62,12 @@ pub fn table(columns: &[Vec<f64>], response: Response) -> Table {
     Table {
         source: "experiment".into(),
         feature_names: (1..=columns.len()).map(|j| format!("x{j}")).collect(),
-        features: (0..n)
-            .flat_map(|i| columns.iter().map(move |c| c[i]))
-            .collect(),
+        features: Features::new(
+            columns.len(),
+            (0..n)
+                .flat_map(|i| columns.iter().map(move |c| c[i]))
+                .collect::<Vec<_>>(),
+        ),
         response,
         trials: None,
         offset: None,
@@ -134,8 +138,8 @@ pub fn images(path: PathBuf) -> Result<(Vec<Vec<f64>>, Vec<u32>), Error> {
             weights: None,
         },
     )?;
-    let d = read.feature_names.len();
-    let pixels = read.features.chunks(d).map(<[f64]>::to_vec).collect();
+    let mut pixels = Vec::new();
+    read.features.each_row(|row| pixels.push(row.to_vec()));
     match read.response {
         Response::Labels { index, .. } => Ok((pixels, index)),
         Response::Numbers(v) => Ok((pixels, v.iter().map(|&y| y as u32).collect())),

@@ -1,5 +1,6 @@
 //! The table under construction: cells are set by row and slot, and checked one by one.
 
+use sngd_core::features::Features;
 use sngd_core::table::{Response, ResponseKind, Table};
 
 use crate::data_error::{At, DataError, shown};
@@ -11,7 +12,7 @@ pub(crate) struct TableBuilder {
     path: String,
     selection: Selection,
     rows: usize,
-    features: Vec<f64>,
+    features: Cells,
     numbers: Vec<f64>,
     labels: LabelColumn,
     trials: Vec<f64>,
@@ -26,13 +27,24 @@ enum Fault {
     NotFinite(String),
 }
 
+/// The cells of the features, in the width that the file's types ask for.
+enum Cells {
+    F64(Vec<f64>),
+    F32(Vec<f32>),
+}
+
 impl TableBuilder {
-    pub fn new(path: &str, selection: Selection) -> Self {
+    /// An empty table. If every feature has a type whose values f32 holds exactly, `narrow` keeps them in f32.
+    pub fn new(path: &str, selection: Selection, narrow: bool) -> Self {
         Self {
             path: path.into(),
             selection,
             rows: 0,
-            features: Vec::new(),
+            features: if narrow {
+                Cells::F32(Vec::new())
+            } else {
+                Cells::F64(Vec::new())
+            },
             numbers: Vec::new(),
             labels: LabelColumn::default(),
             trials: Vec::new(),
@@ -51,7 +63,11 @@ impl TableBuilder {
         let cells = usize::try_from(rows)
             .ok()
             .and_then(|rows| rows.checked_mul(width));
-        if cells.is_some_and(|cells| self.features.try_reserve_exact(cells).is_ok()) {
+        let reserved = cells.is_some_and(|cells| match &mut self.features {
+            Cells::F64(v) => v.try_reserve_exact(cells).is_ok(),
+            Cells::F32(v) => v.try_reserve_exact(cells).is_ok(),
+        });
+        if reserved {
             Ok(())
         } else {
             Err(DataError::TooLarge {
@@ -66,8 +82,11 @@ impl TableBuilder {
     #[inline]
     pub fn grow(&mut self, rows: usize) {
         self.rows += rows;
-        self.features
-            .resize(self.rows * self.selection.feature_names.len(), 0.0);
+        let cells = self.rows * self.selection.feature_names.len();
+        match &mut self.features {
+            Cells::F64(v) => v.resize(cells, 0.0),
+            Cells::F32(v) => v.resize(cells, 0.0),
+        }
         match self.selection.response_kind {
             ResponseKind::Number => self.numbers.resize(self.rows, 0.0),
             ResponseKind::Label => self.labels.grow(self.rows),
@@ -134,7 +153,13 @@ impl TableBuilder {
     #[inline]
     fn put(&mut self, row: usize, slot: Slot, value: f64) {
         match slot {
-            Slot::Feature(d) => self.features[row * self.selection.feature_names.len() + d] = value,
+            Slot::Feature(d) => {
+                let cell = row * self.selection.feature_names.len() + d;
+                match &mut self.features {
+                    Cells::F64(v) => v[cell] = value,
+                    Cells::F32(v) => v[cell] = value as f32,
+                }
+            }
             Slot::Number => self.numbers[row] = value,
             Slot::Label => self.labels.set_number(row, value),
             Slot::Trials => self.trials[row] = value,
@@ -195,13 +220,17 @@ impl TableBuilder {
                 Response::Labels { index, levels }
             }
         };
+        let d = self.selection.feature_names.len();
         Ok(Table {
             source: self.path,
             trials: self.selection.trials.is_some().then_some(self.trials),
             offset: self.selection.offset.is_some().then_some(self.offset),
             weights: self.selection.weights.is_some().then_some(self.weights),
             feature_names: self.selection.feature_names,
-            features: self.features,
+            features: match self.features {
+                Cells::F64(v) => Features::new(d, v),
+                Cells::F32(v) => Features::new(d, v),
+            },
             response,
         })
     }

@@ -17,7 +17,7 @@ pub(crate) fn read(path: &Path, request: &TableRequest) -> Result<Table, DataErr
     let shown = path.display().to_string();
     let selection = Selection::resolve(&shown, &names, request)?;
     let slots = selection.slots.clone();
-    let mut builder = TableBuilder::new(&shown, selection);
+    let mut builder = TableBuilder::new(&shown, selection, false);
     let mut record = ByteRecord::new();
     while reader
         .read_byte_record(&mut record)

@@ -220,17 +220,15 @@ fn start(
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     let selection = Selection::resolve(path, &names, request)?;
     let mut slot_of = vec![None; columns.len()];
+    let mut narrow = true;
     for &(column, slot) in &selection.slots {
         slot_of[column] = Some(slot);
-        check_type(
-            path,
-            &columns[column].name,
-            slot,
-            &members[columns[column].member].header.dtype(),
-        )?;
+        let dtype = members[columns[column].member].header.dtype();
+        check_type(path, &columns[column].name, slot, &dtype)?;
+        narrow &= !matches!(slot, Slot::Feature(_)) || kind(&dtype).is_some_and(Kind::is_narrow);
     }
     Ok(Started {
-        builder: TableBuilder::new(path, selection),
+        builder: TableBuilder::new(path, selection, narrow),
         slot_of,
     })
 }
@@ -283,9 +281,18 @@ enum Kind {
     U16,
     U32,
     U64,
+    F16,
     F32,
     F64,
     Text,
+}
+
+impl Kind {
+    /// Whether f32 holds every value of this type exactly.
+    fn is_narrow(self) -> bool {
+        use Kind::{Bool, F16, F32, I8, I16, U8, U16};
+        matches!(self, Bool | I8 | I16 | U8 | U16 | F16 | F32)
+    }
 }
 
 fn kind(dtype: &DType) -> Option<Kind> {
@@ -302,6 +309,7 @@ fn kind(dtype: &DType) -> Option<Kind> {
         (TypeChar::Uint, 2) => Kind::U16,
         (TypeChar::Uint, 4) => Kind::U32,
         (TypeChar::Uint, 8) => Kind::U64,
+        (TypeChar::Float, 2) => Kind::F16,
         (TypeChar::Float, 4) => Kind::F32,
         (TypeChar::Float, 8) => Kind::F64,
         (TypeChar::ByteStr | TypeChar::UnicodeStr, _) => Kind::Text,
@@ -316,7 +324,7 @@ fn check_type(path: &str, column: &str, slot: Slot, dtype: &DType) -> Result<(),
             path: path.into(),
             column: column.into(),
             found: dtype.descr(),
-            expected: "booleans, integers, float32 or float64",
+            expected: "booleans, integers, float16, float32 or float64",
         }),
         Some(_) => Ok(()),
     }
@@ -366,6 +374,9 @@ fn scatter<R: Read>(
         Some(Kind::U64) => place.each(npy, |row, slot, v: u64| {
             b.set_integer(row, slot, i128::from(v))
         }),
+        Some(Kind::F16) => place.each(npy, |row, slot, v: npyz::half::f16| {
+            b.set_number(row, slot, v.to_f64())
+        }),
         Some(Kind::F32) => place.each(npy, |row, slot, v: f32| {
             b.set_number(row, slot, f64::from(v))
         }),
@@ -392,16 +403,23 @@ impl Place<'_> {
         mut set: impl FnMut(usize, Slot, T) -> Result<(), DataError>,
     ) -> Result<(), DataError> {
         let bad = |error: &dyn std::fmt::Display| malformed(self.path, "a NumPy file", error);
-        let width = self.wanted.len();
-        for (i, value) in npy.data::<T>().map_err(|error| bad(&error))?.enumerate() {
+        let (mut row, mut column) = (0, 0);
+        for value in npy.data::<T>().map_err(|error| bad(&error))? {
             let value = value.map_err(|error| bad(&error))?;
-            let (row, column) = if self.row_major {
-                (i / width, i % width)
-            } else {
-                (i % self.rows, i / self.rows)
-            };
             if let Some(slot) = self.wanted[column] {
                 set(row, slot, value)?;
+            }
+            // Counters: two divisions per number would take longer than reading it.
+            if self.row_major {
+                column += 1;
+                if column == self.wanted.len() {
+                    (row, column) = (row + 1, 0);
+                }
+            } else {
+                row += 1;
+                if row == self.rows {
+                    (row, column) = (0, column + 1);
+                }
             }
         }
         Ok(())

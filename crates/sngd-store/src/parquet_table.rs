@@ -29,7 +29,10 @@ pub(crate) fn read(path: &Path, request: &TableRequest) -> Result<Table, DataErr
             file.schema().field(column).data_type(),
         )?;
     }
-    let mut builder = TableBuilder::new(&path, selection);
+    let narrow = slots.iter().all(|&(column, slot)| {
+        !matches!(slot, Slot::Feature(_)) || is_narrow(file.schema().field(column).data_type())
+    });
+    let mut builder = TableBuilder::new(&path, selection, narrow);
     builder.reserve(u64::try_from(file.metadata().file_metadata().num_rows()).unwrap_or(0))?;
     let mask = ProjectionMask::roots(
         file.parquet_schema(),
@@ -82,6 +85,15 @@ fn is_text(kind: &DataType) -> bool {
     matches!(
         kind,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
+}
+
+/// Whether f32 holds every value of this type exactly.
+fn is_narrow(kind: &DataType) -> bool {
+    use DataType::{Boolean, Float16, Float32, Int8, Int16, UInt8, UInt16};
+    matches!(
+        value_type(kind),
+        Boolean | Int8 | Int16 | UInt8 | UInt16 | Float16 | Float32
     )
 }
 

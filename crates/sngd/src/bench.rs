@@ -29,8 +29,8 @@ pub fn gemm_ceiling() -> f64 {
 /// # Errors
 /// If the workload or the engine cannot be built.
 pub fn cpu(w: &Workload, seconds: f64) -> Result<Rate, Error> {
-    let (config, problem) = w.build()?;
-    let (plan, init) = plan(w, &config, &problem)?;
+    let (config, mut problem) = w.build()?;
+    let (plan, init) = plan(w, &config, &mut problem)?;
     let mut engine = CpuEngine::new(Precision::F32, &problem, &plan, &init, None)?;
     time(&mut engine, w, seconds)
 }
@@ -41,8 +41,8 @@ pub fn cpu(w: &Workload, seconds: f64) -> Result<Rate, Error> {
 /// If no device answers, or the workload does not fit it.
 pub fn gpu(w: &Workload, seconds: f64, device: Option<&str>) -> Result<(String, Rate), Error> {
     let gpu = open(device)?;
-    let (config, problem) = w.build()?;
-    let (plan, init) = plan(w, &config, &problem)?;
+    let (config, mut problem) = w.build()?;
+    let (plan, init) = plan(w, &config, &mut problem)?;
     let mut engine = GpuEngine::new(gpu, &problem, &plan, &init)?;
     let name = engine.info().device.clone();
     Ok((name, time(&mut engine, w, seconds)?))
@@ -66,7 +66,7 @@ fn open(device: Option<&str>) -> Result<Gpu, EngineError> {
 }
 
 /// The plan of a workload, and where its chains start, `[C,P]`.
-fn plan(w: &Workload, config: &Config, problem: &Problem) -> Result<(Plan, Vec<f64>), Error> {
+fn plan(w: &Workload, config: &Config, problem: &mut Problem) -> Result<(Plan, Vec<f64>), Error> {
     if w.kernel == Kernel::State {
         return Ok((Plan::check(config, problem)?, vec![0.0; w.c * w.p]));
     }

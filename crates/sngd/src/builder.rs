@@ -9,6 +9,7 @@ use sngd_core::config::{
     SamplerConfig, Scale, StepSize, Storage, Target,
 };
 use sngd_core::error::CheckError;
+use sngd_core::features::{Features, Numbers};
 use sngd_core::likelihood::Custom;
 use sngd_core::network::Activation;
 use sngd_core::prior::{Prior, ScalePrior};
@@ -19,7 +20,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Data {
     names: Vec<String>,
-    features: Vec<f64>,
+    features: Features,
     response: Vec<f64>,
     trials: Option<Vec<f64>>,
     offset: Option<Vec<f64>>,
@@ -27,17 +28,17 @@ pub struct Data {
 }
 
 impl Data {
-    /// `features` is `[N,D]`, row-major, with D names; `response` is `[N]`: numbers, counts, or the labels of a
+    /// `features` is `[N,D]`, row-major, a vector of f64 or of f32, with D names; `response` is `[N]`: numbers, counts, or the labels of a
     /// Bernoulli or softmax response as numbers. Lengths are checked when the run is built.
     pub fn new(
-        features: Vec<f64>,
+        features: impl Into<Numbers>,
         names: impl IntoIterator<Item = impl Into<String>>,
         response: Vec<f64>,
     ) -> Data {
-        let names = names.into_iter().map(Into::into).collect();
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
         Data {
+            features: Features::new(names.len(), features),
             names,
-            features,
             response,
             trials: None,
             offset: None,
@@ -89,8 +90,11 @@ impl Data {
                 ));
             }
         }
-        let all = self
-            .features
+        let mut stray = None;
+        self.features.each_row(|row| {
+            stray = stray.or_else(|| row.iter().copied().find(|v| !v.is_finite()));
+        });
+        let all = stray
             .iter()
             .chain(&self.response)
             .chain(self.trials.iter().flatten())

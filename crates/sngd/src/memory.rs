@@ -11,7 +11,7 @@ const PROGRAM: u64 = 32 << 20;
 pub(crate) struct Memory {
     /// Needed during the whole run.
     fixed: u64,
-    /// Peak while the table becomes a design matrix, or while the mode is searched for.
+    /// Peak while the table becomes a design matrix, while the mode is searched for, or while the data are expanded there.
     start: u64,
     /// Needed for each chain.
     chain: u64,
@@ -25,24 +25,25 @@ impl Memory {
             Precision::F64 => 8,
         };
         let (p, len) = (plan.p as u64, plan.blocks.len as u64);
-        let design = (plan.n * plan.d) as u64;
+        let data = Data::of(prepared);
         // Λ of a linear predictor is dense, and made from another dense matrix; Λ of a network is only a diagonal.
         let prior = match plan.network {
             Some(_) => 8 * p,
             None => 8 * len,
         };
-        // Metric, factor, F and Σ_g stay with the mode; the search needs five more squares, Λ, and a second design matrix.
+        // Metric, factor, F and Σ_g stay with the mode; the search needs five more squares and Λ, and with volume a design in f64.
         let (kept, search) = match prepared.mode {
-            Some(_) => (4 * 8 * p * p, 8 * (10 * p * p + design)),
+            Some(_) if plan.kappa > 0.0 => {
+                let design = sngd_cpu::design_bytes::<f64>(&prepared.problem, plan);
+                (4 * 8 * p * p, 8 * 10 * p * p + design)
+            }
+            Some(_) => (4 * 8 * p * p, 8 * 10 * p * p),
             None => (0, 0),
         };
         let dense_prior = if plan.network.is_none() { 8 * p * p } else { 0 };
-        let table = 8 * design;
         Memory {
-            fixed: PROGRAM + (8 + width) * design + prior + kept,
-            start: PROGRAM
-                + 8 * design
-                + search.max(table).max(width * design + prior + dense_prior),
+            fixed: PROGRAM + data.fixed + prior + kept,
+            start: PROGRAM + (data.fixed + data.start + prior + dense_prior).max(data.own + search),
             chain: chain_bytes(plan, width),
         }
     }
@@ -55,6 +56,57 @@ impl Memory {
     /// Largest number of chains that fits so many bytes.
     pub(crate) fn largest_chains(&self, available: u64) -> u64 {
         available.saturating_sub(self.fixed) / self.chain.max(1)
+    }
+}
+
+/// Bytes of the data.
+struct Data {
+    /// As the problem holds them.
+    own: u64,
+    /// As problem and engine hold them, or problem and expansion, in memory once where both read the same numbers.
+    fixed: u64,
+    /// Beside `fixed`, while the influence of each row is measured and a table is made of it.
+    start: u64,
+}
+
+impl Data {
+    fn of(prepared: &Prepared) -> Data {
+        let (plan, problem) = (&prepared.plan, &prepared.problem);
+        let bytes = |v: &[f64]| size_of_val(v) as u64;
+        let columns = [
+            &problem.y,
+            &problem.trials,
+            &problem.offset,
+            &problem.weights,
+        ];
+        let columns: u64 = columns.iter().map(|c| bytes(c)).sum();
+        let own = problem.x.bytes() as u64 + columns;
+        let n = plan.n as u64;
+        let Some(expansion) = &plan.expansion else {
+            let design = match prepared.config.run.precision {
+                Precision::F32 => sngd_cpu::design_bytes::<f32>(problem, plan) + 8 * n,
+                Precision::F64 => sngd_cpu::design_bytes::<f64>(problem, plan) + 16 * n,
+            };
+            return Data {
+                own,
+                fixed: own + design,
+                start: 0,
+            };
+        };
+        let shared = problem.x.shares(&expansion.x);
+        let design = if shared {
+            0
+        } else {
+            4 * expansion.x.len() as u64
+        };
+        let rows = 4 * expansion.rows.len() as u64;
+        let table = expansion.influence.as_ref().map_or(0, |_| 8 * n);
+        Data {
+            own,
+            fixed: own + design + rows + table,
+            // Leverage and squared remainder of each output; influence, probability, and shares in two lists.
+            start: n * (4 * (plan.k + plan.h) as u64 + 8 + 8 + 16),
+        }
     }
 }
 

@@ -115,7 +115,7 @@ impl Predictions {
         // Draws contain σ, outputs ln σ.
         let first_aux = self.theta.len() - problem.transform.aux;
         self.theta[first_aux..].iter_mut().for_each(|s| *s = s.ln());
-        self.forward.outputs(&self.theta, &held.x, &mut self.eta);
+        self.forward.outputs(&self.theta, &held.x, 0, &mut self.eta);
         let h = self.likelihood.outputs();
         for (eta, o) in self.eta.chunks_mut(h).zip(&held.offset) {
             eta[0] += o;
@@ -162,8 +162,8 @@ impl Predictions {
         let (Some(held), t) = (&problem.held_out, &problem.transform) else {
             return;
         };
-        let (draws, d) = (sums.draws.len() as f64, problem.design_columns());
-        let mut missing = 0.0;
+        let draws = sums.draws.len() as f64;
+        let (mut missing, mut wide) = (0.0, Vec::new());
         for i in 0..held.y.len() {
             let own = problem.likelihood.log_norm(observed(held, i)) - t.y_scale.ln();
             missing += own;
@@ -171,7 +171,7 @@ impl Predictions {
             add_density(&mut self.density[i], (max + own, sum));
             if let (Some(own), Some(mean)) = (self.mean.get_mut(i), sums.mean.get(i)) {
                 // y = y_scale·(internal y) + what centring removed.
-                let taken = t.y_mean * t.one(&held.x[i * d..(i + 1) * d]);
+                let taken = t.y_mean * t.one(held.x.rows(i, 1, &mut wide));
                 *own += t.y_scale * mean + taken * draws;
             }
             if let (Some(own), Some(below)) = (self.below.get_mut(i), sums.below.get(i)) {
@@ -298,7 +298,7 @@ impl RowTerms {
             theta[first_aux..].iter_mut().for_each(|s| *s = s.ln());
             // The design is kept only in internal coordinates.
             problem.transform.internal(&theta, &mut omega);
-            self.forward.outputs(&omega, &problem.x, &mut eta);
+            self.forward.outputs(&omega, &problem.x, 0, &mut eta);
             let outputs = problem.likelihood.outputs();
             for (eta, o) in eta.chunks_mut(outputs).zip(&problem.offset) {
                 eta[0] += o;

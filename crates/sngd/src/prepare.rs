@@ -99,9 +99,9 @@ pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
 }
 
 /// A run whose metric is at the mode: the mode, the expansion there, and settings that fit both.
-fn at_mode(config: Config, problem: Problem, notes: Vec<String>) -> Result<Prepared, Error> {
+fn at_mode(config: Config, mut problem: Problem, notes: Vec<String>) -> Result<Prepared, Error> {
     let found = map::search(&problem, 0.0, MODE_TOLERANCE)?;
-    let settled = settle(&config, &problem, &found.omega)?;
+    let settled = settle(&config, &mut problem, &found.omega)?;
     check_superchains(&config, settled.plan.chains)?;
     check_length(&settled.plan)?;
     let small = problem.rows() as f64 * (problem.parameters() as f64).powi(2) < MISMATCH_FLOPS;

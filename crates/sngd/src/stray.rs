@@ -104,7 +104,7 @@ impl Watch {
 
 /// Log posterior at ω, estimated from evenly spaced rows, and its standard error.
 fn log_posterior(problem: &Problem, omega: &[f64], jacobian: bool) -> (f64, f64) {
-    let (n, d) = (problem.rows(), problem.design_columns());
+    let n = problem.rows();
     let h = problem.likelihood.outputs();
     let m = n.min(ROWS);
     let (mut eta, mut score) = (vec![0.0; h], vec![0.0; h]);
@@ -112,7 +112,7 @@ fn log_posterior(problem: &Problem, omega: &[f64], jacobian: bool) -> (f64, f64)
     let each: Vec<f64> = (0..m)
         .map(|j| {
             let i = j * n / m;
-            forward.outputs(omega, &problem.x[i * d..(i + 1) * d], &mut eta);
+            forward.outputs(omega, &problem.x, i, &mut eta);
             let seen = problem.observed(i);
             problem.likelihood.log_lik_and_score(&eta, seen, &mut score)
         })

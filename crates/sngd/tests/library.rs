@@ -18,7 +18,7 @@ fn data(labels: bool) -> Data {
         )
     };
     let noise = |i: usize| ((i * 71) % 89) as f64 / 89.0;
-    let x = (0..120).flat_map(|i| [row(i).0, row(i).1]).collect();
+    let x: Vec<f64> = (0..120).flat_map(|i| [row(i).0, row(i).1]).collect();
     let y = (0..120).map(|i| {
         let eta = row(i).0 + 0.2 * (row(i).1 - 5.0);
         if labels {

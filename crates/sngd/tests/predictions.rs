@@ -50,7 +50,7 @@ fn bernoulli_scores_are_those_of_the_averaged_probabilities() {
     );
     let phi = |z: f64| 0.5 * (1.0 + erf(z / 2f64.sqrt()));
     let (mut log_score, mut hits, mut brier) = (0.0, 0.0, 0.0);
-    for (row, y) in held.x.chunks(3).zip(&held.y) {
+    for (row, y) in held.x.to_vec().chunks(3).zip(&held.y) {
         let p: f64 = (0..c.len())
             .map(|s| phi(c[s] + a[s] * row[1] + b[s] * row[2]))
             .sum::<f64>()
@@ -102,7 +102,7 @@ fn gaussian_intervals_cover() {
             let sigma = samples.parameter("scale").unwrap_or(vec![0.5; a.len()]);
             let held = run.prepared().problem.held_out.clone().unwrap();
             let (mut inside, mut squares, draws) = (0.0, 0.0, a.len() as f64);
-            for (row, y) in held.x.chunks(3).zip(&held.y) {
+            for (row, y) in held.x.to_vec().chunks(3).zip(&held.y) {
                 let mean = |s: usize| intercept[s] + a[s] * row[1] + b[s] * row[2];
                 let below = |s: usize| 0.5 * (1.0 + erf((y - mean(s)) / sigma[s] / 2f64.sqrt()));
                 let share = (0..a.len()).map(below).sum::<f64>() / draws;

@@ -130,6 +130,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
+    use crate::features::Features;
     use crate::plan::Plan;
     use crate::problem::Problem;
     use crate::table::{Response, Table};
@@ -146,7 +147,10 @@ mod tests {
             let table = Table {
                 source: "test".into(),
                 feature_names: vec!["x".into()],
-                features: (0..300).map(|i| f64::from(i * i % 17)).collect(),
+                features: Features::new(
+                    1,
+                    (0..300).map(|i| f64::from(i * i % 17)).collect::<Vec<_>>(),
+                ),
                 response: Response::Numbers((0..300).map(|i| f64::from(i % 5)).collect()),
                 trials: None,
                 offset: None,

@@ -121,11 +121,13 @@ impl RowColumns {
 impl Problem {
     /// Multiplies each row by the square root of its known precision, so that every row has the variance σ².
     pub(super) fn scale_rows(&mut self) {
-        let d = self.design_columns();
+        if self.roots.is_empty() {
+            return;
+        }
+        let roots = &self.roots;
+        self.x
+            .change_rows(|i, row| row.iter_mut().for_each(|x| *x *= roots[i]));
         for (i, root) in self.roots.iter().enumerate() {
-            self.x[i * d..(i + 1) * d]
-                .iter_mut()
-                .for_each(|x| *x *= root);
             self.y[i] *= root;
             if let Some(o) = self.offset.get_mut(i) {
                 *o *= root;

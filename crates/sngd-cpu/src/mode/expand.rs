@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use sngd_core::config::Storage;
 use sngd_core::error::CheckError;
 use sngd_core::expansion::{AliasTable, Expansion, RowLayout};
+use sngd_core::features::{Features, Numbers, Whitened};
 use sngd_core::likelihood::packed;
 use sngd_core::normals::fill_normals;
 use sngd_core::philox::Stream;
@@ -68,15 +69,17 @@ fn not_positive(problem: &Problem, pivot: usize) -> CheckError {
     )
 }
 
-/// Expands a linear predictor's log likelihood at ω* `[P]`, and measures it with draws keyed by `seed`.
+/// Expands a linear predictor's log likelihood at ω* `[P]`, and measures it with draws keyed by `seed`. With `reuse`, a whitened design
+/// takes the place of the problem's own in memory, where both are f32; the problem's rows are then read from that.
 ///
 /// # Errors
 /// [`CheckError::Improper`] where ω* is no mode, or the information matrix there is not positive definite.
 pub fn expand(
-    problem: &Problem,
+    problem: &mut Problem,
     omega: &[f64],
     storage: Storage,
     seed: u64,
+    reuse: bool,
 ) -> Result<(Expansion, Measured), CheckError> {
     let (n, p) = (problem.rows(), problem.parameters());
     let mut curvature = Curvature::Observed;
@@ -122,6 +125,13 @@ pub fn expand(
     } else {
         problem.design_columns()
     };
+    // The design comes last, since it may take the place of the problem's own.
+    let rows = rows(problem, omega, curvature, layout);
+    let x = if whitened {
+        whitened_design(problem, &chol, storage, reuse)
+    } else {
+        internal_design(problem, storage)
+    };
     let mut expansion = Expansion {
         omega: omega.to_vec(),
         cost: prior - sums.log_lik,
@@ -129,8 +139,8 @@ pub fn expand(
         observed_information: curvature == Curvature::Observed,
         whitened,
         columns,
-        x: design(problem, &chol, whitened, columns, storage),
-        rows: rows(problem, omega, curvature, layout),
+        x,
+        rows,
         layout,
         quadratic_prior: quadratic(problem),
         influence: None,
@@ -157,37 +167,74 @@ fn lower_solve(chol: &[f64], p: usize, b: &mut [f64]) {
     faer::linalg::triangular_solve::solve_lower_triangular_in_place(l, rhs, Par::Seq);
 }
 
-/// The design as steps read it: whitened, L⁻¹(x, 0) `[N,P]`, or internal, x `[N,D]`.
-fn design(
-    problem: &Problem,
-    chol: &[f64],
-    whitened: bool,
-    columns: usize,
-    storage: Storage,
-) -> Vec<f32> {
-    let d = problem.design_columns();
-    let round = |v: f64| match storage {
+/// A number as `storage` keeps it.
+fn stored(storage: Storage, v: f64) -> f32 {
+    match storage {
         Storage::F32 => v as f32,
         Storage::F16 => f16::from_f64(v).to_f32(),
         Storage::Bf16 => bf16::from_f64(v).to_f32(),
+    }
+}
+
+/// The design in internal coordinates, `[N,D]`: the problem's own where that has the same numbers.
+fn internal_design(problem: &Problem, storage: Storage) -> Arc<Vec<f32>> {
+    match problem.x.as_f32() {
+        Some(own) if storage == Storage::F32 => Arc::clone(own),
+        _ => Arc::new(problem.x.map(|v| stored(storage, v))),
+    }
+}
+
+/// The whitened design L⁻¹(x, 0), `[N,P]`.
+fn whitened_design(
+    problem: &mut Problem,
+    chol: &[f64],
+    storage: Storage,
+    reuse: bool,
+) -> Arc<Vec<f32>> {
+    let (n, p, d) = (
+        problem.rows(),
+        problem.parameters(),
+        problem.design_columns(),
+    );
+    let whiten = |block: &mut [f64], out: &mut [f32]| {
+        lower_solve(chol, p, block);
+        let both = out.iter_mut().zip(&*block);
+        both.for_each(|(o, &v)| *o = stored(storage, v));
     };
-    let mut out = vec![0.0f32; problem.rows() * columns];
-    let blocks = out
-        .par_chunks_mut(BLOCK * columns)
-        .zip(problem.x.par_chunks(BLOCK * d));
-    blocks.for_each(|(out, x)| {
-        if !whitened {
-            out.iter_mut().zip(x).for_each(|(o, &v)| *o = round(v));
-            return;
+    if reuse
+        && storage == Storage::F32
+        && let Some(own) = problem.x.take_f32()
+    {
+        let mut own = Features::new(d, own);
+        if p > d {
+            own.insert_column(d, 0.0, n);
         }
-        let mut block = vec![0.0; out.len()];
-        for (row, x) in block.chunks_exact_mut(columns).zip(x.chunks_exact(d)) {
-            row[..d].copy_from_slice(x);
-        }
-        lower_solve(chol, columns, &mut block);
-        out.iter_mut().zip(&block).for_each(|(o, &v)| *o = round(v));
-    });
-    out
+        let mut x = own.take_f32().unwrap_or_default();
+        x.par_chunks_mut(BLOCK * p).for_each(|out| {
+            let mut block: Vec<f64> = out.iter().map(|&v| f64::from(v)).collect();
+            whiten(&mut block, out);
+        });
+        let white = Whitened {
+            x: Arc::new(x),
+            factor: Arc::new(chol.to_vec()),
+            columns: p,
+        };
+        let x = Arc::clone(&white.x);
+        problem.x = Features::new(d, Numbers::Whitened(white));
+        return x;
+    }
+    let mut out = vec![0.0f32; n * p];
+    out.par_chunks_mut(BLOCK * p)
+        .enumerate()
+        .for_each_init(Vec::new, |wide, (b, out)| {
+            let x = problem.x.rows(b * BLOCK, out.len() / p, wide);
+            let mut block = vec![0.0; out.len()];
+            for (row, x) in block.chunks_exact_mut(p).zip(x.chunks_exact(d)) {
+                row[..d].copy_from_slice(x);
+            }
+            whiten(&mut block, out);
+        });
+    Arc::new(out)
 }
 
 /// The numbers kept of each row (`RowLayout`); 1/q is set later.
@@ -196,10 +243,11 @@ fn rows(problem: &Problem, omega: &[f64], curvature: Curvature, layout: RowLayou
     let mut out = vec![0.0f32; n * len];
     out.par_chunks_mut(BLOCK * len)
         .enumerate()
-        .for_each(|(b, out)| {
+        .for_each_init(Vec::new, |wide, (b, out)| {
             let m = out.len() / len;
             let mut eta = vec![0.0; m * h];
-            row_outputs(problem, omega, b * BLOCK, &mut eta);
+            let x = problem.x.rows(b * BLOCK, m, wide);
+            row_outputs(problem, omega, b * BLOCK, x, &mut eta);
             // ln p, scores and A* are computed at the outputs after rounding to f32, since steps read those.
             eta.iter_mut().for_each(|e| *e = f64::from(*e as f32));
             let (mut score, mut w) = (vec![0.0; h], vec![0.0; h * (h + 1) / 2]);
@@ -358,7 +406,7 @@ fn empty(like: &Expansion) -> Expansion {
         omega: Vec::new(),
         chol: Vec::new(),
         slope: Vec::new(),
-        x: Vec::new(),
+        x: Arc::default(),
         rows: Vec::new(),
         influence: None,
         ..*like

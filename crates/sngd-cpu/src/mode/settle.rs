@@ -64,14 +64,25 @@ struct Pilot {
     efficiency: f64,
 }
 
-/// Expands at ω* and chooses every setting that the run file leaves open.
+/// Expands at ω* and chooses every setting that the run file leaves open. Of large data held as f32 there is one copy afterwards: the
+/// problem reads its rows from the expansion's design, unless the run asks for the log likelihood of every row and draw.
 ///
 /// # Errors
 /// When the posterior has no such expansion, or when the keys of the run file rule each other out.
-pub fn settle(config: &Config, problem: &Problem, omega: &[f64]) -> Result<Settled, CheckError> {
+pub fn settle(
+    config: &Config,
+    problem: &mut Problem,
+    omega: &[f64],
+) -> Result<Settled, CheckError> {
     let n = problem.rows();
     let request = ModeRequest::of(config, n)?;
-    let (expansion, measured) = expand(problem, omega, config.data.storage, config.seed)?;
+    let (expansion, measured) = expand(
+        problem,
+        omega,
+        config.data.storage,
+        config.seed,
+        !config.output.log_likelihood,
+    )?;
     let expansion = Arc::new(expansion);
     let temperature = config.sampler.temperature.unwrap_or(1.0);
     let mut judge = Judge {

@@ -3,9 +3,8 @@
 use super::shape::{ModeShape, Rows, other_priors};
 use crate::buffers::Buffers;
 use crate::device::Gpu;
-use crate::features;
+use crate::features::{pairs, to_16_bits};
 use crate::sizes::SLICE;
-use sngd_core::config::Storage;
 use sngd_core::engine::EngineError;
 use sngd_core::expansion::Expansion;
 use sngd_core::plan::Plan;
@@ -23,12 +22,12 @@ pub fn upload(
     init: &[f64],
 ) -> Result<(), EngineError> {
     let p = shape.p;
-    match plan.storage {
-        Storage::F32 => buffers.write(gpu, "x", &expansion.x)?,
+    match to_16_bits(plan.storage) {
+        None => buffers.write(gpu, "x", &expansion.x)?,
         // The expansion is rounded to this storage already, so that packing it changes no number.
-        storage => {
-            let numbers = expansion.x.iter().map(|&v| f64::from(v));
-            buffers.write(gpu, "x", &features::pack(numbers, storage))?;
+        Some(bits) => {
+            let halves: Vec<u16> = expansion.x.iter().map(|&v| bits(f64::from(v))).collect();
+            buffers.write(gpu, "x", &pairs(&halves))?;
         }
     }
     buffers.write(gpu, "rows", &expansion.rows)?;

@@ -4,6 +4,7 @@
 
 use sngd_core::config::{Config, Precision};
 use sngd_core::engine::{Engine, RawBlock, Span};
+use sngd_core::features::Features;
 use sngd_core::philox::{Stream, at, normals_f64, uniform};
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
@@ -136,7 +137,7 @@ pub fn table(family: &str, n: usize, d: usize) -> Table {
     Table {
         source: "test".into(),
         feature_names: (0..d).map(|j| format!("x{j}")).collect(),
-        features,
+        features: Features::new(d, features),
         response,
         trials,
         offset: None,

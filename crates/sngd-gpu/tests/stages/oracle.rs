@@ -33,7 +33,7 @@ pub struct Design {
 impl Design {
     pub fn new(problem: &Problem) -> Design {
         Design {
-            x: problem.x.iter().map(|&v| narrow(v)).collect(),
+            x: problem.x.map(narrow),
             d: problem.design_columns(),
             k: problem.likelihood.linear_outputs(),
             p: problem.parameters(),

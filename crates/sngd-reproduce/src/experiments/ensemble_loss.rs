@@ -9,6 +9,7 @@ use crate::stat::{self, Estimate};
 use crate::table::Table;
 use crate::verdict::{Bound, Check, Verdict};
 use crate::{Experiment, Findings, Settings};
+use sngd_core::features::Features;
 use sngd_core::likelihood::Observed;
 use sngd_cpu::forward::Forward;
 use sngd_diag::small_step_temperature;
@@ -378,11 +379,12 @@ fn point(case: &Case, b: usize, model: &Model, draws: &Draws, test: &Rows) -> Po
                 .chain(row.iter().copied())
         })
         .collect();
+    let x = Features::new(problem.design_columns(), x);
     let mut mean = vec![vec![0.0; m]; ENSEMBLES];
     let (mut eta, mut score) = (vec![0.0; m * h], vec![0.0; h]);
     for (k, theta) in draws.values.chunks(draws.p).enumerate() {
         let ensemble = &mut mean[k % draws.chains / each];
-        forward.outputs(theta, &x, &mut eta);
+        forward.outputs(theta, &x, 0, &mut eta);
         for (i, eta) in eta.chunks(h).enumerate() {
             let obs = Observed {
                 y: f64::from(test.1[i]),

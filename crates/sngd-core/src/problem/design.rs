@@ -1,0 +1,90 @@
+//! From a table's features to the rows that are fitted and the rows that are held out, and what their columns are like.
+
+use crate::error::CheckError;
+use crate::features::Features;
+
+/// The rows `train` and the rows `test` of a table, both in ascending order, each with a leading column of ones if there is an intercept.
+/// The first reuse the table's memory.
+pub(super) fn split(
+    mut x: Features,
+    train: &[usize],
+    test: &[usize],
+    intercept: bool,
+) -> (Features, Features) {
+    let mut held = x.gather(test);
+    if !test.is_empty() {
+        x.keep(train);
+    }
+    if intercept {
+        x.insert_column(0, 1.0, train.len());
+        held.insert_column(0, 1.0, test.len());
+    }
+    (x, held)
+}
+
+/// Subtracts each column's mean and divides by its scale, but for the pivot's.
+pub(super) fn standardise(x: &mut Features, mean: &[f64], scale: &[f64], pivot: Option<usize>) {
+    x.change_rows(|_, row| {
+        for j in (0..row.len()).filter(|&j| Some(j) != pivot) {
+            row[j] = (row[j] - mean[j]) / scale[j];
+        }
+    });
+}
+
+/// Mean and population sd of each column of `[N,D]`.
+pub(super) fn column_moments(x: &Features) -> Vec<(f64, f64)> {
+    let d = x.columns();
+    let n = (x.len() / d) as f64;
+    let mut mean = vec![0.0; d];
+    x.each_row(|row| mean.iter_mut().zip(row).for_each(|(m, v)| *m += v / n));
+    let mut var = vec![0.0; d];
+    x.each_row(|row| {
+        for j in 0..d {
+            let r = row[j] - mean[j];
+            var[j] += r * r / n;
+        }
+    });
+    mean.into_iter()
+        .zip(var.into_iter().map(f64::sqrt))
+        .collect()
+}
+
+/// The all-ones column: the intercept, or without one the only constant column.
+pub(super) fn find_pivot(
+    source: &str,
+    columns: &[String],
+    moments: &[(f64, f64)],
+    intercept: bool,
+) -> Result<Option<usize>, CheckError> {
+    let constant: Vec<usize> = (usize::from(intercept)..columns.len())
+        .filter(|&j| moments[j].1 <= 1e-12 * moments[j].0.abs())
+        .collect();
+    if let Some(&j) = constant.iter().find(|&&j| moments[j].0 == 0.0) {
+        return Err(CheckError::data(
+            source,
+            format!(
+                "found only zeros in column '{}', expected a column that varies; leave it out of data.features",
+                columns[j]
+            ),
+        ));
+    }
+    match (intercept, constant.as_slice()) {
+        (true, []) => Ok(Some(0)),
+        (true, [j, ..]) => Err(CheckError::data(
+            source,
+            format!(
+                "found the same value in every row of column '{}', which the intercept already carries; leave the column out of data.features or set intercept = false",
+                columns[*j]
+            ),
+        )),
+        (false, []) => Ok(None),
+        (false, [j]) => Ok(Some(*j)),
+        (false, [i, j, ..]) => Err(CheckError::data(
+            source,
+            format!(
+                "found two constant columns, '{}' and '{}', whose coefficients no data can tell apart; leave one out of data.features",
+                columns[*i], columns[*j]
+            ),
+        )),
+    }
+}
