@@ -4,8 +4,10 @@ use crate::prepare::Prepared;
 use crate::stray::Stray;
 use sngd_core::config::Init;
 use sngd_core::engine::{Fault, FaultKind};
+use sngd_core::likelihood::Likelihood;
 use sngd_core::plan::{Metric, Plan};
 use sngd_cpu::preflight;
+use sngd_shaders::{MOST_ITERATIONS, ModelSource};
 use thiserror::Error;
 
 /// Share of steps whose residual noise may fall back to full noise before the run counts as failed. A fallback adds
@@ -28,6 +30,12 @@ pub enum RunError {
         /// The whole message, with the remedy.
         sentence: String,
     },
+    /// The host could not evaluate a likelihood that is written in WGSL at a state of a chain.
+    #[error("{sentence}")]
+    Unevaluable {
+        /// The whole message, with file and line.
+        sentence: String,
+    },
     /// A chain ran far from the posterior, though its numbers stayed finite.
     #[error("{sentence}")]
     RanAway {
@@ -46,6 +54,29 @@ pub enum RunError {
     },
 }
 
+/// The error for a likelihood whose evaluation was stopped, if one was.
+pub(crate) fn stopped(prepared: &Prepared) -> Option<RunError> {
+    let Likelihood::Custom(own) = &prepared.problem.likelihood else {
+        return None;
+    };
+    let why = own.body.stopped()?;
+    Some(RunError::Unevaluable {
+        sentence: format!("the likelihood stopped while sampling: {why}"),
+    })
+}
+
+/// What may have happened on a device, which does not say so: a loop of the user's text was ended.
+fn ended_loop(prepared: &Prepared) -> String {
+    let model = ModelSource::of(&prepared.problem.likelihood);
+    match model.filter(ModelSource::may_loop) {
+        Some(model) => format!(
+            "; if a loop of {} can run for more than {MOST_ITERATIONS} iterations, shorten it: its function then gives NaN",
+            model.name()
+        ),
+        None => String::new(),
+    }
+}
+
 /// The error for the fault of a chain.
 pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
     let Fault { chain, step, kind } = fault;
@@ -62,11 +93,12 @@ pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
             cooler(prepared)
         ),
         FaultKind::Diverged if plan.metric == Metric::Mode => format!(
-            "the chain diverged: found a number that is not finite, or beyond any use, expected a chain near the posterior; {}",
-            exact_kernel(plan)
+            "the chain diverged: found a number that is not finite, or beyond any use, expected a chain near the posterior; {}{}",
+            exact_kernel(plan),
+            ended_loop(prepared)
         ),
         FaultKind::Diverged => format!(
-            "the chain diverged: found a number that is not finite, or beyond {:e} in internal units, expected a chain near the posterior; lower sampler.step_size (now {}), raise sampler.damping (now {}){}",
+            "the chain diverged: found a number that is not finite, or beyond {:e} in internal units, expected a chain near the posterior; lower sampler.step_size (now {}), raise sampler.damping (now {}){}{}",
             sngd_core::plan::DIVERGED,
             plan.step_size.initial(),
             plan.damping,
@@ -78,7 +110,8 @@ pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
                 format!(" or lower run.init_scale (now {})", prepared.init_scale())
             } else {
                 " or set run.init = \"map\"".to_string()
-            }
+            },
+            ended_loop(prepared)
         ),
     };
     RunError::Numbers {
@@ -138,10 +171,11 @@ pub(crate) fn fallbacks(prepared: &Prepared, share: f64) -> RunError {
         return RunError::Fallbacks {
             share,
             sentence: format!(
-                "the gradient was not finite in {:.1}% of the steps, which were not made, expected at most {:.0}%; {}",
+                "the gradient was not finite in {:.1}% of the steps, which were not made, expected at most {:.0}%; {}{}",
                 100.0 * share,
                 100.0 * MAX_FALLBACK_SHARE,
-                exact_kernel(&prepared.plan)
+                exact_kernel(&prepared.plan),
+                ended_loop(prepared)
             ),
         };
     }

@@ -41,6 +41,7 @@ mod span;
 mod start;
 mod stray;
 mod summary;
+mod vetted;
 
 pub use builder::{Builder, Data, Mala, Model, Ngd, Psgld, Sgld, Sgrld, Sngd};
 pub use check::{Cost, Fit, check};

@@ -30,6 +30,7 @@ use sngd_core::engine::EngineError;
 use sngd_core::expansion::Expansion;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
+use sngd_shaders::ModelSource;
 use std::sync::Arc;
 
 /// Limit on the coordinates of u, in posterior sds: a chain that is further from the mode counts as diverged.
@@ -90,7 +91,8 @@ pub fn load(
         Rows::All(_) => RING,
     };
     let steps = if gpu.info.software {
-        match (&shape.rows, shape.software_steps(plan.batch)) {
+        let loops = ModelSource::of(&problem.likelihood).is_some_and(|model| model.may_loop());
+        match (&shape.rows, shape.software_steps(plan.batch, loops)) {
             (_, 0) => {
                 return Err(EngineError::DoesNotFit(format!(
                     "the software driver \"{}\" found {} parameters and {} rows per step, expected loops of less than 65,536 iterations, which is where such drivers end them; set run.device = \"cpu\"",
