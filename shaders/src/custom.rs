@@ -1,17 +1,23 @@
 //! Makes a likelihood that is written only in WGSL usable on the CPU side and in the CPU engine.
 
-use crate::evaluate::{Value, call};
+use crate::evaluate::{Stopped, Value, call};
 use crate::model::STAND_INS;
-use crate::{CONTRACT, Consts, LinkError, ModelSource, link, link_text};
+use crate::{CONTRACT, Consts, LinkError, Linked, ModelSource, link, link_text};
 use naga::{Function, Handle, Module};
 use sngd_core::likelihood::{LikelihoodBody, Observed, WgslBody, difference};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-/// A likelihood's WGSL functions, evaluated from naga's expressions in f64. A call that cannot be evaluated gives NaN;
-/// [`Interpreted::new`] has tried each function once.
+/// A likelihood's WGSL functions, evaluated from naga's expressions in f64. A call that cannot be evaluated gives NaN, and
+/// [`LikelihoodBody::stopped`] says why; [`Interpreted::new`] has tried each function once.
 #[derive(Debug)]
 pub struct Interpreted {
     text: WgslBody,
+    linked: Linked,
     module: Module,
+    /// The first reason why a call was not evaluated, since it was last asked for.
+    stopped: Mutex<Option<Stopped>>,
+    is_stopped: AtomicBool,
     log_lik: Handle<Function>,
     score: Handle<Function>,
     fisher: Handle<Function>,
@@ -45,7 +51,8 @@ impl Interpreted {
         let (Some(log_lik), Some(score), Some(fisher)) =
             (find("log_lik"), find("score"), find("fisher"))
         else {
-            return Err(wrong(body, "one of log_lik, score and fisher is missing"));
+            let missing = Stopped::from("one of log_lik, score and fisher missing");
+            return Err(wrong(body, &linked, &missing));
         };
         let out = Interpreted {
             text: body.clone(),
@@ -56,13 +63,34 @@ impl Interpreted {
             draw_label: own("draw_label"),
             mean: own("mean"),
             cdf: own("cdf"),
+            stopped: Mutex::new(None),
+            is_stopped: AtomicBool::new(false),
+            linked,
             module,
         };
-        out.try_all(outputs).map_err(|e| wrong(body, &e))?;
+        out.try_all(outputs)
+            .map_err(|e| wrong(body, &out.linked, &e))?;
         Ok(out)
     }
 
-    fn try_all(&self, outputs: usize) -> Result<(), String> {
+    /// Calls a function; `None` where it cannot be evaluated, and from then on until somebody asks why: what is slow to stop
+    /// must not be stopped for each row again.
+    fn call(&self, function: Handle<Function>, arguments: Vec<Value>) -> Option<Value> {
+        if self.is_stopped.load(Ordering::Relaxed) {
+            return None;
+        }
+        match call(&self.module, function, arguments) {
+            Ok(value) => Some(value),
+            Err(stopped) => {
+                let mut first = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+                first.get_or_insert(stopped);
+                self.is_stopped.store(true, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    fn try_all(&self, outputs: usize) -> Result<(), Stopped> {
         let eta = vec![0.0; outputs];
         let obs = Observed {
             y: 1.0,
@@ -110,7 +138,7 @@ fn declared_alike(body: &WgslBody, (outputs, linear): (u32, u32)) -> Result<(), 
         linear,
     };
     let linked = link_text("declared", &root, &Consts::new(), Some(&model))?;
-    let Ok(module) = naga::front::wgsl::parse_str(&linked.wgsl) else {
+    let Ok(module) = linked.parse() else {
         return Ok(()); // validation reports what does not parse
     };
     let find = |name: &str| {
@@ -140,10 +168,14 @@ fn declared_alike(body: &WgslBody, (outputs, linear): (u32, u32)) -> Result<(), 
     Ok(())
 }
 
-fn wrong(body: &WgslBody, what: &str) -> LinkError {
+fn wrong(body: &WgslBody, linked: &Linked, stopped: &Stopped) -> LinkError {
+    let line = |at: naga::Span| at.location(&linked.wgsl).line_number;
+    let place = stopped.at.map(|at| linked.locate(line(at)));
+    let (file, line) = place.unwrap_or((&body.file, 1));
     LinkError::Unevaluable {
-        file: body.file.clone(),
-        what: what.into(),
+        file: file.into(),
+        line,
+        what: stopped.what.clone(),
     }
 }
 
@@ -166,22 +198,23 @@ fn observed(obs: Observed<f64>) -> Value {
 impl LikelihoodBody for Interpreted {
     fn log_lik(&self, eta: &[f64], obs: Observed<f64>) -> f64 {
         let arguments = vec![Value::floats(eta), observed(obs)];
-        call(&self.module, self.log_lik, arguments).map_or(f64::NAN, |v| v.float())
+        self.call(self.log_lik, arguments)
+            .map_or(f64::NAN, |v| v.float())
     }
 
     fn score(&self, eta: &[f64], obs: Observed<f64>, score: &mut [f64]) {
         let arguments = vec![Value::floats(eta), observed(obs)];
-        match call(&self.module, self.score, arguments) {
-            Ok(v) => v.write(score),
-            Err(_) => score.fill(f64::NAN),
+        match self.call(self.score, arguments) {
+            Some(value) => value.write(score),
+            None => score.fill(f64::NAN),
         }
     }
 
     fn fisher(&self, eta: &[f64], companion: f64, w: &mut [f64]) {
         let arguments = vec![Value::floats(eta), Value::Float(companion)];
-        match call(&self.module, self.fisher, arguments) {
-            Ok(v) => v.write(w),
-            Err(_) => w.fill(f64::NAN),
+        match self.call(self.fisher, arguments) {
+            Some(value) => value.write(w),
+            None => w.fill(f64::NAN),
         }
     }
 
@@ -202,8 +235,8 @@ impl LikelihoodBody for Interpreted {
             Value::Float(companion),
             Value::floats(h),
         ];
-        match call(&self.module, own, arguments) {
-            Ok(Value::List(parts)) if parts.len() == 2 => {
+        match self.call(own, arguments) {
+            Some(Value::List(parts)) if parts.len() == 2 => {
                 parts[0].write(volume);
                 parts[1].write(divergence);
             }
@@ -225,7 +258,7 @@ impl LikelihoodBody for Interpreted {
         // In WGSL further uniforms come from an address. Here any fresh address is enough.
         let address = [(); 4].map(|()| (more() * 4_294_967_296.0) as u32);
         let arguments = label(eta, companion, u, z, address);
-        let drawn = call(&self.module, self.draw_label?, arguments);
+        let drawn = self.call(self.draw_label?, arguments);
         Some(drawn.map_or(f64::NAN, |v| v.float()))
     }
 
@@ -235,13 +268,20 @@ impl LikelihoodBody for Interpreted {
 
     fn mean(&self, eta: &[f64], companion: f64) -> Option<f64> {
         let arguments = vec![Value::floats(eta), Value::Float(companion)];
-        let value = call(&self.module, self.mean?, arguments);
+        let value = self.call(self.mean?, arguments);
         Some(value.map_or(f64::NAN, |v| v.float()))
     }
 
     fn cdf(&self, eta: &[f64], obs: Observed<f64>) -> Option<f64> {
         let arguments = vec![Value::floats(eta), observed(obs)];
-        let value = call(&self.module, self.cdf?, arguments);
+        let value = self.call(self.cdf?, arguments);
         Some(value.map_or(f64::NAN, |v| v.float()))
+    }
+
+    fn stopped(&self) -> Option<String> {
+        let mut first = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let stopped = first.take()?;
+        self.is_stopped.store(false, Ordering::Relaxed);
+        Some(wrong(&self.text, &self.linked, &stopped).to_string())
     }
 }

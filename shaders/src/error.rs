@@ -50,13 +50,28 @@ pub enum LinkError {
     },
     /// Valid WGSL that the CPU side cannot evaluate as a likelihood.
     #[error(
-        "{file}: found {what}, which cannot be evaluated on the CPU, expected a likelihood of numbers, vectors, arrays and loops"
+        "{file}:{line}: found {what}, expected a likelihood of numbers, vectors, arrays and loops of at most {} iterations a call, which can be evaluated on the CPU",
+        crate::limits::MOST_ITERATIONS
     )]
     Unevaluable {
         /// The file.
         file: String,
+        /// The line.
+        line: u32,
         /// What cannot be evaluated.
         what: String,
+    },
+    /// A user's text that compilers might not be done with in seconds.
+    #[error("{file}:{line}: found {found}, expected at most {most}")]
+    TooMuch {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u32,
+        /// What there is too much of, with its amount.
+        found: String,
+        /// The limit, and what helps.
+        most: String,
     },
     /// A constant has two values.
     #[error("const {name} is given twice: as {one} and as {other}")]

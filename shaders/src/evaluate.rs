@@ -6,14 +6,59 @@
 
 mod operations;
 
+use crate::limits::MOST_ITERATIONS;
 use naga::{
-    Block, Expression, Function, Handle, Literal, Module, ScalarKind, Statement, SwitchValue,
+    Block, Expression, Function, Handle, Literal, Module, ScalarKind, Span, Statement, SwitchValue,
     TypeInner,
 };
 use operations::{binary, convert, each, math, pairs, relational, unary};
 
-/// Largest number of statements per call, so that an endless loop ends in an error.
-const FUEL: usize = 10_000_000;
+/// Most work of a call: statements, and parts of the arrays that it copies. A tenth of a second or so.
+const MOST_WORK: usize = 1_000_000;
+
+/// Why a call was not evaluated to its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stopped {
+    /// What was found.
+    pub what: String,
+    /// The statement, if it is known.
+    pub at: Option<Span>,
+}
+
+impl From<String> for Stopped {
+    fn from(what: String) -> Stopped {
+        Stopped { what, at: None }
+    }
+}
+
+impl From<&str> for Stopped {
+    fn from(what: &str) -> Stopped {
+        Stopped::from(what.to_string())
+    }
+}
+
+/// What is left of a call's work and loop iterations.
+#[derive(Debug)]
+struct Fuel {
+    work: usize,
+    iterations: u32,
+}
+
+impl Fuel {
+    fn work(&mut self, by: usize) -> Result<(), Stopped> {
+        let left = self.work.checked_sub(by);
+        self.work = left.ok_or_else(|| format!("a call of more than {MOST_WORK} operations"))?;
+        Ok(())
+    }
+
+    fn iterate(&mut self) -> Result<(), Stopped> {
+        let left = self.iterations.checked_sub(1);
+        self.iterations = left.ok_or_else(|| {
+            format!("loops of more than {MOST_ITERATIONS} iterations in one call")
+        })?;
+        Ok(())
+    }
+}
 
 /// A WGSL value, with f32 widened to f64.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +99,14 @@ impl Value {
         Value::List(values.iter().map(|v| Value::Float(*v)).collect())
     }
 
+    /// Work of a copy: the parts of a list that is more than a vector.
+    fn parts(&self) -> usize {
+        match self {
+            Value::List(list) if list.len() > 4 => list.len() / 4,
+            _ => 0,
+        }
+    }
+
     fn int(&self) -> Result<i64, String> {
         match self {
             Value::Int(v) => Ok(*v),
@@ -66,13 +119,17 @@ impl Value {
 /// Calls a function of the module.
 ///
 /// # Errors
-/// WGSL that the CPU side cannot evaluate: textures, atomics, matrices, bit casts, or a loop that does not end.
+/// WGSL that the CPU side cannot evaluate: textures, atomics, matrices, bit casts, an index out of range, or loops that do
+/// not end.
 pub fn call(
     module: &Module,
     function: Handle<Function>,
     arguments: Vec<Value>,
-) -> Result<Value, String> {
-    let mut fuel = FUEL;
+) -> Result<Value, Stopped> {
+    let mut fuel = Fuel {
+        work: MOST_WORK,
+        iterations: MOST_ITERATIONS,
+    };
     run(module, function, arguments, &mut fuel)
 }
 
@@ -116,15 +173,15 @@ struct Frame<'a> {
     arguments: Vec<Value>,
     locals: Vec<Value>,
     values: Vec<Option<Value>>,
-    fuel: &'a mut usize,
+    fuel: &'a mut Fuel,
 }
 
 fn run(
     module: &Module,
     function: Handle<Function>,
     arguments: Vec<Value>,
-    fuel: &mut usize,
-) -> Result<Value, String> {
+    fuel: &mut Fuel,
+) -> Result<Value, Stopped> {
     let function = &module.functions[function];
     if let Some(v) = native(function.name.as_deref().unwrap_or_default(), &arguments) {
         return Ok(v);
@@ -215,139 +272,149 @@ fn constant(module: &Module, e: Handle<Expression>) -> Result<Value, String> {
 }
 
 impl Frame<'_> {
-    fn block(&mut self, block: &Block) -> Result<Flow, String> {
-        for statement in block.iter() {
-            *self.fuel = self.fuel.checked_sub(1).ok_or("a loop that does not end")?;
-            match statement {
-                Statement::Emit(range) => {
-                    for handle in range.clone() {
-                        let value = self.evaluate(handle)?;
-                        self.values[handle.index()] = Some(value);
-                    }
-                }
-                Statement::Block(inner) => match self.block(inner)? {
-                    Flow::Next => {}
-                    other => return Ok(other),
-                },
-                Statement::If {
-                    condition,
-                    accept,
-                    reject,
-                } => {
-                    let taken = if self.truth(*condition)? {
-                        accept
-                    } else {
-                        reject
-                    };
-                    match self.block(taken)? {
-                        Flow::Next => {}
-                        other => return Ok(other),
-                    }
-                }
-                Statement::Switch { selector, cases } => {
-                    let at = self.get(*selector)?.int()?;
-                    let hit = |value: &SwitchValue| match value {
-                        SwitchValue::I32(v) => i64::from(*v) == at,
-                        SwitchValue::U32(v) => i64::from(*v) == at,
-                        SwitchValue::Default => false,
-                    };
-                    let found = cases.iter().position(|c| hit(&c.value)).or_else(|| {
-                        let default = |c: &naga::SwitchCase| c.value == SwitchValue::Default;
-                        cases.iter().position(default)
-                    });
-                    for case in cases.iter().skip(found.unwrap_or(cases.len())) {
-                        match self.block(&case.body)? {
-                            Flow::Next if case.fall_through => {}
-                            Flow::Next | Flow::Break => break,
-                            other => return Ok(other),
-                        }
-                    }
-                }
-                Statement::Loop {
-                    body,
-                    continuing,
-                    break_if,
-                } => loop {
-                    *self.fuel = self.fuel.checked_sub(1).ok_or("a loop that does not end")?;
-                    match self.block(body)? {
-                        Flow::Next | Flow::Continue => {}
-                        Flow::Break => break,
-                        other => return Ok(other),
-                    }
-                    match self.block(continuing)? {
-                        Flow::Next => {}
-                        other => return Ok(other),
-                    }
-                    if let Some(end) = break_if
-                        && self.truth(*end)?
-                    {
-                        break;
-                    }
-                },
-                Statement::Break => return Ok(Flow::Break),
-                Statement::Continue => return Ok(Flow::Continue),
-                Statement::Return { value } => {
-                    return Ok(Flow::Return(match value {
-                        Some(v) => self.get(*v)?,
-                        None => Value::List(vec![]),
-                    }));
-                }
-                Statement::Store { pointer, value } => {
-                    let value = self.get(*value)?;
-                    let Value::Pointer(local, path) = self.get(*pointer)? else {
-                        return Err("a store outside a function's own variables".into());
-                    };
-                    let place = self.locals.get_mut(local);
-                    let mut place = place.ok_or("a variable of another function")?;
-                    for i in path {
-                        place = match place {
-                            Value::List(list) => list.get_mut(i).ok_or("an index out of range")?,
-                            _ => return Err("an index into a number".into()),
-                        };
-                    }
-                    *place = value;
-                }
-                Statement::Call {
-                    function,
-                    arguments,
-                    result,
-                } => {
-                    let arguments = arguments
-                        .iter()
-                        .map(|a| self.get(*a))
-                        .collect::<Result<Vec<_>, _>>()?;
-                    // A pointer names a variable of this function, which the other does not have.
-                    if arguments.iter().any(|a| matches!(a, Value::Pointer(..))) {
-                        return Err("a pointer passed to a function".into());
-                    }
-                    let value = run(self.module, *function, arguments, self.fuel)?;
-                    if let Some(r) = result {
-                        self.values[r.index()] = Some(value);
-                    }
-                }
-                other => return Err(format!("the statement {other:?}")),
+    fn block(&mut self, block: &Block) -> Result<Flow, Stopped> {
+        for (statement, span) in block.span_iter() {
+            let flow = self.statement(statement).map_err(|e| Stopped {
+                at: e.at.or(Some(*span)),
+                ..e
+            })?;
+            match flow {
+                Flow::Next => {}
+                other => return Ok(other),
             }
         }
         Ok(Flow::Next)
     }
 
-    fn truth(&mut self, e: Handle<Expression>) -> Result<bool, String> {
+    fn statement(&mut self, statement: &Statement) -> Result<Flow, Stopped> {
+        self.fuel.work(1)?;
+        match statement {
+            Statement::Emit(range) => {
+                for handle in range.clone() {
+                    let value = self.evaluate(handle)?;
+                    self.values[handle.index()] = Some(value);
+                }
+            }
+            Statement::Block(inner) => return self.block(inner),
+            Statement::If {
+                condition,
+                accept,
+                reject,
+            } => {
+                let taken = if self.truth(*condition)? {
+                    accept
+                } else {
+                    reject
+                };
+                return self.block(taken);
+            }
+            Statement::Switch { selector, cases } => {
+                let at = self.get(*selector)?.int()?;
+                let hit = |value: &SwitchValue| match value {
+                    SwitchValue::I32(v) => i64::from(*v) == at,
+                    SwitchValue::U32(v) => i64::from(*v) == at,
+                    SwitchValue::Default => false,
+                };
+                let found = cases.iter().position(|c| hit(&c.value)).or_else(|| {
+                    let default = |c: &naga::SwitchCase| c.value == SwitchValue::Default;
+                    cases.iter().position(default)
+                });
+                for case in cases.iter().skip(found.unwrap_or(cases.len())) {
+                    match self.block(&case.body)? {
+                        Flow::Next if case.fall_through => {}
+                        Flow::Next | Flow::Break => break,
+                        other => return Ok(other),
+                    }
+                }
+            }
+            Statement::Loop {
+                body,
+                continuing,
+                break_if,
+            } => loop {
+                self.fuel.iterate()?;
+                match self.block(body)? {
+                    Flow::Next | Flow::Continue => {}
+                    Flow::Break => break,
+                    other => return Ok(other),
+                }
+                match self.block(continuing)? {
+                    Flow::Next => {}
+                    other => return Ok(other),
+                }
+                if let Some(end) = break_if
+                    && self.truth(*end)?
+                {
+                    break;
+                }
+            },
+            Statement::Break => return Ok(Flow::Break),
+            Statement::Continue => return Ok(Flow::Continue),
+            Statement::Return { value } => {
+                return Ok(Flow::Return(match value {
+                    Some(v) => self.get(*v)?,
+                    None => Value::List(vec![]),
+                }));
+            }
+            Statement::Store { pointer, value } => {
+                let value = self.get(*value)?;
+                self.fuel.work(value.parts())?;
+                let Value::Pointer(local, path) = self.get(*pointer)? else {
+                    return Err("a store outside a function's own variables".into());
+                };
+                let place = self.locals.get_mut(local);
+                let mut place = place.ok_or("a variable of another function")?;
+                for i in path {
+                    place = match place {
+                        Value::List(list) => list.get_mut(i).ok_or("an index out of range")?,
+                        _ => return Err("an index into a number".into()),
+                    };
+                }
+                *place = value;
+            }
+            Statement::Call {
+                function,
+                arguments,
+                result,
+            } => {
+                let arguments = arguments
+                    .iter()
+                    .map(|a| self.get(*a))
+                    .collect::<Result<Vec<_>, _>>()?;
+                // A pointer names a variable of this function, which the other does not have.
+                if arguments.iter().any(|a| matches!(a, Value::Pointer(..))) {
+                    return Err("a pointer passed to a function".into());
+                }
+                let value = run(self.module, *function, arguments, self.fuel)?;
+                if let Some(r) = result {
+                    self.values[r.index()] = Some(value);
+                }
+            }
+            other => return Err(format!("the statement {other:?}").into()),
+        }
+        Ok(Flow::Next)
+    }
+
+    fn truth(&mut self, e: Handle<Expression>) -> Result<bool, Stopped> {
         match self.get(e)? {
             Value::Bool(b) => Ok(b),
             _ => Err("a condition that is no bool".into()),
         }
     }
 
-    fn get(&mut self, e: Handle<Expression>) -> Result<Value, String> {
+    fn get(&mut self, e: Handle<Expression>) -> Result<Value, Stopped> {
         match &self.values[e.index()] {
-            Some(v) => Ok(v.clone()),
+            Some(v) => {
+                self.fuel.work(v.parts())?;
+                Ok(v.clone())
+            }
             None => self.evaluate(e),
         }
     }
 
-    fn evaluate(&mut self, e: Handle<Expression>) -> Result<Value, String> {
+    fn evaluate(&mut self, e: Handle<Expression>) -> Result<Value, Stopped> {
         let function = self.function;
-        Ok(match &function.expressions[e] {
+        let value = match &function.expressions[e] {
             Expression::Literal(l) => literal(*l)?,
             Expression::Constant(c) => constant(self.module, self.module.constants[*c].init)?,
             Expression::ZeroValue(ty) => zero(self.module, *ty)?,
@@ -464,11 +531,13 @@ impl Frame<'_> {
                 each(&v, |v| convert(*kind, v))?
             }
             Expression::CallResult(_) => return Err("the result of a call not made".into()),
-            other => return Err(format!("the expression {other:?}")),
-        })
+            other => return Err(format!("the expression {other:?}").into()),
+        };
+        self.fuel.work(value.parts())?;
+        Ok(value)
     }
 
-    fn part(&mut self, base: Handle<Expression>, i: usize) -> Result<Value, String> {
+    fn part(&mut self, base: Handle<Expression>, i: usize) -> Result<Value, Stopped> {
         Ok(match self.get(base)? {
             Value::Pointer(local, mut path) => {
                 path.push(i);
@@ -484,7 +553,7 @@ impl Frame<'_> {
 mod tests {
     use super::*;
 
-    fn f(body: &str, x: Value) -> Result<Value, String> {
+    fn f(body: &str, x: Value) -> Result<Value, Stopped> {
         let ty = if matches!(x, Value::Uint(_)) {
             "u32"
         } else {

@@ -9,6 +9,8 @@ mod consts;
 mod custom;
 mod error;
 mod evaluate;
+mod guard;
+mod limits;
 mod link;
 mod model;
 mod reflect;
@@ -20,6 +22,8 @@ pub use codes::{
 pub use consts::{ConstValue, Consts};
 pub use custom::Interpreted;
 pub use error::LinkError;
+pub use guard::Budget;
+pub use limits::MOST_ITERATIONS;
 pub use link::{Linked, files, link, link_text};
 pub use model::{CONTRACT, ModelSource};
 pub use reflect::{Binding, BindingKind, Checked, StructLayout};

@@ -2,7 +2,7 @@
 
 use crate::model::{GIVEN, STAND_INS};
 use crate::reflect::Checked;
-use crate::{Consts, LinkError, ModelSource};
+use crate::{Consts, LinkError, ModelSource, limits};
 use sngd_core::likelihood::declares;
 use std::sync::OnceLock;
 
@@ -43,6 +43,11 @@ impl Linked {
             })
     }
 
+    /// Whether the module contains a user's text.
+    pub fn has_users_text(&self) -> bool {
+        (self.user_model.as_ref()).is_some_and(|file| self.names.contains(file))
+    }
+
     /// Names of the included files, in the order of their first line.
     pub fn sources(&self) -> &[String] {
         &self.names
@@ -63,6 +68,9 @@ pub fn link_text(
     model: Option<&ModelSource>,
 ) -> Result<Linked, LinkError> {
     let mut all = consts.clone();
+    if let Some(ModelSource::User { body, .. }) = model {
+        limits::check_text(body)?;
+    }
     if let Some(model) = model {
         all.merge(&model.consts())?;
     }

@@ -1,5 +1,6 @@
 //! What naga reports about a linked module: errors, bindings, workgroup sizes, struct layouts.
 
+use crate::limits::with_a_deep_stack;
 use crate::{CONTRACT, LinkError, Linked};
 use naga::front::wgsl;
 use naga::proc::{GlobalCtx, Layouter};
@@ -61,8 +62,16 @@ impl Linked {
             .map_err(Clone::clone)
     }
 
-    fn check(&self) -> Result<Checked, LinkError> {
-        let module = wgsl::parse_str(&self.wgsl).map_err(|e| {
+    /// Parses the module and checks a user's text against its limits.
+    pub(crate) fn parse(&self) -> Result<Module, LinkError> {
+        let parsed = if self.has_users_text() {
+            with_a_deep_stack(|| wgsl::parse_str(&self.wgsl)).ok_or_else(|| {
+                self.error(None, vec!["the memory for parsing it is not there".into()])
+            })?
+        } else {
+            wgsl::parse_str(&self.wgsl)
+        };
+        let module = parsed.map_err(|e| {
             let line = e.location(&self.wgsl).map(|l| l.line_number);
             let mut parts = vec![e.message().to_string()];
             parts.extend(
@@ -73,6 +82,14 @@ impl Linked {
             parts.extend(e.notes().map(str::to_string));
             self.error(line, parts)
         })?;
+        if self.has_users_text() {
+            self.check_limits(&module)?;
+        }
+        Ok(module)
+    }
+
+    fn check(&self) -> Result<Checked, LinkError> {
+        let module = self.parse()?;
         let info = Validator::new(ValidationFlags::all(), Capabilities::all())
             .validate(&module)
             .map_err(|e| {

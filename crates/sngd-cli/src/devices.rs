@@ -87,15 +87,15 @@ impl Listed {
                 self.workgroup_threads
             )?;
         }
-        let t = &self.self_test;
-        for (name, part) in [
-            ("known answers", &t.known_answers),
-            ("steps", &t.steps),
-            ("posterior", &t.posterior),
-        ] {
-            let TestResult { passed, detail } = part;
+        for TestResult {
+            name,
+            passed,
+            detail,
+            seconds,
+        } in &self.self_test.results
+        {
             let word = if *passed { "ok" } else { "FAILED" };
-            writeln!(out, "  self-test, {name}: {word}, {detail}")?;
+            writeln!(out, "  self-test, {name}: {word}, {detail}, {seconds:.2} s")?;
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 2 unusable input, 3 no usable device, 4 the run failed (numbers), \
+const EXIT_CODES: &str = "Exit codes: 0 done, 2 unusable input, 3 no usable device, 4 the run failed (numbers, or a device that is late), \
 5 the store failed, 130 interrupted.";
 
 #[derive(Debug, Subcommand)]

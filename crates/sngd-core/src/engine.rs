@@ -165,6 +165,9 @@ pub enum EngineError {
     /// The device was lost, or a shader or a submission failed.
     #[error("{0}")]
     Device(String),
+    /// The device did not finish in time. The work may go on there, so that the device is given up, and never closed.
+    #[error("{0}")]
+    Overdue(String),
 }
 
 /// An engine with a problem, a plan and initial positions loaded.

@@ -158,7 +158,7 @@ pub(crate) fn read_back(gpu: &Gpu, source: &wgpu::Buffer) -> Result<Vec<f32>, En
     encoder.copy_buffer_to_buffer(source, 0, &staging, 0, source.size());
     encoder.map_buffer_on_submit(&staging, wgpu::MapMode::Read, .., |_| {});
     gpu.queue.submit([encoder.finish()]);
-    gpu.wait(None)?;
+    gpu.wait_for(None, gpu.patience(0.0, false), "a copy")?;
     let view = staging
         .get_mapped_range(..)
         .map_err(|e| EngineError::Device(e.to_string()))?;

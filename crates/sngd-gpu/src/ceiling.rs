@@ -96,7 +96,12 @@ impl Gpu {
             }
             let lap = Instant::now();
             let sent = self.queue.submit([encoder.finish()]);
-            self.wait(Some(sent))?;
+            let price = 2.0 * f64::from(SIDE).powi(3) * f64::from(times);
+            self.wait_for(
+                Some(sent),
+                self.patience(price, true),
+                "a product of matrices",
+            )?;
             Ok(lap.elapsed().as_secs_f64() / f64::from(times))
         };
         // The first turn compiles; the second shows how many products fill a tenth of the time.

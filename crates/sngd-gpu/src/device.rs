@@ -3,6 +3,22 @@
 use sngd_core::config::DeviceSelector;
 use sngd_core::engine::EngineError;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Number of loop iterations per thread and dispatch that is safe with a software driver: llvmpipe counts all loops of a
+/// shader together and ends them without an error after 65,535.
+pub(crate) const SOFTWARE_ITERATIONS: u32 = 60_000;
+
+/// How long a submission may take, beside what its price adds.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What the first use of kernels adds, in which drivers compile them: seconds each on a software driver.
+const COMPILING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(180));
+/// Operations per second of devices that are of hardly any use: a GPU, and a software driver on one slow core.
+const SLOW: (f64, f64) = (1e10, 1e8);
+/// Longest time in seconds that a price adds.
+const LONGEST: f64 = 3600.0;
+/// Variable of the environment that sets another time, in seconds.
+const PATIENCE_VARIABLE: &str = "SNGD_PATIENCE";
 
 /// What an adapter reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +67,14 @@ pub struct Gpu {
     pub(crate) queue: wgpu::Queue,
     /// What the adapter reports about itself.
     pub info: AdapterInfo,
-    trouble: Arc<Mutex<Option<String>>>,
+    trouble: Arc<Mutex<Option<Trouble>>>,
+}
+
+/// What went wrong first, as a sentence.
+#[derive(Debug, Clone)]
+enum Trouble {
+    Failed(String),
+    Overdue(String),
 }
 
 fn instance() -> wgpu::Instance {
@@ -174,9 +197,9 @@ impl Gpu {
     /// Uses a device that the caller opened, with the limits that it has.
     pub fn from_device(device: wgpu::Device, queue: wgpu::Queue) -> Gpu {
         let trouble = Arc::new(Mutex::new(None));
-        let note = |slot: &Arc<Mutex<Option<String>>>, text: String| {
+        let note = |slot: &Arc<Mutex<Option<Trouble>>>, text: String| {
             let mut first = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            first.get_or_insert(text);
+            first.get_or_insert(Trouble::Failed(text));
         };
         let slot = Arc::clone(&trouble);
         device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
@@ -212,22 +235,65 @@ impl Gpu {
     /// Fails with the first uncaught error of the device, or with its loss, if there was one.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         match &*self.trouble.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(text) => Err(EngineError::Device(text.clone())),
+            Some(Trouble::Failed(text)) => Err(EngineError::Device(text.clone())),
+            Some(Trouble::Overdue(text)) => Err(EngineError::Overdue(text.clone())),
             None => Ok(()),
         }
     }
 
-    /// Waits for one submission, or for all.
-    pub(crate) fn wait(&self, until: Option<wgpu::SubmissionIndex>) -> Result<(), EngineError> {
+    /// How long a submission of so many floating-point operations may take. `first`: its kernels have not run before.
+    pub(crate) fn patience(&self, price: f64, first: bool) -> Duration {
+        let (slow, compiling) = match self.info.software {
+            true => (SLOW.1, COMPILING.1),
+            false => (SLOW.0, COMPILING.0),
+        };
+        let work = Duration::from_secs_f64((price / slow).min(LONGEST));
+        PATIENCE + work + if first { compiling } else { Duration::ZERO }
+    }
+
+    /// Waits for one submission, or for all. After `patience` the device is given up: nobody can stop its work.
+    pub(crate) fn wait_for(
+        &self,
+        until: Option<wgpu::SubmissionIndex>,
+        patience: Duration,
+        what: &str,
+    ) -> Result<(), EngineError> {
+        self.check()?;
+        let patience = asked_patience().unwrap_or(patience);
         let polled = self.device.poll(wgpu::PollType::Wait {
             submission_index: until,
-            timeout: None,
+            timeout: Some(patience),
         });
         self.check()?;
-        polled
-            .map(|_| ())
-            .map_err(|e| EngineError::Device(format!("waiting for the device failed: {e}")))
+        match polled {
+            Ok(_) => Ok(()),
+            Err(wgpu::PollError::Timeout) => Err(self.give_up(patience, what)),
+            Err(e) => Err(EngineError::Device(format!(
+                "waiting for the device failed: {e}"
+            ))),
+        }
     }
+
+    /// Leaves the device as it is, for ever: closing it would wait for its work.
+    fn give_up(&self, patience: Duration, what: &str) -> EngineError {
+        let sentence = format!(
+            "the device \"{}\" has not finished {what} after {} s and is given up; fit fewer chains or rows, shorten loops of a likelihood of your own, set run.device = \"cpu\", or {PATIENCE_VARIABLE} to the seconds to wait",
+            self.info.name,
+            patience.as_secs_f64().round()
+        );
+        let mut first = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(Trouble::Overdue(sentence.clone()));
+        std::mem::forget((self.device.clone(), self.queue.clone()));
+        EngineError::Overdue(sentence)
+    }
+}
+
+/// The time to wait that the environment asks for.
+fn asked_patience() -> Option<Duration> {
+    let seconds: f64 = std::env::var(PATIENCE_VARIABLE).ok()?.parse().ok()?;
+    (seconds > 0.0)
+        .then(|| Duration::try_from_secs_f64(seconds).ok())
+        .flatten()
 }
 
 fn no_device(selector: &DeviceSelector, names: &[String]) -> String {

@@ -1,7 +1,7 @@
 //! Compiles and binds kernels. Each linked source, pipeline and bind group is made once and shared.
 
 use crate::buffers::Buffers;
-use crate::device::Gpu;
+use crate::device::{Gpu, SOFTWARE_ITERATIONS};
 use crate::shape::Shape;
 use crate::sizes::SLICE;
 use crate::spec::{Spec, Value, When};
@@ -9,7 +9,11 @@ use sngd_core::engine::EngineError;
 use sngd_core::philox::key;
 use sngd_core::plan::{DIVERGED, JITTER_FIRST, Plan};
 use sngd_core::problem::Problem;
-use sngd_shaders::{Binding, BindingKind, Code, Consts, ModelSource, link};
+use sngd_shaders::{
+    Binding, BindingKind, Budget, Code, Consts, LinkError, Linked, MOST_ITERATIONS, ModelSource,
+    link,
+};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -46,8 +50,9 @@ impl Pass {
         pass.set_bind_group(0, &*self.group, &offsets[..n]);
     }
 
-    /// Runs it `repeats` times and nothing else, with the scalars of the first slice, then waits for the device.
-    pub fn repeat(&self, gpu: &Gpu, repeats: usize) -> Result<(), EngineError> {
+    /// Runs it `repeats` times and nothing else, with the scalars of the first slice, then waits for the device: for as long as
+    /// steps of `price` operations may take.
+    pub fn repeat(&self, gpu: &Gpu, repeats: usize, price: f64) -> Result<(), EngineError> {
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -58,7 +63,8 @@ impl Pass {
             }
         }
         gpu.queue.submit([encoder.finish()]);
-        gpu.wait(None)
+        let patience = gpu.patience(price * repeats as f64, true);
+        gpu.wait_for(None, patience, "a stage that is timed")
     }
 }
 
@@ -182,7 +188,7 @@ impl Kernels {
                 Value::U(v) => c.u32(name, v),
                 Value::F(v) => c.f32(name, v),
             });
-        let told = |e: sngd_shaders::LinkError| EngineError::Device(e.to_string());
+        let told = |e: LinkError| EngineError::Device(e.to_string());
         // A kernel that overrides the number of outputs uses no likelihood.
         let model = (self.model.as_ref()).filter(|_| !own("K"));
         let linked = link(spec.root, &consts, model).map_err(told)?;
@@ -216,7 +222,7 @@ impl Kernels {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let module = self.module(spec.root, linked.wgsl);
+        let module = self.module(spec.root, &linked).map_err(told)?;
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(spec.entry),
             layout: Some(&pipeline_layout),
@@ -242,21 +248,38 @@ impl Kernels {
     }
 
     /// Compiles a shader without naga's bounds checks in a release build: our kernels keep their indices in bounds, and
-    /// tests run them checked. `SNGD_CHECKED=1` keeps the checks in a release build too.
-    fn module(&self, root: &str, wgsl: String) -> wgpu::ShaderModule {
-        let desc = wgpu::ShaderModuleDescriptor {
+    /// tests run them checked. `SNGD_CHECKED=1` keeps the checks in a release build too. A shader with a user's text is always
+    /// checked, and its loops have an end.
+    fn module(&self, root: &str, linked: &Linked) -> Result<wgpu::ShaderModule, LinkError> {
+        let desc = |source| wgpu::ShaderModuleDescriptor {
             label: Some(root),
-            source: wgpu::ShaderSource::Wgsl(wgsl.into()),
+            source,
         };
+        let device = &self.gpu.device;
+        if linked.has_users_text() {
+            let guarded = linked.guarded(self.budget())?;
+            return Ok(
+                device.create_shader_module(desc(wgpu::ShaderSource::Naga(Cow::Owned(guarded))))
+            );
+        }
+        let desc = desc(wgpu::ShaderSource::Wgsl(linked.wgsl.as_str().into()));
         if cfg!(debug_assertions) || std::env::var_os("SNGD_CHECKED").is_some_and(|v| v == "1") {
-            return self.gpu.device.create_shader_module(desc);
+            return Ok(device.create_shader_module(desc));
         }
         // SAFETY: every kernel of `stage/` guards its indices by the sizes that its buffers were allocated with, has no
         // unbounded loop but the bounded walks of the permutation, and divides by constants only.
-        unsafe {
-            self.gpu
-                .device
-                .create_shader_module_trusted(desc, wgpu::ShaderRuntimeChecks::unchecked())
+        Ok(unsafe {
+            device.create_shader_module_trusted(desc, wgpu::ShaderRuntimeChecks::unchecked())
+        })
+    }
+
+    /// How long loops of a user's text may be. A software driver counts all iterations of a thread together and ends loops
+    /// itself after 65,535, so that a share of them is the user's.
+    fn budget(&self) -> Budget {
+        if self.gpu.info.software {
+            Budget::Thread(SOFTWARE_ITERATIONS / 2)
+        } else {
+            Budget::Call(MOST_ITERATIONS)
         }
     }
 }

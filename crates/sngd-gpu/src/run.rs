@@ -17,6 +17,10 @@ use std::time::{Duration, Instant};
 /// Device time that a submission aims at.
 const TARGET: Duration = Duration::from_millis(60);
 
+/// Largest factor by which a submission may have more steps than any before it.
+const GROWTH: usize = 4;
+/// Operations that a small GPU is not done with before its driver ends a submission.
+const LONG_SUBMISSION: f64 = 1e11;
 /// What the engine can ask its loop to do.
 pub enum Command {
     /// Run a span.
@@ -58,6 +62,13 @@ pub trait Steps {
 
     /// Largest number of steps in a submission.
     fn most_steps(&self) -> usize;
+
+    /// What the steps are, for a message: words that follow "step".
+    fn kind(&self) -> &'static str;
+
+    /// Floating-point operations of so many steps from step `t` on, over all chains. It need only be right relative to other
+    /// steps of the same run.
+    fn price(&self, t: u32, steps: usize) -> f64;
 
     /// An empty block for the draws of a span.
     fn block(&self, span: Span) -> RawBlock;
@@ -103,11 +114,24 @@ pub trait Steps {
     ) -> Result<Vec<(String, f64)>, EngineError>;
 }
 
-/// A submission that may still run: when it was sent, and its number of steps.
+/// Adds to a device's failure that its driver may have ended a submission which took seconds, where that can be.
+fn outlasted(error: EngineError, price: f64) -> EngineError {
+    match error {
+        EngineError::Device(text) if price > LONG_SUBMISSION => EngineError::Device(format!(
+            "{text}; drivers end work of several seconds, and this submission had {price:.1e} operations: fit fewer chains, or lower sampler.batch_size or sampler.fisher_rows"
+        )),
+        other => other,
+    }
+}
+
+/// A submission that may still run: when it was sent, its number of steps and their price.
 struct Sent {
     index: wgpu::SubmissionIndex,
     at: Instant,
     steps: usize,
+    price: f64,
+    /// Whether a kernel may not have run before: none has in the first, nor what only draws after warm-up use.
+    first: bool,
 }
 
 /// State of the loop.
@@ -119,7 +143,12 @@ pub struct Loop<S> {
     open: VecDeque<RawBlock>,
     in_flight: VecDeque<Sent>,
     last_done: Instant,
-    step_time: Duration,
+    /// Seconds per operation of the slowest of the last submissions; NaN before the first.
+    rate: f64,
+    /// Whether the last submission was of warm-up steps; `None` before the first.
+    warm: Option<bool>,
+    /// Largest number of steps of the next submission: it grows by a factor at a time.
+    most: usize,
     next_step: u32,
     fallbacks: u64,
     blocks: Sender<Result<RawBlock, EngineError>>,
@@ -142,7 +171,9 @@ impl<S: Steps> Loop<S> {
             open: VecDeque::new(),
             in_flight: VecDeque::new(),
             last_done: Instant::now(),
-            step_time: TARGET,
+            rate: f64::NAN,
+            warm: None,
+            most: 1,
             next_step: 0,
             fallbacks: 0,
             blocks,
@@ -220,7 +251,8 @@ impl<S: Steps> Loop<S> {
                 if self.stop.load(Ordering::Acquire) {
                     return Err(EngineError::Device("the engine was dropped".into()));
                 }
-                stretch.steps = self.steps_a_submission().min(slots * thin - stretch.done);
+                let left = slots * thin - stretch.done;
+                stretch.steps = self.steps_from(stretch.first + stretch.done as u32, left);
                 let last = stretch.done + stretch.steps == slots * thin;
                 let copy = last.then_some((slots, draw + slots == n));
                 self.submit(stretch, copy)?;
@@ -233,9 +265,21 @@ impl<S: Steps> Loop<S> {
         Ok(())
     }
 
-    fn steps_a_submission(&self) -> usize {
-        let each = self.step_time.as_secs_f64().max(1e-8);
-        ((TARGET.as_secs_f64() / each) as usize).clamp(1, self.steps.most_steps())
+    /// Number of steps of the submission that starts with step `t`, at most `left`: as many as fit the time aimed at.
+    fn steps_from(&self, t: u32, left: usize) -> usize {
+        let most = self.most.min(self.steps.most_steps()).min(left).max(1);
+        let fits = |n: usize| n == 1 || self.rate * self.steps.price(t, n) <= TARGET.as_secs_f64();
+        // The largest n that fits, since prices grow with n.
+        let (mut low, mut high) = (1, most);
+        while low < high {
+            let middle = (low + high).div_ceil(2);
+            if fits(middle) {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        low
     }
 
     /// Records and submits some steps. After the last of the kept draws that the device can store, `copy` asks for a copy of
@@ -255,6 +299,7 @@ impl<S: Steps> Loop<S> {
                 .record(&mut encoder, self.steps.buffers(), &parts)?;
         }
         let at = Instant::now();
+        let price = (self.steps).price(stretch.first + stretch.done as u32, stretch.steps);
         let index = self.gpu.queue.submit([encoder.finish()]);
         self.gpu.check()?;
         if let Some((slots, last)) = copy {
@@ -264,7 +309,10 @@ impl<S: Steps> Loop<S> {
             index,
             at,
             steps: stretch.steps,
+            price,
+            first: self.warm != Some(stretch.warmup),
         });
+        self.warm = Some(stretch.warmup);
         Ok(())
     }
 
@@ -273,14 +321,21 @@ impl<S: Steps> Loop<S> {
         let Some((slots, last)) = self.staging.oldest() else {
             return Ok(());
         };
-        let Some(block) = self.open.front_mut() else {
+        let Some(warmup) = self.open.front().map(|block| block.span.warmup) else {
             return Err(EngineError::Device(
                 "draws came back that no span asked for".into(),
             ));
         };
-        let parts = self.steps.copied(slots, block.span.warmup);
+        let parts = self.steps.copied(slots, warmup);
         let bytes = parts.iter().map(|(_, bytes)| bytes).sum();
-        let Some(words) = self.staging.take(&self.gpu, bytes, wait)? else {
+        let mut words = self.staging.take(&self.gpu, bytes, false)?;
+        while words.is_none() && wait {
+            // A submission is waited for as long as its price allows; its copy arrives with it.
+            let idle = self.in_flight.is_empty();
+            self.retire()?;
+            words = self.staging.take(&self.gpu, bytes, idle)?;
+        }
+        let (Some(words), Some(block)) = (words, self.open.front_mut()) else {
             return Ok(());
         };
         let mut rest = words.as_slice();
@@ -303,16 +358,29 @@ impl<S: Steps> Loop<S> {
         Ok(())
     }
 
-    /// Waits for the oldest submission and measures how long a step takes.
+    /// Waits for the oldest submission and measures how long its steps take.
     fn retire(&mut self) -> Result<(), EngineError> {
         let Some(sent) = self.in_flight.pop_front() else {
             return Ok(());
         };
-        self.gpu.wait(Some(sent.index))?;
+        let what = match sent.steps {
+            1 => format!("a step {}", self.steps.kind()),
+            n => format!("{n} steps {}", self.steps.kind()),
+        };
+        let patience = self.gpu.patience(sent.price, sent.first);
+        let waited = self.gpu.wait_for(Some(sent.index), patience, &what);
+        waited.map_err(|e| outlasted(e, sent.price))?;
         let now = Instant::now();
         let took = now - sent.at.max(self.last_done);
         self.last_done = now;
-        self.step_time = took / sent.steps as u32;
+        let rate = took.as_secs_f64() / sent.price;
+        // A slow submission counts at once, a fast one by a half: steps of different kinds are priced roughly.
+        self.rate = if self.rate.is_nan() {
+            rate
+        } else {
+            rate.max(0.5 * (rate + self.rate))
+        };
+        self.most = self.most.max(sent.steps.saturating_mul(GROWTH));
         Ok(())
     }
 

@@ -45,6 +45,9 @@ pub struct Now {
     pub ridge: f32,
 }
 
+/// Operations that a step of a chain costs beside those of the plan: priors, noise, statistics, and starting its dispatches.
+const STEP_OPERATIONS: f64 = 1e4;
+
 /// A loaded plan: its buffers and dispatches, and how far the run is.
 pub struct StateSteps {
     plan: Plan,
@@ -124,6 +127,21 @@ impl Steps for StateSteps {
 
     fn most_steps(&self) -> usize {
         RING
+    }
+
+    fn kind(&self) -> &'static str {
+        "with the metric at the state of each chain"
+    }
+
+    fn price(&self, t: u32, steps: usize) -> f64 {
+        let (each, afresh) = self.plan.flops();
+        let refresh = self.plan.refresh;
+        // Multiples of `refresh` in t..t + steps, and the engine's first step.
+        let end = t as usize + steps;
+        let fresh = end.div_ceil(refresh as usize) - t.div_ceil(refresh) as usize;
+        let fresh = fresh.max(usize::from(!self.started));
+        let chains = self.shape.c as f64;
+        chains * (steps as f64 * (each + STEP_OPERATIONS) + fresh as f64 * afresh)
     }
 
     fn block(&self, span: Span) -> RawBlock {
@@ -264,6 +282,7 @@ impl Steps for StateSteps {
         let status = self.buffers.read(gpu, "status")?;
         gpu.queue
             .write_buffer(self.buffers.get("now")?, 0, bytemuck::bytes_of(&now));
+        let price = self.price(0, 1);
         let mut out: Vec<(String, f64)> = Vec::new();
         for i in 0..self.passes.len() {
             let stage = self.passes[i].stage;
@@ -273,11 +292,11 @@ impl Steps for StateSteps {
             // Run a whole step first: drivers compile then, and the stage's inputs are valid.
             for j in 0..self.passes.len() {
                 if self.passes[j].when != When::Once {
-                    self.passes[j].repeat(gpu, 1)?;
+                    self.passes[j].repeat(gpu, 1, price)?;
                 }
             }
             let start = Instant::now();
-            self.passes[i].repeat(gpu, repeats)?;
+            self.passes[i].repeat(gpu, repeats, price)?;
             let ms = 1e3 * start.elapsed().as_secs_f64() / repeats as f64;
             match out.iter_mut().find(|(n, _)| n == stage) {
                 Some((_, t)) => *t += ms,

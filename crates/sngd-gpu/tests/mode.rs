@@ -633,3 +633,39 @@ fn chunks_of_rows_do_not_change_sums() {
         assert_eq!(pair[0], pair[1]);
     }
 }
+
+/// With the metric at the mode a chain's bits do not depend on how many others run, over all rows and over a few: no sum is
+/// split by chains, though the rows of a dispatch are.
+#[test]
+fn a_chain_has_the_same_bits_alone_and_among_others() {
+    const CHAINS: usize = 40;
+    let samplers = [EXACT, FULL, FEW];
+    for (&sampler, family) in samplers.iter().zip(["bernoulli", "softmax", "poisson"]) {
+        // So many rows that 40 chains take two dispatches for them on a software driver, and one chain takes one.
+        let (problem, plan, init) = setup((family, "", sampler), (9000, 9, CHAINS));
+        for gpu in gpus() {
+            let draws = |chains: usize| -> Vec<Vec<u64>> {
+                let plan = Plan {
+                    chains,
+                    ..plan.clone()
+                };
+                let init = &init[..chains * plan.p];
+                let mut engine = GpuEngine::new(gpu.clone(), &problem, &plan, init).unwrap();
+                let block = run(&mut engine, span(0, 12, 1));
+                let draw = |w: &[f64]| w.iter().map(|w| w.to_bits()).collect();
+                block.omega.chunks(plan.p).map(draw).collect()
+            };
+            let all = draws(CHAINS);
+            for chains in [1, 7, 17] {
+                for (i, draw) in draws(chains).iter().enumerate() {
+                    let (step, chain) = (i / chains, i % chains);
+                    assert!(
+                        *draw == all[step * CHAINS + chain],
+                        "{family}, {:?}: chain {chain} of {chains} at step {step}",
+                        gpu.tuning
+                    );
+                }
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::memory;
 use crate::prepare::Prepared;
 use crate::start;
+use crate::vetted;
 use sngd_core::config::{Device, DeviceSelector, Precision};
 use sngd_core::engine::{Engine, EngineError};
 use sngd_core::likelihood::Likelihood;
@@ -25,10 +26,11 @@ pub fn adapters() -> Vec<AdapterInfo> {
     sngd_gpu::adapters()
 }
 
-/// Opens the engine that `config.run.device` names and puts the chains at their starting points.
+/// Opens the engine that `config.run.device` names and puts the chains at their starting points. What it uses of a GPU's
+/// kernels is tested before, once per adapter and driver.
 ///
 /// # Errors
-/// [`Error::Engine`] if no such device answers, or the run does not fit it.
+/// [`Error::Engine`] if no such device answers, it fails the self-test, or the run does not fit it.
 pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
     let init = start::positions(prepared);
     let run = &prepared.config.run;
@@ -57,6 +59,7 @@ pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
         Device::Gpu(selector) => selector,
     };
     let gpu = Gpu::open(&selector)?;
+    vetted::check(&gpu, &prepared.plan)?;
     let engine = GpuEngine::new(gpu, &prepared.problem, &prepared.plan, &init)?;
     let note = format!("{} ({})", engine.info().device, engine.info().driver);
     Ok(Opened {

@@ -39,11 +39,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Exit code: 2 unusable input, 3 no usable device, 4 the numbers failed, 5 the store failed.
+    /// Exit code: 2 unusable input, 3 no usable device, 4 the run failed, 5 the store failed.
     pub fn exit_code(&self) -> i32 {
         match self {
             Error::Input(_) | Error::Data(_) | Error::Check(_) => 2,
             Error::Engine(EngineError::DoesNotFit(_) | EngineError::Misuse(_)) => 2,
+            Error::Engine(EngineError::Overdue(_)) => 4,
             Error::Engine(_) => 3,
             Error::Run(_) | Error::Lost => 4,
             // Options that name a path which cannot be used count as input.

@@ -5,8 +5,33 @@ use crate::run_error::{MAX_FALLBACK_SHARE, RunError};
 use crate::stray::Stray;
 use sngd_core::config::Init;
 use sngd_core::engine::{Fault, FaultKind};
+use sngd_core::likelihood::Likelihood;
 use sngd_core::plan::{Metric, Plan};
 use sngd_cpu::preflight;
+use sngd_shaders::{MOST_ITERATIONS, ModelSource};
+
+/// The error for a likelihood whose evaluation was stopped, if one was.
+pub(crate) fn stopped(prepared: &Prepared) -> Option<RunError> {
+    let Likelihood::Custom(own) = &prepared.problem.likelihood else {
+        return None;
+    };
+    let why = own.body.stopped()?;
+    Some(RunError::Unevaluable {
+        sentence: format!("the likelihood stopped while sampling: {why}"),
+    })
+}
+
+/// What may have happened on a device, which does not say so: a loop of the user's text was ended.
+fn ended_loop(prepared: &Prepared) -> String {
+    let model = ModelSource::of(&prepared.problem.likelihood);
+    match model.filter(ModelSource::may_loop) {
+        Some(model) => format!(
+            "; if a loop of {} can run for more than {MOST_ITERATIONS} iterations, shorten it: its function then gives NaN",
+            model.name()
+        ),
+        None => String::new(),
+    }
+}
 
 /// The error for the fault of a chain.
 pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
@@ -24,11 +49,12 @@ pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
             cooler(prepared)
         ),
         FaultKind::Diverged if plan.metric == Metric::Mode => format!(
-            "the chain diverged: found a number that is not finite, or beyond any use, expected a chain near the posterior; {}",
-            exact_kernel(plan)
+            "the chain diverged: found a number that is not finite, or beyond any use, expected a chain near the posterior; {}{}",
+            exact_kernel(plan),
+            ended_loop(prepared)
         ),
         FaultKind::Diverged => format!(
-            "the chain diverged: found a number that is not finite, or beyond {:e} in internal units, expected a chain near the posterior; lower sampler.step_size (now {}), raise sampler.damping (now {}){}",
+            "the chain diverged: found a number that is not finite, or beyond {:e} in internal units, expected a chain near the posterior; lower sampler.step_size (now {}), raise sampler.damping (now {}){}{}",
             sngd_core::plan::DIVERGED,
             plan.step_size.initial(),
             plan.damping,
@@ -40,7 +66,8 @@ pub(crate) fn numbers(prepared: &Prepared, fault: Fault) -> RunError {
                 format!(" or lower run.init_scale (now {})", prepared.init_scale())
             } else {
                 " or set run.init = \"map\"".to_string()
-            }
+            },
+            ended_loop(prepared)
         ),
     };
     RunError::Numbers {
@@ -100,10 +127,11 @@ pub(crate) fn fallbacks(prepared: &Prepared, share: f64) -> RunError {
         return RunError::Fallbacks {
             share,
             sentence: format!(
-                "the gradient was not finite in {:.1}% of the steps, which were not made, expected at most {:.0}%; {}",
+                "the gradient was not finite in {:.1}% of the steps, which were not made, expected at most {:.0}%; {}{}",
                 100.0 * share,
                 100.0 * MAX_FALLBACK_SHARE,
-                exact_kernel(&prepared.plan)
+                exact_kernel(&prepared.plan),
+                ended_loop(prepared)
             ),
         };
     }

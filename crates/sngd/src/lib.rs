@@ -44,6 +44,7 @@ mod start;
 mod stray;
 mod summary;
 mod trace_sink;
+mod vetted;
 
 pub use builder::{Builder, Data, Mala, Model, Ngd, Psgld, Sgld, Sgrld, Sngd};
 pub use check::{Cost, Fit, check};

@@ -4,6 +4,7 @@ use crate::custom;
 use crate::error::Error;
 use sngd_core::config::{Config, Device, Init, MetricAt, Noise, Precision};
 use sngd_core::error::CheckError;
+use sngd_core::likelihood::Likelihood;
 use sngd_core::plan::{self, Metric, Plan};
 use sngd_core::prior::{Prior, ScalePrior};
 use sngd_core::problem::{Problem, table_request};
@@ -60,7 +61,25 @@ pub fn prepare(config: Config, base: &Path) -> Result<Prepared, Error> {
 pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
     check_run(&config)?;
     let problem = Problem::build(&config, table)?;
+    let own = match &problem.likelihood {
+        Likelihood::Custom(own) => Some(Arc::clone(own)),
+        _ => None,
+    };
     let notes = custom::check_problem(&problem)?;
+    let prepared = prepare_problem(config, problem, notes);
+    // The search for the mode goes where the check did not.
+    match own.and_then(|own| own.body.stopped()) {
+        Some(why) => Err(CheckError(why).into()),
+        None => prepared,
+    }
+}
+
+/// Everything that follows the check of a user's likelihood.
+fn prepare_problem(
+    config: Config,
+    problem: Problem,
+    notes: Vec<String>,
+) -> Result<Prepared, Error> {
     if config.run.init == Some(Init::Map) && problem.network.is_some() {
         return Err(CheckError::key(
             "run.init",

@@ -175,6 +175,9 @@ impl<'a> Worker<'a> {
             self.chain_steps += steps * c as u64;
         }
 
+        if let Some(error) = fault::stopped(self.prepared) {
+            return (None, Some(error));
+        }
         let mut fault = raw.faults.iter().min_by_key(|f| (f.step, f.chain)).copied();
         // Draw i is the state before step first + i·thin: it counts if every chain was still good at that step.
         let mut len = span.draws as usize;

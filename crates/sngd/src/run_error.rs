@@ -23,6 +23,12 @@ pub enum RunError {
         /// The whole message, with the remedy.
         sentence: String,
     },
+    /// A likelihood that is written in WGSL could not be evaluated on the CPU at a state of a chain.
+    #[error("{sentence}")]
+    Unevaluable {
+        /// The whole message, with file and line.
+        sentence: String,
+    },
     /// A chain ran far from the posterior, though its numbers stayed finite.
     #[error("{sentence}")]
     RanAway {

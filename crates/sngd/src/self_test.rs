@@ -1,25 +1,31 @@
-//! Does an engine compute what it should? Known answers of the generator, ten steps compared with the f64 engine, and a
-//! posterior that is known in closed form.
+//! Does an engine compute what it should? Known answers of the generator, a few steps of every kind of kernel compared with
+//! the f64 engine, and a posterior that is known in closed form.
+
+mod regimes;
 
 use crate::builder::{Data, Model, Sngd};
-use crate::device;
 use crate::error::Error;
-use crate::prepare::Prepared;
 use crate::sampler::{Draws, Sampler, Warmup};
+use crate::vetted;
 use serde::Serialize;
-use sngd_core::config::{Device, Family, Precision};
-use sngd_core::engine::Span;
+use sngd_core::config::{Device, Family};
 use sngd_core::philox::{self, Stream};
+use sngd_core::plan::Plan;
 use sngd_core::prior::Prior;
+use sngd_gpu::Gpu;
 use std::time::Instant;
 
 /// Result of one part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TestResult {
+    /// What was tested.
+    pub name: String,
     /// Whether it passed.
     pub passed: bool,
     /// What was found, in a few words.
     pub detail: String,
+    /// Wall time in seconds.
+    pub seconds: f64,
 }
 
 /// The self-test of one engine.
@@ -27,12 +33,9 @@ pub struct TestResult {
 pub struct SelfTest {
     /// Engine and device that were tested.
     pub device: String,
-    /// Philox against the published vectors.
-    pub known_answers: TestResult,
-    /// Ten steps against the f64 CPU engine: gradient, Fisher, Cholesky, noise.
-    pub steps: TestResult,
-    /// Means and sds of a linear regression against their closed form.
-    pub posterior: TestResult,
+    /// The generator against published vectors, steps of every kind of kernel against the f64 CPU engine, and a regression
+    /// against its closed form.
+    pub results: Vec<TestResult>,
     /// Wall time in seconds.
     pub seconds: f64,
 }
@@ -40,45 +43,103 @@ pub struct SelfTest {
 impl SelfTest {
     /// Whether every part passed.
     pub fn passed(&self) -> bool {
-        self.known_answers.passed && self.steps.passed && self.posterior.passed
+        self.results.iter().all(|r| r.passed)
     }
 }
 
+/// The part that tests the generator.
+const NUMBERS: &str = "random numbers";
 const ROWS: usize = 64;
 const SIGMA: f64 = 0.7;
 
-fn told(outcome: Result<(bool, String), Error>) -> TestResult {
-    match outcome {
-        Ok((passed, detail)) => TestResult { passed, detail },
-        Err(e) => TestResult {
-            passed: false,
-            detail: e.to_string(),
-        },
+/// What is tested.
+enum Tested {
+    Cpu,
+    Gpu(Gpu),
+}
+
+fn told(name: &str, test: impl FnOnce() -> Result<(bool, String), Error>) -> TestResult {
+    let began = Instant::now();
+    let (passed, detail) = test().unwrap_or_else(|e| (false, e.to_string()));
+    TestResult {
+        name: name.into(),
+        passed,
+        detail,
+        seconds: began.elapsed().as_secs_f64(),
     }
 }
 
-/// Runs the three parts; a failure is a result, not an error.
+/// Runs all parts; a failure is a result, not an error.
 pub fn self_test(device: &Device) -> SelfTest {
     let began = Instant::now();
-    let answers = philox::philox([0; 4], [0; 2])
-        == [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]
-        && philox::philox([u32::MAX; 4], [u32::MAX; 2])
-            == [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd];
-    let detail = if answers {
-        "Philox4x32-10 as published"
-    } else {
-        "Philox4x32-10 is wrong"
+    let tested = match device {
+        Device::Cpu => Ok(Tested::Cpu),
+        Device::Auto => Gpu::open(&sngd_gpu::DeviceSelector::Auto).map(Tested::Gpu),
+        Device::Gpu(selector) => Gpu::open(selector).map(Tested::Gpu),
+    };
+    let results = match tested {
+        Ok(tested) => {
+            let mut results: Vec<TestResult> =
+                part_names().map(|name| part(&tested, name)).collect();
+            if let Tested::Gpu(gpu) = &tested {
+                let passed = results.iter().filter(|r| r.passed);
+                vetted::remember(gpu, passed.map(|r| r.name.as_str()));
+            }
+            // A device that has been given up would fail with the same words again.
+            if results.iter().all(|r| r.passed) {
+                results.push(told("posterior", || posterior(device)));
+            }
+            results
+        }
+        Err(e) => vec![told("device", || Err(e.into()))],
     };
     SelfTest {
         device: device.to_string(),
-        known_answers: TestResult {
-            passed: answers,
-            detail: detail.into(),
-        },
-        steps: told(steps(device)),
-        posterior: told(posterior(device)),
+        results,
         seconds: began.elapsed().as_secs_f64(),
     }
+}
+
+/// Names of the parts that an engine's steps rely on.
+fn part_names() -> impl Iterator<Item = &'static str> {
+    std::iter::once(NUMBERS).chain(regimes::names())
+}
+
+/// Names of the parts that the steps of a plan rely on.
+pub(crate) fn parts_of(plan: &Plan) -> impl Iterator<Item = &'static str> {
+    std::iter::once(NUMBERS).chain(regimes::of(plan))
+}
+
+/// Tests one part on a device.
+pub(crate) fn part_on(gpu: &Gpu, name: &str) -> TestResult {
+    part(&Tested::Gpu(gpu.clone()), name)
+}
+
+fn part(tested: &Tested, name: &str) -> TestResult {
+    told(name, || match name {
+        NUMBERS => random_numbers(tested),
+        regime => regimes::test(tested, regime),
+    })
+}
+
+/// Philox against its published vectors, and on a device the noise it makes of them and a factorisation.
+fn random_numbers(tested: &Tested) -> Result<(bool, String), Error> {
+    let known = philox::philox([0; 4], [0; 2])
+        == [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]
+        && philox::philox([u32::MAX; 4], [u32::MAX; 2])
+            == [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd];
+    if !known {
+        return Ok((false, "Philox4x32-10 is wrong".into()));
+    }
+    let Tested::Gpu(gpu) = tested else {
+        return Ok((true, "Philox4x32-10 as published".into()));
+    };
+    let checks = gpu.self_test()?;
+    let detail: Vec<String> = checks
+        .iter()
+        .map(|c| format!("{} within {:.0e}", c.name, c.error))
+        .collect();
+    Ok((checks.iter().all(|c| c.passed()), detail.join(", ")))
 }
 
 /// Data of the closed form: `ROWS` rows of two features, and standard normals for a response.
@@ -87,54 +148,6 @@ fn rows() -> (Vec<f64>, Vec<f64>) {
     sngd_core::normals::fill_normals(&mut z, 20, Stream::Split, 0, 0);
     let x = z[..2 * ROWS].to_vec();
     (x, z[2 * ROWS..].to_vec())
-}
-
-fn advance(prepared: &Prepared, steps: u32) -> Result<Vec<f64>, Error> {
-    let mut engine = device::open(prepared)?.engine;
-    engine.enqueue(Span {
-        first_step: 0,
-        draws: steps + 1,
-        thin: 1,
-        warmup: false,
-    })?;
-    let block = engine.collect()?;
-    let size = prepared.plan.chains * prepared.plan.p;
-    Ok(block.omega[steps as usize * size..].to_vec())
-}
-
-fn steps(device: &Device) -> Result<(bool, String), Error> {
-    let (x, z) = rows();
-    let y = (0..ROWS)
-        .map(|i| f64::from(u8::from(z[i] + x[2 * i] > 0.0)))
-        .collect();
-    let data = Data::new(x, ["a", "b"], y);
-    let build = |device: Device, precision| {
-        Sampler::builder(Model::linear(Family::Bernoulli), &data)
-            .prior(Prior::Normal(0.0, 2.5))
-            .method(Sngd::default().step_size(0.2).batch_size(48))
-            .chains(4)
-            .device(device)
-            .precision(precision)
-            .build()
-    };
-    let count = 10;
-    let found = advance(build(device.clone(), Precision::F32)?.prepared(), count)?;
-    let truth = advance(build(Device::Cpu, Precision::F64)?.prepared(), count)?;
-    let worst = found
-        .iter()
-        .zip(&truth)
-        .map(|(a, b)| (a - b).abs() / (1.0 + b.abs()))
-        .fold(0.0, |w, d| {
-            if d.is_nan() {
-                f64::INFINITY
-            } else {
-                f64::max(w, d)
-            }
-        });
-    Ok((
-        worst < 1e-3,
-        format!("{count} steps within {worst:.1e} of the f64 engine"),
-    ))
 }
 
 fn posterior(device: &Device) -> Result<(bool, String), Error> {
@@ -210,7 +223,7 @@ mod tests {
         let test = self_test(&Device::parse("no such device at all"));
         assert!(!test.passed());
         assert!(
-            test.steps.detail.contains("no such device at all"),
+            test.results[0].detail.contains("no such device at all"),
             "{test:?}"
         );
     }

@@ -17,10 +17,14 @@ fn ln_1p_poly(f: f32) -> f32 {
     return f + (p * f * z - 0.5 * z);
 }
 
-// ln x of a positive normal number.
+// ln x of a positive normal number; −∞ of 0, and NaN of what has no finite logarithm.
 fn ln_of(x: f32) -> f32 {
     // x = m·2^e with m in [√½, √2).
     let raw = bitcast<u32>(x);
+    // A test on bits, so that no compiler removes it: 0, infinity, NaN, or below 0.
+    if raw - 1u >= 0x7f7fffffu {
+        return bitcast<f32>(raw | select(0x7fc00000u, 0xff800000u, raw == 0u));
+    }
     var e = f32(i32(raw >> 23u) - 126);
     var m = bitcast<f32>((raw & 0x007fffffu) | 0x3f000000u);
     if m < 0.70710678 {

@@ -2,6 +2,7 @@
 // 1/(V_ii·W_ii²) for W = L⁻¹, must be well above rounding. One workgroup per chain; a doubtful pivot counts as jitter.
 #import <consts>
 #import "stage/status.wgsl"
+#import "lib/finite.wgsl"
 
 @group(0) @binding(1) var<storage, read> matrix: array<f32>; // matrix[C,P,P], V
 @group(0) @binding(2) var<storage, read> linv: array<f32>; // linv[C,P,P], lower, row-major
@@ -16,7 +17,8 @@ fn trusted(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     for (var p = lane; p < P; p += 64u) {
         let pp = (chain * P + p) * P + p;
         let w = linv[pp];
-        doubt |= select(1u, 0u, matrix[pp] * w * w * PIVOT_TRUSTED < 1.0);
+        let share = matrix[pp] * w * w * PIVOT_TRUSTED;
+        doubt |= select(1u, 0u, is_finite(share) && share < 1.0);
     }
     doubts[lane] = doubt;
     workgroupBarrier();

@@ -63,6 +63,12 @@ pub trait LikelihoodBody: Debug + Send + Sync {
         false
     }
 
+    /// Why a function could not be evaluated: a sentence for the user. From then on every function gives NaN, until this is
+    /// asked. `None` where all were evaluated; a body in Rust always is.
+    fn stopped(&self) -> Option<String> {
+        None
+    }
+
     /// E[y|η], for the error of predictions; `None` where the likelihood has no such function.
     fn mean(&self, _eta: &[f64], _companion: f64) -> Option<f64> {
         None

@@ -4,8 +4,14 @@ use super::{CorrectionPlan, Metric, Plan, RFD_STEP};
 use crate::config::{Gradient, Noise};
 
 impl Plan {
-    /// Floating-point operations of one step of one chain: gradient, metric, factor and correction.
+    /// Floating-point operations of one step of one chain, as a mean over steps: gradient, metric, factor and correction.
     pub fn flops_per_chain_step(&self) -> f64 {
+        let (each, afresh) = self.flops();
+        each + afresh / f64::from(self.refresh)
+    }
+
+    /// Floating-point operations of every step of one chain, and what a step adds that computes the metric afresh.
+    pub fn flops(&self) -> (f64, f64) {
         let (b, r, p) = (
             self.batch as f64,
             self.metric_row_count() as f64,
@@ -17,7 +23,7 @@ impl Plan {
             let whitened = self.expansion.as_ref().is_some_and(|e| e.whitened);
             let columns = if whitened { p } else { d * k };
             let triangles = if whitened { 0.0 } else { 2.0 * p * p };
-            return 4.0 * b * columns + triangles + 10.0 * p;
+            return (4.0 * b * columns + triangles + 10.0 * p, 0.0);
         }
         let network = self.network.is_some();
         let gradient = if network {
@@ -60,7 +66,7 @@ impl Plan {
             _ => 0.0,
         };
         let afresh = per_metric * (factors + again) + factor * (factors + factored) + correction;
-        gradient + afresh / f64::from(self.refresh)
+        (gradient, afresh)
     }
 
     /// The target ledger: which density the draws follow, and how.

@@ -14,6 +14,7 @@ use sngd_core::engine::EngineError;
 use sngd_core::expansion::Expansion;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
+use sngd_shaders::ModelSource;
 use std::sync::Arc;
 
 /// A loaded plan: buffers allocated and filled, kernels compiled.
@@ -71,7 +72,8 @@ pub fn load(
         Rows::All(_) => RING,
     };
     let steps = if gpu.info.software {
-        match (&shape.rows, shape.software_steps(plan.batch)) {
+        let loops = ModelSource::of(&problem.likelihood).is_some_and(|model| model.may_loop());
+        match (&shape.rows, shape.software_steps(plan.batch, loops)) {
             (_, 0) => {
                 return Err(EngineError::DoesNotFit(format!(
                     "the software driver \"{}\" found {} parameters and {} rows per step, expected loops of less than 65,536 iterations, which is where such drivers end them; set run.device = \"cpu\"",

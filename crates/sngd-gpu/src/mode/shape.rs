@@ -1,6 +1,7 @@
 //! Sizes that kernels and buffers need for a plan with the metric at the mode. No device is involved, so that
 //! `sngd check` works without one.
 
+use crate::device::SOFTWARE_ITERATIONS;
 use sngd_core::config::Gradient;
 use sngd_core::expansion::Expansion;
 use sngd_core::plan::Plan;
@@ -26,9 +27,6 @@ const FEW_ROWS: usize = 8;
 /// Bytes of residuals, and of parts of their products, that one chunk may take: on a GPU, and on a CPU, where they
 /// should fit the cache.
 const SCRATCH_BYTES: (usize, usize) = (64 << 20, 1 << 20);
-/// Number of loop iterations per thread and dispatch that is safe with a software driver: llvmpipe counts all loops of a
-/// shader together and ends them without an error after 65,535.
-const SOFTWARE_ITERATIONS: usize = 60_000;
 /// Number of threads per workgroup in the products.
 const PRODUCT_THREADS: usize = 128;
 
@@ -146,12 +144,17 @@ impl ModeShape {
     }
 
     /// Number of steps that one dispatch may make on a software driver; 0 where even one has too many loop iterations.
-    pub fn software_steps(&self, batch: usize) -> usize {
+    pub fn software_steps(&self, batch: usize, loops_of_user: bool) -> usize {
+        // Half of them for loops of a user's text, in one step: nobody knows how long they are.
+        let (safe, most) = match loops_of_user {
+            true => (SOFTWARE_ITERATIONS as usize / 2, 1),
+            false => (SOFTWARE_ITERATIONS as usize, usize::MAX),
+        };
         match &self.rows {
-            Rows::Few(few) => SOFTWARE_ITERATIONS / few.iterations(self, batch),
+            Rows::Few(few) => (safe / few.iterations(self, batch)).min(most),
             Rows::All(all) => {
                 let longest = all.iterations(self.columns).max(2 * self.p);
-                usize::from(longest <= SOFTWARE_ITERATIONS)
+                usize::from(longest <= safe)
             }
         }
     }

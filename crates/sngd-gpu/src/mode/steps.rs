@@ -180,6 +180,15 @@ impl Steps for ModeSteps {
         self.loaded.most_steps
     }
 
+    fn kind(&self) -> &'static str {
+        "with the metric at the mode"
+    }
+
+    fn price(&self, _: u32, steps: usize) -> f64 {
+        let (each, _) = self.plan.flops();
+        (steps * self.loaded.shape.c) as f64 * each
+    }
+
     fn block(&self, span: Span) -> RawBlock {
         let lanes = span.draws as usize * self.loaded.shape.c;
         let p = self.loaded.shape.p;
@@ -278,15 +287,16 @@ impl Steps for ModeSteps {
             let behind = 4 * self.loaded.shape.p.next_multiple_of(4) as u64;
             queue.write_buffer(buffer, behind, bytemuck::cast_slice(&pace));
         }
+        let price = self.price(0, 1);
         let mut out: Vec<(String, f64)> = Vec::new();
         for p in &self.loaded.passes {
             if only.is_some_and(|o| o != p.stage) {
                 continue;
             }
             // Run it once first: drivers compile then.
-            p.repeat(gpu, 1)?;
+            p.repeat(gpu, 1, price)?;
             let start = Instant::now();
-            p.repeat(gpu, repeats)?;
+            p.repeat(gpu, repeats, price)?;
             let ms = 1e3 * start.elapsed().as_secs_f64() / repeats as f64;
             match out.iter_mut().find(|(n, _)| n == p.stage) {
                 Some((_, t)) => *t += ms,

@@ -114,11 +114,15 @@ impl Staging {
             if !wait {
                 return Ok(None);
             }
-            gpu.wait(Some(copy.submission.clone()))?;
+            let wait = || {
+                let patience = gpu.patience(0.0, false);
+                gpu.wait_for(Some(copy.submission.clone()), patience, "a copy of draws")
+            };
+            wait()?;
             // Engines share a device. The thread that polls first runs the callbacks of all, and ours may still be pending.
             while slot.mapped.load(Ordering::Acquire) == WAITING {
                 std::thread::sleep(Duration::from_micros(50));
-                gpu.wait(Some(copy.submission.clone()))?;
+                wait()?;
             }
         }
         let refused = |why: String| {

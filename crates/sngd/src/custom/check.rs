@@ -10,15 +10,20 @@ use sngd_core::philox::{Stream, at, normals_f64, uniform};
 use sngd_core::problem::Problem;
 use sngd_shaders::Interpreted;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 /// Relative difference that counts as rounding: a WGSL text has its constants in f32.
 const TOLERANCE: f64 = 1e-4;
 /// Number of labels drawn to measure a mean.
 const LABELS: u32 = 4000;
+/// Number of labels that are drawn however long it takes.
+const FEW_LABELS: u32 = 250;
 /// Number of points at which a sum over all responses is made.
 const POINTS: usize = 6;
 /// Largest error of such a sum, relative to the largest entry: a density may have a kink.
 const SUM_TOLERANCE: f64 = 1e-3;
+/// Time after which the checks that need very many calls stop where they are, with a note.
+const LONG_ENOUGH: Duration = Duration::from_secs(10);
 /// Standard errors beyond which a mean over labels is wrong.
 const FAR: f64 = 6.0;
 
@@ -72,7 +77,7 @@ pub struct Finding {
 /// `draw_label` must give E[s] = 0, and the WGSL body must agree with the Rust one. At most one finding per function.
 ///
 /// # Errors
-/// A WGSL text that does not validate, by file and line.
+/// A WGSL text that does not validate or cannot be evaluated, by file and line.
 pub fn check_likelihood(
     likelihood: &Custom,
     rows: &[Observed<f64>],
@@ -83,8 +88,12 @@ pub fn check_likelihood(
         name: &likelihood.name,
         rows,
         grid: &grid,
+        until: Instant::now() + LONG_ENOUGH,
     };
     let mut found = check.body(likelihood.body.as_ref());
+    let evaluable =
+        |body: &dyn LikelihoodBody| body.stopped().map_or(Ok(()), |why| Err(Error::Input(why)));
+    evaluable(likelihood.body.as_ref())?;
     if let Some(wgsl) = &likelihood.wgsl
         && !likelihood.body.evaluates(wgsl)
     {
@@ -96,6 +105,7 @@ pub fn check_likelihood(
             found.extend(check.contract(&evaluated));
             found.extend(check.labels(&evaluated).unwrap_or_default());
         }
+        evaluable(&evaluated)?;
     }
     Ok(found)
 }
@@ -111,7 +121,7 @@ pub(crate) fn check_problem(problem: &Problem) -> Result<Vec<String>, Error> {
         .step_by(stride)
         .map(|i| problem.observed(i))
         .collect();
-    let found = check_likelihood(own, &rows)?;
+    let mut found = check_likelihood(own, &rows)?;
     if let Some(f) = found.iter().find(|f| f.wrong) {
         return Err(CheckError::Likelihood {
             message: f.message.clone(),
@@ -120,11 +130,26 @@ pub(crate) fn check_problem(problem: &Problem) -> Result<Vec<String>, Error> {
     }
     // Every response, at one η: a device may compute a finite number for a response without a density.
     let eta = vec![0.1; problem.likelihood.outputs()];
+    let until = Instant::now() + LONG_ENOUGH;
     for i in 0..n {
+        if Instant::now() >= until {
+            found.push(Finding {
+                piece: Piece::LogLik,
+                wrong: false,
+                message: format!(
+                    "{}: log_lik was tried at the first {i} of {n} responses, since it is slow on the host; shorten its loops, or give a body in Rust",
+                    own.name
+                ),
+            });
+            break;
+        }
         let (obs, value) = (
             problem.observed(i),
             own.body.log_lik(&eta, problem.observed(i)),
         );
+        if let Some(why) = own.body.stopped() {
+            return Err(CheckError(why).into());
+        }
         if !value.is_finite() {
             return Err(CheckError::data(
                 &problem.source,
@@ -164,6 +189,8 @@ struct Check<'a> {
     name: &'a str,
     rows: &'a [Observed<f64>],
     grid: &'a [Vec<f64>],
+    /// When the checks of very many calls stop.
+    until: Instant,
 }
 
 fn differ(found: f64, expected: f64, scale: f64) -> bool {
@@ -201,8 +228,8 @@ impl Check<'_> {
     /// Checks E[s sᵀ] = W over all responses.
     fn responses(&self, body: &dyn LikelihoodBody) -> Vec<Finding> {
         let grid = &self.grid[..self.grid.len().min(POINTS)];
-        let Some(all) = responses::information(body, grid, self.rows) else {
-            return Vec::new();
+        let Some(all) = responses::information(body, grid, self.rows, self.until) else {
+            return self.cut_short(0, grid.len()).into_iter().collect();
         };
         for (eta, expected) in grid.iter().zip(&all) {
             let mut w = vec![0.0; expected.len()];
@@ -214,6 +241,16 @@ impl Check<'_> {
             }
         }
         Vec::new()
+    }
+
+    /// A note where the time was over: at how many points means were compared.
+    fn cut_short(&self, points: usize, of: usize) -> Option<Finding> {
+        (Instant::now() >= self.until).then(|| {
+            let text = format!(
+                "means over responses were compared at {points} of {of} points, since the functions are slow on the host; shorten their loops, or give a body in Rust"
+            );
+            self.finding(Piece::LogLik, false, text)
+        })
     }
 
     /// The finding for a W that is not E[s sᵀ], which may be intended.
@@ -314,6 +351,10 @@ impl Check<'_> {
         let mut found = Vec::new();
         let first = self.rows.first()?;
         for (index, eta) in self.grid.iter().enumerate() {
+            if let Some(note) = self.cut_short(index, self.grid.len()) {
+                found.push(note);
+                break;
+            }
             let h = eta.len();
             let hh = h * (h + 1) / 2;
             let mut w = vec![0.0; hh];
@@ -321,7 +362,13 @@ impl Check<'_> {
             // Sums and sums of squares of s, s sᵀ, y and whether y is up to the first response.
             let mut sums = vec![(0.0, 0.0); h + hh + 2];
             let mut score = vec![0.0; h];
+            let mut drawn = 0;
             for i in 0..LABELS {
+                // A mean over a few hundred labels still finds what is badly wrong.
+                if i >= FEW_LABELS && Instant::now() >= self.until {
+                    break;
+                }
+                drawn += 1;
                 let bits = at(1, Stream::Label, index as u32, i, 0);
                 let mut more = {
                     let mut count = 0;
@@ -350,7 +397,7 @@ impl Check<'_> {
                 add(h + hh, y);
                 add(h + hh + 1, f64::from(u8::from(y <= first.y)));
             }
-            let n = f64::from(LABELS);
+            let n = f64::from(drawn);
             // Rare labels may never be drawn: W then gives the spread of a score.
             let floor = |j: usize| if j < h { w[packed(j, j)].max(0.0) } else { 0.0 };
             let far = |j: usize, expected: f64| -> Option<f64> {

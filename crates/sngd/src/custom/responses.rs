@@ -1,6 +1,7 @@
 //! E[s sᵀ] where no labels can be drawn: by sums over all responses that a density allows.
 
 use sngd_core::likelihood::{LikelihoodBody, Observed, packed};
+use std::time::Instant;
 
 /// Largest distance from one of a density's sum over these responses.
 const MASS: f64 = 1e-4;
@@ -57,18 +58,19 @@ impl Support {
     }
 }
 
-/// E[s sᵀ], packed, at each η of a grid; `None` if the density adds up to one over none of these sets.
+/// E[s sᵀ], packed, at each η of a grid; `None` if the density adds up to one over none of these sets, or the time is over.
 pub(super) fn information(
     body: &dyn LikelihoodBody,
     grid: &[Vec<f64>],
     rows: &[Observed<f64>],
+    until: Instant,
 ) -> Option<Vec<Vec<f64>>> {
     let companion = rows.first()?.trials;
     Support::of(rows).into_iter().find_map(|support| {
         let nodes = support.nodes();
         let each = grid
             .iter()
-            .map(|eta| at_outputs(body, eta, companion, &nodes));
+            .map(|eta| at_outputs(body, eta, companion, (&nodes, until)));
         each.collect()
     })
 }
@@ -77,12 +79,15 @@ fn at_outputs(
     body: &dyn LikelihoodBody,
     eta: &[f64],
     trials: f64,
-    nodes: &[(f64, f64)],
+    (nodes, until): (&[(f64, f64)], Instant),
 ) -> Option<Vec<f64>> {
     let h = eta.len();
     let (mut mass, mut score) = (0.0, vec![0.0; h]);
     let mut sum = vec![0.0; h * (h + 1) / 2];
     for &(y, weight) in nodes {
+        if Instant::now() >= until {
+            return None;
+        }
         let obs = Observed { y, trials };
         let p = weight * body.log_lik(eta, obs).exp();
         // Where a density is zero its score may be anything.
