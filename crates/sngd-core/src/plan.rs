@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// The matrix M that preconditions the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
-    /// N·F + Λ + damping in the plan's blocks.
+    /// N·F + Λ + damping in the plan's blocks. N counts observations: rows by their weights.
     Fisher,
     /// The diagonal of N·F + Λ + damping.
     FisherDiagonal,
@@ -87,6 +87,26 @@ pub enum CorrectionPlan {
     FiniteDifference,
 }
 
+/// Sums over the rows of a table whose rows count more or less than once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Frequencies {
+    /// Number of observations that the rows stand for, Σw.
+    pub total: f64,
+    /// Σw².
+    pub squares: f64,
+}
+
+impl Frequencies {
+    /// The sums over a problem's weights; `None` where every row counts once.
+    pub fn of(problem: &Problem) -> Option<Frequencies> {
+        let weights = &problem.weights;
+        (!weights.is_empty()).then(|| Frequencies {
+            total: weights.iter().sum(),
+            squares: weights.iter().map(|w| w * w).sum(),
+        })
+    }
+}
+
 /// A run, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -96,6 +116,10 @@ pub struct Plan {
     pub chains: usize,
     /// Number of data rows, N.
     pub n: usize,
+    /// Whether rows have an offset of their linear output.
+    pub offsets: bool,
+    /// How often rows count, in sums; `None` where every row counts once.
+    pub frequencies: Option<Frequencies>,
     /// Number of design columns, D.
     pub d: usize,
     /// Number of linear outputs, K.
@@ -138,7 +162,7 @@ pub struct Plan {
     pub temperature: f64,
     /// Step size ε, no unit, or its schedule over the steps.
     pub step_size: StepSize,
-    /// Damping λ of the metric, in units of the Fisher information per row, internal coordinates.
+    /// Damping λ of the metric, in units of the Fisher information per observation, internal coordinates.
     pub damping: f64,
     /// Whether a Metropolis test over all rows follows each step.
     pub metropolis: bool,
@@ -213,11 +237,6 @@ impl Plan {
         let damping = s.damping.unwrap_or(0.0);
         let row = method_row(method);
         let (n, p) = (problem.rows(), problem.parameters());
-        if problem.has_row_columns() {
-            return Err(CheckError(
-                "data.weights: found a column of weights, or of an offset, beside a metric at the state of each chain, expected them only with the metric at the mode; leave sampler.method and target out, or remove the column".into(),
-            ));
-        }
         let k = problem.likelihood.linear_outputs();
         let network = problem.network.is_some();
         check_step_size(&step_size)?;
@@ -394,6 +413,8 @@ impl Plan {
             seed: config.seed,
             chains,
             n,
+            offsets: !problem.offset.is_empty(),
+            frequencies: Frequencies::of(problem),
             d: problem.design_columns(),
             k,
             h: problem.likelihood.outputs(),

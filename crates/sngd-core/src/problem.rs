@@ -291,7 +291,7 @@ impl Problem {
         let (y, trials) = (pick(&y, &train), pick(&trials, &train));
         let (offset, weights) = (pick(&offset, &train), pick(&weights, &train));
         let n = y.len();
-        let moments = column_moments(&x, d);
+        let moments = column_moments(&x, d, &weights);
         let pivot = if linear {
             find_pivot(&source, &columns, &moments, intercept)?
         } else {
@@ -324,12 +324,21 @@ impl Problem {
             mean.fill(0.0);
             scale.fill(1.0);
         }
-        let pivot_value = pivot.map_or(1.0, |p| x[p]);
+        // A row that does not count may hold anything.
+        let counted = weights.iter().position(|w| *w > 0.0).unwrap_or(0);
+        let pivot_value = pivot.map_or(1.0, |p| x[counted * d + p]);
         let family = config.model.likelihood;
         let (mut y_mean, mut y_scale) = (0.0, 1.0);
         if family == Family::Gaussian {
-            let m = y.iter().sum::<f64>() / n as f64;
-            let var = y.iter().map(|v| (v - m) * (v - m)).sum::<f64>() / n as f64;
+            let mean = |of: &dyn Fn(f64) -> f64| match weights.is_empty() {
+                true => y.iter().map(|&v| of(v)).sum::<f64>() / n as f64,
+                false => {
+                    let terms = y.iter().zip(&weights).map(|(&v, w)| w * of(v));
+                    terms.sum::<f64>() / weights.iter().sum::<f64>()
+                }
+            };
+            let m = mean(&|v| v);
+            let var = mean(&|v| (v - m) * (v - m));
             if var.sqrt() <= 1e-12 * m.abs() || var == 0.0 {
                 return Err(CheckError(format!(
                     "{source}: found the same value in every row of response '{}', expected a response that varies; choose another column",
@@ -433,18 +442,22 @@ fn network(config: &Config, inputs: usize, outputs: usize) -> Result<Option<Netw
     }))
 }
 
-/// Mean and population sd of each column of `[N,D]`.
-fn column_moments(x: &[f64], d: usize) -> Vec<(f64, f64)> {
-    let n = (x.len() / d) as f64;
+/// Mean and population sd of each column of `[N,D]`, whose rows count `weights` `[N]` times each; once where that is empty.
+fn column_moments(x: &[f64], d: usize, weights: &[f64]) -> Vec<(f64, f64)> {
+    let n = match weights {
+        [] => (x.len() / d) as f64,
+        w => w.iter().sum(),
+    };
+    let share = |i: usize, v: f64| weights.get(i).map_or(v, |w| w * v) / n;
     let mut mean = vec![0.0; d];
-    for row in x.chunks(d) {
-        mean.iter_mut().zip(row).for_each(|(m, v)| *m += v / n);
+    for (i, row) in x.chunks(d).enumerate() {
+        (mean.iter_mut().zip(row)).for_each(|(m, &v)| *m += share(i, v));
     }
     let mut var = vec![0.0; d];
-    for row in x.chunks(d) {
+    for (i, row) in x.chunks(d).enumerate() {
         for j in 0..d {
             let r = row[j] - mean[j];
-            var[j] += r * r / n;
+            var[j] += share(i, r * r);
         }
     }
     mean.into_iter()

@@ -22,6 +22,10 @@ pub struct Resident<T> {
     pub x: Vec<T>,
     /// Response and trials of each row, internal units, `[N]`.
     pub observed: Vec<Observed<T>>,
+    /// Number added to the linear output of each row, internal units, `[N]`; empty where there is no offset.
+    pub offset: Vec<T>,
+    /// How often each row counts, `[N]`; empty where every row counts once.
+    pub weights: Vec<T>,
     /// Design and response stored by columns, where an f32 engine uses that layout.
     pub columns: Option<Source>,
     /// Number of data rows, N.
@@ -70,6 +74,8 @@ impl<T: Scalar> Resident<T> {
                 }
             })
             .collect();
+        let narrow = |v: &[f64]| -> Vec<T> { v.iter().map(|&v| T::of(v)).collect() };
+        let (offset, weights) = (narrow(&problem.offset), narrow(&problem.weights));
         let information: Vec<f64> = (0..problem.parameters())
             .map(|i| problem.priors.get(i).map_or(0.0, |q| q.information()))
             .collect();
@@ -78,14 +84,22 @@ impl<T: Scalar> Resident<T> {
                 let column = |f: fn(&Observed<T>) -> T| -> Vec<f32> {
                     observed.iter().map(|o| f(o).to64() as f32).collect()
                 };
-                let (y, trials) = (column(|o| o.y), column(|o| o.trials));
-                Some(Source::new(problem.likelihood.clone(), x, &y, &trials))
+                let rows = columns::Rows {
+                    x,
+                    y: &column(|o| o.y),
+                    trials: &column(|o| o.trials),
+                    offset: T::as_f32(&offset).unwrap_or_default(),
+                    weights: T::as_f32(&weights).unwrap_or_default(),
+                };
+                Some(Source::new(problem.likelihood.clone(), rows, d))
             }
             _ => None,
         };
         Resident {
             x,
             observed,
+            offset,
+            weights,
             columns,
             n,
             d,
@@ -104,6 +118,12 @@ impl<T: Scalar> Resident<T> {
             problem: problem.clone_without_design(),
         }
     }
+}
+
+/// What a row that counts w times adds to a sum: w·v. A row that does not count adds nothing, whatever v is there.
+#[inline]
+pub fn counted<T: Scalar>(w: T, v: T) -> T {
+    if w == T::zero() { T::zero() } else { w * v }
 }
 
 /// Information Λ of the priors in internal coordinates.

@@ -78,6 +78,8 @@ pub struct Shape {
     pub c: usize,
     /// Number of data rows, N.
     pub n: usize,
+    /// Pairs of numbers stored for each row beside its features: (y, trials), and (offset, weight) where rows have one of these.
+    pub row_pairs: usize,
     /// Number of design columns, D.
     pub d: usize,
     /// Number of linear outputs, K.
@@ -239,6 +241,7 @@ impl Shape {
             software,
             c,
             n: plan.n,
+            row_pairs: 1 + usize::from(plan.offsets || plan.frequencies.is_some()),
             d,
             k,
             h,
@@ -322,7 +325,8 @@ impl Shape {
 }
 
 /// The constant `WEIGHTS` of `rows.wgsl`, the kind of W: 0 none (or s sᵀ, which later kernels take from the scores),
-/// 1 exact, 2 Monte Carlo; 3 to 5 the diagonals, 3 exact, 4 Monte Carlo, 5 empirical.
+/// 1 exact, 2 Monte Carlo; 3 to 5 the diagonals, 3 exact, 4 Monte Carlo, 5 empirical; 6 √w·s, a root of w·s sᵀ where rows count
+/// w times, since the scores are then w·s.
 fn weights(plan: &Plan) -> u32 {
     match (plan.metric, plan.fisher) {
         (Metric::Identity | Metric::Mode, _) => 0,
@@ -331,6 +335,7 @@ fn weights(plan: &Plan) -> u32 {
         (Metric::RmsProp, _) => 3,
         (Metric::Fisher, FisherKind::Exact) => 1,
         (Metric::Fisher, FisherKind::MonteCarlo) => 2,
+        (Metric::Fisher, FisherKind::Empirical) if plan.frequencies.is_some() => 6,
         (Metric::Fisher, FisherKind::Empirical) => 0,
         (Metric::FisherDiagonal, FisherKind::Exact) => 3,
         (Metric::FisherDiagonal, FisherKind::MonteCarlo) => 4,
@@ -442,7 +447,7 @@ pub fn drift_parts(plan: &Plan, shape: &Shape) -> usize {
     }
 }
 
-/// The factor that takes Σ(g−ḡ)(g−ḡ)ᵀ over the rows of V̂ to V̂ itself, without ε².
+/// The factor that takes Σ(g−ḡ)(g−ḡ)ᵀ over the rows of V̂ to V̂ itself, without ε². g is w·Jᵀs where a row counts w times.
 pub fn covariance_share(plan: &Plan, shape: &Shape) -> f64 {
     let set = second_rows(plan, shape);
     let n = plan.n as f64;

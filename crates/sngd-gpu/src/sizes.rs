@@ -30,7 +30,7 @@ impl Sizes {
         // Held-out rows come after the fitted rows.
         let all_rows = n + shape.held.as_ref().map_or(0, |held| held.rows);
         words("x", (all_rows * d * shape.feature_bits).div_ceil(32));
-        words("obs", 2 * all_rows);
+        words("obs", 2 * shape.row_pairs * all_rows);
         words("prior", 4 * p);
         words("information", p);
         // Each parameter of a network has an affine map, the identity.
@@ -71,6 +71,7 @@ impl Sizes {
             let width = match set.weights {
                 0 => 0,
                 1 | 2 => hh,
+                6 => h,
                 _ => 2 * h,
             };
             words(names[3], c * set.rows * width);

@@ -93,7 +93,7 @@ impl StateSteps {
         let law = plan.rho() * e * e * plan.n as f64 / plan.batch as f64;
         let mut ridge = plan.ridge_variance(e);
         if plan.noise == Noise::Nominal {
-            ridge += law * plan.n as f64 * plan.damping;
+            ridge += law * plan.observations() * plan.damping;
         }
         let now = Now {
             step: t,

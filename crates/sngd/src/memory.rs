@@ -26,6 +26,9 @@ impl Memory {
         };
         let (p, len) = (plan.p as u64, plan.blocks.len as u64);
         let design = (plan.n * plan.d) as u64;
+        // Offsets and weights: in the table, the problem and its copy beside the engine's own.
+        let columns = plan.n as u64
+            * (u64::from(plan.offsets) + u64::from(plan.frequencies.is_some()));
         // Λ of a linear predictor is dense, and made from another dense matrix; Λ of a network is only a diagonal.
         let prior = match plan.network {
             Some(_) => 8 * p,
@@ -39,9 +42,10 @@ impl Memory {
         let dense_prior = if plan.network.is_none() { 8 * p * p } else { 0 };
         let table = 8 * design;
         Memory {
-            fixed: PROGRAM + (8 + width) * design + prior + kept,
+            fixed: PROGRAM + (8 + width) * design + (16 + width) * columns + prior + kept,
             start: PROGRAM
                 + 8 * design
+                + 24 * columns
                 + search.max(table).max(width * design + prior + dense_prior),
             chain: chain_bytes(plan, width),
         }

@@ -16,7 +16,7 @@ pub(super) struct RowColumns {
 }
 
 impl RowColumns {
-    /// Reads the columns of a table; `test` are the held-out rows.
+    /// Reads the columns of a table; `test` are the held-out rows, in order.
     pub fn of(config: &Config, table: &Table, test: &[usize]) -> Result<RowColumns, CheckError> {
         let (data, model) = (&config.data, &config.model);
         let source = &table.source;
@@ -79,9 +79,10 @@ impl RowColumns {
             )));
         }
         if !precision {
-            if column.iter().all(|w| *w == 0.0) {
+            let held = |i: usize| test.binary_search(&i).is_ok();
+            if (column.iter().enumerate()).all(|(i, w)| *w == 0.0 || held(i)) {
                 return Err(CheckError(format!(
-                    "{source}: column '{name}': found only weights of 0, expected a row that counts; choose another column"
+                    "{source}: column '{name}': found only weights of 0 among the rows to fit, expected a row that counts; choose another column"
                 )));
             }
             out.weights = column.clone();
@@ -115,10 +116,5 @@ impl Problem {
                 *o *= root;
             }
         }
-    }
-
-    /// Whether there are offsets, or rows that count more or less than once.
-    pub fn has_row_columns(&self) -> bool {
-        !self.offset.is_empty() || !self.weights.is_empty()
     }
 }

@@ -70,7 +70,7 @@ impl<T: Scalar> Dense<T> {
                     return Err(FaultKind::ResidualNotPositive { pivot: 0 });
                 }
                 self.full_noise(free);
-                let ridge = law * plan.n as f64 * plan.damping + plan.ridge_variance(epsilon);
+                let ridge = law * plan.observations() * plan.damping + plan.ridge_variance(epsilon);
                 self.independent_share(cx, law, ridge);
             }
             _ => {
@@ -115,7 +115,8 @@ impl<T: Scalar> Dense<T> {
         }
     }
 
-    /// Measures V̂ = ρ(N²/B)·Σ̂_g, the covariance of the minibatch gradient, over the rows that `noise_rows` names.
+    /// Measures V̂ = ρ(N²/B)·Σ̂_g, the covariance of the minibatch gradient, over the rows that `noise_rows` names. Σ̂_g is that of the
+    /// rows' own gradients, each times how often its row counts, since a minibatch takes rows whole.
     fn noise_covariance(&mut self, data: &Resident<T>, plan: &Plan) {
         let (pass, rows) = match (&self.batch_pass, plan.noise_rows) {
             (Some(batch), NoiseRows::Batch) => (batch, plan.batch),
