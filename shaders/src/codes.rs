@@ -113,6 +113,8 @@ pub enum Weights {
     DiagonalMonteCarlo,
     /// The squares of the scores, and the derivative of W's diagonal.
     DiagonalEmpirical,
+    /// √w·s, a root of w·s sᵀ where rows count w times: the scores are then w·s.
+    ScoreRoots,
 }
 
 codes!(Weights, from 0 {
@@ -122,6 +124,7 @@ codes!(Weights, from 0 {
     Weights::DiagonalExact => "WEIGHTS_DIAGONAL_EXACT",
     Weights::DiagonalMonteCarlo => "WEIGHTS_DIAGONAL_MONTE_CARLO",
     Weights::DiagonalEmpirical => "WEIGHTS_DIAGONAL_EMPIRICAL",
+    Weights::ScoreRoots => "WEIGHTS_SCORE_ROOTS",
 });
 
 /// A diagonal metric.

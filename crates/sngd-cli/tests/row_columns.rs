@@ -17,6 +17,10 @@ fn sample(data: &str, run: &str) -> (i32, String, Value) {
     (done.status.code().unwrap(), said, json)
 }
 
+/// A sampler with the metric at the state.
+const MALA: &str =
+    "[sampler]\nmethod = \"mala\"\nstep_size = 0.6\n[run]\nchains = 32\ndraws = 1000\n";
+
 fn run(columns: &str, model: &str) -> String {
     format!("[data]\npath = \"data.csv\"\nresponse = \"y\"\n{columns}[model]\n{model}\n")
 }
@@ -40,19 +44,21 @@ fn a_rate_over_exposures_is_a_gamma() {
         exposure += e;
         data += &format!("{y},{e}\n");
     }
-    let model = "likelihood = \"poisson\"\n[prior]\nintercept = \"flat\"";
-    let columns = "features = []\nexposure = \"e\"\n";
-    let (code, said, json) = sample(&data, &run(columns, model));
-    assert_eq!(code, 0, "{said}");
-    let (mean, sd, mcse) = row(&json, "intercept");
     // ψ(x) and ψ′(x) by their asymptotic series, good to 1e-9 at x = 100.
     let digamma = counts.ln() - 0.5 / counts - 1.0 / (12.0 * counts * counts);
     let trigamma = 1.0 / counts + 0.5 / counts.powi(2) + 1.0 / (6.0 * counts.powi(3));
-    assert!(
-        (mean - (digamma - exposure.ln())).abs() < 4.5 * mcse,
-        "{mean} {mcse}"
-    );
-    assert!((sd / trigamma.sqrt() - 1.0).abs() < 0.03, "{sd}");
+    for sampler in ["", MALA] {
+        let model = format!("likelihood = \"poisson\"\n[prior]\nintercept = \"flat\"\n{sampler}");
+        let columns = "features = []\nexposure = \"e\"\n";
+        let (code, said, json) = sample(&data, &run(columns, &model));
+        assert_eq!(code, 0, "{said}");
+        let (mean, sd, mcse) = row(&json, "intercept");
+        assert!(
+            (mean - (digamma - exposure.ln())).abs() < 4.5 * mcse,
+            "{sampler} {mean} {mcse}"
+        );
+        assert!((sd / trigamma.sqrt() - 1.0).abs() < 0.03, "{sampler} {sd}");
+    }
 }
 
 /// A row with a weight of w counts as w rows.
@@ -65,18 +71,22 @@ fn frequencies_are_repeated_rows() {
         short += &format!("{y},{x},{w}\n");
         (0..w).for_each(|_| long += &format!("{y},{x}\n"));
     }
-    let model = "likelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 2)\"\nintercept = \"normal(0, 2)\"";
-    let (code, said, weighted) = sample(&short, &run("weights = \"w\"\n", model));
-    assert_eq!(code, 0, "{said}");
-    let (code, said, repeated) = sample(&long, &run("", model));
-    assert_eq!(code, 0, "{said}");
-    for name in ["intercept", "weights[x]"] {
-        let (a, b) = (row(&weighted, name), row(&repeated, name));
-        assert!(
-            (a.0 - b.0).abs() < 4.5 * a.2.hypot(b.2),
-            "{name} {a:?} {b:?}"
+    for sampler in ["", MALA] {
+        let model = format!(
+            "likelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 2)\"\nintercept = \"normal(0, 2)\"\n{sampler}"
         );
-        assert!((a.1 / b.1 - 1.0).abs() < 0.04, "{name} {a:?} {b:?}");
+        let (code, said, weighted) = sample(&short, &run("weights = \"w\"\n", &model));
+        assert_eq!(code, 0, "{said}");
+        let (code, said, repeated) = sample(&long, &run("", &model));
+        assert_eq!(code, 0, "{said}");
+        for name in ["intercept", "weights[x]"] {
+            let (a, b) = (row(&weighted, name), row(&repeated, name));
+            assert!(
+                (a.0 - b.0).abs() < 4.5 * a.2.hypot(b.2),
+                "{name} {a:?} {b:?}"
+            );
+            assert!((a.1 / b.1 - 1.0).abs() < 0.04, "{name} {a:?} {b:?}");
+        }
     }
 }
 
@@ -91,17 +101,20 @@ fn large_frequencies_count() {
         rows += w;
         data += &format!("{y},{w}\n");
     }
-    let model = "likelihood = \"poisson\"\n[prior]\nintercept = \"flat\"";
-    let columns = "features = []\nweights = \"w\"\n";
-    let (code, said, json) = sample(&data, &run(columns, model));
-    assert_eq!(code, 0, "{said}");
-    let (mean, sd, mcse) = row(&json, "intercept");
-    let expected = counts.ln() - 0.5 / counts - rows.ln();
-    assert!(
-        (mean - expected).abs() < 4.5 * mcse,
-        "{mean} {expected} {mcse}"
-    );
-    assert!((sd * counts.sqrt() - 1.0).abs() < 0.03, "{sd}");
+    let sngd = "[sampler]\nmethod = \"sngd\"\nbatch_size = \"full\"\nstep_size = 0.3\n[run]\nchains = 32\ndraws = 1000\n";
+    for sampler in ["", MALA, sngd] {
+        let model = format!("likelihood = \"poisson\"\n[prior]\nintercept = \"flat\"\n{sampler}");
+        let columns = "features = []\nweights = \"w\"\n";
+        let (code, said, json) = sample(&data, &run(columns, &model));
+        assert_eq!(code, 0, "{said}");
+        let (mean, sd, mcse) = row(&json, "intercept");
+        let expected = counts.ln() - 0.5 / counts - rows.ln();
+        assert!(
+            (mean - expected).abs() < 4.5 * mcse,
+            "{sampler} {mean} {expected} {mcse}"
+        );
+        assert!((sd * counts.sqrt() - 1.0).abs() < 0.03, "{sampler} {sd}");
+    }
 }
 
 /// Known precisions: weighted least squares, whose covariance is σ²(XᵀWX)⁻¹ under flat priors and a known σ.
@@ -135,7 +148,7 @@ fn precisions_are_weighted_least_squares() {
 
 #[test]
 fn columns_that_cannot_serve_are_refused() {
-    let data = "y,x,e,w\n1,0.5,2,1\n0,-0.5,-1,2\n1,1.5,1,-1\n0,-1,1,0\n";
+    let data = "y,x,e,w,e2\n1,0.5,2,1,1\n0,-0.5,-1,2,2\n1,1.5,1,-1,1\n0,-1,1,0,3\n";
     let bernoulli = "likelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 1)\"";
     for (columns, model, words) in [
         (
@@ -162,6 +175,11 @@ fn columns_that_cannot_serve_are_refused() {
             "weights_kind = \"precision\"\n",
             bernoulli,
             vec!["data.weights_kind", "data.weights"],
+        ),
+        (
+            "weights = \"e2\"\n",
+            "likelihood = \"poisson\"\n[prior]\nweights = \"normal(0, 1)\"\n[sampler]\nnoise = \"nominal\"\nbatch_size = 2",
+            vec!["sampler.noise", "nominal", "data.weights", "residual"],
         ),
         (
             "weights = \"x\"\nfeatures = [\"x\"]\n",

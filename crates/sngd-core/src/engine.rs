@@ -1,9 +1,10 @@
 //! The trait that both engines implement, and the step that both compute.
 //!
 //! Step t of chain c, from ω (all in internal coordinates):
-//! 1. metric rows -> M = (N/r) Σ JᵀWJ + N·damping·I + Λ, scaled Cholesky (every `refresh` steps);
-//! 2. batch rows -> ĝ = −(N/B) Σ Jᵀs − ∇ln prior;
-//! 3. corrections v = (κ/2)·∇ln|M| − Σ Jᵀ·divergence, so that Γ + (κ/2)M⁻¹∇ln|M| = M⁻¹v, computed and kept with the metric;
+//! 1. metric rows -> M = (N/r) Σ w·JᵀWJ + N·damping·I + Λ, scaled Cholesky (every `refresh` steps), where a row counts w times (once
+//!    without weights; with them damping has Σ w for N) and outputs have the row's offset in them;
+//! 2. batch rows -> ĝ = −(N/B) Σ w·Jᵀs − ∇ln prior;
+//! 3. corrections v = (κ/2)·∇ln|M| − Σ w·Jᵀ·divergence, so that Γ + (κ/2)M⁻¹∇ln|M| = M⁻¹v, computed and kept with the metric;
 //! 4. noise n with covariance M⁻¹QM⁻¹; a residual Q that is not positive definite is replaced by full noise for this
 //!    step, and counted: a run in which that is common fails, one in which it is rare reports how rare;
 //! 5. a kept draw is the state **before** the update, beside the statistics computed at it;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// The matrix M that preconditions the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
-    /// N·F + Λ + damping in the plan's blocks.
+    /// N·F + Λ + damping in the plan's blocks. N counts observations: rows by their weights.
     Fisher,
     /// The diagonal of N·F + Λ + damping.
     FisherDiagonal,
@@ -85,6 +85,26 @@ pub enum CorrectionPlan {
     FiniteDifference,
 }
 
+/// Sums over the rows of a table whose rows count more or less than once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Frequencies {
+    /// Number of observations that the rows stand for, Σw.
+    pub total: f64,
+    /// Σw².
+    pub squares: f64,
+}
+
+impl Frequencies {
+    /// The sums over a problem's weights; `None` where every row counts once.
+    pub fn of(problem: &Problem) -> Option<Frequencies> {
+        let weights = &problem.weights;
+        (!weights.is_empty()).then(|| Frequencies {
+            total: weights.iter().sum(),
+            squares: weights.iter().map(|w| w * w).sum(),
+        })
+    }
+}
+
 /// A run, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -94,6 +114,10 @@ pub struct Plan {
     pub chains: usize,
     /// Number of data rows, N.
     pub n: usize,
+    /// Whether rows have an offset of their linear output.
+    pub offsets: bool,
+    /// How often rows count, in sums; `None` where every row counts once.
+    pub frequencies: Option<Frequencies>,
     /// Number of design columns, D.
     pub d: usize,
     /// Number of linear outputs, K.
@@ -136,7 +160,7 @@ pub struct Plan {
     pub temperature: f64,
     /// Step size ε, no unit, or its schedule over the steps.
     pub step_size: StepSize,
-    /// Damping λ of the metric, in units of the Fisher information per row, internal coordinates.
+    /// Damping λ of the metric, in units of the Fisher information per observation, internal coordinates.
     pub damping: f64,
     /// Whether a Metropolis test over all rows follows each step.
     pub metropolis: bool,

@@ -281,7 +281,7 @@ impl Problem {
         let (mut y, trials) = (pick(&y, &train), pick(&trials, &train));
         let (offset, weights) = (pick(&offset, &train), pick(&weights, &train));
         let n = y.len();
-        let moments = column_moments(&x);
+        let moments = column_moments(&x, &weights);
         let pivot = if linear {
             find_pivot(&source, &columns, &moments, intercept)?
         } else {
@@ -307,12 +307,21 @@ impl Problem {
             mean.fill(0.0);
             scale.fill(1.0);
         }
-        let pivot_value = pivot.map_or(1.0, |p| x.rows(0, 1, &mut Vec::new())[p]);
+        // A row that does not count may hold anything.
+        let counted = weights.iter().position(|w| *w > 0.0).unwrap_or(0);
+        let pivot_value = pivot.map_or(1.0, |p| x.rows(counted, 1, &mut Vec::new())[p]);
         let family = config.model.likelihood;
         let (mut y_mean, mut y_scale) = (0.0, 1.0);
         if family == Family::Gaussian {
-            let m = y.iter().sum::<f64>() / n as f64;
-            let var = y.iter().map(|v| (v - m) * (v - m)).sum::<f64>() / n as f64;
+            let mean = |of: &dyn Fn(f64) -> f64| match weights.is_empty() {
+                true => y.iter().map(|&v| of(v)).sum::<f64>() / n as f64,
+                false => {
+                    let terms = y.iter().zip(&weights).map(|(&v, w)| w * of(v));
+                    terms.sum::<f64>() / weights.iter().sum::<f64>()
+                }
+            };
+            let m = mean(&|v| v);
+            let var = mean(&|v| (v - m) * (v - m));
             if var.sqrt() <= 1e-12 * m.abs() || var == 0.0 {
                 return Err(CheckError::data(
                     source,

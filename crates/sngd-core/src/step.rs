@@ -87,7 +87,7 @@ pub struct StepNumbers {
     /// Factor ρε²N/B of the minibatch noise of true labels: its covariance is this times N·F.
     pub minibatch: f64,
     /// Variance per parameter of the noise that damping adds: T·ε²·N·damping under `ou`, and with nominal noise the damping's part of
-    /// what was deducted.
+    /// what was deducted (N counts observations).
     pub ridge: f64,
     /// ε² times the factor that takes Σ(g−ḡ)(g−ḡ)ᵀ over [`StepRows::covariance_rows`] to V̂; 0 unless the noise is residual.
     pub covariance: f64,
@@ -136,7 +136,7 @@ impl Plan {
         let minibatch = self.minibatch_share(e);
         let mut ridge = self.ridge_variance(e);
         if self.noise == Noise::Nominal {
-            ridge += minibatch * self.n as f64 * self.damping;
+            ridge += minibatch * self.observations() * self.damping;
         }
         StepNumbers {
             step_size: e,
@@ -160,7 +160,7 @@ impl Plan {
         self.rho() * epsilon * epsilon * self.n as f64 / self.batch as f64
     }
 
-    /// The factor that takes Σ(g−ḡ)(g−ḡ)ᵀ over [`StepRows::covariance_rows`] to V̂ = ρ(N²/B)·Σ_g: exact over all rows; from a sample of r
+    /// The factor that takes Σ(g−ḡ)(g−ḡ)ᵀ over [`StepRows::covariance_rows`] to V̂ = ρ(N²/B)·Σ_g, g being w·Jᵀs where a row counts w times: exact over all rows; from a sample of r
     /// rows unbiased with the normaliser r − 1, times (N−1)/N where the sample is without replacement.
     fn covariance_share(&self) -> f64 {
         let PassRows { rule, count } = self.rows().covariance_rows();

@@ -4,6 +4,7 @@
 //! weights, gradient, Gram matrix and leverages are all loops over lanes of rows, for any D; a library's product would spend
 //! its time on the edges of such small matrices. `pass` uses this where `fits` and `serves` allow it.
 
+use crate::resident::counted;
 use pulp::{Simd, WithSimd};
 use sngd_core::batch::BatchRows;
 use sngd_core::likelihood::{Likelihood, Link, Observed};
@@ -20,13 +21,88 @@ pub fn fits(outputs: usize, columns: usize) -> bool {
     outputs == 1 && columns <= MAX_COLUMNS
 }
 
-/// The rows of a pass by columns, with outputs, scores, weights and their slopes for each.
+/// Rows of a problem, one after another.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// Features, `[N,D]`.
+    pub x: &'a [f32],
+    /// Responses, `[N]`.
+    pub y: &'a [f32],
+    /// Trials, `[N]`.
+    pub trials: &'a [f32],
+    /// Number added to the output, `[N]`; empty where there is no offset.
+    pub offset: &'a [f32],
+    /// How often each row counts, `[N]`; empty where every row counts once.
+    pub weights: &'a [f32],
+}
+
+/// The same by columns, in whole blocks.
 #[derive(Debug, Default)]
-pub struct Columns {
-    /// Features, `[blocks][D][ROWS]`; not used when a pass takes all rows from the `Source`.
+struct Lanes {
+    /// Features, `[blocks][D][ROWS]`.
     x: Vec<f32>,
     y: Vec<f32>,
     trials: Vec<f32>,
+    offset: Vec<f32>,
+    weights: Vec<f32>,
+}
+
+impl Lanes {
+    #[inline(always)]
+    fn observed(&self, j: usize) -> Observed<f32> {
+        Observed {
+            y: self.y[j],
+            trials: self.trials[j],
+        }
+    }
+
+    /// What row j adds to Σ ln p, of which one observation is `log_lik`.
+    #[inline(always)]
+    fn share(&self, j: usize, log_lik: f32) -> f64 {
+        let log_lik = f64::from(log_lik);
+        let times = self.weights.get(j);
+        times.map_or(log_lik, |&w| counted(f64::from(w), log_lik))
+    }
+
+    fn gather(&mut self, from: Rows<'_>, d: usize, count: usize, row: impl Fn(usize) -> usize) {
+        let blocks = count.div_ceil(ROWS);
+        self.x.resize(blocks * ROWS * d, 0.0);
+        for (to, column) in [
+            (&mut self.y, from.y),
+            (&mut self.trials, from.trials),
+            (&mut self.offset, from.offset),
+            (&mut self.weights, from.weights),
+        ] {
+            if column.is_empty() {
+                continue;
+            }
+            to.resize(blocks * ROWS, 0.0);
+            (to.iter_mut().take(count).enumerate()).for_each(|(j, v)| *v = column[row(j)]);
+            to[count..].fill(0.0);
+        }
+        for b in 0..blocks {
+            let block = &mut self.x[b * d * ROWS..(b + 1) * d * ROWS];
+            let m = ROWS.min(count - b * ROWS);
+            for j in 0..m {
+                let i = row(b * ROWS + j);
+                for (e, &v) in from.x[i * d..(i + 1) * d].iter().enumerate() {
+                    block[e * ROWS + j] = v;
+                }
+            }
+            for j in m..ROWS {
+                for e in 0..d {
+                    block[e * ROWS + j] = 0.0;
+                }
+            }
+        }
+    }
+}
+
+/// The rows of a pass by columns, with outputs, scores, weights and their slopes for each.
+#[derive(Debug, Default)]
+pub struct Columns {
+    /// The rows; not used when a pass takes all of them from the `Source`.
+    own: Lanes,
     eta: Vec<f32>,
     score: Vec<f32>,
     weight: Vec<f32>,
@@ -44,24 +120,20 @@ pub struct Source {
     likelihood: Likelihood,
     n: usize,
     d: usize,
-    x: Vec<f32>,
-    y: Vec<f32>,
-    trials: Vec<f32>,
+    lanes: Lanes,
 }
 
 impl Source {
-    /// Converts row-major features `[N,D]`, responses `[N]` and trials `[N]`.
-    pub fn new(likelihood: Likelihood, x: &[f32], y: &[f32], trials: &[f32]) -> Source {
-        let (n, d) = (y.len(), x.len() / y.len());
-        let mut c = Columns::default();
-        c.gather((x, y, trials), d, n, |j| j);
+    /// Converts the rows of D features each.
+    pub fn new(likelihood: Likelihood, rows: Rows<'_>, d: usize) -> Source {
+        let n = rows.y.len();
+        let mut lanes = Lanes::default();
+        lanes.gather(rows, d, n, |j| j);
         Source {
             likelihood,
             n,
             d,
-            x: c.x,
-            y: c.y,
-            trials: c.trials,
+            lanes,
         }
     }
 }
@@ -71,19 +143,31 @@ impl Columns {
     pub fn select(&mut self, data: &Source, x: &[f32], rule: BatchRows, count: usize) {
         self.all = matches!(rule, BatchRows::All);
         if self.all {
-            self.resize(data.n, data.d, false);
+            self.resize(data.n);
             return;
         }
-        let mut rows = std::mem::take(&mut self.rows);
-        rows.resize(count, 0);
-        rule.fill(&mut rows);
-        self.gather((x, &data.y, &data.trials), data.d, count, |j| {
-            rows[j] as usize
-        });
-        self.rows = rows;
+        self.resize(count);
+        self.rows.resize(count, 0);
+        rule.fill(&mut self.rows);
+        let Lanes {
+            y,
+            trials,
+            offset,
+            weights,
+            ..
+        } = &data.lanes;
+        let from = Rows {
+            x,
+            y,
+            trials,
+            offset,
+            weights,
+        };
+        let rows = &self.rows;
+        self.own.gather(from, data.d, count, |j| rows[j] as usize);
     }
 
-    fn resize(&mut self, count: usize, d: usize, own: bool) {
+    fn resize(&mut self, count: usize) {
         self.count = count;
         self.blocks = count.div_ceil(ROWS);
         let padded = self.blocks * ROWS;
@@ -95,62 +179,22 @@ impl Columns {
         ] {
             v.resize(padded, 0.0);
         }
-        if own {
-            self.x.resize(padded * d, 0.0);
-            self.y.resize(padded, 0.0);
-            self.trials.resize(padded, 0.0);
-        }
     }
 
-    fn gather(
-        &mut self,
-        (x, y, trials): (&[f32], &[f32], &[f32]),
-        d: usize,
-        count: usize,
-        row: impl Fn(usize) -> usize,
-    ) {
-        self.resize(count, d, true);
-        for b in 0..self.blocks {
-            let block = &mut self.x[b * d * ROWS..(b + 1) * d * ROWS];
-            let m = ROWS.min(count - b * ROWS);
-            for j in 0..m {
-                let i = row(b * ROWS + j);
-                let from = &x[i * d..(i + 1) * d];
-                for (e, &v) in from.iter().enumerate() {
-                    block[e * ROWS + j] = v;
-                }
-                self.y[b * ROWS + j] = y[i];
-                self.trials[b * ROWS + j] = trials[i];
-            }
-            for j in m..ROWS {
-                for e in 0..d {
-                    block[e * ROWS + j] = 0.0;
-                }
-                self.y[b * ROWS + j] = 0.0;
-                self.trials[b * ROWS + j] = 0.0;
-            }
-        }
+    fn view<'a>(&'a self, data: &'a Source) -> &'a Lanes {
+        if self.all { &data.lanes } else { &self.own }
     }
 
-    fn view<'a>(&'a self, data: &'a Source) -> (&'a [f32], &'a [f32], &'a [f32]) {
-        if self.all {
-            (&data.x, &data.y, &data.trials)
-        } else {
-            (&self.x, &self.y, &self.trials)
-        }
-    }
-
-    /// Computes outputs, scores, weights and their slopes at ω `[D]`; returns Σ ln p in nats where `log_lik` asks for it, else 0.
+    /// Computes outputs, scores, weights and their slopes at ω `[D]`, all but the outputs times how often the row counts; returns
+    /// Σ ln p in nats where `log_lik` asks for it, else 0.
     pub fn evaluate(&mut self, data: &Source, omega: &[f32], log_lik: bool) -> f64 {
         let mut eta = std::mem::take(&mut self.eta);
         let mut score = std::mem::take(&mut self.score);
         let mut weight = std::mem::take(&mut self.weight);
         let mut slope = std::mem::take(&mut self.slope);
-        let (x, y, trials) = self.view(data);
+        let lanes = self.view(data);
         let total = pulp::Arch::new().dispatch(Evaluate {
-            x,
-            y,
-            trials,
+            lanes,
             omega,
             count: self.count,
             likelihood: data.likelihood.clone(),
@@ -162,19 +206,20 @@ impl Columns {
         for j in self.count..eta.len() {
             (score[j], weight[j], slope[j]) = (0.0, 0.0, 0.0);
         }
+        for (j, &times) in lanes.weights.iter().enumerate().take(self.count) {
+            for v in [&mut score[j], &mut weight[j], &mut slope[j]] {
+                *v = counted(times, *v);
+            }
+        }
         let total = if log_lik {
             match total {
                 Some(t) => t,
                 None => (0..self.count)
                     .map(|j| {
-                        let obs = Observed {
-                            y: y[j],
-                            trials: trials[j],
-                        };
-                        let ll = data
-                            .likelihood
-                            .log_lik_and_score(&eta[j..=j], obs, &mut [0.0]);
-                        f64::from(ll)
+                        let at = &eta[j..=j];
+                        let ll =
+                            (data.likelihood).log_lik_and_score(at, lanes.observed(j), &mut [0.0]);
+                        lanes.share(j, ll)
                     })
                     .sum(),
             }
@@ -187,9 +232,8 @@ impl Columns {
 
     /// Adds the gradient Σ s·x to `out` `[D]`, s the scores.
     pub fn add_gradient(&self, data: &Source, out: &mut [f32]) {
-        let (x, ..) = self.view(data);
         pulp::Arch::new().dispatch(Transposed {
-            x,
+            x: &self.view(data).x,
             c: &self.score,
             out,
         });
@@ -197,14 +241,13 @@ impl Columns {
 
     /// Writes the lower triangle of Σ w·xxᵀ, `[D,D]` column-major, w the weights or the squared scores.
     pub fn gram(&self, data: &Source, squared_scores: bool, out: &mut [f32]) {
-        let (x, ..) = self.view(data);
         let w = if squared_scores {
             &self.score
         } else {
             &self.weight
         };
         pulp::Arch::new().dispatch(Gram {
-            x,
+            x: &self.view(data).x,
             w,
             square: squared_scores,
             d: data.d,
@@ -226,7 +269,7 @@ impl Columns {
             l[i * d + i] = 1.0 / factor[i * d + i];
         }
         let mut c = std::mem::take(&mut self.score);
-        let (x, ..) = self.view(data);
+        let x = &self.view(data).x;
         let share = share as f32;
         pulp::Arch::new().dispatch(Leverage {
             x,
@@ -255,9 +298,7 @@ pub fn serves(plan: &Plan) -> bool {
 }
 
 struct Evaluate<'a> {
-    x: &'a [f32],
-    y: &'a [f32],
-    trials: &'a [f32],
+    lanes: &'a Lanes,
     omega: &'a [f32],
     /// Number of rows that are data; those behind them are padding.
     count: usize,
@@ -273,14 +314,18 @@ impl WithSimd for Evaluate<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Option<f64> {
         let d = self.omega.len();
-        for (eta, x) in self
+        let lanes = self.lanes;
+        for (b, (eta, x)) in self
             .eta
             .chunks_exact_mut(ROWS)
-            .zip(self.x.chunks_exact(d * ROWS))
+            .zip(lanes.x.chunks_exact(d * ROWS))
+            .enumerate()
         {
             let (eta, _) = S::as_mut_simd_f32s(eta);
+            let offset = lanes.offset.get(b * ROWS..(b + 1) * ROWS);
+            let offset = offset.map(|o| S::as_simd_f32s(o).0);
             for (v, out) in eta.iter_mut().enumerate() {
-                let mut acc = simd.splat_f32s(0.0);
+                let mut acc = offset.map_or(simd.splat_f32s(0.0), |o| o[v]);
                 for (column, &w) in x.chunks_exact(ROWS).zip(self.omega) {
                     let (column, _) = S::as_simd_f32s(column);
                     acc = simd.mul_add_f32s(simd.splat_f32s(w), column[v], acc);
@@ -290,7 +335,7 @@ impl WithSimd for Evaluate<'_> {
         }
         let likelihood = &self.likelihood;
         if let Likelihood::Binomial(Link::Logit) = likelihood {
-            let all = self.eta.iter().zip(self.y).zip(self.trials);
+            let all = self.eta.iter().zip(&lanes.y).zip(&lanes.trials);
             let out = self
                 .score
                 .iter_mut()
@@ -311,15 +356,12 @@ impl WithSimd for Evaluate<'_> {
         let mut total = 0.0;
         let (mut vol, mut div) = ([0.0], [0.0]);
         for j in 0..self.eta.len() {
-            let obs = Observed {
-                y: self.y[j],
-                trials: self.trials[j],
-            };
+            let obs = lanes.observed(j);
             let eta = &self.eta[j..=j];
             let ll = likelihood.log_lik_and_score(eta, obs, &mut self.score[j..=j]);
             // Rows behind the last are padding and no part of the sum. Their companion is 0, but so may that of a row be.
             if j < self.count {
-                total += f64::from(ll);
+                total += lanes.share(j, ll);
             }
             likelihood.fisher(eta, obs.trials, &mut self.weight[j..=j]);
             likelihood.contract(eta, obs.trials, &[1.0], &mut vol, &mut div);

@@ -3,7 +3,7 @@
 use crate::dense::Factor;
 use crate::linear::{add_transposed, multiply, outer, outputs};
 use crate::pass::{BLOCK, BlockBuffers, Pass, block_of, row_at, row_count};
-use crate::resident::{Resident, Scalar};
+use crate::resident::{Resident, Scalar, counted};
 use faer::Par;
 use sngd_core::config::FisherKind;
 use sngd_core::likelihood::{Observed, packed};
@@ -159,6 +159,9 @@ impl<T: Scalar> Pass<T> {
                     &mut vol,
                     &mut div,
                 );
+                if let Some(&times) = data.weights.get(i) {
+                    vol[a] = counted(times, vol[a]);
+                }
                 if a < k {
                     for e in 0..d {
                         let x = data.x[i * d + e];
@@ -193,13 +196,17 @@ impl<T: Scalar> Pass<T> {
             levers(x, m, &mut lever[..m * hh], &mut self.block);
             for j in 0..m {
                 let eta = &self.eta[(start + j) * h..(start + j + 1) * h];
-                let obs = data.observed[row_at(&self.rows, start + j)];
+                let i = row_at(&self.rows, start + j);
+                let obs = data.observed[i];
                 let hj = &lever[j * hh..(j + 1) * hh];
                 derivative(&data.likelihood, eta, obs, hj, how.kind, &mut vol, &mut div);
                 let c = &mut self.block.score[j * h..(j + 1) * h];
                 for a in 0..h {
                     let minus = if how.divergence { div[a] } else { T::zero() };
                     c[a] = half_kappa * vol[a] - minus;
+                }
+                if let Some(&times) = data.weights.get(i) {
+                    c.iter_mut().for_each(|c| *c = counted(times, *c));
                 }
             }
             add_transposed(x, &self.block.score[..m * h], out, d, k, h);

@@ -174,25 +174,27 @@ impl<T: Scalar> Diagonal<T> {
         fresh: bool,
     ) -> Result<(), FaultKind> {
         let p = data.p;
-        let n = plan.n as f64;
+        // N·I and RMSProp are measured in observations, as the step sizes of their literature are.
+        let (n, count) = (plan.n as f64, plan.observations());
         let corrected = plan.correction != CorrectionPlan::Off;
         match plan.metric {
-            Metric::Identity => self.metric.fill(T::of(n)),
+            Metric::Identity => self.metric.fill(T::of(count)),
             Metric::RmsProp => {
                 let a = if self.started { RMSPROP_DECAY } else { 0.0 };
                 for i in 0..p {
-                    let g = self.gradient[i].to64() / n;
+                    let g = self.gradient[i].to64() / count;
                     let v = a * self.second_moment[i].to64() + (1.0 - a) * g * g;
                     self.second_moment[i] = T::of(v);
                     let root = v.sqrt();
                     let floor = RMSPROP_FLOOR + root;
-                    self.metric[i] = T::of(n * floor);
+                    self.metric[i] = T::of(count * floor);
                     if corrected && root > 0.0 {
                         // ∂ḡᵢ/∂ωᵢ by the Fisher diagonal of the batch, which for canonical links is that of the Hessian.
-                        let curvature = self.metric_pass.diagonal[i].to64() / plan.batch as f64
-                            + data.lambda.diagonal()[i] / n;
+                        let rows = plan.batch as f64 * count / n;
+                        let curvature = self.metric_pass.diagonal[i].to64() / rows
+                            + data.lambda.diagonal()[i] / count;
                         let gamma =
-                            -(1.0 - RMSPROP_DECAY) * g * curvature / (root * floor * floor * n);
+                            -(1.0 - RMSPROP_DECAY) * g * curvature / (root * floor * floor * count);
                         self.correction[i] = T::of(gamma);
                     }
                 }
@@ -202,14 +204,14 @@ impl<T: Scalar> Diagonal<T> {
                     let share = n / plan.metric_row_count() as f64;
                     for i in 0..p {
                         let m = share * self.metric_pass.diagonal[i].to64()
-                            + n * plan.damping
+                            + plan.ridge()
                             + data.lambda.diagonal()[i];
                         if !(m > 0.0 && m.is_finite()) {
                             return Err(FaultKind::MetricNotPositive { pivot: i as u32 });
                         }
                         self.metric[i] = T::of(m);
                         self.inverse[i] = T::of(1.0 / m);
-                        self.volume_inverse[i] = T::of(1.0 / (m - n * plan.damping));
+                        self.volume_inverse[i] = T::of(1.0 / (m - plan.ridge()));
                     }
                 }
                 if corrected && fresh {

@@ -30,9 +30,9 @@ pub struct Mode {
     pub metric: Vec<f64>,
     /// Cholesky factor of the metric, `[P,P]` column-major lower.
     pub chol: Vec<f64>,
-    /// Exact Fisher information per row, F, `[P,P]`, symmetric.
+    /// Exact Fisher information per row, F, `[P,P]`, symmetric; a row counts with its weight.
     pub fisher: Vec<f64>,
-    /// Covariance Σ_g of the gradients of single rows, `[P,P]`, symmetric.
+    /// Covariance Σ_g of the gradients of single rows, each times its weight, `[P,P]`, symmetric: what minibatches scatter by.
     pub sigma_g: Vec<f64>,
     /// Whether the last steps of the search were small enough.
     pub converged: bool,
@@ -98,7 +98,7 @@ const MAX_ITERATIONS: usize = 200;
 /// Finds the mode of the plan's target (κ included). A network has many; its search begins at the standard start of chain 0.
 pub fn find(problem: &Problem, plan: &Plan) -> Result<Mode, CheckError> {
     if problem.network.is_none() && plan.kappa == 0.0 {
-        let ridge = plan.n as f64 * plan.damping;
+        let ridge = plan.ridge();
         let found = search(problem, ridge, 1e-16)?;
         return at(problem, found, ridge);
     }
@@ -302,7 +302,7 @@ impl Search<'_> {
         self.pass.run(data, omega, wanted, label, self.par);
         let mut metric = self.pass.fisher.clone();
         data.lambda.add_to(&data.layout, &mut metric);
-        let ridge = data.n as f64 * plan.damping;
+        let ridge = plan.ridge();
         if plan.kappa == 0.0 {
             for i in 0..p {
                 metric[i * p + i] += ridge;

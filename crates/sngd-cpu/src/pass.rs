@@ -3,7 +3,7 @@
 use crate::columns::Columns;
 use crate::linear::{add_diagonal, add_transposed, add_weighted, outer, outputs};
 use crate::network::NetworkPass;
-use crate::resident::{Resident, Scalar};
+use crate::resident::{Resident, Scalar, counted};
 use faer::Par;
 use sngd_core::batch::BatchRows;
 use sngd_core::config::FisherKind;
@@ -16,13 +16,13 @@ pub(crate) const BLOCK: usize = 256;
 /// Which sums a pass computes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted {
-    /// Σ ln p into `log_lik`.
+    /// Σ w·ln p into `log_lik`, w how often each row counts.
     pub log_lik: bool,
-    /// Σ Jᵀs into `gradient`.
+    /// Σ g into `gradient`, g = w·Jᵀs the gradient of a row.
     pub gradient: bool,
-    /// Σ JᵀWJ into `fisher`, with this kind of W.
+    /// Σ w·JᵀWJ into `fisher`, with this kind of W.
     pub fisher: Option<FisherKind>,
-    /// Σ ggᵀ into `second`.
+    /// Σ ggᵀ into `second`: w² times what one observation of the row has.
     pub second: bool,
     /// The diagonal of Σ JᵀWJ alone, into `diagonal`, in place of the dense sum.
     pub diagonal_only: bool,
@@ -46,15 +46,15 @@ pub struct LabelAddress {
 pub struct Pass<T> {
     /// Indices of the rows of the last pass, `[r]`; empty for all rows.
     pub rows: Vec<u32>,
-    /// Outputs η of the last pass, `[r,H]`.
+    /// Outputs η of the last pass, offsets included, `[r,H]`.
     pub eta: Vec<T>,
-    /// Σ ln p without `Problem::log_norm`, in nats.
+    /// Σ w·ln p without `Problem::log_norm`, in nats.
     pub log_lik: f64,
-    /// Gradient of the log likelihood in ω, Σ Jᵀs, `[P]`.
+    /// Gradient of the log likelihood in ω, Σ w·Jᵀs, `[P]`.
     pub gradient: Vec<T>,
-    /// Fisher information Σ JᵀWJ in the layout's blocks, column-major lower.
+    /// Fisher information Σ w·JᵀWJ in the layout's blocks, column-major lower.
     pub fisher: Vec<T>,
-    /// Second moment of the gradients of single rows, Σ ggᵀ, stored the same way.
+    /// Second moment of the gradients of single rows, Σ ggᵀ with g = w·Jᵀs, stored the same way.
     pub second: Vec<T>,
     /// Diagonal of Σ JᵀWJ, `[P]`.
     pub diagonal: Vec<T>,
@@ -156,6 +156,26 @@ impl<T: Scalar> Pass<T> {
         }
     }
 
+    /// Computes the wanted sums by columns, where the rows are stored so; says whether it did.
+    fn run_by_columns(&mut self, data: &Resident<T>, omega: &[T], wanted: Wanted) -> bool {
+        let (Some(columns), Some(source), Some(omega)) =
+            (&mut self.columns, &data.columns, T::as_f32(omega))
+        else {
+            return false;
+        };
+        self.log_lik = columns.evaluate(source, omega, wanted.log_lik);
+        if let (true, Some(out)) = (wanted.gradient, T::as_f32_mut(&mut self.gradient)) {
+            columns.add_gradient(source, out);
+        }
+        if let (true, Some(out)) = (wanted.fisher.is_some(), T::as_f32_mut(&mut self.fisher)) {
+            columns.gram(source, false, out);
+        }
+        if let (true, Some(out)) = (wanted.second, T::as_f32_mut(&mut self.second)) {
+            columns.gram(source, true, out);
+        }
+        true
+    }
+
     /// Computes the wanted sums over the selected rows at ω `[P]`.
     pub fn run(
         &mut self,
@@ -170,19 +190,7 @@ impl<T: Scalar> Pass<T> {
         let count = row_count(data, &self.rows);
         self.log_lik = 0.0;
         self.gradient.fill(T::zero());
-        if let (Some(columns), Some(source), Some(omega)) =
-            (&mut self.columns, &data.columns, T::as_f32(omega))
-        {
-            self.log_lik = columns.evaluate(source, omega, wanted.log_lik);
-            if let (true, Some(out)) = (wanted.gradient, T::as_f32_mut(&mut self.gradient)) {
-                columns.add_gradient(source, out);
-            }
-            if let (true, Some(out)) = (wanted.fisher.is_some(), T::as_f32_mut(&mut self.fisher)) {
-                columns.gram(source, false, out);
-            }
-            if let (true, Some(out)) = (wanted.second, T::as_f32_mut(&mut self.second)) {
-                columns.gram(source, true, out);
-            }
+        if self.run_by_columns(data, omega, wanted) {
             return;
         }
         self.diagonal.fill(T::zero());
@@ -210,13 +218,19 @@ impl<T: Scalar> Pass<T> {
                     x
                 }
             };
+            if !data.offset.is_empty() {
+                for (j, e) in eta.chunks_exact_mut(h).enumerate() {
+                    e[0] += data.offset[row_at(&self.rows, start + j)];
+                }
+            }
             for j in 0..m {
                 let e = &eta[j * h..(j + 1) * h];
-                let obs = data.observed[row_at(&self.rows, start + j)];
+                let i = row_at(&self.rows, start + j);
+                let obs = data.observed[i];
                 let s = &mut buffers.score[j * h..(j + 1) * h];
-                self.log_lik += data.likelihood.log_lik_and_score(e, obs, s).to64();
+                let ll = data.likelihood.log_lik_and_score(e, obs, s);
+                let w = &mut buffers.weight[j * hh..(j + 1) * hh];
                 if let Some(kind) = wanted.fisher {
-                    let w = &mut buffers.weight[j * hh..(j + 1) * hh];
                     match kind {
                         FisherKind::Exact => data.likelihood.fisher(e, obs.trials, w),
                         FisherKind::Empirical => outer(s, w),
@@ -224,6 +238,15 @@ impl<T: Scalar> Pass<T> {
                             monte_carlo(data, e, obs, label, (start + j) as u32, w);
                         }
                     }
+                }
+                let Some(&times) = data.weights.get(i) else {
+                    self.log_lik += ll.to64();
+                    continue;
+                };
+                self.log_lik += counted(times.to64(), ll.to64());
+                s.iter_mut().for_each(|s| *s = counted(times, *s));
+                if wanted.fisher.is_some() {
+                    w.iter_mut().for_each(|w| *w = counted(times, *w));
                 }
             }
             let (scores, weights) = (&buffers.score[..m * h], &buffers.weight[..m * hh]);

@@ -24,6 +24,10 @@ pub struct Resident<T> {
     pub x: Arc<Vec<T>>,
     /// Response and trials of each row, internal units, `[N]`.
     pub observed: Vec<Observed<T>>,
+    /// Number added to the linear output of each row, internal units, `[N]`; empty where there is no offset.
+    pub offset: Vec<T>,
+    /// How often each row counts, `[N]`; empty where every row counts once.
+    pub weights: Vec<T>,
     /// Design and response stored by columns, where an f32 engine uses that layout.
     pub(crate) columns: Option<Source>,
     /// Number of data rows, N.
@@ -75,6 +79,8 @@ impl<T: Scalar> Resident<T> {
                 }
             })
             .collect();
+        let narrow = |v: &[f64]| -> Vec<T> { v.iter().map(|&v| T::of(v)).collect() };
+        let (offset, weights) = (narrow(&problem.offset), narrow(&problem.weights));
         let information: Vec<f64> = (0..problem.parameters())
             .map(|i| problem.priors.get(i).map_or(0.0, |q| q.information()))
             .collect();
@@ -83,14 +89,22 @@ impl<T: Scalar> Resident<T> {
                 let column = |f: fn(&Observed<T>) -> T| -> Vec<f32> {
                     observed.iter().map(|o| f(o).to64() as f32).collect()
                 };
-                let (y, trials) = (column(|o| o.y), column(|o| o.trials));
-                Some(Source::new(problem.likelihood.clone(), x, &y, &trials))
+                let rows = columns::Rows {
+                    x,
+                    y: &column(|o| o.y),
+                    trials: &column(|o| o.trials),
+                    offset: T::as_f32(&offset).unwrap_or_default(),
+                    weights: T::as_f32(&weights).unwrap_or_default(),
+                };
+                Some(Source::new(problem.likelihood.clone(), rows, d))
             }
             _ => None,
         };
         Resident {
             x,
             observed,
+            offset,
+            weights,
             columns,
             n,
             d,
@@ -120,6 +134,12 @@ pub fn design_bytes<T: Scalar>(problem: &Problem, plan: &Plan) -> u64 {
         && plan.network.is_none()
         && plan.blocks.is_full();
     one * (u64::from(!shared) + u64::from(by_columns))
+}
+
+/// What a row that counts w times adds to a sum: w·v. A row that does not count adds nothing, whatever v is there.
+#[inline]
+pub fn counted<T: Scalar>(w: T, v: T) -> T {
+    if w == T::zero() { T::zero() } else { w * v }
 }
 
 /// Information Λ of the priors in internal coordinates.

@@ -2,6 +2,7 @@
 //! read block by block, without a copy of the whole. Chunks depend on N, P and the sums alone: sums have the same bits for any number of threads.
 
 use crate::linear::{add_transposed, add_weighted, outer, outputs};
+use crate::resident::counted;
 use faer::Par;
 use rayon::prelude::*;
 use sngd_core::blocks::Layout;
@@ -31,11 +32,11 @@ pub enum Curvature {
 pub struct RowSums {
     /// Log likelihood Σ w·ln p in nats, w the row weights, without `Problem::log_norm`.
     pub log_lik: f64,
-    /// Gradient of the log likelihood in ω, Σ Jᵀs, `[P]`.
+    /// Gradient of the log likelihood in ω, Σ w·Jᵀs, `[P]`.
     pub gradient: Vec<f64>,
-    /// Information Σ JᵀWJ, `[P,P]` column-major lower; empty where not asked for.
+    /// Information Σ w·JᵀWJ, `[P,P]` column-major lower; empty where not asked for.
     pub matrix: Vec<f64>,
-    /// Second moment of the gradients of single rows, Σ ggᵀ, stored the same way.
+    /// Second moment of the gradients of single rows, Σ ggᵀ with g = w·Jᵀs, stored the same way.
     pub second: Vec<f64>,
 }
 
@@ -112,12 +113,12 @@ pub fn row_terms(
         _ => likelihood.fisher(eta, observed.trials, w),
     }
     if weight != 1.0 {
-        score.iter_mut().for_each(|s| *s *= weight);
+        score.iter_mut().for_each(|s| *s = counted(weight, *s));
         if curvature != Curvature::No {
-            w.iter_mut().for_each(|w| *w *= weight);
+            w.iter_mut().for_each(|w| *w = counted(weight, *w));
         }
     }
-    weight * log_lik
+    counted(weight, log_lik)
 }
 
 /// Outputs `[m,H]` of rows `first..first + m`, offsets included. `x` `[m,D]` is their design.
@@ -209,10 +210,6 @@ fn chunk(
         if second {
             for j in 0..m {
                 outer(&score[j * h..][..h], &mut weight[j * hh..][..hh]);
-                // A row that counts w times stands for w rows with one gradient each.
-                if let Some(&w) = problem.weights.get(first + j).filter(|w| **w != 0.0) {
-                    weight[j * hh..][..hh].iter_mut().for_each(|v| *v /= w);
-                }
             }
             let w = &weight[..m * hh];
             add_weighted(x, w, &mut sums.second, &mut scaled, shape, &layout, par);

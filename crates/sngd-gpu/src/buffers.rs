@@ -78,13 +78,22 @@ impl Buffers {
         let narrow = |v: &[f64]| -> Vec<f32> { v.iter().map(|&x| x as f32).collect() };
         let held = problem.held_out.as_ref().filter(|_| shape.held.is_some());
         let inside = held.and_then(|_| problem.held_out_internal());
-        let mut obs: Vec<[f32; 2]> = (0..shape.n)
-            .map(|i| problem.observed(i))
-            .map(|o| [o.y as f32, o.trials as f32])
-            .collect();
+        let mut obs: Vec<[f32; 2]> = Vec::with_capacity(shape.n * shape.row_pairs);
+        let mut tell = |seen: [f64; 2], more: [f64; 2]| {
+            let pairs = [seen, more].map(|pair| pair.map(|v| v as f32));
+            obs.extend_from_slice(&pairs[..shape.row_pairs]);
+        };
+        let of = |column: &[f64], i: usize, none: f64| column.get(i).copied().unwrap_or(none);
+        for i in 0..shape.n {
+            let o = problem.observed(i);
+            let (offset, weight) = (of(&problem.offset, i, 0.0), of(&problem.weights, i, 1.0));
+            tell([o.y, o.trials], [offset, weight]);
+        }
         if let (Some(held), Some((_, y))) = (held, &inside) {
-            let trials = |i: usize| held.trials.get(i).map_or(1.0, |&t| t as f32);
-            obs.extend(y.iter().enumerate().map(|(i, &y)| [y as f32, trials(i)]));
+            for (i, &y) in y.iter().enumerate() {
+                let offset = of(&held.offset, i, 0.0) / problem.transform.y_scale;
+                tell([y, of(&held.trials, i, 1.0)], [offset, 1.0]);
+            }
         }
         let held = inside.as_ref().map(|(x, _)| x);
         let parts: Vec<&Features> = [Some(&problem.x), held].into_iter().flatten().collect();
@@ -121,7 +130,7 @@ impl Buffers {
         let mut ridge = vec![0.0; plan.blocks.len];
         for block in &plan.blocks.blocks {
             for i in 0..block.size {
-                ridge[block.at + i * (block.size + 1)] = plan.n as f64 * damping;
+                ridge[block.at + i * (block.size + 1)] = plan.observations() * damping;
             }
         }
         let added: Vec<f64> = bare.iter().zip(&ridge).map(|(a, b)| a + b).collect();

@@ -291,6 +291,9 @@ fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Consts {
     let activation = problem.network.as_ref().map(|n| n.activation);
     Consts::new()
         .u32("N", s.n as u32)
+        .u32("ROW_PAIRS", s.row_pairs as u32)
+        .u32("ROW_OFFSETS", u32::from(plan.offsets))
+        .u32("ROW_WEIGHTS", u32::from(plan.frequencies.is_some()))
         .u32("D", s.d as u32)
         .u32("K", s.k as u32)
         .u32("H", s.h as u32)

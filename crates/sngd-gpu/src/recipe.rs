@@ -51,6 +51,24 @@ fn names(set: &RowSet) -> Names {
     }
 }
 
+/// The vectors v over a row's outputs whose squares Σ vvᵀ are the row's part of a matrix: a network goes backward from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seed {
+    /// Rows of a root of W: the row's part is w·JᵀWJ. A linear predictor takes W itself.
+    Root,
+    /// The score w·s of a row that counts w times: its own gradient, and the second moment of gradients.
+    Score,
+    /// √w·s: the row's part is w·Jᵀs sᵀJ.
+    RootScore,
+}
+
+impl Seed {
+    /// The constant `FROM_SCORE`: 1 where one vector is stored for each row, else 0.
+    fn from_score(self) -> usize {
+        usize::from(self != Seed::Root)
+    }
+}
+
 /// Builds the list of dispatches.
 pub struct Recipe<'a> {
     plan: &'a Plan,
@@ -124,6 +142,15 @@ impl Recipe<'_> {
 
     fn empirical(&self) -> usize {
         usize::from(self.plan.fisher == FisherKind::Empirical)
+    }
+
+    /// The vectors that the metric is summed from.
+    fn metric_seed(&self) -> Seed {
+        match (self.plan.fisher, self.plan.frequencies) {
+            (FisherKind::Empirical, None) => Seed::Score,
+            (FisherKind::Empirical, Some(_)) => Seed::RootScore,
+            _ => Seed::Root,
+        }
     }
 
     /// Sets a network's sizes for a Gram matrix over explicit rows: one output with P design columns.

@@ -76,6 +76,8 @@ pub struct Shape {
     pub c: usize,
     /// Number of data rows, N.
     pub n: usize,
+    /// Pairs of numbers stored for each row beside its features: (y, trials), and (offset, weight) where rows have one of these.
+    pub row_pairs: usize,
     /// Number of design columns, D.
     pub d: usize,
     /// Number of linear outputs, K.
@@ -224,6 +226,7 @@ impl Shape {
             software,
             c,
             n: plan.n,
+            row_pairs: 1 + usize::from(plan.offsets || plan.frequencies.is_some()),
             d,
             k,
             h,
@@ -315,6 +318,9 @@ fn weights(plan: &Plan) -> Weights {
         (Metric::RmsProp, _) => Weights::DiagonalExact,
         (Metric::Fisher, FisherKind::Exact) => Weights::Exact,
         (Metric::Fisher, FisherKind::MonteCarlo) => Weights::MonteCarlo,
+        (Metric::Fisher, FisherKind::Empirical) if plan.frequencies.is_some() => {
+            Weights::ScoreRoots
+        }
         (Metric::Fisher, FisherKind::Empirical) => Weights::None,
         (Metric::FisherDiagonal, FisherKind::Exact) => Weights::DiagonalExact,
         (Metric::FisherDiagonal, FisherKind::MonteCarlo) => Weights::DiagonalMonteCarlo,

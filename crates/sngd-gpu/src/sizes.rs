@@ -29,7 +29,7 @@ impl Sizes {
         // Held-out rows come after the fitted rows.
         let all_rows = n + shape.held.as_ref().map_or(0, |held| held.rows);
         words("x", (all_rows * d * shape.feature_bits).div_ceil(32));
-        words("obs", 2 * all_rows);
+        words("obs", 2 * shape.row_pairs * all_rows);
         words("prior", 4 * p);
         words("information", p);
         // Each parameter of a network has an affine map, the identity.
@@ -70,6 +70,7 @@ impl Sizes {
             let width = match set.weights {
                 Weights::None => 0,
                 Weights::Exact | Weights::MonteCarlo => hh,
+                Weights::ScoreRoots => h,
                 Weights::DiagonalExact
                 | Weights::DiagonalMonteCarlo
                 | Weights::DiagonalEmpirical => 2 * h,

@@ -26,6 +26,9 @@ impl Memory {
         };
         let (p, len) = (plan.p as u64, plan.blocks.len as u64);
         let data = Data::of(prepared);
+        // Offsets and weights: in the table, the problem and its copy beside the engine's own.
+        let columns =
+            plan.n as u64 * (u64::from(plan.offsets) + u64::from(plan.frequencies.is_some()));
         // Λ of a linear predictor is dense, and made from another dense matrix; Λ of a network is only a diagonal.
         let prior = match plan.network {
             Some(_) => 8 * p,
@@ -42,8 +45,10 @@ impl Memory {
         };
         let dense_prior = if plan.network.is_none() { 8 * p * p } else { 0 };
         Memory {
-            fixed: PROGRAM + data.fixed + prior + kept,
-            start: PROGRAM + (data.fixed + data.start + prior + dense_prior).max(data.own + search),
+            fixed: PROGRAM + data.fixed + (16 + width) * columns + prior + kept,
+            start: PROGRAM
+                + 24 * columns
+                + (data.fixed + data.start + prior + dense_prior).max(data.own + search),
             chain: chain_bytes(plan, width),
         }
     }

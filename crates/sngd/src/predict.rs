@@ -383,7 +383,8 @@ mod tests {
         let y: Vec<f64> = (0..30)
             .map(|i| 40.0 + 0.3 * x[2 * i] - x[2 * i + 1] + (i % 5) as f64)
             .collect();
-        let data = Data::new(x.clone(), ["a", "b"], y.clone());
+        let offset: Vec<f64> = (0..30).map(|i| f64::from(i % 4) - 1.0).collect();
+        let data = Data::new(x.clone(), ["a", "b"], y.clone()).offset(offset.clone());
         let run = Sampler::builder(Model::linear(Family::Gaussian), &data)
             .prior(Prior::Normal(0.0, 10.0))
             .method(Mala::default().step_size(0.5))
@@ -404,7 +405,8 @@ mod tests {
         assert_eq!(terms.len(), 60);
         for (d, [c, a, b, s]) in draws.into_iter().enumerate() {
             for i in 0..30 {
-                let law = Normal::new(c + a * x[2 * i] + b * x[2 * i + 1], s).unwrap();
+                let mean = c + a * x[2 * i] + b * x[2 * i + 1] + offset[i];
+                let law = Normal::new(mean, s).unwrap();
                 let (own, truth) = (terms[d * 30 + i], law.ln_pdf(y[i]));
                 assert!(
                     (own - truth).abs() < 1e-9 * (1.0 + truth.abs()),

@@ -69,7 +69,7 @@ pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
     let prepared = prepare_problem(config, problem, notes);
     // The search for the mode goes where the check did not.
     match own.and_then(|own| own.body.stopped()) {
-        Some(why) => Err(CheckError(why).into()),
+        Some(why) => Err(CheckError::Likelihood { message: why }.into()),
         None => prepared,
     }
 }
@@ -250,7 +250,9 @@ fn needs_mode(config: &Config, problem: &Problem, plan: &Plan) -> bool {
 fn mismatch(plan: &Plan, mode: Option<&Mode>) -> Result<FisherMismatch, String> {
     match mode {
         Some(m) if plan.p <= THERMOMETER_PARAMETERS => {
-            sngd_diag::fisher_mismatch(&m.fisher, &m.sigma_g, plan.p).map_err(|e| e.to_string())
+            // The law takes minibatches of rows that count w times to scatter by this much more.
+            let law: Vec<f64> = m.fisher.iter().map(|f| plan.clumping() * f).collect();
+            sngd_diag::fisher_mismatch(&law, &m.sigma_g, plan.p).map_err(|e| e.to_string())
         }
         Some(_) => Err(format!(
             "{} parameters are more than the {THERMOMETER_PARAMETERS} it is computed for",

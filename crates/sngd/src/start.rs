@@ -24,7 +24,7 @@ pub fn positions(prepared: &Prepared) -> Vec<f64> {
     out
 }
 
-/// The standard start of a network; log σ is that of the response's standard deviation.
+/// The standard start of a network; log σ is that of the response's standard deviation, without offsets.
 fn standard(prepared: &Prepared, chain: u32) -> Vec<f64> {
     let problem = &prepared.problem;
     let mut omega = vec![0.0; prepared.plan.p];
@@ -33,8 +33,10 @@ fn standard(prepared: &Prepared, chain: u32) -> Vec<f64> {
     }
     if problem.transform.aux == 1 {
         let n = problem.y.len() as f64;
-        let mean = problem.y.iter().sum::<f64>() / n;
-        let var = problem.y.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / n;
+        let offset = |i: usize| problem.offset.get(i).copied().unwrap_or(0.0);
+        let left = || problem.y.iter().enumerate().map(|(i, y)| y - offset(i));
+        let mean = left().sum::<f64>() / n;
+        let var = left().map(|y| (y - mean).powi(2)).sum::<f64>() / n;
         omega[prepared.plan.p - 1] = 0.5 * var.ln();
     }
     omega

@@ -113,8 +113,13 @@ fn log_posterior(problem: &Problem, omega: &[f64], jacobian: bool) -> (f64, f64)
         .map(|j| {
             let i = j * n / m;
             forward.outputs(omega, &problem.x, i, &mut eta);
+            eta[0] += problem.offset.get(i).copied().unwrap_or(0.0);
             let seen = problem.observed(i);
-            problem.likelihood.log_lik_and_score(&eta, seen, &mut score)
+            let ll = (problem.likelihood).log_lik_and_score(&eta, seen, &mut score);
+            match problem.weights.get(i) {
+                Some(0.0) => 0.0,
+                times => times.map_or(ll, |w| w * ll),
+            }
         })
         .collect();
     let mean = each.iter().sum::<f64>() / m as f64;

@@ -16,7 +16,7 @@ fn features(n: usize) -> Vec<f64> {
         .collect()
 }
 
-/// The ensemble's log score, accuracy and Brier score, computed from the draws themselves.
+/// The ensemble's log score, accuracy and Brier score, computed from the draws themselves; rows have offsets.
 #[test]
 fn bernoulli_scores_are_those_of_the_averaged_probabilities() {
     let n = 120;
@@ -26,7 +26,8 @@ fn bernoulli_scores_are_those_of_the_averaged_probabilities() {
     let y: Vec<f64> = (0..n)
         .map(|i| f64::from(u8::from(x[2 * i] + 0.5 * x[2 * i + 1] + z[i] > 0.2)))
         .collect();
-    let data = Data::new(x, ["a", "b"], y);
+    let offset: Vec<f64> = (0..n).map(|i| f64::from(i as u32 % 5) / 5.0).collect();
+    let data = Data::new(x, ["a", "b"], y).offset(offset);
     let mut builder = Sampler::builder(
         Model::linear(Family::Bernoulli).link(LinkName::Probit),
         &data,
@@ -50,9 +51,10 @@ fn bernoulli_scores_are_those_of_the_averaged_probabilities() {
     );
     let phi = |z: f64| 0.5 * (1.0 + erf(z / 2f64.sqrt()));
     let (mut log_score, mut hits, mut brier) = (0.0, 0.0, 0.0);
-    for (row, y) in held.x.to_vec().chunks(3).zip(&held.y) {
+    for (i, (row, y)) in held.x.to_vec().chunks(3).zip(&held.y).enumerate() {
+        let offset = held.rows[i] as f64 % 5.0 / 5.0;
         let p: f64 = (0..c.len())
-            .map(|s| phi(c[s] + a[s] * row[1] + b[s] * row[2]))
+            .map(|s| phi(c[s] + a[s] * row[1] + b[s] * row[2] + offset))
             .sum::<f64>()
             / c.len() as f64;
         let own = if *y == 1.0 { p } else { 1.0 - p };
@@ -161,8 +163,17 @@ fn a_device_scores_as_the_host_does() {
                 .collect(),
         ),
     ];
-    for (model, y) in cases {
-        let data = Data::new(x.clone(), ["a", "b"], y);
+    let bare = cases.clone().map(|(model, y)| (model, y, false));
+    // Every case but the one of several outputs once more with offsets and weights.
+    let [more @ .., _] = cases.map(|(model, y)| (model, y, true));
+    for (model, y, columns) in bare.into_iter().chain(more) {
+        let mut data = Data::new(x.clone(), ["a", "b"], y);
+        if columns {
+            let of = |f: fn(usize) -> f64| (0..n).map(f).collect::<Vec<f64>>();
+            data = data
+                .offset(of(|i| (i % 7) as f64 / 7.0))
+                .weights(of(|i| (i % 3) as f64));
+        }
         let mut builder = Sampler::builder(model.clone(), &data)
             .prior(Prior::Normal(0.0, 5.0))
             .method(Sngd::default().step_size(0.1).batch_size(100))
@@ -197,7 +208,8 @@ fn a_device_scores_as_the_host_does() {
                 (Some(a), Some(b)) => (a - b).abs() <= 1e-4 * (1.0 + a.abs()),
                 (a, b) => a == b,
             };
-            assert!(near, "{name}: {truth} {} {model:?}", device[name]);
+            let told = &device[name];
+            assert!(near, "{name}: {truth} {told} {model:?}, columns: {columns}");
         }
     }
 }

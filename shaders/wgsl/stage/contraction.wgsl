@@ -1,9 +1,9 @@
 // Coefficients of the correction, c = (κ/2)·volume − divergence at each row's leverages; v is then Σ Jᵀc.
 #import <consts>
 #import "stage/derivative.wgsl"
+#import "stage/observed.wgsl"
 
 @group(0) @binding(1) var<storage, read> eta: array<f32>; // eta[C,R,H]
-@group(0) @binding(2) var<storage, read> obs: array<vec2<f32>>; // obs[N], (y, trials)
 @group(0) @binding(3) var<storage, read> row_index: array<u32>; // row_index[C,R]
 @group(0) @binding(4) var<storage, read> lever: array<f32>; // lever[LEVER_SPLITS,C,R,HH], packed lower
 @group(0) @binding(5) var<storage, read_write> coefficient: array<f32>; // coefficient[C,R,H]
@@ -27,9 +27,10 @@ fn contraction(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
         }
         h[a] = sum;
     }
-    let c = derivative(e, obs[row_index[at]], h);
+    let row = row_index[at];
+    let c = derivative(e, row_observed(row), h);
     for (var a = 0u; a < H; a++) {
-        var v = HALF_KAPPA * c.volume[a] - DIVERGENCE * c.divergence[a];
+        var v = row_counted(row, HALF_KAPPA * c.volume[a] - DIVERGENCE * c.divergence[a]);
         if ADDS == 1u {
             v += coefficient[at * H + a];
         }

@@ -1,4 +1,5 @@
 // M of a diagonal metric from the sums over rows; `added` includes Λ and damping. METRIC: 1 Fisher, 2 identity, 3 RMSProp.
+// OBSERVATIONS are the N rows and OBSERVED the rows of the pass, each as often as it counts (in the pass on average).
 #import <consts>
 #import "stage/now.wgsl"
 #import "stage/status.wgsl"
@@ -35,12 +36,12 @@ fn diagonal_metric(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoc
         }
         metric[at] = vec4<f32>(m, SHARE * sum.y, 0.0, 0.0);
     } else if METRIC == METRIC_IDENTITY {
-        metric[at] = vec4<f32>(f32(N), 0.0, 0.0, 0.0);
+        metric[at] = vec4<f32>(OBSERVATIONS, 0.0, 0.0, 0.0);
     } else {
-        let g = gradient[at] / f32(N);
+        let g = gradient[at] / OBSERVATIONS;
         let decay = select(RMS_DECAY, 0.0, now.first == 1u);
         let v = decay * old.w + (1.0 - decay) * g * g;
-        let curvature = sum.x / f32(R) + added[p] / f32(N);
-        metric[at] = vec4<f32>(f32(N) * (RMS_FLOOR + sqrt(v)), 0.0, curvature, v);
+        let curvature = sum.x / OBSERVED + added[p] / OBSERVATIONS;
+        metric[at] = vec4<f32>(OBSERVATIONS * (RMS_FLOOR + sqrt(v)), 0.0, curvature, v);
     }
 }

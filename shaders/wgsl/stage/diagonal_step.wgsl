@@ -30,7 +30,7 @@ fn diagonal_step(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
             let root = sqrt(m.w);
             if root > 0.0 {
                 let floor = RMS_FLOOR + root;
-                velocity = -(1.0 - RMS_DECAY) * g * m.z / (root * floor * floor * f32(N) * f32(N));
+                velocity = -(1.0 - RMS_DECAY) * g * m.z / (root * floor * floor * OBSERVATIONS * OBSERVATIONS);
             }
         }
     }

@@ -1,4 +1,4 @@
-// Outputs of a linear predictor at a row of the design. The auxiliary ones, which are parameters themselves, come last.
+// Outputs of a linear predictor at a row of the design, without its offset. The auxiliary ones, which are parameters themselves, come last.
 #import <consts>
 #import "stage/features.wgsl"
 

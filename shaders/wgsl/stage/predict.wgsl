@@ -3,10 +3,10 @@
 #import <consts>
 #import "stage/now.wgsl"
 #import "stage/panel.wgsl"
+#import "stage/observed.wgsl"
 #import "stage/linear.wgsl"
 #import <model>
 
-@group(0) @binding(2) var<storage, read> obs: array<vec2<f32>>; // obs[N+HELD], (y, trials)
 @group(0) @binding(4) var<storage, read> eta: array<f32>; // eta[C,R,H], a network's outputs
 @group(0) @binding(5) var<storage, read_write> terms: array<vec2<f32>>; // terms[C,R], (ln p, whether the likeliest class is right)
 @group(0) @binding(6) var<storage, read_write> sums: array<f32>; // sums[SPLITS,HELD,WIDTH]: max ln p, Σ p/e^max, then classes, or mean and P(Y ≤ y)
@@ -20,7 +20,7 @@ fn predict(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     if j >= R || row >= HELD {
         return;
     }
-    let o = obs[N + row];
+    let o = row_observed(N + row);
     let at = (group.y * HELD + row) * WIDTH;
     var top = LEAST;
     var mass = 0.0;
@@ -40,6 +40,9 @@ fn predict(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
             }
         } else {
             e = linear_outputs(N + row, chain);
+        }
+        if ROW_OFFSETS == 1u {
+            e[0] += row_offset(N + row);
         }
         let ll = log_lik(e, o);
         if ll > top {

@@ -1,18 +1,19 @@
-// Outputs, scores, Fisher weights and log-likelihood of the rows of a pass, one row per thread.
+// Outputs, scores, Fisher weights and log-likelihood of the rows of a pass, one row per thread. All but the outputs are multiplied
+// by how often the row counts.
 #import <consts>
 #import "stage/seed.wgsl"
 #import "stage/now.wgsl"
+#import "stage/observed.wgsl"
 #import "stage/linear.wgsl"
 #import "lib/batch.wgsl"
 #import "lib/normal.wgsl"
 #import "stage/derivative.wgsl"
 #import "lib/group_sum.wgsl"
 
-@group(0) @binding(2) var<storage, read> obs: array<vec2<f32>>; // obs[N], (y, trials)
 @group(0) @binding(4) var<storage, read_write> row_index: array<u32>; // row_index[C,R]
 @group(0) @binding(5) var<storage, read_write> eta: array<f32>; // eta[C,R,H]
 @group(0) @binding(6) var<storage, read_write> scores: array<f32>; // scores[C,R,H]
-@group(0) @binding(7) var<storage, read_write> weight: array<f32>; // weight[C,R,HH] packed lower, or [C,R,2H]: W_kk, then ∂W_kk/∂η_k
+@group(0) @binding(7) var<storage, read_write> weight: array<f32>; // weight[C,R,HH] packed lower, or [C,R,2H]: W_kk, then ∂W_kk/∂η_k, or [C,R,H]: √w·s
 @group(0) @binding(8) var<storage, read_write> lik_sums: array<f32>; // lik_sums[C,ceil(R/64)], sums of 64 rows
 
 fn row_of(chain: u32, j: u32) -> u32 {
@@ -69,12 +70,15 @@ fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             row_index[at] = i;
             e = linear_outputs(i, chain);
         }
-        let o = obs[i];
-        ll = log_lik(e, o);
+        if ROW_OFFSETS == 1u {
+            e[0] += row_offset(i);
+        }
+        let o = row_observed(i);
+        ll = row_counted(i, log_lik(e, o));
         var s = score(e, o);
         for (var a = 0u; a < H; a++) {
             eta[at * H + a] = e[a];
-            scores[at * H + a] = s[a];
+            scores[at * H + a] = row_counted(i, s[a]);
         }
         if WEIGHTS == WEIGHTS_EXACT || WEIGHTS == WEIGHTS_MONTE_CARLO {
             var w: array<f32, HH>;
@@ -84,10 +88,15 @@ fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 w = monte_carlo(e, o.y, j, chain);
             }
             for (var a = 0u; a < HH; a++) {
-                weight[at * HH + a] = w[a];
+                weight[at * HH + a] = row_counted(i, w[a]);
             }
         }
-        if WEIGHTS >= WEIGHTS_DIAGONAL_EXACT {
+        if WEIGHTS == WEIGHTS_SCORE_ROOTS {
+            for (var a = 0u; a < H; a++) {
+                weight[at * H + a] = row_root_counted(i, s[a]);
+            }
+        }
+        if WEIGHTS == WEIGHTS_DIAGONAL_EXACT || WEIGHTS == WEIGHTS_DIAGONAL_MONTE_CARLO || WEIGHTS == WEIGHTS_DIAGONAL_EMPIRICAL {
             var w: array<f32, HH>;
             if WEIGHTS == WEIGHTS_DIAGONAL_EXACT {
                 w = fisher(e, o.y);
@@ -100,8 +109,8 @@ fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 var unit: array<f32, HH>;
                 unit[aa] = 1.0;
                 let c = derivative(e, o, unit);
-                weight[at * 2u * H + a] = own;
-                weight[at * 2u * H + H + a] = c.volume[a];
+                weight[at * 2u * H + a] = row_counted(i, own);
+                weight[at * 2u * H + H + a] = row_counted(i, c.volume[a]);
             }
         }
     }

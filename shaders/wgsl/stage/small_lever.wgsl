@@ -2,8 +2,8 @@
 #import <consts>
 #import "stage/features.wgsl"
 #import "stage/derivative.wgsl"
+#import "stage/observed.wgsl"
 
-@group(0) @binding(2) var<storage, read> obs: array<vec2<f32>>; // obs[N], (y, trials)
 @group(0) @binding(3) var<storage, read> linv: array<f32>; // linv[C,P,P], lower, row-major
 @group(0) @binding(4) var<storage, read> row_index: array<u32>; // row_index[C,R]
 @group(0) @binding(5) var<storage, read> eta: array<f32>; // eta[C,R,1]
@@ -45,8 +45,8 @@ fn small_lever(@builtin(global_invocation_id) id: vec3<u32>) {
             }
             h += y * y;
         }
-        let c = derivative(array<f32, H>(eta[at]), obs[i], array<f32, HH>(h));
-        let k = HALF_KAPPA * c.volume[0] - DIVERGENCE * c.divergence[0];
+        let c = derivative(array<f32, H>(eta[at]), row_observed(i), array<f32, HH>(h));
+        let k = row_counted(i, HALF_KAPPA * c.volume[0] - DIVERGENCE * c.divergence[0]);
         for (var a = 0u; a < P; a++) {
             v[a] += k * x[a];
         }

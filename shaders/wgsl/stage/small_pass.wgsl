@@ -3,11 +3,11 @@
 #import <consts>
 #import "stage/seed.wgsl"
 #import "stage/now.wgsl"
+#import "stage/observed.wgsl"
 #import "stage/features.wgsl"
 #import "lib/batch.wgsl"
 #import <model>
 
-@group(0) @binding(2) var<storage, read> obs: array<vec2<f32>>; // obs[N], (y, trials)
 @group(0) @binding(3) var<storage, read> omega: array<f32>; // omega[C,P]
 @group(0) @binding(4) var<storage, read_write> row_index: array<u32>; // row_index[C,R]
 @group(0) @binding(5) var<storage, read_write> eta: array<f32>; // eta[C,R,1]
@@ -50,17 +50,22 @@ fn small_pass(@builtin(global_invocation_id) id: vec3<u32>) {
             x[a] = feature(i * D + a);
             e += x[a] * w[a];
         }
+        if ROW_OFFSETS == 1u {
+            e += row_offset(i);
+        }
         let at = chain * R + j;
         row_index[at] = i;
         eta[at] = e;
-        let o = obs[i];
+        let o = row_observed(i);
         let outputs = array<f32, H>(e);
-        ll += log_lik(outputs, o);
-        let s = score(outputs, o)[0];
-        var weight = s * s;
+        ll += row_counted(i, log_lik(outputs, o));
+        let own = score(outputs, o)[0];
+        var weight = own * own;
         if WEIGHTS == WEIGHTS_EXACT {
             weight = fisher(outputs, o.y)[0];
         }
+        weight = row_counted(i, weight);
+        let s = row_counted(i, own);
         for (var a = 0u; a < P; a++) {
             g[a] += s * x[a];
             let wx = weight * x[a];

@@ -1,6 +1,9 @@
 //! Plans whose metric is fixed at the posterior's mode: which run files get one, and what the settings then are.
 
-use super::{CorrectionPlan, DEFAULT_WARMUP, Metric, MetricRows, Plan, check_step_size, positive};
+use super::{
+    CorrectionPlan, DEFAULT_WARMUP, Frequencies, Metric, MetricRows, Plan, check_step_size,
+    positive,
+};
 use crate::batch::Batches;
 use crate::blocks::Layout;
 use crate::config::{
@@ -221,6 +224,8 @@ impl Plan {
             seed: config.seed,
             chains: settings.chains,
             n: problem.rows(),
+            offsets: !problem.offset.is_empty(),
+            frequencies: Frequencies::of(problem),
             d: problem.design_columns(),
             k: problem.likelihood.linear_outputs(),
             h: problem.likelihood.outputs(),

@@ -1,8 +1,8 @@
 //! Plans whose metric is at the state of each chain: which settings go together, key by key in the order of the step.
 
 use super::{
-    CorrectionPlan, DEFAULT_WARMUP, MethodRow, Metric, MetricRows, Plan, check_step_size,
-    method_row, positive,
+    CorrectionPlan, DEFAULT_WARMUP, Frequencies, MethodRow, Metric, MetricRows, Plan,
+    check_step_size, method_row, positive,
 };
 use crate::batch::Batches;
 use crate::blocks::Layout;
@@ -24,7 +24,6 @@ impl Plan {
         let method = s.method_or_default();
         let row = method_row(method);
         let n = problem.rows();
-        row_columns(problem)?;
         let step_size = s.step_size.clone().unwrap_or(DEFAULT_STEP_SIZE);
         check_step_size(&step_size)?;
         let chains = config.run.chains_or_default();
@@ -51,6 +50,8 @@ impl Plan {
             seed: config.seed,
             chains,
             n,
+            offsets: !problem.offset.is_empty(),
+            frequencies: Frequencies::of(problem),
             d: problem.design_columns(),
             k: problem.likelihood.linear_outputs(),
             h: problem.likelihood.outputs(),
@@ -90,16 +91,6 @@ impl Plan {
         }
         Ok(plan)
     }
-}
-
-fn row_columns(problem: &Problem) -> Result<(), CheckError> {
-    if problem.has_row_columns() {
-        return Err(CheckError::key(
-            "data.weights",
-            "found a column of weights, or of an offset, beside a metric at the state of each chain, expected them only with the metric at the mode; leave sampler.method and target out, or remove the column",
-        ));
-    }
-    Ok(())
 }
 
 fn refresh(s: &SamplerConfig, method: Method, row: &MethodRow) -> Result<(), CheckError> {

@@ -92,6 +92,15 @@ impl Plan {
                 format!("{}", self.temperature)
             },
         );
+        if let Some(f) = self.frequencies {
+            say(
+                "weights",
+                format!(
+                    "{} rows count as {} observations; a batch takes rows whole",
+                    self.n, f.total
+                ),
+            );
+        }
         say("kappa", format!("{}", self.kappa));
         say(
             "log_scale_jacobian",

@@ -5,6 +5,17 @@ use crate::config::{FisherKind, Integrator, Noise};
 use crate::error::CheckError;
 
 impl Plan {
+    /// Number of observations, Σw: the rows by how often each counts. N where every row counts once.
+    pub fn observations(&self) -> f64 {
+        self.frequencies.map_or(self.n as f64, |f| f.total)
+    }
+
+    /// Mean weight of the row that an observation is in, Σw²/Σw; 1 where every row counts once. Observations of one row come into a
+    /// minibatch together, so that its noise is that many times as large as with as many rows of one observation each.
+    pub fn clumping(&self) -> f64 {
+        self.frequencies.map_or(1.0, |f| f.squares / f.total)
+    }
+
     /// Whether the matrix N·F + Λ of the target's volume differs from the damped metric.
     pub fn split_volume(&self) -> bool {
         self.kappa > 0.0 && self.damping > 0.0
@@ -27,11 +38,18 @@ impl Plan {
         }
     }
 
-    /// What a damped metric G = H + D, D = N·damping·I, adds to the budget: with step εG⁻¹ a Gaussian of precision H/T
-    /// stays exact when Q = T(2εG − ε²H) = T((2ε − ε²)G + ε²D). This is T·ε²·N·damping, 0 under Euler.
+    /// What damping adds to the diagonal of the metric, N·damping with N observations.
+    pub fn ridge(&self) -> f64 {
+        self.observations() * self.damping
+    }
+
+    /// What a damped metric G = H + D, D = N·damping·I with N observations, adds to the budget: with step εG⁻¹ a Gaussian of precision
+    /// H/T stays exact when Q = T(2εG − ε²H) = T((2ε − ε²)G + ε²D). This is T·ε²·N·damping, 0 under Euler.
     pub fn ridge_variance(&self, epsilon: f64) -> f64 {
         match self.integrator {
-            Integrator::Ou => self.temperature * epsilon * epsilon * self.n as f64 * self.damping,
+            Integrator::Ou => {
+                self.temperature * epsilon * epsilon * self.observations() * self.damping
+            }
             Integrator::Euler => 0.0,
         }
     }
@@ -56,10 +74,11 @@ impl Plan {
         natural.then(|| self.law_temperature())
     }
 
-    /// The temperature of minibatch noise alone: ρεN/(B(2−ε)), exact on a quadratic.
+    /// The temperature of minibatch noise alone: ρεN/(B(2−ε)), exact on a quadratic. Where rows count w times, Σw²/Σw times that: exact
+    /// where all weights are equal, and right on average where they have nothing to do with the features.
     pub fn law_temperature(&self) -> f64 {
         let e = self.step_size.initial();
-        self.rho() * e * self.n as f64 / (self.batch as f64 * (2.0 - e))
+        self.rho() * e * self.n as f64 / (self.batch as f64 * (2.0 - e)) * self.clumping()
     }
 
     /// The temperature that draws are said to have: T, or where no noise is added that of the minibatch noise alone.
@@ -94,6 +113,11 @@ impl Plan {
     }
 
     pub(super) fn check_nominal(&self) -> Result<(), CheckError> {
+        if self.frequencies.is_some() && self.rho() > 0.0 {
+            return Err(CheckError(
+                "sampler.noise: found \"nominal\" beside data.weights and a batch of some of the rows, whose noise is no multiple of the metric where rows count w times, expected \"residual\", which measures it; change sampler.noise, or set sampler.batch_size = \"full\"".into(),
+            ));
+        }
         let e = self.step_size.initial();
         let need = self.minibatch_share(e);
         let have = self.budget(e) * self.temperature;

@@ -31,18 +31,28 @@ pub(super) fn standardise(x: &mut Features, mean: &[f64], scale: &[f64], pivot: 
     });
 }
 
-/// Mean and population sd of each column of `[N,D]`.
-pub(super) fn column_moments(x: &Features) -> Vec<(f64, f64)> {
+/// Mean and population sd of each column of `[N,D]`, whose rows count `weights` `[N]` times each; once where that is empty.
+pub(super) fn column_moments(x: &Features, weights: &[f64]) -> Vec<(f64, f64)> {
     let d = x.columns();
-    let n = (x.len() / d) as f64;
+    let n = match weights {
+        [] => (x.len() / d) as f64,
+        w => w.iter().sum(),
+    };
+    let share = |i: usize, v: f64| weights.get(i).map_or(v, |w| w * v) / n;
     let mut mean = vec![0.0; d];
-    x.each_row(|row| mean.iter_mut().zip(row).for_each(|(m, v)| *m += v / n));
+    let mut i = 0;
+    x.each_row(|row| {
+        (mean.iter_mut().zip(row)).for_each(|(m, &v)| *m += share(i, v));
+        i += 1;
+    });
     let mut var = vec![0.0; d];
+    let mut i = 0;
     x.each_row(|row| {
         for j in 0..d {
             let r = row[j] - mean[j];
-            var[j] += r * r / n;
+            var[j] += share(i, r * r);
         }
+        i += 1;
     });
     mean.into_iter()
         .zip(var.into_iter().map(f64::sqrt))

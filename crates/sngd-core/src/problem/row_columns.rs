@@ -16,7 +16,7 @@ pub(super) struct RowColumns {
 }
 
 impl RowColumns {
-    /// Reads the columns of a table; `test` are the held-out rows.
+    /// Reads the columns of a table; `test` are the held-out rows, in order.
     pub fn of(config: &Config, table: &Table, test: &[usize]) -> Result<RowColumns, CheckError> {
         let (data, model) = (&config.data, &config.model);
         let source = &table.source;
@@ -90,11 +90,12 @@ impl RowColumns {
             ));
         }
         if !precision {
-            if column.iter().all(|w| *w == 0.0) {
+            let held = |i: usize| test.binary_search(&i).is_ok();
+            if (column.iter().enumerate()).all(|(i, w)| *w == 0.0 || held(i)) {
                 return Err(CheckError::data(
                     source,
                     format!(
-                        "column '{name}': found only weights of 0, expected a row that counts; choose another column"
+                        "column '{name}': found only weights of 0 among the rows to fit, expected a row that counts; choose another column"
                     ),
                 ));
             }
@@ -133,10 +134,5 @@ impl Problem {
                 *o *= root;
             }
         }
-    }
-
-    /// Whether there are offsets, or rows that count more or less than once.
-    pub fn has_row_columns(&self) -> bool {
-        !self.offset.is_empty() || !self.weights.is_empty()
     }
 }

@@ -8,7 +8,7 @@ use sngd_core::blocks::Layout;
 use sngd_core::engine::FaultKind;
 use sngd_core::plan::{JITTER_FIRST, JITTER_RETRIES, Plan};
 
-/// Writes the metric (N/r) Σ JᵀWJ + N·damping·I + Λ into the layout's blocks, lower triangle.
+/// Writes the metric (N/r) Σ w·JᵀWJ + N·damping·I + Λ into the layout's blocks, lower triangle; in damping N counts observations.
 pub fn assemble_metric<T: Scalar>(
     data: &Resident<T>,
     plan: &Plan,
@@ -21,7 +21,7 @@ pub fn assemble_metric<T: Scalar>(
         *o = share * f;
     }
     data.lambda.add_to(&data.layout, out);
-    add_to_diagonal(&data.layout, out, T::of(plan.n as f64 * damping));
+    add_to_diagonal(&data.layout, out, T::of(plan.observations() * damping));
 }
 
 /// Adds a number to the diagonals of all blocks.
@@ -46,7 +46,7 @@ pub fn factor_metric<T: Scalar>(
         })
 }
 
-/// Writes the gradient of the cost, −(N/B)·Σ Jᵀs − ∇ln prior, into `out` `[P]`; returns −ln prior in nats.
+/// Writes the gradient of the cost, −(N/B)·Σ w·Jᵀs − ∇ln prior, into `out` `[P]`; returns −ln prior in nats.
 pub fn cost_gradient<T: Scalar>(
     data: &Resident<T>,
     plan: &Plan,

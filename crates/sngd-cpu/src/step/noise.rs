@@ -116,7 +116,7 @@ impl<T: Scalar> Dense<T> {
     }
 
     /// Sums (g−ḡ)(g−ḡ)ᵀ over the rows that `noise_rows` names: V̂, the covariance of the minibatch gradient, but for a factor
-    /// (`StepNumbers::covariance`).
+    /// (`StepNumbers::covariance`). g is that of the row itself times how often it counts, since a minibatch takes rows whole.
     fn noise_covariance(&mut self, data: &Resident<T>, plan: &Plan) {
         let rows = plan.rows();
         let pass = match (&self.batch_pass, rows.covariance) {

@@ -1,9 +1,9 @@
 //! The step with a dense Fisher metric.
 
-use super::{Recipe, names, over_p};
+use super::{Recipe, Seed, names, over_p};
 use crate::shape::{constant_step, drift_parts, residual, ridged, second_rows};
 use crate::spec::{When, spec};
-use sngd_core::config::{FisherKind, Noise, NoiseRows};
+use sngd_core::config::{Noise, NoiseRows};
 use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, RFD_STEP};
 use sngd_core::step::PassName;
@@ -118,7 +118,7 @@ impl Recipe<'_> {
                 None,
                 when,
             );
-            self.fisher(&rows, "second", (None, true, s.second_splits), when);
+            self.fisher(&rows, "second", (None, Seed::Score, s.second_splits), when);
             for g in &s.groups {
                 let order = g.run.size;
                 let grid = [order.div_ceil(64), order, s.c * g.run.count];
@@ -161,8 +161,7 @@ impl Recipe<'_> {
             .b("u", "rfd_u");
         self.push(one);
         self.rows(&set, "moved", When::Fresh);
-        let from_score = plan.fisher == FisherKind::Empirical;
-        let how = (Some(added), from_score, s.fisher_splits);
+        let how = (Some(added), self.metric_seed(), s.fisher_splits);
         self.fisher(&set, "fisher_moved", how, When::Fresh);
         self.product("symmetric", matrix, ("rfd_u", "rfd_here"), 1);
         self.product("symmetric", "fisher_moved", ("rfd_u", "rfd_there"), 1);
@@ -176,7 +175,7 @@ impl Recipe<'_> {
             );
         }
         let ridge = if plan.split_volume() {
-            plan.n as f64 * plan.damping
+            plan.ridge()
         } else {
             0.0
         };

@@ -39,9 +39,11 @@ impl Recipe<'_> {
             .at(When::Fresh);
             self.push(one);
         }
+        let per_row = plan.observations() / plan.n as f64;
         let one = spec("stage/diagonal_metric.wgsl", "diagonal_metric", over_p(s))
             .code("METRIC", &metric)
-            .u("R", set.rows)
+            .f("OBSERVATIONS", plan.observations())
+            .f("OBSERVED", set.rows as f64 * per_row)
             .u("GRAD_SPLITS", set.grad_splits)
             .f("SHARE", plan.n as f64 / set.rows as f64)
             .f("RMS_DECAY", RMSPROP_DECAY)
@@ -56,7 +58,7 @@ impl Recipe<'_> {
                 [set.rows.div_ceil(64), s.c, 1],
             )
             .u("R", set.rows)
-            .f("RIDGE", plan.n as f64 * plan.damping)
+            .f("RIDGE", plan.ridge())
             .b("row_index", names(&set).index);
             self.with_the_metric(|r| {
                 r.push(one);
@@ -69,6 +71,7 @@ impl Recipe<'_> {
         }
         let one = spec("stage/diagonal_step.wgsl", "diagonal_step", over_p(s))
             .code("METRIC", &metric)
+            .f("OBSERVATIONS", plan.observations())
             .u("CORRECTED", usize::from(corrected))
             .u("GRAD_SPLITS", set.grad_splits)
             .code("NOISE", &plan.noise)

@@ -1,9 +1,8 @@
 //! The metric of a pass over rows, its factor, and the leverages that follow from it.
 
-use super::{Recipe, names};
+use super::{Recipe, Seed, names};
 use crate::shape::{Group, PANEL, RowSet};
 use crate::spec::{Spec, When, spec};
-use sngd_core::config::FisherKind;
 use sngd_core::plan::JITTER_RETRIES;
 use sngd_shaders::Reports;
 
@@ -18,35 +17,22 @@ impl Recipe<'_> {
         when: When,
     ) {
         let s = self.shape;
-        let from_score = self.plan.fisher == FisherKind::Empirical;
+        let seed = self.metric_seed();
         let splits = s.fisher_splits;
         let own = matrix == "fisher";
         if !self.plan.split_volume() {
-            self.fisher(set, matrix, (Some("added"), from_score, splits), when);
-            self.factor(
-                (matrix, linv),
-                true,
-                if own { Reports::Both } else { Reports::Neither },
-                when,
-            );
+            self.fisher(set, matrix, (Some("added"), seed, splits), when);
+            let reports = if own { Reports::Both } else { Reports::Neither };
+            self.factor((matrix, linv), true, reports, when);
             return;
         }
-        self.fisher(
-            set,
-            volume.0,
-            (Some("added_bare"), from_score, splits),
-            when,
-        );
-        self.factor(
-            volume,
-            true,
-            if own {
-                Reports::Volume
-            } else {
-                Reports::Neither
-            },
-            when,
-        );
+        self.fisher(set, volume.0, (Some("added_bare"), seed, splits), when);
+        let reports = if own {
+            Reports::Volume
+        } else {
+            Reports::Neither
+        };
+        self.factor(volume, true, reports, when);
         self.reduce(
             volume.0,
             matrix,
@@ -62,12 +48,12 @@ impl Recipe<'_> {
         self.factor((matrix, linv), true, reports, when);
     }
 
-    /// Computes Σ JᵀWJ over a pass into `to`: scaled and with `added` (Λ) as a metric, or the sum alone.
+    /// Computes the sum of the rows' parts over a pass into `to`: scaled and with `added` (Λ) as a metric, or the sum alone.
     pub(super) fn fisher(
         &mut self,
         set: &RowSet,
         to: &'static str,
-        (added, from_score, splits): (Option<&'static str>, bool, usize),
+        (added, seed, splits): (Option<&'static str>, Seed, usize),
         when: When,
     ) {
         let s = self.shape;
@@ -87,7 +73,7 @@ impl Recipe<'_> {
         }
         // Second moments use δ of the scores, which the gradient's pass has already computed.
         if let (Some(net), true) = (&s.net, added.is_some()) {
-            self.backward(net, set, from_score, when);
+            self.backward(net, set, seed, when);
         }
         let split = splits > 1;
         for g in &s.groups {
@@ -100,11 +86,11 @@ impl Recipe<'_> {
             let tiles = match (&s.net, s.software) {
                 (Some(net), true) => {
                     let root = "stage/network_fisher_direct.wgsl";
-                    self.network_gram(root, grid, net, set, from_score)
+                    self.network_gram(root, grid, net, set, seed)
                 }
                 (Some(net), false) => {
                     let root = "stage/network_fisher.wgsl";
-                    self.network_gram(root, grid, net, set, from_score)
+                    self.network_gram(root, grid, net, set, seed)
                 }
                 (None, true) => {
                     spec("stage/fisher_direct.wgsl", "fisher_tiles", grid).u("R", set.rows)
@@ -123,11 +109,18 @@ impl Recipe<'_> {
                 .u("COLUMN_STEP", g.steps.1)
                 .u("TILE_M", g.tile_m)
                 .u("SPLITS", splits)
-                .u("FROM_SCORE", usize::from(from_score))
+                .u("FROM_SCORE", seed.from_score())
                 .u("WITH_LAMBDA", if split { 0 } else { lambda })
                 .f("SHARE", share)
                 .b("row_index", n.index)
-                .b("weight", if from_score { n.scores } else { n.weight })
+                .b(
+                    "weight",
+                    if seed == Seed::Score {
+                        n.scores
+                    } else {
+                        n.weight
+                    },
+                )
                 .b("added", added.unwrap_or("added"))
                 .b("matrix", if split { "parts" } else { to })
                 .at(when);

@@ -1,6 +1,6 @@
 //! A network's passes: forward through the layers to the outputs, backward from seeds to δ.
 
-use super::{Recipe, names};
+use super::{Recipe, Seed, names};
 use crate::network::Net;
 use crate::shape::RowSet;
 use crate::spec::{Spec, When, spec};
@@ -55,19 +55,20 @@ impl Recipe<'_> {
         }
     }
 
-    /// Computes δ of every unit for the seeds of a pass: its scores, or the root of its weights.
-    pub(super) fn backward(&mut self, net: &Net, set: &RowSet, from_score: bool, when: When) {
+    /// Computes δ of every unit for the seeds of a pass.
+    pub(super) fn backward(&mut self, net: &Net, set: &RowSet, seed: Seed, when: When) {
         let c = self.shape.c;
         let n = names(set);
-        let (seeds, weight, delta) = if from_score {
-            (1, n.scores, n.delta)
+        let (seeds, delta) = stored(net, set, seed);
+        let weight = if seed == Seed::Score {
+            n.scores
         } else {
-            (net.seeds, n.weight, "seed_delta")
+            n.weight
         };
         let one = spec("stage/seeds.wgsl", "seeds", [set.rows.div_ceil(64), c, 1])
             .u("R", set.rows)
             .u("UNITS", net.units)
-            .u("FROM_SCORE", usize::from(from_score))
+            .u("FROM_SCORE", seed.from_score())
             .b("weight", weight)
             .b("delta", delta)
             .at(when);
@@ -102,9 +103,9 @@ impl Recipe<'_> {
         to: &'static str,
         when: When,
     ) {
-        self.backward(net, set, true, when);
+        self.backward(net, set, Seed::Score, when);
         let one = self
-            .network_sum("stage/network_gradient.wgsl", net, set, true)
+            .network_sum("stage/network_gradient.wgsl", net, set, Seed::Score)
             .b("partial_sum", to)
             .at(when);
         self.push(one);
@@ -112,18 +113,18 @@ impl Recipe<'_> {
 
     /// Computes the diagonal of Σ JᵀWJ over a pass.
     pub(super) fn network_diagonal(&mut self, net: &Net, set: &RowSet, when: When) {
-        self.backward(net, set, false, when);
+        self.backward(net, set, Seed::Root, when);
         let one = self
-            .network_sum("stage/network_diagonal.wgsl", net, set, false)
+            .network_sum("stage/network_diagonal.wgsl", net, set, Seed::Root)
             .at(when);
         self.push(one);
     }
 
     /// A kernel that sums over the rows of seeds, with one sum per parameter.
-    fn network_sum(&self, root: &'static str, net: &Net, set: &RowSet, from_score: bool) -> Spec {
+    fn network_sum(&self, root: &'static str, net: &Net, set: &RowSet, seed: Seed) -> Spec {
         let s = self.shape;
         let grid = [s.p.div_ceil(16), s.c, set.grad_splits];
-        self.over_seeds(spec(root, "network_sum", grid), net, set, from_score)
+        self.over_seeds(spec(root, "network_sum", grid), net, set, seed)
             .u("GRAD_SPLITS", set.grad_splits)
             .b("row_index", names(set).index)
     }
@@ -135,24 +136,16 @@ impl Recipe<'_> {
         grid: [usize; 3],
         net: &Net,
         set: &RowSet,
-        from_score: bool,
+        seed: Seed,
     ) -> Spec {
-        self.over_seeds(
-            self.as_one_output(spec(root, "fisher_tiles", grid)),
-            net,
-            set,
-            from_score,
-        )
+        let one = self.as_one_output(spec(root, "fisher_tiles", grid));
+        self.over_seeds(one, net, set, seed)
     }
 
     /// Sets the constants and buffers that a kernel over the rows of seeds needs.
-    fn over_seeds(&self, one: Spec, net: &Net, set: &RowSet, from_score: bool) -> Spec {
+    fn over_seeds(&self, one: Spec, net: &Net, set: &RowSet, seed: Seed) -> Spec {
         let n = names(set);
-        let (seeds, delta) = if from_score {
-            (1, n.delta)
-        } else {
-            (net.seeds, "seed_delta")
-        };
+        let (seeds, delta) = stored(net, set, seed);
         one.u("R", set.rows * seeds)
             .u("SEEDS", seeds)
             .u("COLUMNS", self.shape.d)
@@ -160,5 +153,13 @@ impl Recipe<'_> {
             .u("UNITS", net.units)
             .b("acts", n.acts)
             .b("delta", delta)
+    }
+}
+
+/// Number of seeds per row, and the buffer of their δ.
+fn stored(net: &Net, set: &RowSet, seed: Seed) -> (usize, &'static str) {
+    match seed {
+        Seed::Score => (1, names(set).delta),
+        Seed::Root | Seed::RootScore => (net.seeds, "seed_delta"),
     }
 }

@@ -148,7 +148,7 @@ pub(crate) fn check_problem(problem: &Problem) -> Result<Vec<String>, Error> {
             own.body.log_lik(&eta, problem.observed(i)),
         );
         if let Some(why) = own.body.stopped() {
-            return Err(CheckError(why).into());
+            return Err(CheckError::Likelihood { message: why }.into());
         }
         if !value.is_finite() {
             return Err(CheckError::data(
