@@ -61,13 +61,9 @@ fn long(short: &Table) -> Table {
     let rows: Vec<usize> = (0..times.len())
         .flat_map(|i| std::iter::repeat_n(i, times[i] as usize))
         .collect();
-    let d = short.feature_names.len();
     let pick = |v: &Vec<f64>| -> Vec<f64> { rows.iter().map(|&i| v[i]).collect() };
     Table {
-        features: rows
-            .iter()
-            .flat_map(|i| short.features[i * d..(i + 1) * d].to_vec())
-            .collect(),
+        features: short.features.gather(&rows),
         response: match &short.response {
             Response::Numbers(v) => Response::Numbers(pick(v)),
             Response::Labels { index, levels } => Response::Labels {
@@ -388,9 +384,9 @@ fn the_law_and_the_preflight_know_that_rows_come_whole() {
         let text = "[model]\nlikelihood = \"poisson\"\n[prior]\nweights = \"flat\"\nintercept = \"flat\"\n[sampler]\nmethod = \"sngd\"\nbatch_size = 20\nstep_size = 0.05\n";
         let mut data = counted("poisson");
         data.weights = times.map(|w| vec![w; 40]);
-        data.features
-            .iter_mut()
-            .for_each(|x| *x = x.clamp(-1.0, 1.0));
+        data.features.change_rows(|_, row| {
+            row.iter_mut().for_each(|x| *x = x.clamp(-1.0, 1.0));
+        });
         let (config, problem) = problem(text, data);
         let plan = Plan::check(&config, &problem).expect("the plan is sound");
         let mode = map::find(&problem, &plan).expect("a mode");

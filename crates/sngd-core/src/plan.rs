@@ -16,6 +16,7 @@ use crate::config::{
 use crate::error::CheckError;
 use crate::expansion::Expansion;
 use crate::network::Network;
+use crate::problem::Problem;
 use std::sync::Arc;
 
 /// The matrix M that preconditions the step.

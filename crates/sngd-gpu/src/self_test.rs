@@ -8,6 +8,7 @@ use crate::sizes::Sizes;
 use crate::spec::When;
 use sngd_core::config::Config;
 use sngd_core::engine::EngineError;
+use sngd_core::features::Features;
 use sngd_core::philox::{Stream, at, normals_f32, normals_f64};
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;

@@ -35,7 +35,7 @@ pub struct RowSet {
     /// How rows are drawn, the constant `ROWS` of `rows.wgsl`.
     pub rule: RowRule,
     /// Which Fisher weights are computed, the constant `WEIGHTS` of `rows.wgsl`.
-    pub weights: u32,
+    pub weights: Weights,
     /// Number of parts that the rows are split into for a gradient sum.
     pub grad_splits: usize,
     /// Number of partial sums of the log-likelihood.
@@ -173,7 +173,7 @@ impl Shape {
             pass: PassName::Batch,
             rows: plan.batch,
             rule: rows.batch.rule,
-            weights: if coincide { weights } else { 0 },
+            weights: if coincide { weights } else { Weights::None },
             grad_splits: if small {
                 small_splits
             } else {

@@ -2,7 +2,7 @@
 
 use crate::shape::{PANEL, STATS, Shape, contracted, drift_parts, residual, ridged};
 use sngd_core::config::Noise;
-use sngd_core::plan::{CorrectionPlan, Metric, MetricRows, Plan};
+use sngd_core::plan::{CorrectionPlan, Plan};
 use sngd_core::step::PassName;
 use sngd_shaders::{STATUS, Weights};
 

@@ -114,8 +114,9 @@ impl Plan {
 
     pub(super) fn check_nominal(&self) -> Result<(), CheckError> {
         if self.frequencies.is_some() && self.rho() > 0.0 {
-            return Err(CheckError(
-                "sampler.noise: found \"nominal\" beside data.weights and a batch of some of the rows, whose noise is no multiple of the metric where rows count w times, expected \"residual\", which measures it; change sampler.noise, or set sampler.batch_size = \"full\"".into(),
+            return Err(CheckError::key(
+                "sampler.noise",
+                "found \"nominal\" beside data.weights and a batch of some of the rows, whose noise is no multiple of the metric where rows count w times, expected \"residual\", which measures it; change sampler.noise, or set sampler.batch_size = \"full\"",
             ));
         }
         let e = self.step_size.initial();

@@ -13,7 +13,7 @@ mod sizes;
 mod steps;
 mod upload;
 
-pub use load::{Loaded, load};
+pub use load::load;
 pub use recipe::dispatches;
 pub use shape::{ModeShape, other_priors};
 pub use sizes::sizes;

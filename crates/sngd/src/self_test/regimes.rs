@@ -3,14 +3,14 @@
 
 use super::Tested;
 use crate::builder::{Data, Model};
-use crate::device::Device;
 use crate::error::Error;
 use crate::sampler::Sampler;
 use crate::start;
+use sngd_core::config::Device;
 use sngd_core::config::{Family, Gradient, Noise, Precision};
 use sngd_core::engine::{Engine, Span};
 use sngd_core::network::Activation;
-use sngd_core::philox::{self, Stream};
+use sngd_core::philox::Stream;
 use sngd_core::plan::{Metric, Plan};
 use sngd_core::prior::Prior;
 use sngd_cpu::CpuEngine;
@@ -160,7 +160,7 @@ impl Regime {
     fn sampler(&self) -> Result<Sampler, Error> {
         let (n, d) = self.size;
         let mut z = vec![0.0f64; n * (d + 1)];
-        philox::fill_normals(&mut z, 20, Stream::Split, 0, 0);
+        sngd_core::normals::fill_normals(&mut z, 20, Stream::Split, 0, 0);
         let (x, noise) = z.split_at(n * d);
         let labels = (0..n).map(|i| {
             let lean = noise[i] + x[i * d] - 0.5 * x[i * d + 1];
