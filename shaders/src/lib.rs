@@ -12,6 +12,7 @@ mod evaluate;
 mod guard;
 mod limits;
 mod link;
+mod loops;
 mod model;
 mod reflect;
 

@@ -1,6 +1,6 @@
 //! The likelihood for the slot `#import <model>`.
 
-use crate::{Consts, link};
+use crate::Consts;
 use sngd_core::likelihood::{Likelihood, Link, WgslBody};
 
 /// Name and declaration of each function of a model file (`wgsl/lib/contract.wgsl`).
@@ -67,13 +67,6 @@ impl ModelSource {
             }),
             builtin => Some(ModelSource::Builtin(builtin.clone())),
         }
-    }
-
-    /// Whether it is a user's text with loops, which engines end after [`MOST_ITERATIONS`](crate::MOST_ITERATIONS).
-    pub fn may_loop(&self) -> bool {
-        matches!(self, ModelSource::User { .. })
-            && link("custom/calls.wgsl", &Consts::new(), Some(self))
-                .is_ok_and(|linked| linked.has_users_loop())
     }
 
     /// Path of its file, for errors and imports.

@@ -1,7 +1,7 @@
 //! The factor of a block-diagonal metric: one scaled Cholesky per block, with the methods of a single factor.
 
 use crate::dense::{Factor, NotPositive, dot};
-use crate::resident::Scalar;
+use crate::scalar::Scalar;
 use faer::Par;
 use pulp::{Simd, WithSimd};
 use sngd_core::blocks::Layout;

@@ -4,7 +4,7 @@
 //! weights, gradient, Gram matrix and leverages are all loops over lanes of rows, for any D; a library's product would spend
 //! its time on the edges of such small matrices. `pass` uses this where `fits` and `serves` allow it.
 
-use crate::resident::counted;
+use crate::scalar::counted;
 use pulp::{Simd, WithSimd};
 use sngd_core::batch::BatchRows;
 use sngd_core::likelihood::{Likelihood, Link, Observed};

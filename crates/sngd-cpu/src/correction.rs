@@ -1,9 +1,11 @@
 //! Closed-form and probed corrections of a linear predictor with a full or diagonal metric: ∂W/∂η contracted with leverages.
 
 use crate::dense::Factor;
+use crate::linear::BLOCK;
 use crate::linear::{add_transposed, multiply, outer, outputs};
-use crate::pass::{BLOCK, BlockBuffers, Pass, block_of, row_at, row_count};
-use crate::resident::{Resident, Scalar, counted};
+use crate::pass::{BlockBuffers, Pass, block_of, row_at, row_count};
+use crate::resident::Resident;
+use crate::scalar::{Scalar, counted};
 use faer::Par;
 use sngd_core::config::FisherKind;
 use sngd_core::likelihood::{Observed, packed};

@@ -1,6 +1,6 @@
 //! Dense algebra on column-major slices: weighted SYRK, scaled Cholesky, triangular solves. The products are faer's.
 
-use crate::resident::Scalar;
+use crate::scalar::Scalar;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor as llt;
 use faer::linalg::matmul::triangular::{self, BlockStructure};

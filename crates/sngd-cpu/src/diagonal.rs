@@ -2,8 +2,11 @@
 
 use crate::normals::fill_normals;
 use crate::pass::{Pass, Wanted};
-use crate::resident::{Resident, Scalar};
-use crate::step::{Context, StepInfo, cost_gradient, label_address};
+use crate::resident::Resident;
+use crate::scalar::Scalar;
+use crate::step::context::{Context, StepInfo};
+use crate::step::labels::label_address;
+use crate::step::metric::cost_gradient;
 use pulp::{Simd, WithSimd};
 use sngd_core::config::FisherKind;
 use sngd_core::engine::FaultKind;

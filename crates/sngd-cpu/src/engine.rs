@@ -1,7 +1,8 @@
 //! The CPU engine: schedules chains over threads, behind the `Engine` trait.
 
 use crate::mode::ModeChains;
-use crate::resident::{Resident, Scalar};
+use crate::resident::Resident;
+use crate::scalar::Scalar;
 use crate::step::{Chain, ChainKind, Context};
 use faer::Par;
 use rayon::prelude::*;

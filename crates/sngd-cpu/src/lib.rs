@@ -22,8 +22,10 @@ pub mod pass;
 pub mod preflight;
 pub mod resident;
 pub mod row_sums;
+mod scalar;
 mod step;
 
 pub use engine::CpuEngine;
 pub use network::network_numbers;
-pub use resident::{Scalar, design_bytes};
+pub use resident::design_bytes;
+pub use scalar::Scalar;

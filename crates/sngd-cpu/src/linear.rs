@@ -1,10 +1,13 @@
 //! A linear predictor's outputs over a block of rows, and the sums Σ Jᵀs and Σ JᵀWJ.
 
 use crate::dense::{Block, add_gram};
-use crate::resident::Scalar;
+use crate::scalar::Scalar;
 use faer::Par;
 use sngd_core::blocks::Layout;
 use sngd_core::likelihood::packed;
+
+/// Rows per block: 256 rows of 64 columns are 64 KiB in f32.
+pub(crate) const BLOCK: usize = 256;
 
 /// Outputs η = Jω of a block of rows: writes `[m,H]` from x `[m,D]`.
 pub fn outputs<T: Scalar>(x: &[T], omega: &[T], eta: &mut [T], d: usize, k: usize, h: usize) {

@@ -5,10 +5,11 @@ use crate::blocked::BlockFactor;
 use crate::columns;
 use crate::normals::fill_normals;
 use crate::pass::{Pass, Wanted};
-use crate::resident::{Resident, Scalar};
-use crate::step::{
-    Context, StepInfo, assemble_metric, cost_gradient, factor_metric, label_address, norm,
-};
+use crate::resident::Resident;
+use crate::scalar::Scalar;
+use crate::step::context::{Context, StepInfo, norm};
+use crate::step::labels::label_address;
+use crate::step::metric::{assemble_metric, cost_gradient, factor_metric};
 use sngd_core::batch::BatchRows;
 use sngd_core::engine::FaultKind;
 use sngd_core::philox::{Stream, at, uniform};

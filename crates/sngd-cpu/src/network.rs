@@ -6,8 +6,8 @@
 //! δ ⊗ a, so its rows are stored only a tile at a time, and a unit's block needs none of them: it is Σ δ²·aaᵀ.
 
 use crate::dense::{Block as Square, add_gram};
-use crate::pass::BLOCK;
-use crate::resident::Scalar;
+use crate::linear::BLOCK;
+use crate::scalar::Scalar;
 use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Simd, WithSimd};
 use sngd_core::blocks::Layout;

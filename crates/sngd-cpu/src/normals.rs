@@ -1,6 +1,6 @@
 //! Standard normals by the widest vectors that the machine has; bit for bit those of `sngd_core::normals::fill_normals`.
 
-use crate::resident::Scalar;
+use crate::scalar::Scalar;
 use pulp::{Simd, WithSimd};
 use sngd_core::philox::Stream;
 

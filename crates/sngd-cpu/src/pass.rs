@@ -1,17 +1,15 @@
 //! One pass over rows: outputs, log-likelihood, gradient, Fisher and second-moment sums, in blocks that stay in cache.
 
 use crate::columns::Columns;
-use crate::linear::{add_diagonal, add_transposed, add_weighted, outer, outputs};
+use crate::linear::{BLOCK, add_diagonal, add_transposed, add_weighted, outer, outputs};
 use crate::network::NetworkPass;
-use crate::resident::{Resident, Scalar, counted};
+use crate::resident::Resident;
+use crate::scalar::{Scalar, counted};
 use faer::Par;
 use sngd_core::batch::BatchRows;
 use sngd_core::config::FisherKind;
 use sngd_core::likelihood::{Observed, packed};
 use sngd_core::philox::{Stream, at, normals_f64, uniform};
-
-/// Rows per block: 256 rows of 64 columns are 64 KiB in f32.
-pub(crate) const BLOCK: usize = 256;
 
 /// Which sums a pass computes.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,7 +1,7 @@
 //! The data as the CPU engine stores them: the problem's design in the engine's number format.
 
 use crate::columns::{self, Source};
-use crate::mode::LaneKernels;
+use crate::scalar::Scalar;
 use half::{bf16, f16};
 use sngd_core::blocks::Layout;
 use sngd_core::config::Storage;
@@ -11,11 +11,6 @@ use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_core::real::Real;
 use std::sync::Arc;
-
-/// A `Real` for which the dense algebra and the mode kernels exist.
-pub trait Scalar: Real + faer::traits::RealField + LaneKernels {}
-impl Scalar for f32 {}
-impl Scalar for f64 {}
 
 /// The data and priors that all chains read; no chain changes them.
 #[derive(Debug)]
@@ -134,12 +129,6 @@ pub fn design_bytes<T: Scalar>(problem: &Problem, plan: &Plan) -> u64 {
         && plan.network.is_none()
         && plan.blocks.is_full();
     one * (u64::from(!shared) + u64::from(by_columns))
-}
-
-/// What a row that counts w times adds to a sum: w·v. A row that does not count adds nothing, whatever v is there.
-#[inline]
-pub fn counted<T: Scalar>(w: T, v: T) -> T {
-    if w == T::zero() { T::zero() } else { w * v }
 }
 
 /// Information Λ of the priors in internal coordinates.

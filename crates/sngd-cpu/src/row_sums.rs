@@ -2,7 +2,7 @@
 //! read block by block, without a copy of the whole. Chunks depend on N, P and the sums alone: sums have the same bits for any number of threads.
 
 use crate::linear::{add_transposed, add_weighted, outer, outputs};
-use crate::resident::counted;
+use crate::scalar::counted;
 use faer::Par;
 use rayon::prelude::*;
 use sngd_core::blocks::Layout;

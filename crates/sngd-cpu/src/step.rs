@@ -1,11 +1,9 @@
 //! One step of one chain with the metric at its state; `sngd_core::engine` states what is computed.
 
-mod labels;
-mod metric;
+pub(crate) mod context;
+pub(crate) mod labels;
+pub(crate) mod metric;
 mod noise;
-
-pub use labels::label_address;
-pub use metric::{assemble_metric, cost_gradient, factor_metric};
 
 use crate::blocked::{BlockFactor, add_symmetric_product};
 use crate::columns;
@@ -14,8 +12,13 @@ use crate::diagonal::Diagonal;
 use crate::mala::Mala;
 use crate::normals::fill_normals;
 use crate::pass::{Pass, Wanted};
-use crate::resident::{Resident, Scalar};
+use crate::resident::Resident;
+use crate::scalar::Scalar;
+use context::norm;
+pub use context::{Context, StepInfo};
 use faer::Par;
+use labels::label_address;
+use metric::{assemble_metric, cost_gradient, factor_metric};
 use sngd_core::blocks::Layout;
 use sngd_core::config::{Noise, NoiseRows};
 use sngd_core::engine::FaultKind;
@@ -23,31 +26,6 @@ use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, DIVERGED, Metric, Plan, RFD_STEP};
 use sngd_core::stat::{Stat, StatRow};
 use sngd_core::step::PassName;
-
-/// Outcome of a step, besides the new position.
-#[derive(Debug, Clone, Copy)]
-pub struct StepInfo {
-    /// Statistics at the state before the update; the two norms are NaN unless the step is kept.
-    pub stats: StatRow,
-    /// Whether the residual noise was replaced by full noise.
-    pub fell_back: bool,
-}
-
-/// Data and settings of one step, and which step of which chain it is.
-pub struct Context<'a, T> {
-    /// Data that all chains read.
-    pub data: &'a Resident<T>,
-    /// The plan of the run.
-    pub plan: &'a Plan,
-    /// Index of the chain.
-    pub chain: u32,
-    /// Index of the step.
-    pub t: u32,
-    /// Whether the statistics of this step are kept.
-    pub keep: bool,
-    /// Threads that the linear algebra of this chain may use.
-    pub par: Par,
-}
 
 /// State and buffers of one chain.
 pub struct Chain<T> {
@@ -463,9 +441,4 @@ fn add<T: Scalar>(to: &mut [T], what: &[T]) {
 fn scale<T: Scalar>(v: &mut [T], by: f64) {
     let by = T::of(by);
     v.iter_mut().for_each(|x| *x *= by);
-}
-
-/// Euclidean norm.
-pub fn norm<T: Scalar>(v: &[T]) -> f64 {
-    v.iter().map(|x| x.to64() * x.to64()).sum::<f64>().sqrt()
 }

@@ -9,7 +9,7 @@ use sngd_core::table::{Table, TableRequest};
 
 use crate::builder::TableBuilder;
 use crate::data_error::{At, DataError};
-use crate::read::open;
+use crate::open::open;
 use crate::select::{Selection, Slot, check_names};
 
 pub(crate) fn read(path: &Path, request: &TableRequest) -> Result<Table, DataError> {

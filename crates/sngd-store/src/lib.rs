@@ -11,6 +11,7 @@ mod data_error;
 mod label;
 mod npy_table;
 mod old_trace;
+mod open;
 mod output_path;
 mod parquet_table;
 mod phase_writer;

@@ -10,7 +10,7 @@ use sngd_core::table::{Table, TableRequest};
 
 use crate::builder::TableBuilder;
 use crate::data_error::DataError;
-use crate::read::open;
+use crate::open::open;
 use crate::select::{Selection, Slot, check_names};
 
 /// An array of the file: its name and its parsed header.

@@ -1,6 +1,5 @@
 //! The entry point for every data file: the extension chooses the reader.
 
-use std::fs::File;
 use std::path::Path;
 
 use sngd_core::table::{Table, TableRequest};
@@ -64,25 +63,5 @@ impl Format {
                 found: "no extension".into(),
             }),
         }
-    }
-}
-
-/// Opens a data file; a missing file and an unreadable file give different errors.
-pub(crate) fn open(path: &Path) -> Result<File, DataError> {
-    let file = File::open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => DataError::NotFound {
-            path: path.display().to_string(),
-        },
-        _ => DataError::Unreadable {
-            path: path.display().to_string(),
-            detail: error.to_string(),
-        },
-    })?;
-    match file.metadata() {
-        Ok(metadata) if metadata.is_dir() => Err(DataError::Unreadable {
-            path: path.display().to_string(),
-            detail: "it is a directory".into(),
-        }),
-        _ => Ok(file),
     }
 }

@@ -1,8 +1,7 @@
 //! Builds a run in code from arrays: a model, data, priors and a method.
 
 use crate::error::Error;
-use crate::prepare::prepare_table;
-use crate::sampler::Sampler;
+use crate::prepare::{Prepared, prepare_table};
 use sngd_core::config::{
     BatchSize, Blocks, Config, Correction, DataConfig, Device, Family, FullName, LinkName, Method,
     ModelConfig, Noise, OutputConfig, Precision, Predictor, PriorConfig, PriorEntry, RunConfig,
@@ -310,15 +309,8 @@ pub struct Builder {
     data: Data,
 }
 
-impl Sampler {
-    /// Builds a run from arrays.
-    pub fn builder(model: Model, data: &Data) -> Builder {
-        Builder::new(model, data)
-    }
-}
-
 impl Builder {
-    fn new(model: Model, data: &Data) -> Builder {
+    pub(crate) fn new(model: Model, data: &Data) -> Builder {
         let config = Config {
             seed: 1,
             data: DataConfig {
@@ -427,15 +419,12 @@ impl Builder {
     }
 
     /// Checks everything that needs no device.
-    ///
-    /// # Errors
-    /// [`Error::Check`] if the data, the model and the settings do not fit each other.
-    pub fn build(self) -> Result<Sampler, Error> {
+    pub(crate) fn prepare(self) -> Result<Prepared, Error> {
         let labels = matches!(
             self.config.model.likelihood,
             Family::Bernoulli | Family::Softmax
         );
         let table = self.data.table(labels)?;
-        Ok(Sampler::from_prepared(prepare_table(self.config, table)?))
+        prepare_table(self.config, table)
     }
 }

@@ -1,5 +1,6 @@
 //! The entry point: a checked run that can be sampled, streamed or written to sinks.
 
+use crate::builder::{Builder, Data, Model};
 use crate::device::{self, Opened};
 use crate::error::Error;
 use crate::event::{Event, Outcome};
@@ -51,6 +52,16 @@ pub struct Sampler {
     prepared: Prepared,
 }
 
+impl Builder {
+    /// Checks everything that needs no device.
+    ///
+    /// # Errors
+    /// [`Error::Check`] if the data, the model and the settings do not fit each other.
+    pub fn build(self) -> Result<Sampler, Error> {
+        Ok(Sampler::from_prepared(self.prepare()?))
+    }
+}
+
 impl Sampler {
     /// Reads the data of a config, whose path is relative to `base`, and checks everything.
     ///
@@ -60,6 +71,11 @@ impl Sampler {
         Ok(Sampler {
             prepared: prepare(config, base)?,
         })
+    }
+
+    /// Builds a run from arrays.
+    pub fn builder(model: Model, data: &Data) -> Builder {
+        Builder::new(model, data)
     }
 
     /// A sampler for a run that is already checked.

@@ -2,7 +2,7 @@
 //! tests what it uses once: again only with another driver or other kernels.
 
 use crate::error::Error;
-use crate::self_test;
+use crate::self_test::parts;
 use sngd_core::engine::EngineError;
 use sngd_core::plan::Plan;
 use sngd_gpu::Gpu;
@@ -20,11 +20,11 @@ static PASSED: Mutex<Option<HashSet<String>>> = Mutex::new(None);
 /// # Errors
 /// [`EngineError::NoDevice`] if one fails, with its name.
 pub(crate) fn check(gpu: &Gpu, plan: &Plan) -> Result<(), Error> {
-    for part in self_test::parts_of(plan) {
+    for part in parts::parts_of(plan) {
         if passed().get_or_insert_with(read).contains(&line(gpu, part)) {
             continue;
         }
-        let result = self_test::part_on(gpu, part);
+        let result = parts::part_on(gpu, part);
         if !result.passed {
             return Err(EngineError::NoDevice(format!(
                 "the adapter \"{}\" ({}) fails the self-test, {part}: {}; install another driver, or set run.device = \"cpu\"",

@@ -1,6 +1,6 @@
 //! Data of a metric fixed at the mode: all chains read them, no chain changes them.
 
-use crate::resident::Scalar;
+use crate::scalar::Scalar;
 use faer::{MatMut, MatRef, Par};
 use sngd_core::expansion::{Expansion, PriorReference, PriorWork};
 use sngd_core::likelihood::Likelihood;

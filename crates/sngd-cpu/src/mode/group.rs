@@ -5,7 +5,7 @@ use super::lanes::{LANES, Lane};
 use super::pass::{Pass, Sums};
 use super::{DIVERGED_SDS, Kept, MIN_SPREAD};
 use crate::normals::fill_normals;
-use crate::resident::Scalar;
+use crate::scalar::Scalar;
 use sngd_core::engine::FaultKind;
 use sngd_core::philox::{Stream, at, uniform};
 

@@ -7,7 +7,7 @@
 mod data;
 mod expand;
 mod group;
-mod lanes;
+pub(crate) mod lanes;
 mod pass;
 mod settle;
 mod subsample;
@@ -18,7 +18,7 @@ pub use expand::{Measured, expand};
 pub use lanes::LaneKernels;
 pub use settle::{Settled, settle};
 
-use crate::resident::Scalar;
+use crate::scalar::Scalar;
 use data::ModeData;
 use group::{Group, Move};
 use lanes::LANES;

@@ -5,7 +5,7 @@
 use super::data::{ModeData, zero_lane};
 use super::lanes::{LANES, Lane, Rows};
 use super::tile::{TILE, remainders};
-use crate::resident::Scalar;
+use crate::scalar::Scalar;
 use rayon::prelude::*;
 
 /// Rows per chunk; with fewer rows than this one thread takes all of them.

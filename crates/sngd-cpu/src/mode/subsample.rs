@@ -5,7 +5,7 @@ use super::lanes::{LANES, Lane, prefetch};
 use super::tile::remainders_of_rows;
 use super::{DIVERGED_SDS, Kept};
 use crate::normals;
-use crate::resident::Scalar;
+use crate::scalar::Scalar;
 use pulp::{Simd, WithSimd};
 use sngd_core::engine::FaultKind;
 use sngd_core::expansion::{AliasTable, RowLayout};

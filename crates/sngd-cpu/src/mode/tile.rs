@@ -1,7 +1,7 @@
 //! Remainders of a tile of rows for sixteen chains at once, or of sixteen rows for one chain: Δη becomes r in place.
 
 use super::lanes::{LANES, Lane};
-use crate::resident::Scalar;
+use crate::scalar::Scalar;
 use pulp::{Simd, WithSimd};
 use sngd_core::expansion::RowLayout;
 use sngd_core::likelihood::remainder::{LogitRow, LogitRows, logit_few, poisson};

@@ -2,7 +2,8 @@
 
 use crate::blocked::BlockFactor;
 use crate::pass::Pass;
-use crate::resident::{Resident, Scalar};
+use crate::resident::Resident;
+use crate::scalar::Scalar;
 use faer::Par;
 use sngd_core::blocks::Layout;
 use sngd_core::engine::FaultKind;

@@ -1,9 +1,11 @@
 //! The noise of a step with a dense metric, for each choice of `noise`.
 
+use super::Dense;
+use super::context::Context;
 use super::metric::add_to_diagonal;
-use super::{Context, Dense};
 use crate::normals::fill_normals;
-use crate::resident::{Resident, Scalar};
+use crate::resident::Resident;
+use crate::scalar::Scalar;
 use sngd_core::config::{Noise, NoiseRows};
 use sngd_core::engine::FaultKind;
 use sngd_core::philox::Stream;

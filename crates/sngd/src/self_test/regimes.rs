@@ -1,10 +1,10 @@
 //! A few steps of every kind of kernel, compared with the f64 CPU engine, which makes the same steps from the same random
 //! numbers.
 
-use super::Tested;
-use crate::builder::{Data, Model};
+use super::parts::Tested;
+use crate::builder::{Builder, Data, Model};
 use crate::error::Error;
-use crate::sampler::Sampler;
+use crate::prepare::Prepared;
 use crate::start;
 use sngd_core::config::Device;
 use sngd_core::config::{Family, Gradient, Noise, Precision};
@@ -157,7 +157,7 @@ pub(super) fn test(tested: &Tested, name: &str) -> Result<(bool, String), Error>
 
 impl Regime {
     /// The run on made-up data: normal features, and labels that the first two of them lean to.
-    fn sampler(&self) -> Result<Sampler, Error> {
+    fn prepare(&self) -> Result<Prepared, Error> {
         let (n, d) = self.size;
         let mut z = vec![0.0f64; n * (d + 1)];
         sngd_core::normals::fill_normals(&mut z, 20, Stream::Split, 0, 0);
@@ -175,21 +175,20 @@ impl Regime {
             Some(width) => Model::mlp(self.family, [width], Activation::Tanh),
             None => Model::linear(self.family),
         };
-        let mut builder = Sampler::builder(model, &data)
+        let mut builder = Builder::new(model, &data)
             .prior(Prior::Normal(0.0, 1.0))
             .prior_intercept(Prior::Normal(0.0, 1.0))
             .chains(3)
             .device(Device::Cpu);
         builder.config().sampler = serde_json::from_str(self.sampler)
             .map_err(|e| Error::Input(format!("self-test, {}: {e}", self.name)))?;
-        builder.build()
+        builder.prepare()
     }
 }
 
 /// Largest error of any chain's position after some steps, and whether it is small enough.
 fn compare(tested: &Tested, regime: &Regime) -> Result<(bool, String), Error> {
-    let sampler = regime.sampler()?;
-    let prepared = sampler.prepared();
+    let prepared = &regime.prepare()?;
     let (problem, plan) = (&*prepared.problem, &prepared.plan);
     let init = start::positions(prepared);
     let cpu = |precision| CpuEngine::new(precision, problem, plan, &init, Some(1));
