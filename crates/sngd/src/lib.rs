@@ -60,7 +60,7 @@ pub use run_error::{MAX_FALLBACK_SHARE, RunError};
 pub use run_file::{RunFile, parse};
 pub use sampler::{BlockStream, Draws, OpenRun, Sampler, Warmup};
 pub use samples::Samples;
-pub use self_test::parts::TestResult;
+pub use self_test::tested::TestResult;
 pub use self_test::{SelfTest, self_test};
 pub use sink::{Plain, RunSink};
 pub use sngd_core as core;

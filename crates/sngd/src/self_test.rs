@@ -3,8 +3,10 @@
 
 pub(crate) mod parts;
 mod regimes;
+pub(crate) mod tested;
 
-use self::parts::{TestResult, Tested, part, part_names, timed};
+use self::parts::{part, part_names};
+use self::tested::{TestResult, Tested, timed};
 use crate::builder::{Data, Model, Sngd};
 use crate::error::Error;
 use crate::sampler::{Draws, Sampler, Warmup};

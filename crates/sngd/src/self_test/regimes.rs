@@ -1,7 +1,7 @@
 //! A few steps of every kind of kernel, compared with the f64 CPU engine, which makes the same steps from the same random
 //! numbers.
 
-use super::parts::Tested;
+use super::tested::Tested;
 use crate::builder::{Builder, Data, Model};
 use crate::error::Error;
 use crate::prepare::Prepared;
