@@ -5,6 +5,7 @@ use crate::device::Gpu;
 use crate::shape::Shape;
 use crate::sizes::SLICE;
 use crate::spec::{Spec, Value, When};
+use crate::stopwatch;
 use sngd_core::config::Storage;
 use sngd_core::engine::EngineError;
 use sngd_core::likelihood::Likelihood;
@@ -50,19 +51,17 @@ impl Pass {
         pass.set_bind_group(0, &*self.group, &offsets[..n]);
     }
 
-    /// Runs it `repeats` times and nothing else, with the scalars of the first slice, then waits for the device.
-    pub fn repeat(&self, gpu: &Gpu, repeats: usize) -> Result<(), EngineError> {
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
+    /// Runs it `repeats` times and nothing else, with the scalars of the first slice, then waits for the device. Returns the
+    /// milliseconds of one of them.
+    pub fn repeat(&self, gpu: &Gpu, repeats: usize) -> Result<f64, EngineError> {
+        let all = stopwatch::time(gpu, |pass| {
             pass.set_pipeline(&self.pipeline);
             for _ in 0..repeats {
-                self.bind(&mut pass, 0);
+                self.bind(pass, 0);
                 pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
             }
-        }
-        gpu.queue.submit([encoder.finish()]);
-        gpu.wait(None)
+        })?;
+        Ok(all / repeats as f64)
     }
 }
 

@@ -18,6 +18,7 @@ mod shape;
 mod sizes;
 mod spec;
 mod steps;
+mod stopwatch;
 
 pub use device::{AdapterInfo, DeviceSelector, Gpu, Tuning, adapters};
 pub use engine::GpuEngine;
