@@ -19,7 +19,7 @@ fn stages(c: &mut Criterion) {
         let (config, problem) = w.build().expect("a workload builds");
         let plan = Plan::check(&config, &problem).expect("a workload's plan is sound");
         let data = Resident::<f32>::new(&problem, plan.storage, &plan.blocks);
-        let omega = vec![0.01f32; w.p];
+        let omega = vec![0.01f32; w.p()];
         for columns in [true, false] {
             let mut pass = Pass::new(&data, w.b, true, false, columns);
             let wanted = Wanted {
@@ -39,7 +39,7 @@ fn stages(c: &mut Criterion) {
                 "pass by rows"
             };
             let mut group = c.benchmark_group(name);
-            group.throughput(Throughput::Elements((w.b * w.p * w.p) as u64));
+            group.throughput(Throughput::Elements((w.b * w.p() * w.p()) as u64));
             let mut step = 0;
             group.bench_function(BenchmarkId::from_parameter(w.name), |b| {
                 b.iter(|| {
@@ -50,7 +50,7 @@ fn stages(c: &mut Criterion) {
                 });
             });
         }
-        let p = w.p;
+        let p = w.p();
         let m: Vec<f32> = (0..p * p)
             .map(|i| {
                 if i % (p + 1) == 0 {
@@ -79,7 +79,7 @@ fn steps(c: &mut Criterion) {
     for w in &WORKLOADS[..3] {
         let (config, problem) = w.build().expect("a workload builds");
         let plan = Plan::check(&config, &problem).expect("a workload's plan is sound");
-        let init = vec![0.0; w.c * w.p];
+        let init = vec![0.0; w.c * w.p()];
         let mut engines: Vec<(&str, Box<dyn Engine>)> = Vec::new();
         if let Ok(e) = CpuEngine::new(Precision::F32, &problem, &plan, &init, None) {
             engines.push(("cpu", Box::new(e)));

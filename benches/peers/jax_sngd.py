@@ -12,7 +12,7 @@ The model is logistic regression with prior normal(0, 1) on every weight, the sa
 Batches are drawn with replacement; the noise is `full`: (2e - e^2) T M, nothing deducted for the minibatch.
 Style: one chain written plainly, vmap over chains, lax.scan over steps, jit around it all; f32 throughout.
 
-    jax_sngd.py --workload W1 --seconds 3        one JSON line; --workload all for W1..W5
+    jax_sngd.py --workload W1 --seconds 3        one JSON line; --workload all for W1..W6
     jax_sngd.py --check                          is the sampler right? compares it with the Laplace approximation
 """
 
@@ -39,6 +39,7 @@ WORKLOADS = {
     "W3": (10_000, 64, 64, 256),
     "W4": (10_000, 256, 16, 512),
     "W5": (20_000, 1024, 2, 1024),
+    "W6": (20_000, 4096, 1, 4096),
 }
 STEP_SIZE = 0.1
 TEMPERATURE = 1.0

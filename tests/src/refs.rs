@@ -1,5 +1,5 @@
-//! Finds and reads reference posteriors: the small ones shipped in `tests/data`, else those in the folder
-//! `SNGD_REFS` or in one beside the checkout.
+//! Finds and reads reference posteriors: those in the folder `SNGD_REFS`, the small ones shipped in `tests/data`, or those in a
+//! folder beside the checkout. Only here are paths of the machine that built the tests; without it `SNGD_REFS` has all.
 
 use sngd_core::features::Features;
 use sngd_core::table::{Response, Table};
@@ -35,13 +35,13 @@ impl Reference {
     }
 }
 
-/// A folder of the references, for example `glm/gc_pima`: shipped, from the environment, or beside the checkout.
+/// A folder of the references, for example `glm/gc_pima`: from the environment, shipped, or beside the checkout.
 pub fn folder(name: &str) -> Option<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shipped = here.join("data").join(name);
     let named = std::env::var_os("SNGD_REFS").map(|d| PathBuf::from(d).join(name));
     let beside = here.join("../../shared/refs").join(name);
-    [Some(shipped), named, Some(beside)]
+    [named, Some(shipped), Some(beside)]
         .into_iter()
         .flatten()
         .find(|p| p.is_dir())

@@ -1,5 +1,7 @@
 //! The command line of xtask.
 
+use std::path::PathBuf;
+
 /// The task that was asked for.
 #[derive(Debug, PartialEq)]
 pub enum Task {
@@ -11,10 +13,23 @@ pub enum Task {
     Long,
     References(Vec<String>),
     Bench(Vec<String>),
+    GpuPack(PackOptions),
     /// Internal: lists the Vulkan devices that the drivers in the environment offer.
     Probe,
-    /// Internal: the command line of a test binary, passed by cargo, see `runner`.
-    RunIfGpu(Vec<String>),
+    /// Internal: the command line of a test binary, passed by cargo, see `runner`; whether only if its crate opens a device.
+    RunTest {
+        gpu_only: bool,
+        command: Vec<String>,
+    },
+}
+
+/// How to make the pack for a GPU.
+#[derive(Debug, Default, PartialEq)]
+pub struct PackOptions {
+    /// Without benches, and tried on this machine.
+    pub short: bool,
+    /// Where it goes.
+    pub folder: Option<PathBuf>,
 }
 
 /// How to run the tests.
@@ -34,7 +49,13 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
     match task.as_str() {
         "references" => return Ok(Task::References(without_separator(rest))),
         "bench" => return Ok(Task::Bench(without_separator(rest))),
-        "run-if-gpu" => return Ok(Task::RunIfGpu(rest.to_vec())),
+        "gpu-pack" => return Ok(Task::GpuPack(pack_options(rest)?)),
+        "run-test" | "run-gpu-test" => {
+            return Ok(Task::RunTest {
+                gpu_only: task == "run-gpu-test",
+                command: rest.to_vec(),
+            });
+        }
         "test" => return Ok(Task::Test(test_options(rest)?)),
         "ci" => return Ok(Task::Ci(test_options(rest)?)),
         _ => {}
@@ -79,6 +100,24 @@ fn test_options(arguments: &[String]) -> Result<TestOptions, String> {
     Ok(options)
 }
 
+fn pack_options(arguments: &[String]) -> Result<PackOptions, String> {
+    let mut options = PackOptions::default();
+    for argument in arguments {
+        match argument.as_str() {
+            "--short" => options.short = true,
+            folder if !folder.starts_with('-') && options.folder.is_none() => {
+                options.folder = Some(folder.into());
+            }
+            other => {
+                return Err(format!(
+                    "'{other}' is not expected: `gpu-pack` takes --short and one folder"
+                ));
+            }
+        }
+    }
+    Ok(options)
+}
+
 fn without_separator(arguments: &[String]) -> Vec<String> {
     let skip = usize::from(arguments.first().is_some_and(|first| first == "--"));
     arguments[skip..].to_vec()
@@ -111,6 +150,21 @@ mod tests {
         assert_eq!(read("test"), Ok(Task::Test(TestOptions::default())));
         assert_eq!(read(""), Ok(Task::Help));
         assert_eq!(read("peers"), Ok(Task::Peers));
+    }
+
+    #[test]
+    fn a_pack_takes_one_folder() {
+        let expected = PackOptions {
+            short: true,
+            folder: Some("/somewhere".into()),
+        };
+        assert_eq!(
+            read("gpu-pack --short /somewhere"),
+            Ok(Task::GpuPack(expected))
+        );
+        assert_eq!(read("gpu-pack"), Ok(Task::GpuPack(PackOptions::default())));
+        assert!(read("gpu-pack a b").unwrap_err().contains("'b'"));
+        assert!(read("gpu-pack --fast").unwrap_err().contains("'--fast'"));
     }
 
     #[test]

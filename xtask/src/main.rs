@@ -11,10 +11,12 @@
 
 mod args;
 mod ci;
+mod gpu_pack;
 mod os;
 mod probe;
 mod process;
 mod python;
+mod references;
 mod runner;
 mod setup;
 mod steps;
@@ -38,11 +40,15 @@ cargo xtask TASK
   long            the long statistical suites alone
   references ...  makes the reference posteriors again (sngd-tests, binary `references`)
   bench ...       the side-by-side runs: `sngd bench ...`
+  gpu-pack [--short] [FOLDER]
+                  makes target/gpu-pack, or FOLDER, and an archive beside it: everything that a machine with a GPU and neither
+                  Rust nor network needs for a report on it (docs/gpu.md)
   peers           installs what they run beside into target/peers: NumPyro, BlackJAX, scikit-learn, statsmodels
   help            this page
 
   --long          the long statistical suites as well
   --cpu-only      no Vulkan device: only what runs on the CPU engine
+  --short         the pack without benches, tried on this machine from a folder outside the checkout
 
   VK_DRIVER_FILES=/path/icd.json cargo xtask test     tests on that driver as well
 ";
@@ -58,13 +64,14 @@ fn main() -> ExitCode {
             print!("{HELP}");
             Ok(())
         }
-        Ok(Task::RunIfGpu(command)) => return runner::run_if_gpu(&command),
+        Ok(Task::RunTest { gpu_only, command }) => return runner::run(gpu_only, &command),
         Ok(Task::Probe) => probe::print_devices(),
         Ok(Task::Setup) => setup::drivers(false).map(|_| ()),
         Ok(Task::Peers) => peers(),
         Ok(Task::Test(options)) => tests::run(&options),
         Ok(Task::Ci(options)) => ci::run(&options),
         Ok(Task::Long) => tests::run_long(),
+        Ok(Task::GpuPack(options)) => gpu_pack::run(&options),
         Ok(Task::References(rest)) => process::run(
             cargo()
                 .args([

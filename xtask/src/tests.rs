@@ -1,6 +1,7 @@
 //! Runs the tests: all of them on the first driver, those that use a device again on each other driver.
 
 use crate::args::TestOptions;
+use crate::gpu_pack;
 use crate::process::{self, cargo, program, root, run_tests, target};
 use crate::python::{Environment, Unready};
 use crate::runner;
@@ -31,7 +32,7 @@ pub fn run(options: &TestOptions) -> Result<(), String> {
 pub fn run_in(steps: &mut Steps, options: &TestOptions) -> Result<(), String> {
     let mut tally = Tally::default();
     take_steps(steps, options, &mut tally);
-    print!("{}", steps.summary());
+    print!("\n{}{}", tally.slowest(), steps.summary());
     let verdict = steps.verdict();
     println!("{tally}");
     verdict
@@ -41,12 +42,15 @@ pub fn run_in(steps: &mut Steps, options: &TestOptions) -> Result<(), String> {
 pub fn run_long() -> Result<(), String> {
     let drivers = setup::drivers(false)?;
     let mut tally = Tally::default();
-    let mut outcome = run_tests(&mut long_suites(&drivers, drivers.first()), &mut tally);
+    tally.under("long suites");
+    let mut long = long_suites(on(&drivers, drivers.first(), false))?;
+    let mut outcome = run_tests(&mut long, &mut tally);
     for driver in drivers.iter().skip(1) {
-        let mut whole = device_suites(&drivers, driver)?;
+        tally.under(&driver.name);
+        let mut whole = every_suite(on(&drivers, Some(driver), false), true)?;
         outcome = outcome.and(run_tests(whole.env("SNGD_TEST_LONG", "1"), &mut tally));
     }
-    println!("{tally}");
+    println!("\n{}{tally}", tally.slowest());
     outcome
 }
 
@@ -78,20 +82,34 @@ fn take_steps(steps: &mut Steps, options: &TestOptions, tally: &mut Tally) {
     let name = first.map_or("tests".to_owned(), |driver| {
         format!("tests on {}", driver.name)
     });
-    let mut all = on(&drivers, first, options.cpu_only);
-    all.args(EVERY_SUITE);
-    all.arg("--").args(&options.filter);
-    steps.run(&name, || run_tests(&mut all, tally));
+    let filtered = |command: Command, further| {
+        let mut command = every_suite(command, further)?;
+        command.arg("--").args(&options.filter);
+        Ok::<_, String>(command)
+    };
+    tally.under(first.map_or("no device", |driver| &driver.name));
+    steps.run(&name, || {
+        let mut all = filtered(on(&drivers, first, options.cpu_only), false)?;
+        run_tests(&mut all, tally)
+    });
     for driver in drivers.iter().skip(1) {
         let name = format!("GPU tests on {}", driver.name);
+        tally.under(&driver.name);
         steps.run(&name, || {
-            let mut gpu = device_suites(&drivers, driver)?;
-            run_tests(gpu.arg("--").args(&options.filter), tally)
+            let mut gpu = filtered(on(&drivers, Some(driver), false), true)?;
+            run_tests(&mut gpu, tally)
         });
     }
+    if let Some(driver) = first.filter(|_| whole) {
+        let name = format!("GPU pack on {}", driver.name);
+        steps.run(&name, || gpu_pack::check(driver));
+    }
     if options.long {
-        let mut long = long_suites(&drivers, first);
-        steps.run("long suites", || run_tests(&mut long, tally));
+        tally.under("long suites");
+        steps.run("long suites", || {
+            let mut long = long_suites(on(&drivers, first, false))?;
+            run_tests(&mut long, tally)
+        });
     }
 }
 
@@ -120,26 +138,20 @@ fn on(drivers: &[Driver], driver: Option<&Driver>, cpu_only: bool) -> Command {
     command
 }
 
-/// The tests that use a device, on a further driver: one configuration in a few, all of them where `SNGD_TEST_LONG` is set.
-fn device_suites(drivers: &[Driver], driver: &Driver) -> Result<Command, String> {
-    let mut command = on(drivers, Some(driver), false);
-    command.arg("--config").arg(runner::config()?);
+/// Every suite on a driver. On a further one a suite takes one configuration in a few, all of them where `SNGD_TEST_LONG` is set, and
+/// crates that open no device are left out.
+fn every_suite(mut command: Command, further: bool) -> Result<Command, String> {
+    command.arg("--config").arg(runner::config(further)?);
     command.args(EVERY_SUITE);
     Ok(command)
 }
 
-fn long_suites(drivers: &[Driver], driver: Option<&Driver>) -> Command {
-    let mut command = on(drivers, driver, false);
-    command.args([
-        "test",
-        "--release",
-        "--workspace",
-        "--tests",
-        "--",
-        "--ignored",
-        "--nocapture",
-    ]);
-    command
+/// The long suites, which are ignored otherwise.
+fn long_suites(mut command: Command) -> Result<Command, String> {
+    command.arg("--config").arg(runner::config(false)?);
+    command.args(["test", "--release", "--workspace", "--tests", "--"]);
+    command.args(["--ignored", "--nocapture"]);
+    Ok(command)
 }
 
 /// Samples an example, and reads the trace in Python as a user would.

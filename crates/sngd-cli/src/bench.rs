@@ -1,5 +1,5 @@
-//! `sngd bench`: runs the workloads on each engine, and measures a GEMM ceiling and a peer in the same run; with `--posterior`
-//! it measures the time until a posterior is right.
+//! `sngd bench`: runs the workloads on each engine, and measures a GEMM ceiling and a peer in the same run; with `--stages` it times
+//! the stages of a step on a device, with `--posterior` the time until a posterior is right.
 
 mod contender;
 mod data;
@@ -11,6 +11,7 @@ mod python;
 mod rates;
 mod report;
 mod score;
+mod stages;
 
 use crate::output;
 use clap::ValueEnum;
@@ -26,19 +27,22 @@ pub struct Args {
     /// Which engines
     #[arg(long, value_enum, default_value_t = Engines::All)]
     pub engine: Engines,
-    /// Workloads: W1 to W7, W8-... (few rows at the mode) and W9-... (all rows); may be given often [default: W1 to W5]
+    /// Workloads: W1 to W7, W8-... (few rows at the mode), W9-... (all rows), digits, a9a, mnist (made data of that shape); may be given often [default: W1 to W5]
     #[arg(long, value_name = "NAME")]
     pub workload: Vec<String>,
     /// Seconds for each measurement
     #[arg(long, default_value_t = 3.0)]
     pub seconds: f64,
+    /// Milliseconds of each stage of a step on the GPU engine's device instead of rates, by its timestamp queries where it has them
+    #[arg(long, conflicts_with_all = ["engine", "peers"])]
+    pub stages: bool,
     /// Run the peers beside, in turns (A B A B); see benches/peers/README.md
     #[arg(long)]
     pub peers: bool,
     /// As JSON
     #[arg(long)]
     pub json: bool,
-    /// Adapter for the GPU engine: part of its name [default: the first real GPU, else a software one]
+    /// Adapter for the GPU engine: part of its name [default: the first real GPU, else a software one]; with --posterior as in sngd sample
     #[arg(long)]
     pub device: Option<String>,
     /// Options of the posterior bench.
@@ -66,6 +70,10 @@ struct Line {
     steps_per_second: f64,
     chain_steps_per_second: f64,
     gflops: f64,
+    /// Gigabytes per second of the least traffic between cores and memory.
+    gbytes: f64,
+    /// Dispatches per step of all chains, on a device.
+    dispatches: Option<f64>,
     /// Share of the f32 GEMM rate of the same device, measured in this run.
     gemm_share: f64,
     /// This rate divided by the peer's, each the best of its turns.
@@ -77,9 +85,13 @@ const TURNS: usize = 2;
 /// Runs the command; returns the exit code.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     if args.posterior.posterior {
-        return posterior::run(&args.posterior, args.peers, args.json);
+        let device = args.device.as_deref();
+        return posterior::run(&args.posterior, args.peers, device, args.json);
     }
     let chosen = chosen(&args.workload)?;
+    if args.stages {
+        return stages::run(&chosen, args.seconds, args.device.as_deref(), args.json);
+    }
     let peer = if args.peers {
         Some(python::find("jax_sngd.py")?)
     } else {
@@ -114,6 +126,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
         if peer.is_some() {
             let rate = Rate {
                 chain_steps_per_second: peer_best,
+                dispatches: None,
             };
             lines.push(line(w, "JAX".into(), rate, &ceilings, 0.0));
         }
@@ -187,6 +200,8 @@ fn line(w: &Workload, engine: String, rate: Rate, ceilings: &Ceilings, peer: f64
         steps_per_second: rate.chain_steps_per_second / w.c as f64,
         chain_steps_per_second: rate.chain_steps_per_second,
         gflops,
+        gbytes: rate.chain_steps_per_second * w.bytes() / 1e9,
+        dispatches: rate.dispatches,
         gemm_share: gflops / ceiling,
         over_peer: (peer > 0.0).then(|| rate.chain_steps_per_second / peer),
     }
@@ -198,19 +213,29 @@ fn table(lines: &[Line], ceilings: &Ceilings) -> String {
         out += &format!("f32 GEMM in WGSL on {name}: {rate:.1} GFLOP/s\n");
     }
     out += &format!(
-        "{:<4} {:<34} {:>10} {:>15} {:>9} {:>9} {:>9}\n",
-        "", "engine", "steps/s", "chain-steps/s", "GFLOP/s", "of GEMM", "over JAX"
+        "{:<8} {:<34} {:>10} {:>15} {:>10} {:>9} {:>9} {:>7} {:>9}\n",
+        "",
+        "engine",
+        "steps/s",
+        "chain-steps/s",
+        "dispatches",
+        "GFLOP/s",
+        "of GEMM",
+        "GB/s",
+        "over JAX"
     );
     for l in lines {
         let over = l.over_peer.map_or(String::new(), |r| format!("{r:.2}x"));
         out += &format!(
-            "{:<4} {:<34} {:>10.1} {:>15.0} {:>9.1} {:>8.0}% {over:>9}\n",
+            "{:<8} {:<34} {:>10.1} {:>15.0} {:>10} {:>9.1} {:>8.0}% {:>7.1} {over:>9}\n",
             l.workload,
             l.engine,
             l.steps_per_second,
             l.chain_steps_per_second,
+            l.dispatches.map_or(String::new(), stages::count),
             l.gflops,
-            100.0 * l.gemm_share
+            100.0 * l.gemm_share,
+            l.gbytes
         );
     }
     out

@@ -21,7 +21,7 @@ fn main() {
         let Ok(plan) = Plan::check(&config, &problem) else {
             continue;
         };
-        let init = vec![0.0; w.c * w.p];
+        let init = vec![0.0; w.c * w.p()];
         let Ok(mut engine) = CpuEngine::new(Precision::F32, &problem, &plan, &init, None) else {
             continue;
         };

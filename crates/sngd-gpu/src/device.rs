@@ -175,7 +175,8 @@ impl Gpu {
         };
         let desc = wgpu::DeviceDescriptor {
             label: Some("sngd"),
-            required_features: wgpu::Features::empty(),
+            // only to time stages with; no step needs a feature
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
             required_limits: adapter_limits(&adapter.limits()),
             ..Default::default()
         };

@@ -5,6 +5,7 @@ use crate::device::{Gpu, SOFTWARE_ITERATIONS};
 use crate::shape::Shape;
 use crate::sizes::SLICE;
 use crate::spec::{Spec, Value, When};
+use crate::stopwatch;
 use sngd_core::engine::EngineError;
 use sngd_core::philox::key;
 use sngd_core::plan::{DIVERGED, JITTER_FIRST, Plan};
@@ -51,20 +52,17 @@ impl Pass {
     }
 
     /// Runs it `repeats` times and nothing else, with the scalars of the first slice, then waits for the device: for as long as
-    /// steps of `price` operations may take.
-    pub fn repeat(&self, gpu: &Gpu, repeats: usize, price: f64) -> Result<(), EngineError> {
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
+    /// steps of `price` operations may take. Returns the milliseconds of one of them.
+    pub fn repeat(&self, gpu: &Gpu, repeats: usize, price: f64) -> Result<f64, EngineError> {
+        let patience = gpu.patience(price * repeats as f64, true);
+        let all = stopwatch::time(gpu, patience, |pass| {
             pass.set_pipeline(&self.pipeline);
             for _ in 0..repeats {
-                self.bind(&mut pass, 0);
+                self.bind(pass, 0);
                 pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
             }
-        }
-        gpu.queue.submit([encoder.finish()]);
-        let patience = gpu.patience(price * repeats as f64, true);
-        gpu.wait_for(None, patience, "a stage that is timed")
+        })?;
+        Ok(all / repeats as f64)
     }
 }
 

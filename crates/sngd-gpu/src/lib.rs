@@ -21,6 +21,7 @@ mod shape;
 mod sizes;
 mod spec;
 mod steps;
+mod stopwatch;
 
 pub use device::{AdapterInfo, Gpu, Tuning, adapters};
 pub use engine::GpuEngine;

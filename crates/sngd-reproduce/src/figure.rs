@@ -280,11 +280,14 @@ impl Figure {
     pub(crate) fn write_png(&self, path: &Path) -> Result<(), Error> {
         register()?;
         let (w, h) = self.size();
-        self.draw(
-            BitMapBackend::new(path, (w * PNG_SCALE, h * PNG_SCALE)),
-            PNG_SCALE,
-        )
-        .map_err(|why| Error::Draw {
+        let (w, h) = (w * PNG_SCALE, h * PNG_SCALE);
+        let mut rgb = vec![0; 3 * (w * h) as usize];
+        self.draw(BitMapBackend::with_buffer(&mut rgb, (w, h)), PNG_SCALE)
+            .map_err(|why| Error::Draw {
+                path: path.display().to_string(),
+                why,
+            })?;
+        encode(path, &rgb, (w, h)).map_err(|why| Error::Write {
             path: path.display().to_string(),
             why,
         })
@@ -305,6 +308,17 @@ impl Figure {
         }
         root.present().map_err(text)
     }
+}
+
+/// Writes pixels of three bytes as PNG.
+fn encode(path: &Path, rgb: &[u8], (width, height): (u32, u32)) -> Result<(), String> {
+    let file = std::fs::File::create(path).map_err(|e| e.to_string())?;
+    let mut png = png::Encoder::new(std::io::BufWriter::new(file), width, height);
+    png.set_color(png::ColorType::Rgb);
+    png.set_depth(png::BitDepth::Eight);
+    let mut writer = png.write_header().map_err(|e| e.to_string())?;
+    writer.write_image_data(rgb).map_err(|e| e.to_string())?;
+    writer.finish().map_err(|e| e.to_string())
 }
 
 impl Panel {

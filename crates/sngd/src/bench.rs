@@ -1,4 +1,4 @@
-//! Timing of the bench workloads: the steady rate of an engine, and the ceiling set by a dense matrix product.
+//! Timing of the bench workloads: the steady rate of an engine, its stages on a device, and the ceiling set by a dense matrix product.
 
 use crate::error::Error;
 use sngd_core::config::{Config, Precision};
@@ -9,7 +9,7 @@ use sngd_core::workload::{Kernel, Workload};
 use sngd_cpu::CpuEngine;
 use sngd_cpu::map::{self, Mode};
 use sngd_cpu::mode::settle;
-use sngd_gpu::{DeviceSelector, Gpu, GpuEngine};
+use sngd_gpu::{DeviceSelector, Gpu, GpuEngine, dispatches};
 use std::time::Instant;
 
 /// How fast an engine ran.
@@ -17,6 +17,30 @@ use std::time::Instant;
 pub struct Rate {
     /// Chain-steps per second, summed over all chains (one chain-step is one step of one chain); the best of about ten blocks.
     pub chain_steps_per_second: f64,
+    /// Dispatches per step of all chains; `None` on the CPU. Where one dispatch makes many steps, the smallest number.
+    pub dispatches: Option<f64>,
+}
+
+/// The stages of a step on a device, each timed alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stages {
+    /// Name of the device.
+    pub device: String,
+    /// Whether the device's own clock measured them (timestamp queries); else the host's, which counts submission too.
+    pub timestamps: bool,
+    /// The stages in the order of the step.
+    pub stages: Vec<Stage>,
+}
+
+/// One stage of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    /// File name of its kernel, without folder and extension.
+    pub name: String,
+    /// Dispatches per step of all chains, as in [`Rate::dispatches`].
+    pub dispatches: f64,
+    /// Milliseconds of all its dispatches of one step, one after the other.
+    pub ms: f64,
 }
 
 /// GFLOP/s of the f32 matrix product that the CPU engine is built on, n = 1024, all threads; the best of ten.
@@ -32,7 +56,10 @@ pub fn cpu(w: &Workload, seconds: f64) -> Result<Rate, Error> {
     let (config, mut problem) = w.build()?;
     let (plan, init) = plan(w, &config, &mut problem)?;
     let mut engine = CpuEngine::new(Precision::F32, &problem, &plan, &init, None)?;
-    time(&mut engine, w, seconds)
+    Ok(Rate {
+        chain_steps_per_second: time(&mut engine, w, seconds)?,
+        dispatches: None,
+    })
 }
 
 /// Times the GPU engine on a named adapter, else on the first real one, else on a software one. Returns the adapter's name too.
@@ -43,9 +70,43 @@ pub fn gpu(w: &Workload, seconds: f64, device: Option<&str>) -> Result<(String, 
     let gpu = open(device)?;
     let (config, mut problem) = w.build()?;
     let (plan, init) = plan(w, &config, &mut problem)?;
+    let counted = dispatches(&plan, gpu.tuning).iter().map(|(_, n)| n).sum();
     let mut engine = GpuEngine::new(gpu, &problem, &plan, &init)?;
-    let name = engine.info().device.clone();
-    Ok((name, time(&mut engine, w, seconds)?))
+    let rate = Rate {
+        chain_steps_per_second: time(&mut engine, w, seconds)?,
+        dispatches: Some(counted),
+    };
+    Ok((engine.info().device.clone(), rate))
+}
+
+/// Times each stage of a workload's step alone, on the adapter that [`gpu`] takes: as a mean over the runs that fill `seconds`, from one to
+/// 256 of each stage.
+///
+/// # Errors
+/// If no device answers, or the workload does not fit it.
+pub fn stages(w: &Workload, seconds: f64, device: Option<&str>) -> Result<Stages, Error> {
+    let gpu = open(device)?;
+    let (config, mut problem) = w.build()?;
+    let (plan, init) = plan(w, &config, &mut problem)?;
+    let counted = dispatches(&plan, gpu.tuning);
+    let (device, timestamps) = (gpu.info.name.clone(), gpu.has_timestamps());
+    let mut engine = GpuEngine::new(gpu, &problem, &plan, &init)?;
+    let once: f64 = engine.time_stages(1)?.iter().map(|(_, ms)| ms).sum();
+    let timed = engine.time_stages(((1e3 * seconds / once) as usize).clamp(1, 256))?;
+    let of = |name: &str| counted.iter().find(|(n, _)| n == name).map_or(0.0, |c| c.1);
+    let stages = timed
+        .into_iter()
+        .map(|(name, ms)| Stage {
+            dispatches: of(&name),
+            name,
+            ms,
+        })
+        .collect();
+    Ok(Stages {
+        device,
+        timestamps,
+        stages,
+    })
 }
 
 /// GFLOP/s of a plain f32 matrix product in WGSL, n = 1024, on the adapter that [`gpu`] takes; with the adapter's name.
@@ -67,8 +128,14 @@ fn open(device: Option<&str>) -> Result<Gpu, EngineError> {
 
 /// The plan of a workload, and where its chains start, `[C,P]`.
 fn plan(w: &Workload, config: &Config, problem: &mut Problem) -> Result<(Plan, Vec<f64>), Error> {
-    if w.kernel == Kernel::State {
-        return Ok((Plan::check(config, problem)?, vec![0.0; w.c * w.p]));
+    if matches!(w.kernel, Kernel::State | Kernel::Units { .. }) {
+        let mut init = vec![0.0; w.c * w.p()];
+        if let Some(network) = &problem.network {
+            for (c, omega) in (0..).zip(init.chunks_mut(w.p())) {
+                network.start(omega, config.seed, c);
+            }
+        }
+        return Ok((Plan::check(config, problem)?, init));
     }
     let found = map::search(problem, 0.0, 1e-12)?;
     let plan = settle(config, problem, &found.omega)?.plan;
@@ -77,8 +144,8 @@ fn plan(w: &Workload, config: &Config, problem: &mut Problem) -> Result<(Plan, V
     Ok((plan, init))
 }
 
-/// Times blocks that each take a tenth of `seconds`. The first two set the length of a block and warm the caches.
-fn time(engine: &mut dyn Engine, w: &Workload, seconds: f64) -> Result<Rate, Error> {
+/// Chain-steps per second: the best of blocks that each take a tenth of `seconds`. The first two set the length of a block and warm the caches.
+fn time(engine: &mut dyn Engine, w: &Workload, seconds: f64) -> Result<f64, Error> {
     let mut step = 0;
     let mut block = |engine: &mut dyn Engine, steps: u32| -> Result<f64, Error> {
         let lap = Instant::now();
@@ -100,7 +167,5 @@ fn time(engine: &mut dyn Engine, w: &Workload, seconds: f64) -> Result<Rate, Err
     while begun.elapsed().as_secs_f64() < seconds {
         best = best.max(block(engine, steps)?);
     }
-    Ok(Rate {
-        chain_steps_per_second: best * w.c as f64,
-    })
+    Ok(best * w.c as f64)
 }

@@ -108,10 +108,16 @@ impl Contender {
         self.script != Some("statsmodels_fit.py") || problem.likelihood != Likelihood::Softmax
     }
 
-    /// Runs one turn. `reference` judges it; `budget` is in seconds.
-    pub fn turn(&self, files: &Files, reference: &Reference, budget: f64) -> anyhow::Result<Turn> {
+    /// Runs one turn. `reference` judges it; `budget` is in seconds; `device` is that of `sngd`, its own choice where none is given.
+    pub fn turn(
+        &self,
+        files: &Files,
+        reference: &Reference,
+        budget: f64,
+        device: Option<&str>,
+    ) -> anyhow::Result<Turn> {
         match self.script {
-            None => sngd(files, reference),
+            None => sngd(files, reference, device),
             Some(script) => {
                 let python = python::find(script)?;
                 let mut command = Command::new(&python.program);
@@ -129,7 +135,7 @@ impl Contender {
 }
 
 /// Runs `sngd sample` with default settings, from its start to its end.
-fn sngd(files: &Files, reference: &Reference) -> anyhow::Result<Turn> {
+fn sngd(files: &Files, reference: &Reference, device: Option<&str>) -> anyhow::Result<Turn> {
     let program = std::env::current_exe()
         .map_err(|e| anyhow::anyhow!("the path of this program is not known ({e})"))?;
     let begun = Instant::now();
@@ -139,6 +145,7 @@ fn sngd(files: &Files, reference: &Reference) -> anyhow::Result<Turn> {
         .arg("--out")
         .arg(&files.trace)
         .args(["--force", "--quiet"])
+        .args(device.into_iter().flat_map(|name| ["--device", name]))
         .output()?;
     let seconds = begun.elapsed().as_secs_f64();
     if !out.status.success() {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Time until a posterior is right instead of steps: process start to every mean within 0.1 sd and every sd within 5 % of the reference
-    #[arg(long, conflicts_with_all = ["workload", "engine", "seconds", "device"])]
+    #[arg(long, conflicts_with_all = ["workload", "engine", "seconds", "stages"])]
     pub posterior: bool,
     /// Posteriors: gc_german, a9a, digits_softmax, logistic_5k, logistic_1m, poisson_1m [default: all that can be had]
     #[arg(value_name = "NAME", requires = "posterior")]
@@ -47,7 +47,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 /// Runs the command; returns the exit code.
-pub fn run(args: &Args, peers: bool, json: bool) -> anyhow::Result<u8> {
+pub fn run(args: &Args, peers: bool, device: Option<&str>, json: bool) -> anyhow::Result<u8> {
     let problems = problem::chosen(&args.names)?;
     let contenders = contender::chosen(peers, &args.peer)?;
     if contenders.len() > 1 {
@@ -71,7 +71,13 @@ pub fn run(args: &Args, peers: bool, json: bool) -> anyhow::Result<u8> {
                 continue;
             }
         };
-        lines.extend(problem_lines(p, &contenders, &files, &reference, args)?);
+        lines.extend(problem_lines(
+            p,
+            &contenders,
+            &files,
+            &reference,
+            (args, device),
+        )?);
     }
     if lines.is_empty() {
         anyhow::bail!("--posterior: no posterior could be had; the notes above say why");
@@ -104,13 +110,13 @@ fn ready(p: &Problem, args: &Args) -> anyhow::Result<(Files, Reference)> {
     Ok((files, reference))
 }
 
-/// Runs all turns on one problem; the contenders take turns in order.
+/// Runs all turns on one problem; the contenders take turns in order. `device` is that of `sngd`.
 fn problem_lines(
     p: &Problem,
     contenders: &[Contender],
     files: &Files,
     reference: &Reference,
-    args: &Args,
+    (args, device): (&Args, Option<&str>),
 ) -> anyhow::Result<Vec<Line>> {
     let mut turns: Vec<(Contender, Vec<Turn>)> = contenders
         .iter()
@@ -123,7 +129,7 @@ fn problem_lines(
                 continue;
             }
             output::note(&format!("{}: {}, turn {}", p.name, c.name, round + 1));
-            taken.push(c.turn(files, reference, args.budget)?);
+            taken.push(c.turn(files, reference, args.budget, device)?);
         }
     }
     Ok(turns

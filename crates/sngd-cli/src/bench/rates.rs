@@ -60,6 +60,8 @@ mod tests {
             steps_per_second: 1.0,
             chain_steps_per_second: rate,
             gflops: 1.0,
+            gbytes: 1.0,
+            dispatches: None,
             gemm_share: 0.1,
             over_peer: None,
         };

@@ -1,0 +1,6 @@
+//! All suites of this crate in one program, so that what they share is compiled and linked once.
+
+mod arviz;
+mod common;
+mod faults;
+mod thermometers;
