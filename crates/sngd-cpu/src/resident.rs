@@ -9,7 +9,6 @@ use sngd_core::likelihood::{Likelihood, Observed};
 use sngd_core::network::Network;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
-use sngd_core::real::Real;
 use std::sync::Arc;
 
 /// The data and priors that all chains read; no chain changes them.

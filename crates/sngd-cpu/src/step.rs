@@ -16,7 +16,6 @@ use crate::resident::Resident;
 use crate::scalar::Scalar;
 use context::norm;
 pub use context::{Context, StepInfo};
-use faer::Par;
 use labels::label_address;
 use metric::{assemble_metric, cost_gradient, factor_metric};
 use sngd_core::blocks::Layout;
@@ -24,7 +23,7 @@ use sngd_core::config::{Noise, NoiseRows};
 use sngd_core::engine::FaultKind;
 use sngd_core::philox::Stream;
 use sngd_core::plan::{CorrectionPlan, DIVERGED, Metric, Plan, RFD_STEP};
-use sngd_core::stat::{Stat, StatRow};
+use sngd_core::stat::Stat;
 use sngd_core::step::PassName;
 
 /// State and buffers of one chain.

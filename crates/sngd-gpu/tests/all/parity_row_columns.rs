@@ -1,7 +1,7 @@
 //! Rows with offsets and weights on the device in f32, compared with the CPU engine in f64 step by step.
 #![allow(clippy::print_stdout, reason = "the errors seen are worth reading")]
 
-use crate::common::{compare, gpus, noise, one_in, table};
+use crate::common::{self, compare, gpus, noise, one_in, table};
 use sngd_core::config::Config;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
