@@ -18,7 +18,8 @@ fn sample(data: &str, run: &str) -> (i32, String, Value) {
 }
 
 /// A sampler with the metric at the state.
-const MALA: &str = "[sampler]\nmethod = \"mala\"\nstep_size = 0.6\n[run]\nchains = 32\ndraws = 1000\n";
+const MALA: &str =
+    "[sampler]\nmethod = \"mala\"\nstep_size = 0.6\n[run]\nchains = 32\ndraws = 1000\n";
 
 fn run(columns: &str, model: &str) -> String {
     format!("[data]\npath = \"data.csv\"\nresponse = \"y\"\n{columns}[model]\n{model}\n")

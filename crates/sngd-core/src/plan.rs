@@ -58,6 +58,8 @@ pub const JITTER_RETRIES: u32 = 5;
 pub fn trusted_pivot(rows: usize, epsilon: f64) -> f64 {
     4.0 * (rows as f64).sqrt() * epsilon
 }
+/// Default rows of a batch with the metric at the state.
+const DEFAULT_BATCH: usize = 128;
 /// Default steps before the first kept draw with the metric at the state.
 pub const DEFAULT_WARMUP: usize = 500;
 /// |ω| beyond this (internal units) counts as diverged.
@@ -282,7 +284,9 @@ impl Plan {
                     "sampler.batch_size: found {b} beside method = \"mala\", whose Metropolis test needs every row, expected \"full\""
                 )));
             }
-            (None, false) => (n.min(128), false),
+            // A short table may stand for many observations: a batch of its rows would bring large noise, and save nothing.
+            (None, false) if n <= DEFAULT_BATCH && !problem.weights.is_empty() => (n, true),
+            (None, false) => (n.min(DEFAULT_BATCH), false),
             (Some(BatchSize::Rows(0)), _) => {
                 return Err(CheckError(
                     "sampler.batch_size: found 0, expected 1 or more rows, or \"full\"".into(),

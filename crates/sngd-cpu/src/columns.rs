@@ -217,11 +217,8 @@ impl Columns {
                 None => (0..self.count)
                     .map(|j| {
                         let at = &eta[j..=j];
-                        let ll = (data.likelihood).log_lik_and_score(
-                            at,
-                            lanes.observed(j),
-                            &mut [0.0],
-                        );
+                        let ll =
+                            (data.likelihood).log_lik_and_score(at, lanes.observed(j), &mut [0.0]);
                         lanes.share(j, ll)
                     })
                     .sum(),

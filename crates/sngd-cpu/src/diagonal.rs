@@ -195,8 +195,8 @@ impl<T: Scalar> Diagonal<T> {
                         let rows = plan.batch as f64 * count / n;
                         let curvature = self.metric_pass.diagonal[i].to64() / rows
                             + data.lambda.diagonal()[i] / count;
-                        let gamma = -(1.0 - RMSPROP_DECAY) * g * curvature
-                            / (root * floor * floor * count);
+                        let gamma =
+                            -(1.0 - RMSPROP_DECAY) * g * curvature / (root * floor * floor * count);
                         self.correction[i] = T::of(gamma);
                     }
                 }

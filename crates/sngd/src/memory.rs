@@ -27,8 +27,8 @@ impl Memory {
         let (p, len) = (plan.p as u64, plan.blocks.len as u64);
         let design = (plan.n * plan.d) as u64;
         // Offsets and weights: in the table, the problem and its copy beside the engine's own.
-        let columns = plan.n as u64
-            * (u64::from(plan.offsets) + u64::from(plan.frequencies.is_some()));
+        let columns =
+            plan.n as u64 * (u64::from(plan.offsets) + u64::from(plan.frequencies.is_some()));
         // Λ of a linear predictor is dense, and made from another dense matrix; Λ of a network is only a diagonal.
         let prior = match plan.network {
             Some(_) => 8 * p,

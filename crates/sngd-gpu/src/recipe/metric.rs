@@ -97,11 +97,18 @@ impl Recipe<'_> {
                 .u("COLUMN_STEP", g.steps.1)
                 .u("TILE_M", g.tile_m)
                 .u("SPLITS", splits)
-                .u("FROM_SCORE", seed.from_score())
+                .u("FROM_SCORE", seed.single())
                 .u("WITH_LAMBDA", if split { 0 } else { lambda })
                 .f("SHARE", share)
                 .b("row_index", n.index)
-                .b("weight", if seed == Seed::Score { n.scores } else { n.weight })
+                .b(
+                    "weight",
+                    if seed == Seed::Score {
+                        n.scores
+                    } else {
+                        n.weight
+                    },
+                )
                 .b("added", added.unwrap_or("added"))
                 .b("matrix", if split { "parts" } else { to })
                 .at(when);

@@ -59,11 +59,15 @@ impl Recipe<'_> {
         let c = self.shape.c;
         let n = names(set);
         let (seeds, delta) = stored(net, set, seed);
-        let weight = if seed == Seed::Score { n.scores } else { n.weight };
+        let weight = if seed == Seed::Score {
+            n.scores
+        } else {
+            n.weight
+        };
         let one = spec("stage/seeds.wgsl", "seeds", [set.rows.div_ceil(64), c, 1])
             .u("R", set.rows)
             .u("UNITS", net.units)
-            .u("FROM_SCORE", seed.from_score())
+            .u("FROM_SCORE", seed.single())
             .b("weight", weight)
             .b("delta", delta)
             .at(when);
