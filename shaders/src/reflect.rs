@@ -121,7 +121,12 @@ impl Linked {
                 };
             }
         }
-        let (file, line) = self.locate(line.unwrap_or(1));
+        // The parser does not say where it met its own limits: a user's text is the only one that comes near them.
+        let user = self.user_model.as_deref().filter(|_| line.is_none());
+        let (file, line) = match user {
+            Some(file) => (file, 1),
+            None => self.locate(line.unwrap_or(1)),
+        };
         LinkError::Wgsl {
             file: file.to_string(),
             line,

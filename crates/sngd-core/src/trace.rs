@@ -18,7 +18,7 @@ pub struct Variable {
 pub struct Dim {
     /// Name, e.g. `feature`.
     pub name: String,
-    /// Labels, one per element.
+    /// Labels, one per element; none for positions from 0 on, where `NamedArray` allows it.
     pub labels: Vec<String>,
 }
 
@@ -27,7 +27,7 @@ pub struct Dim {
 pub struct NamedArray {
     /// Variable name.
     pub name: String,
-    /// Dimensions, outermost first.
+    /// Dimensions, outermost first. One of them may have no labels: its length follows from the values.
     pub dims: Vec<Dim>,
     /// Values, row-major.
     pub values: Vec<f64>,

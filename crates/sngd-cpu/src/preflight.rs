@@ -54,16 +54,20 @@ pub fn residual(plan: &Plan, mode: &Mode) -> Result<(), CheckError> {
     if plan.temperature > need.temperature {
         return Ok(());
     }
+    // As many rows as there are, drawn with replacement, still scatter.
+    let batch = match need.batch {
+        b if b >= plan.n => "\"full\"".to_string(),
+        b => b.to_string(),
+    };
     Err(CheckError::key(
         "sampler.temperature",
         format!(
-            "found {} with batch_size = {} and step_size = {}, whose minibatch noise alone is hotter in some direction, expected at least {:.4} at this batch and step; raise temperature to {:.4} or batch_size to {}, or lower step_size",
+            "found {} with batch_size = {} and step_size = {}, whose minibatch noise alone is hotter in some direction, expected at least {:.4} at this batch and step; raise temperature to {:.4} or batch_size to {batch}, or lower step_size",
             plan.temperature,
             plan.batch,
             plan.step_size.initial(),
             need.temperature,
-            need.temperature * 1.05,
-            need.batch
+            need.temperature * 1.05
         ),
     ))
 }

@@ -64,7 +64,7 @@ enum Seed {
 
 impl Seed {
     /// The constant `FROM_SCORE`: 1 where one vector is stored for each row, else 0.
-    fn from_score(self) -> usize {
+    fn single(self) -> usize {
         usize::from(self != Seed::Root)
     }
 }

@@ -59,7 +59,7 @@ pub struct TraceReader {
     attributes: Vec<(String, String)>,
     draws: PhaseReader,
     warmup: Option<PhaseReader>,
-    observed: Vec<NamedArray>,
+    opener: Opener,
     constant: Vec<NamedArray>,
 }
 
@@ -111,8 +111,8 @@ impl TraceReader {
             attributes,
             draws,
             warmup: opener.phase(Phase::Warmup)?,
-            observed: opener.fixed("observed_data")?,
             constant: opener.fixed("constant_data")?,
+            opener,
             path: shown,
         })
     }
@@ -153,9 +153,12 @@ impl TraceReader {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The arrays of `observed_data`.
-    pub fn observed(&self) -> &[NamedArray] {
-        &self.observed
+    /// The arrays of `observed_data`, which are read now: they are as long as the data.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if they cannot be read.
+    pub fn observed(&self) -> Result<Vec<NamedArray>, StoreError> {
+        self.opener.fixed("observed_data")
     }
 
     /// The arrays of `constant_data`.
@@ -238,6 +241,7 @@ impl TraceReader {
     }
 }
 
+#[derive(Debug)]
 struct Opener {
     store: Arc<Store>,
     path: String,

@@ -1,7 +1,7 @@
 //! Memory that a run on the CPU engine needs, added up before anything is allocated.
 
 use crate::prepare::Prepared;
-use sngd_core::config::{Noise, NoiseRows, Precision};
+use sngd_core::config::{Gradient, Noise, NoiseRows, Precision};
 use sngd_core::plan::{CorrectionPlan, Metric, Plan};
 
 /// Bytes of the program, its threads and its buffers.
@@ -138,7 +138,12 @@ fn chain_bytes(plan: &Plan, width: u64) -> u64 {
             + u64::from(plan.correction == CorrectionPlan::ClosedForm && h > 1)
             + u64::from(plan.split_volume())
     };
-    let rows = (plan.batch + plan.metric_row_count()) as u64;
+    let rows = match (&plan.metric, plan.gradient) {
+        // Outputs of all rows are never there at once: chains share a pass, and a tile of rows follows another.
+        (Metric::Mode, Gradient::Plain) => 0,
+        (Metric::Mode, Gradient::ControlVariates) => plan.batch as u64,
+        _ => (plan.batch + plan.metric_row_count()) as u64,
+    };
     let passes = match plan.correction {
         CorrectionPlan::FiniteDifference => 3,
         _ => 2,

@@ -64,14 +64,14 @@ pub(crate) fn trace(prepared: &Prepared, engine: &EngineInfo) -> TraceSchema {
     }
 }
 
-/// Indices of the table's rows that were kept out of the fit, from 0.
+/// Indices of the table's rows that were kept out of the fit, from 0. Rows have no labels.
 fn held_out(problem: &Problem) -> Option<NamedArray> {
     let rows = &problem.held_out.as_ref()?.rows;
     Some(NamedArray {
         name: "held_out".into(),
         dims: vec![Dim {
             name: "held_out_row".into(),
-            labels: (0..rows.len()).map(|i| i.to_string()).collect(),
+            labels: Vec::new(),
         }],
         values: rows.iter().map(|&r| r as f64).collect(),
     })

@@ -93,3 +93,42 @@ fn a_run_tests_an_adapter_once_and_remembers_it() {
     // A folder that cannot be made is no error.
     run("data.csv");
 }
+
+/// So much work that a software driver is late: the device is given up, and the process ends though the driver's threads go on.
+/// The machine works afterwards.
+#[test]
+fn a_device_that_is_late_is_given_up() {
+    if std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "none") || !software() {
+        return;
+    }
+    let scene = Scene::new(
+        &csv(4000),
+        "[model]\nlikelihood = \"bernoulli\"\n[sampler]\nmethod = \"sngd\"\nbatch_size = \"full\"\nnoise = \"full\"\n[run]\nwarmup = 4\ndraws = 4\n",
+    );
+    let run = |chains: &str, patience: Option<&str>| {
+        let args = [
+            "sample", "run.toml", "--quiet", "--device", "software", "--force", "--set", chains,
+        ];
+        let mut command = command(&scene, &args);
+        command.env("XDG_CACHE_HOME", scene.path("cache"));
+        patience.map(|p| command.env("SNGD_PATIENCE", p));
+        let began = Instant::now();
+        let out = command.output().unwrap();
+        let err = String::from_utf8_lossy(&out.stderr).into_owned();
+        println!("{:?}: {err}", began.elapsed());
+        (out.status.code(), err, began.elapsed())
+    };
+    assert_eq!(run("run.chains=2", None).0, Some(0));
+    let (code, err, took) = run("run.chains=4096", Some("0.1"));
+    assert_eq!(code, Some(4), "{err}");
+    let last = err.lines().last().unwrap_or_default();
+    for part in [
+        "has not finished a step with the metric at the state of each chain",
+        "given up",
+        "SNGD_PATIENCE",
+    ] {
+        assert!(last.contains(part), "expected '{part}' in: {err}");
+    }
+    assert!(took.as_secs() < 20, "{took:?}");
+    assert_eq!(run("run.chains=2", None).0, Some(0));
+}

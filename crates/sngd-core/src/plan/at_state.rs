@@ -14,6 +14,9 @@ use crate::error::CheckError;
 use crate::likelihood::Likelihood;
 use crate::problem::Problem;
 
+/// Default rows of a batch; where there are no more rows, a step takes all of them.
+const DEFAULT_BATCH: usize = 128;
+
 impl Plan {
     /// Makes a plan with the metric at the state. Checks everything that needs no device and no optimisation.
     ///
@@ -153,7 +156,7 @@ fn batch(s: &SamplerConfig, row: &MethodRow, n: usize) -> Result<(usize, bool), 
             ));
         }
         (None, false) => {
-            let b = n.min(128);
+            let b = n.min(DEFAULT_BATCH);
             (b, b == n && s.batches != Batches::WithReplacement)
         }
         (Some(BatchSize::Rows(0)), _) => {

@@ -143,11 +143,12 @@ impl Problem {
         names
     }
 
-    /// The `observed_data` group: the response on the user's scale.
+    /// The `observed_data` group: the response on the user's scale. Rows have no labels: the text of as many numbers would take more
+    /// memory than the response.
     pub fn observed_data(&self) -> Vec<NamedArray> {
         let rows = Dim {
             name: "row".into(),
-            labels: (0..self.rows()).map(|i| i.to_string()).collect(),
+            labels: Vec::new(),
         };
         let t = &self.transform;
         let mut out = vec![NamedArray {

@@ -109,7 +109,7 @@ impl Recipe<'_> {
                 .u("COLUMN_STEP", g.steps.1)
                 .u("TILE_M", g.tile_m)
                 .u("SPLITS", splits)
-                .u("FROM_SCORE", seed.from_score())
+                .u("FROM_SCORE", seed.single())
                 .u("WITH_LAMBDA", if split { 0 } else { lambda })
                 .f("SHARE", share)
                 .b("row_index", n.index)

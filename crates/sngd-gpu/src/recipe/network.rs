@@ -68,7 +68,7 @@ impl Recipe<'_> {
         let one = spec("stage/seeds.wgsl", "seeds", [set.rows.div_ceil(64), c, 1])
             .u("R", set.rows)
             .u("UNITS", net.units)
-            .u("FROM_SCORE", seed.from_score())
+            .u("FROM_SCORE", seed.single())
             .b("weight", weight)
             .b("delta", delta)
             .at(when);

@@ -85,15 +85,17 @@ const SAMPLERS: [&str; 12] = [
 
 #[test]
 fn poisson_rates() {
-    for columns in [Columns::Offset, Columns::Weights, Columns::Both] {
-        check(("poisson", ""), columns, &SAMPLERS, 1e-3);
+    check(("poisson", ""), Columns::Both, &SAMPLERS, 1e-4);
+    let few = [SAMPLERS[0], SAMPLERS[3], SAMPLERS[8]];
+    for columns in [Columns::Offset, Columns::Weights] {
+        check(("poisson", ""), columns, &few, 1e-4);
     }
 }
 
 #[test]
 fn several_outputs() {
-    check(("gaussian", ""), Columns::Both, &SAMPLERS, 2e-3);
-    check(("softmax", ""), Columns::Weights, &SAMPLERS, 2e-3);
+    check(("gaussian", ""), Columns::Both, &SAMPLERS, 2e-4);
+    check(("softmax", ""), Columns::Weights, &SAMPLERS[..8], 2e-4);
 }
 
 #[test]
@@ -104,7 +106,7 @@ fn binomials() {
         ("binomial", r#", "link": "cloglog""#),
         ("gaussian", r#", "scale": 1.5"#),
     ] {
-        check(model, Columns::Both, &samplers, 2e-3);
+        check(model, Columns::Both, &samplers, 2e-4);
     }
 }
 

@@ -240,6 +240,49 @@ fn npy_in_both_orders() {
     }
 }
 
+/// Features are held in f32 where every type of theirs allows it, and keep their values; the response does not matter.
+#[test]
+fn features_of_narrow_types_are_held_in_f32() {
+    let c = npyz::Order::C;
+    let half = [0.5, -2.0, 1e-7].map(npyz::half::f16::from_f64);
+    let narrow = [
+        ("b", npy_bytes(&[3], c, &[true, false, true])),
+        ("i", npy_bytes(&[3], c, &[-128_i8, 0, 127])),
+        ("s", npy_bytes(&[3], c, &[65_535_u16, 1, 0])),
+        ("h", npy_bytes(&[3], c, &half)),
+        ("f", npy_bytes(&[3], c, &[0.1_f32, 16_777_215.0, -1e-30])),
+        ("y", npy_bytes(&[3], c, &[1e300, 2.0, 3.0])),
+    ];
+    let (_dir, path) = npz(&narrow);
+    let features = read_table(&path, &request("y")).unwrap().features;
+    assert_eq!(features.as_f32().map(|v| v.len()), Some(15));
+    let (tenth, small) = (f64::from(0.1_f32), f64::from(-1e-30_f32));
+    let expected = [
+        [1.0, -128.0, 65_535.0, 0.5, tenth],
+        [0.0, 0.0, 1.0, -2.0, 16_777_215.0],
+        [1.0, 127.0, 0.0, half[2].to_f64(), small],
+    ];
+    assert_eq!(features.to_vec(), expected.concat());
+    for wide in [
+        npy_bytes(&[3], c, &[16_777_217_i32, 0, 1]),
+        npy_bytes(&[3], c, &[0.1, 0.2, 0.3]),
+    ] {
+        let (_dir, path) = npz(&[&narrow[..], &[("w", wide)]].concat());
+        let features = read_table(&path, &request("y")).unwrap().features;
+        assert_eq!(features.as_f64().map(|v| v.len()), Some(18));
+    }
+    for (columns, narrow) in [(["f", "t", "u"], true), (["f", "t", "i"], false)] {
+        let (_dir, path) = parquet(three());
+        let features = Some(columns.map(String::from).to_vec());
+        let asked = TableRequest {
+            features,
+            ..request("d")
+        };
+        let features = read_table(&path, &asked).unwrap().features;
+        assert_eq!(features.as_f32().is_some(), narrow, "{columns:?}");
+    }
+}
+
 #[test]
 fn npy_integers_and_labels() {
     let large = 9_007_199_254_740_993_i64;

@@ -293,7 +293,8 @@ fn data_beside_the_draws_and_attributes() {
     let path = dir.path().join("t.zarr");
     let mut writer = TraceWriter::create(&path, schema(), false).unwrap();
     let reader = TraceReader::open(&path).unwrap();
-    let [y] = reader.observed() else { panic!() };
+    let observed = reader.observed().unwrap();
+    let [y] = &observed[..] else { panic!() };
     assert_eq!((y.name.as_str(), &y.values), ("y", &vec![1.0, 0.0, 1.0]));
     assert_eq!(y.dims, [dim("row", &["0", "1", "2"])]);
     let [x] = reader.constant() else { panic!() };

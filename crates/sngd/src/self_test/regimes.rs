@@ -126,25 +126,23 @@ pub(super) fn of(plan: &Plan) -> Vec<&'static str> {
             Gradient::ControlVariates => CONTROL,
         }];
     }
-    let mut out = Vec::new();
-    if plan.metric != Metric::Fisher {
-        out.push(DIAGONAL);
-    } else {
-        out.push(match plan.blocks.largest() {
-            order if order > ORDERS.1 => PANELS,
-            order if order > ORDERS.0 => SHARED,
-            _ => SMALL,
-        });
+    if plan.metric != Metric::Fisher && plan.network.is_none() {
+        return vec![DIAGONAL];
     }
-    if plan.noise == Noise::Residual {
-        out.push(RESIDUAL);
+    let order = plan.blocks.largest();
+    let kinds = [
+        (order > ORDERS.1, PANELS),
+        (plan.metric != Metric::Fisher, DIAGONAL),
+        (plan.noise == Noise::Residual, RESIDUAL),
+        (plan.network.is_some(), NETWORK),
+        (plan.network.is_none() && plan.h > 1, OUTPUTS),
+    ];
+    let used: Vec<&str> = (kinds.iter().filter(|k| k.0)).map(|k| k.1).collect();
+    match used.is_empty() {
+        false => used,
+        true if order > ORDERS.0 => vec![SHARED],
+        true => vec![SMALL],
     }
-    if plan.network.is_some() {
-        out.push(NETWORK);
-    } else if plan.h > 1 {
-        out.push(OUTPUTS);
-    }
-    out
 }
 
 /// Tests the kind of that name.
