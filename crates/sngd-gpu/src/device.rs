@@ -67,8 +67,6 @@ pub struct Gpu {
     pub(crate) queue: wgpu::Queue,
     /// What the adapter reports about itself.
     pub info: AdapterInfo,
-    /// What the driver has compiled for this device, so that engines with the same kernels compile them once.
-    pub(crate) compiled: Option<wgpu::PipelineCache>,
     trouble: Arc<Mutex<Option<Trouble>>>,
 }
 
@@ -77,11 +75,6 @@ pub struct Gpu {
 enum Trouble {
     Failed(String),
     Overdue(String),
-}
-
-/// Features that are used where a device has them. No step needs one.
-fn wanted_features() -> wgpu::Features {
-    wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE
 }
 
 fn instance() -> wgpu::Instance {
@@ -182,7 +175,8 @@ impl Gpu {
         };
         let desc = wgpu::DeviceDescriptor {
             label: Some("sngd"),
-            required_features: adapter.features() & wanted_features(),
+            // only to time stages with; no step needs a feature
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
             required_limits: adapter_limits(&adapter.limits()),
             ..Default::default()
         };
@@ -224,22 +218,11 @@ impl Gpu {
         } else {
             Tuning::Hardware
         };
-        let caches = device.features().contains(wgpu::Features::PIPELINE_CACHE);
-        let compiled = caches.then(|| {
-            let empty = wgpu::PipelineCacheDescriptor {
-                label: Some("sngd"),
-                data: None,
-                fallback: true,
-            };
-            // SAFETY: the cache starts without data, which is what could be invalid.
-            unsafe { device.create_pipeline_cache(&empty) }
-        });
         Gpu {
             tuning,
             device,
             queue,
             info,
-            compiled,
             trouble,
         }
     }

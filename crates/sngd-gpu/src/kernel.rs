@@ -230,7 +230,7 @@ impl Kernels {
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()
             },
-            cache: self.gpu.compiled.as_ref(),
+            cache: None,
         });
         if let Some(e) = pollster::block_on(scope.pop()) {
             return Err(EngineError::Device(format!(
