@@ -5,6 +5,7 @@ mod engine;
 mod held;
 mod memory;
 mod mode;
+mod own_text;
 mod parity;
 mod parity_networks;
 mod parity_row_columns;
