@@ -1,6 +1,6 @@
 //! A user's WGSL on a device: loops within the limit change nothing, and loops beyond it end the chain that meets them.
 
-use crate::common::{compare, gpu, gpus, setup_config};
+use crate::common::{self, compare, gpu, gpus, setup_config};
 use sngd_core::config::Config;
 use sngd_core::engine::{Engine, FaultKind, Span};
 use sngd_core::likelihood::{Custom, WgslBody};
