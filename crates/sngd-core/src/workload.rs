@@ -109,7 +109,7 @@ pub const WORKLOADS: [Workload; 25] = [
     few_rows("W8-n1e5", 100_000, 50, 64),
     few_rows("W8-n1e6", 1_000_000, 50, 64),
     few_rows("W8-n1e7", 10_000_000, 50, 64),
-    few_rows("W8c-n1e4", 10_000, 50, 64),
+    few_rows("W8c-n1e4", 10_000, 50, 16),
     few_rows("W8c-n1e5", 100_000, 50, 16),
     few_rows("W8c-n1e6", 1_000_000, 50, 16),
     few_rows("W8c-n1e7", 10_000_000, 50, 16),
