@@ -207,9 +207,15 @@ mod tests {
         use RowRule::*;
         for (sampler, batch, metric, covariance) in [
             (r#""batch_size": "full""#, All, None, PassName::Batch),
-            (r#""batch_size": 6"#, All, None, PassName::Batch),
+            (r#""fisher_labels": 2"#, All, None, PassName::Batch),
             (
-                r#""batch_size": 6, "batches": "with_replacement""#,
+                r#""batch_size": 6, "batches": "without_replacement""#,
+                All,
+                None,
+                PassName::Batch,
+            ),
+            (
+                r#""batch_size": 6"#,
                 WithReplacement,
                 Some((All, N)),
                 PassName::Metric,
@@ -221,20 +227,20 @@ mod tests {
                 PassName::Metric,
             ),
             (
-                r#""batch_size": 2, "fisher_rows": "batch""#,
+                r#""batch_size": 2, "fisher_rows": "batch", "batches": "without_replacement""#,
                 WithoutReplacement,
                 None,
                 PassName::Batch,
             ),
             (
-                r#""batch_size": 2, "fisher_rows": 3"#,
+                r#""batch_size": 2, "fisher_rows": 3, "batches": "without_replacement""#,
                 WithoutReplacement,
                 Some((Sample, 3)),
                 PassName::Metric,
             ),
             (
                 r#""batch_size": 2, "noise_rows": "batch""#,
-                WithoutReplacement,
+                WithReplacement,
                 Some((All, N)),
                 PassName::Batch,
             ),

@@ -155,10 +155,8 @@ fn batch(s: &SamplerConfig, row: &MethodRow, n: usize) -> Result<(usize, bool), 
                 ),
             ));
         }
-        (None, false) => {
-            let b = n.min(DEFAULT_BATCH);
-            (b, b == n && s.batches != Batches::WithReplacement)
-        }
+        (None, false) if n <= DEFAULT_BATCH => (n, true),
+        (None, false) => (DEFAULT_BATCH, false),
         (Some(BatchSize::Rows(0)), _) => {
             return Err(CheckError::key(
                 "sampler.batch_size",

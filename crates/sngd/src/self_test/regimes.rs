@@ -175,9 +175,11 @@ impl Regime {
         };
         let mut builder = Builder::new(model, &data)
             .prior(Prior::Normal(0.0, 1.0))
-            .prior_intercept(Prior::Normal(0.0, 1.0))
             .chains(3)
             .device(Device::Cpu);
+        if self.hidden.is_none() {
+            builder = builder.prior_intercept(Prior::Normal(0.0, 1.0));
+        }
         builder.config().sampler = serde_json::from_str(self.sampler)
             .map_err(|e| Error::Input(format!("self-test, {}: {e}", self.name)))?;
         builder.prepare()
