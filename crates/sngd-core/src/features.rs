@@ -243,6 +243,10 @@ impl Features {
     }
 
     /// Puts a column of one value before column `at`, without a second copy. There are `n` rows, also where there was no column yet.
+    #[allow(
+        clippy::useless_conversion,
+        reason = "for one of the two widths it is one"
+    )]
     pub fn insert_column(&mut self, at: usize, value: f32, n: usize) {
         let (from, to) = (self.columns, self.columns + 1);
         change!(self, v => {

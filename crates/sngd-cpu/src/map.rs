@@ -394,9 +394,7 @@ fn improper(problem: &Problem, coefficient: Option<usize>) -> CheckError {
                 "the likelihood keeps rising as {} grows without bound (separated data), so that the posterior under a flat prior is improper; give it a proper prior such as prior.weights = \"normal(0, 2.5)\", or use sampler.target = \"jeffreys\"",
                 problem.parameter_names()[i]
             ),
-            None => format!(
-                "the Fisher information is singular under the given priors (columns that are linear combinations of others, or N too small), so that the posterior is improper; leave columns out or give a proper prior such as prior.weights = \"normal(0, 2.5)\""
-            ),
+            None => "the Fisher information is singular under the given priors (columns that are linear combinations of others, or N too small), so that the posterior is improper; leave columns out or give a proper prior such as prior.weights = \"normal(0, 2.5)\"".to_string(),
         },
     )
 }

@@ -1,4 +1,4 @@
-// M of a diagonal metric from the sums over rows; `added` includes Λ and damping. METRIC: 1 Fisher, 2 identity, 3 RMSProp.
+// M of a diagonal metric from the sums over rows; `added` includes Λ and damping.
 // OBSERVATIONS are the N rows and OBSERVED the rows of the pass, each as often as it counts (in the pass on average).
 #import <consts>
 #import "stage/now.wgsl"
@@ -20,7 +20,7 @@ fn diagonal_metric(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoc
     }
     let at = chain * P + p;
     var sum = vec2<f32>();
-    if METRIC != 2u {
+    if METRIC != METRIC_IDENTITY {
         for (var s = 0u; s < GRAD_SPLITS; s++) {
             sum += diagonal_sum[(s * C + chain) * P + p];
         }

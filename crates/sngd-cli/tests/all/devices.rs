@@ -1,4 +1,5 @@
 //! The self-test of devices: what `sngd devices` tells, and that a run tests an adapter once.
+#![allow(clippy::print_stdout, reason = "the times seen are worth reading")]
 
 use crate::common::{Scene, command, csv};
 use std::time::Instant;

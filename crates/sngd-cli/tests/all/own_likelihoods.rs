@@ -1,5 +1,6 @@
 //! A likelihood of the user's own that would hang, exhaust or crash a compiler, an evaluator or a device: one sentence and an
 //! exit code within seconds, on the CPU engine and on a software driver, and both work afterwards.
+#![allow(clippy::print_stdout, reason = "the times seen are worth reading")]
 
 use crate::common::{Scene, command};
 use std::time::{Duration, Instant};

@@ -19,7 +19,7 @@ pub(super) fn linear(
     let read = |key: &str, default: &str| -> Result<Prior, CheckError> {
         map.get(key)
             .map_or_else(|| Prior::parse(default), PriorEntry::coefficient)
-            .map_err(|e| CheckError::key(format!("prior.{key}"), format!("{e}")))
+            .map_err(|e| CheckError::key(format!("prior.{key}"), e))
     };
     let weights = read("weights", "normal(0, 2.5)")?;
     let mut one = Vec::with_capacity(columns.len());
@@ -85,7 +85,7 @@ fn scale_prior(config: &Config, likelihood: &Likelihood) -> Result<Option<ScaleP
     given
         .map_or(Ok(ScalePrior::HalfCauchy(0.0, 2.5)), PriorEntry::scale)
         .map(Some)
-        .map_err(|e| CheckError::key(format!("prior.{name}"), format!("{e}")))
+        .map_err(|e| CheckError::key(format!("prior.{name}"), e))
 }
 
 /// Priors of a network's weights and biases in the order of ω. Keys `weights` and `bias` apply to every layer,
@@ -142,7 +142,7 @@ pub(super) fn network(
         }
         let prior = given
             .coefficient()
-            .map_err(|e| CheckError::key(format!("prior.{key}"), format!("{e}")))?;
+            .map_err(|e| CheckError::key(format!("prior.{key}"), e))?;
         if prior == Prior::Flat {
             return Err(CheckError::key(
                 format!("prior.{key}"),
