@@ -154,7 +154,7 @@ fn driver_files() -> Vec<PathBuf> {
     let inside = |folder: &&str| std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = DRIVER_FOLDERS
         .iter()
-        .flat_map(|folder| inside(folder))
+        .flat_map(inside)
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|kind| kind == "json"))
         .collect();
