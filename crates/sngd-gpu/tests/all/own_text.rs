@@ -25,19 +25,19 @@ fn config(trap: &str, sampler: &str, chains: usize) -> Config {
     let wgsl = WgslBody {
         file: "own.wgsl".into(),
         text: format!(
-            "fn weight() -> f32 {{ var s = 0.0; for (var i = 0u; i < 200u; i++) {{ s += 0.005; }} return s; }}
+            "fn total_share() -> f32 {{ var s = 0.0; for (var i = 0u; i < 200u; i++) {{ s += 0.005; }} return s; }}
             fn log_lik(eta: array<f32, H>, obs: vec2<f32>) -> f32 {{
                 let r = obs.x - eta[0];
                 var extra = 0.0;
                 {trap}
-                return extra - 0.5 * weight() * r * r - 0.91893853;
+                return extra - 0.5 * total_share() * r * r - 0.91893853;
             }}
             fn score(eta: array<f32, H>, obs: vec2<f32>) -> array<f32, H> {{
                 var extra = 0.0;
                 {trap}
-                return array<f32, H>(weight() * (obs.x - eta[0]) + extra);
+                return array<f32, H>(total_share() * (obs.x - eta[0]) + extra);
             }}
-            fn fisher(eta: array<f32, H>, trials: f32) -> array<f32, HH> {{ return array<f32, HH>(weight()); }}"
+            fn fisher(eta: array<f32, H>, trials: f32) -> array<f32, HH> {{ return array<f32, HH>(total_share()); }}"
         ),
     };
     let mut config = common::config("custom", "", sampler, chains);
