@@ -132,6 +132,14 @@ fn rewrite(block: &mut Block, before: &mut impl FnMut(&Statement, &mut Block)) {
     }
 }
 
+/// How a loop that goes on for too long is left. WGSL allows no return from a `continuing` block, so that a loop in one is left alone:
+/// the counter stays beyond its limit, and the loop around it returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Return,
+    Break,
+}
+
 /// What bounds the loops of one function.
 struct Guard {
     counter: Handle<Expression>,
@@ -231,36 +239,36 @@ impl Guard {
         let Function {
             body, expressions, ..
         } = function;
-        self.count(body, expressions);
+        self.count(body, expressions, Way::Return);
         if self.is_called {
             // What a function of the user's own returned early may have become any number since.
             rewrite(body, &mut |statement, before| {
                 if matches!(statement, Statement::Return { value: Some(_) }) {
-                    self.leave_if_spent(before, expressions, 0);
+                    self.leave_if_spent(before, expressions, 0, Way::Return);
                 }
             });
         }
     }
 
     /// Counts iterations at the start of each loop's body.
-    fn count(&self, block: &mut Block, expressions: &mut Arena<Expression>) {
+    fn count(&self, block: &mut Block, expressions: &mut Arena<Expression>, way: Way) {
         for statement in block.iter_mut() {
             match statement {
-                Statement::Block(inner) => self.count(inner, expressions),
+                Statement::Block(inner) => self.count(inner, expressions, way),
                 Statement::If { accept, reject, .. } => {
-                    self.count(accept, expressions);
-                    self.count(reject, expressions);
+                    self.count(accept, expressions, way);
+                    self.count(reject, expressions, way);
                 }
                 Statement::Switch { cases, .. } => {
-                    (cases.iter_mut()).for_each(|c| self.count(&mut c.body, expressions));
+                    (cases.iter_mut()).for_each(|c| self.count(&mut c.body, expressions, way));
                 }
                 Statement::Loop {
                     body, continuing, ..
                 } => {
-                    self.count(body, expressions);
-                    self.count(continuing, expressions);
+                    self.count(body, expressions, way);
+                    self.count(continuing, expressions, Way::Break);
                     let mut head = Block::new();
-                    self.leave_if_spent(&mut head, expressions, 1);
+                    self.leave_if_spent(&mut head, expressions, 1, way);
                     body.splice(0..0, head);
                 }
                 _ => {}
@@ -268,8 +276,14 @@ impl Guard {
         }
     }
 
-    /// Adds 0 or 1 to the counter and returns NaN where it is beyond its limit.
-    fn leave_if_spent(&self, to: &mut Block, expressions: &mut Arena<Expression>, by: u32) {
+    /// Adds 0 or 1 to the counter and leaves where it is beyond its limit: the function with NaN, or the loop.
+    fn leave_if_spent(
+        &self,
+        to: &mut Block,
+        expressions: &mut Arena<Expression>,
+        by: u32,
+        way: Way,
+    ) {
         let mut add = |e| expressions.append(e, Span::UNDEFINED);
         let first = add(Expression::Load {
             pointer: self.counter,
@@ -297,7 +311,7 @@ impl Guard {
         }
         let mut accept = Block::new();
         let mut value = self.zero;
-        if let Some(nan) = &self.result {
+        if let (Some(nan), Way::Return) = (&self.result, way) {
             // From the counter, so that no compiler knows that it is NaN.
             let bits = expressions.append(
                 Expression::Binary {
@@ -320,7 +334,11 @@ impl Guard {
             );
             value = Some(whole);
         }
-        accept.push(Statement::Return { value }, Span::UNDEFINED);
+        let leave = match way {
+            Way::Return => Statement::Return { value },
+            Way::Break => Statement::Break,
+        };
+        accept.push(leave, Span::UNDEFINED);
         push(Statement::If {
             condition: spent,
             accept,

@@ -23,6 +23,8 @@ fn score(eta: array<f32, H>, obs: vec2<f32>) -> array<f32, H> { return array<f32
 fn fisher(eta: array<f32, H>, trials: f32) -> array<f32, HH> { return array<f32, HH>(1.0); }
 fn contract(eta: array<f32, H>, trials: f32, h: array<f32, HH>) -> Contraction { var c: Contraction; return c; }
 fn draw_label(eta: array<f32, H>, trials: f32, u: f32, z: f32, address: vec4<u32>, key: vec2<u32>) -> f32 { return eta[0] + z; }
+fn mean(eta: array<f32, H>, trials: f32) -> f32 { return eta[0]; }
+fn cdf(eta: array<f32, H>, obs: vec2<f32>) -> f32 { return 0.5; }
 ";
 
 /// A kernel that calls each function of a model.
@@ -99,6 +101,7 @@ fn a_file_comes_once_in_the_place_of_its_first_import() {
             "root.wgsl",
             "lib/normal.wgsl",
             "lib/philox.wgsl",
+            "<consts>",
             "lib/elementary.wgsl"
         ]
     );

@@ -3,6 +3,7 @@
 use crate::common::gpu;
 use sngd_core::batch::{BatchRows, Batches};
 use sngd_core::philox::{Stream, at, key, normals_f32, normals_f64, philox, uniform};
+use sngd_shaders::Consts;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 #[test]
@@ -40,11 +41,10 @@ fn philox_has_the_bits_of_core() {
 
 #[test]
 fn streams_have_the_numbers_of_core() {
-    let text = sngd_shaders::files()
-        .iter()
-        .find(|(p, _)| *p == "lib/philox.wgsl")
+    let root = "#import \"lib/philox.wgsl\"\n";
+    let text = sngd_shaders::link_text("root.wgsl", root, &Consts::new(), None)
         .unwrap()
-        .1;
+        .wgsl;
     for (name, stream) in [
         ("BATCH", Stream::Batch),
         ("NOISE", Stream::Noise),
@@ -55,6 +55,7 @@ fn streams_have_the_numbers_of_core() {
         ("ACCEPT", Stream::Accept),
         ("SPLIT", Stream::Split),
         ("PRIOR_NOISE", Stream::PriorNoise),
+        ("INFLUENCE", Stream::Influence),
     ] {
         let line = format!("const STREAM_{name}: u32 = {}u;\n", stream as u32);
         assert!(text.contains(&line), "{line}");
