@@ -3,7 +3,6 @@
 use crate::args::PackOptions;
 use crate::process::{self, capture, cargo, program, root, target};
 use crate::references;
-use crate::vulkan::Driver;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -52,17 +51,10 @@ pub fn run(options: &PackOptions) -> Result<(), String> {
     };
     make(&folder, &targets)?;
     if options.short {
-        try_short(&folder, None)
+        try_short(&folder)
     } else {
         Ok(())
     }
-}
-
-/// Makes the pack of what the tests have built, and tries its short form on a driver.
-pub fn check(driver: &Driver) -> Result<(), String> {
-    let folder = default_folder();
-    make(&folder, &["--bins", "--tests"])?;
-    try_short(&folder, Some(driver))
 }
 
 fn default_folder() -> PathBuf {
@@ -202,7 +194,7 @@ fn archive(folder: &Path) -> Result<PathBuf, String> {
 
 /// Runs the short form of a copy of the pack outside the checkout, with neither Rust nor the references' variables in the
 /// environment, and looks whether each step has its row and passed.
-fn try_short(folder: &Path, driver: Option<&Driver>) -> Result<(), String> {
+fn try_short(folder: &Path) -> Result<(), String> {
     let away = std::env::temp_dir().join(format!("sngd-gpu-pack-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&away); // remains of an interrupted run
     copy_folder(folder, &away.join("pack"))?;
@@ -219,10 +211,6 @@ fn try_short(folder: &Path, driver: Option<&Driver>) -> Result<(), String> {
         if let Some(value) = std::env::var_os(kept) {
             command.env(kept, value);
         }
-    }
-    if let Some(driver) = driver {
-        command.env("VK_DRIVER_FILES", &driver.file);
-        command.env("VK_ICD_FILENAMES", &driver.file);
     }
     let ran = process::run(&mut command);
     let report = std::fs::read_to_string(out.join("report.json")).unwrap_or_default();

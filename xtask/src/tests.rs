@@ -1,7 +1,6 @@
 //! Runs the tests: all of them on the first driver, those that use a device again on each other driver.
 
 use crate::args::TestOptions;
-use crate::gpu_pack;
 use crate::process::{self, cargo, program, root, run_tests, target};
 use crate::python::{Environment, Unready};
 use crate::runner;
@@ -99,10 +98,6 @@ fn take_steps(steps: &mut Steps, options: &TestOptions, tally: &mut Tally) {
             let mut gpu = filtered(on(&drivers, Some(driver), false), true)?;
             run_tests(&mut gpu, tally)
         });
-    }
-    if let Some(driver) = first.filter(|_| whole) {
-        let name = format!("GPU pack on {}", driver.name);
-        steps.run(&name, || gpu_pack::check(driver));
     }
     if options.long {
         tally.under("long suites");
