@@ -8,6 +8,7 @@ use sngd_core::likelihood::packed;
 use sngd_core::philox::{Stream, at, normals_f64};
 use sngd_core::plan::CorrectionPlan;
 use sngd_core::stat::Stat;
+use sngd_shaders::{Code, STATUS, StatusWord};
 
 impl Step<'_> {
     /// Checks cholesky.wgsl, cholesky_lane.wgsl, panels.wgsl: L⁻¹ M L⁻ᵀ = I.
@@ -173,7 +174,8 @@ impl Step<'_> {
             }
         }
         let status = self.engine.inspect("status").unwrap();
-        let fell_back = f64::from(status[self.chain * 12 + 7].to_bits());
+        let fell_back =
+            f64::from(status[self.chain * STATUS + StatusWord::FellBack.code() as usize].to_bits());
         self.held.is("residual: falls back", fell_back, 0.0, 0.0);
         let l = self.triangle("q_factor");
         for i in 0..p {
