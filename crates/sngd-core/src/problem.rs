@@ -129,6 +129,17 @@ impl Problem {
         }
     }
 
+    /// Bytes of the fitted rows: design, response, trials, offsets and weights.
+    pub fn bytes(&self) -> u64 {
+        let columns = size_of_val(&*self.y) + size_of_val(&*self.trials);
+        (self.x.bytes() + columns) as u64 + self.column_bytes()
+    }
+
+    /// Bytes of offsets and weights alone.
+    pub fn column_bytes(&self) -> u64 {
+        (size_of_val(&*self.offset) + size_of_val(&*self.weights)) as u64
+    }
+
     /// Design `[M,D]` and response `[M]` of the held-out rows, in internal coordinates. Exact also where a held-out row has another
     /// value in the pivot's column than the rows that were fitted.
     pub fn held_out_internal(&self) -> Option<(Features, Vec<f64>)> {

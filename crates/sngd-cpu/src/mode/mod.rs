@@ -18,6 +18,7 @@ pub use expand::{Measured, expand};
 pub use lanes::LaneKernels;
 pub use settle::{Settled, settle};
 
+use crate::memory::{DataBytes, EngineBytes, VECTORS, column_bytes, prior_bytes};
 use crate::scalar::Scalar;
 use data::ModeData;
 use group::{Group, Move};
@@ -117,6 +118,25 @@ impl<T: Scalar> ModeChains<T> {
             }
         };
         ModeChains { data, kind }
+    }
+
+    /// Bytes of what [`ModeChains::new`] makes for a plan, and of the expansion that it reads.
+    pub fn bytes(problem: &Problem, plan: &Plan, expansion: &Expansion) -> EngineBytes {
+        let (prior, dense_prior) = prior_bytes(plan);
+        // Outputs of all rows are never there at once: chains share a pass, and a tile of rows follows another.
+        let outputs = match plan.gradient {
+            Gradient::Plain => 0,
+            Gradient::ControlVariates => (plan.batch * plan.h) as u64,
+        };
+        EngineBytes {
+            data: DataBytes {
+                rows: expand::expansion_bytes(problem, expansion),
+                columns: column_bytes::<T>(plan),
+                prior,
+                start: dense_prior + expand::measure_bytes(plan),
+            },
+            chain: size_of::<T>() as u64 * (outputs + VECTORS * plan.p as u64),
+        }
     }
 
     /// Runs a span of steps and returns its draws.
