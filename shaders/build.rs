@@ -1,6 +1,6 @@
 //! Lists every file under wgsl/ as (path, text), so that a new kernel needs a new file and nothing else.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
@@ -8,19 +8,7 @@ fn main() -> io::Result<()> {
     let root = Path::new(&folder).join("wgsl");
     println!("cargo::rerun-if-changed=wgsl");
     let mut files = Vec::new();
-    for stage in fs::read_dir(&root)? {
-        let stage = stage?.path();
-        if !stage.is_dir() {
-            continue;
-        }
-        for file in fs::read_dir(stage)? {
-            let file = file?.path();
-            if file.extension().is_some_and(|e| e == "wgsl") {
-                let name = file.strip_prefix(&root).map_err(io::Error::other)?;
-                files.push((name.display().to_string().replace('\\', "/"), file));
-            }
-        }
-    }
+    collect(&root, &root, &mut files)?;
     files.sort();
     let rows: String = files
         .iter()
@@ -28,4 +16,18 @@ fn main() -> io::Result<()> {
         .collect();
     let out = env::var("OUT_DIR").map_err(io::Error::other)?;
     fs::write(Path::new(&out).join("files.rs"), format!("&[\n{rows}]\n"))
+}
+
+/// Adds the files of a folder and of those inside it, each with its path from `root`.
+fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, PathBuf)>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(root, &path, files)?;
+        } else if path.extension().is_some_and(|e| e == "wgsl") {
+            let name = path.strip_prefix(root).map_err(io::Error::other)?;
+            files.push((name.display().to_string().replace('\\', "/"), path));
+        }
+    }
+    Ok(())
 }

@@ -54,7 +54,7 @@ impl Linked {
     }
 }
 
-/// Links an embedded file, e.g. `stage/rows.wgsl`, with constants and a model.
+/// Links an embedded file, e.g. `state/kernel/rows.wgsl`, with constants and a model.
 pub fn link(root: &str, consts: &Consts, model: Option<&ModelSource>) -> Result<Linked, LinkError> {
     let text = embedded(root).ok_or_else(|| LinkError::NoRoot(root.to_string()))?;
     link_text(root, text, consts, model)

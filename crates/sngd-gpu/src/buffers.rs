@@ -1,5 +1,6 @@
 //! The device buffers of an engine, allocated once, and the data that is uploaded into them.
 
+use crate::buffer::Buffer;
 use crate::device::Gpu;
 use crate::features;
 use crate::network::place;
@@ -15,39 +16,39 @@ use std::collections::HashMap;
 
 /// Device buffers by name.
 #[derive(Debug)]
-pub struct Buffers(HashMap<&'static str, wgpu::Buffer>);
+pub struct Buffers(HashMap<Buffer, wgpu::Buffer>);
 
 impl Buffers {
     /// Allocates all buffers, filled with zeros.
     pub fn new(gpu: &Gpu, sizes: &Sizes) -> Buffers {
-        let make = |&(name, bytes): &(&'static str, u64)| {
-            let uniform = matches!(name, "now" | "panel");
+        let make = |&(buffer, bytes): &(Buffer, u64)| {
             let usage = wgpu::BufferUsages::COPY_DST
                 | wgpu::BufferUsages::COPY_SRC
-                | if uniform {
+                | if buffer.is_uniform() {
                     wgpu::BufferUsages::UNIFORM
                 } else {
                     wgpu::BufferUsages::STORAGE
                 };
-            let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(name),
+            let allocated = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(buffer.name()),
                 size: bytes.next_multiple_of(16),
                 usage,
                 mapped_at_creation: false,
             });
-            (name, buffer)
+            (buffer, allocated)
         };
         Buffers(sizes.buffers.iter().map(make).collect())
     }
 
-    /// The buffer of that name.
+    /// The buffer as it is on the device.
     ///
     /// # Errors
     /// Where the plan has no such buffer.
-    pub fn get(&self, name: &str) -> Result<&wgpu::Buffer, EngineError> {
-        self.0.get(name).ok_or_else(|| {
+    pub fn get(&self, buffer: Buffer) -> Result<&wgpu::Buffer, EngineError> {
+        self.0.get(&buffer).ok_or_else(|| {
             EngineError::Device(format!(
-                "a kernel asks for buffer \"{name}\", which this plan has not"
+                "found a use of buffer \"{}\", expected one that this plan has",
+                buffer.name()
             ))
         })
     }
@@ -56,12 +57,12 @@ impl Buffers {
     pub(crate) fn write<T: bytemuck::NoUninit>(
         &self,
         gpu: &Gpu,
-        name: &str,
+        buffer: Buffer,
         data: &[T],
     ) -> Result<(), EngineError> {
         if !data.is_empty() {
             gpu.queue
-                .write_buffer(self.get(name)?, 0, bytemuck::cast_slice(data));
+                .write_buffer(self.get(buffer)?, 0, bytemuck::cast_slice(data));
         }
         Ok(())
     }
@@ -79,7 +80,7 @@ impl Buffers {
         let held = problem.held_out.as_ref().filter(|_| shape.held.is_some());
         let inside = held.and_then(|_| problem.held_out_internal());
         let mut obs: Vec<[f32; 2]> = Vec::with_capacity(shape.n * shape.row_pairs);
-        let mut tell = |seen: [f64; 2], more: [f64; 2]| {
+        let mut push = |seen: [f64; 2], more: [f64; 2]| {
             let pairs = [seen, more].map(|pair| pair.map(|v| v as f32));
             obs.extend_from_slice(&pairs[..shape.row_pairs]);
         };
@@ -87,18 +88,18 @@ impl Buffers {
         for i in 0..shape.n {
             let o = problem.observed(i);
             let (offset, weight) = (of(&problem.offset, i, 0.0), of(&problem.weights, i, 1.0));
-            tell([o.y, o.trials], [offset, weight]);
+            push([o.y, o.trials], [offset, weight]);
         }
         if let (Some(held), Some((_, y))) = (held, &inside) {
             for (i, &y) in y.iter().enumerate() {
                 let offset = of(&held.offset, i, 0.0) / problem.transform.y_scale;
-                tell([y, of(&held.trials, i, 1.0)], [offset, 1.0]);
+                push([y, of(&held.trials, i, 1.0)], [offset, 1.0]);
             }
         }
         let held = inside.as_ref().map(|(x, _)| x);
         let parts: Vec<&Features> = [Some(&problem.x), held].into_iter().flatten().collect();
-        self.write(gpu, "x", &features::pack(&parts, plan.storage))?;
-        self.write(gpu, "obs", &obs)?;
+        self.write(gpu, Buffer::X, &features::pack(&parts, plan.storage))?;
+        self.write(gpu, Buffer::Obs, &obs)?;
         let mut prior: Vec<[f32; 4]> = problem
             .priors
             .iter()
@@ -107,10 +108,10 @@ impl Buffers {
             .map(|(kind, [a, b, c])| [kind as f32, a as f32, b as f32, c as f32])
             .collect();
         prior.resize(shape.p, [Prior::Flat.code() as f32, 0.0, 0.0, 1.0]);
-        self.write(gpu, "prior", &prior)?;
+        self.write(gpu, Buffer::Prior, &prior)?;
         let mut information: Vec<f64> = problem.priors.iter().map(|p| p.information()).collect();
         information.resize(shape.p, 0.0);
-        self.write(gpu, "information", &narrow(&information))?;
+        self.write(gpu, Buffer::Information, &narrow(&information))?;
         let t = &problem.transform;
         let affine: Vec<[f32; 2]> = t
             .mean
@@ -118,9 +119,9 @@ impl Buffers {
             .zip(&t.scale)
             .map(|(&m, &s)| [m as f32, (t.y_scale / s) as f32])
             .collect();
-        self.write(gpu, "affine", &affine)?;
-        self.write(gpu, "place", &place(plan, shape.net.as_ref()))?;
-        let bare = problem.prior_information_in(&plan.blocks);
+        self.write(gpu, Buffer::Affine, &affine)?;
+        self.write(gpu, Buffer::Place, &place(plan, shape.net.as_ref()))?;
+        let undamped = problem.prior_information_in(&plan.blocks);
         // RMSProp has a separate floor, so nothing but the prior's curvature is added.
         let damping = if plan.metric == Metric::RmsProp {
             0.0
@@ -133,25 +134,27 @@ impl Buffers {
                 ridge[block.at + i * (block.size + 1)] = plan.observations() * damping;
             }
         }
-        let added: Vec<f64> = bare.iter().zip(&ridge).map(|(a, b)| a + b).collect();
-        self.write(gpu, "added", &narrow(&added))?;
+        let added: Vec<f64> = undamped.iter().zip(&ridge).map(|(a, b)| a + b).collect();
+        self.write(gpu, Buffer::Added, &narrow(&added))?;
         if plan.split_volume() && shape.dense {
-            self.write(gpu, "added_bare", &narrow(&bare))?;
-            self.write(gpu, "ridge", &narrow(&ridge))?;
+            self.write(gpu, Buffer::AddedUndamped, &narrow(&undamped))?;
+            self.write(gpu, Buffer::Ridge, &narrow(&ridge))?;
         }
-        self.write(gpu, "tiles", &shape.tiles)?;
+        self.write(gpu, Buffer::Tiles, &shape.tiles)?;
         let mut panels = vec![0u32; shape.panels() * SLICE / 4];
         for i in 0..shape.panels() {
             panels[i * SLICE / 4] = i as u32;
         }
-        self.write(gpu, "panel", &panels)?;
-        self.write(gpu, "omega", &narrow(init))
+        self.write(gpu, Buffer::Panel, &panels)?;
+        self.write(gpu, Buffer::Omega, &narrow(init))
     }
 
     /// Reads a whole buffer back as f32. It waits for the device: for the state and for tests, not for the loop.
-    pub fn read(&self, gpu: &Gpu, name: &str) -> Result<Vec<f32>, EngineError> {
-        read_back(gpu, self.get(name)?)
-            .map_err(|e| EngineError::Device(format!("reading \"{name}\" back failed: {e}")))
+    pub fn read(&self, gpu: &Gpu, buffer: Buffer) -> Result<Vec<f32>, EngineError> {
+        read_back(gpu, self.get(buffer)?).map_err(|e| {
+            let name = buffer.name();
+            EngineError::Device(format!("reading \"{name}\" back failed: {e}"))
+        })
     }
 }
 

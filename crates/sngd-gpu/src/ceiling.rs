@@ -32,11 +32,11 @@ impl Gpu {
         groups: [u32; 2],
         seconds: f64,
     ) -> Result<f64, EngineError> {
-        let told = |e: &dyn std::fmt::Display| {
+        let failed = |e: &dyn std::fmt::Display| {
             EngineError::Device(format!("the product of the bench: {e}"))
         };
         let linked = link("bench/product.wgsl", &Consts::new().u32("N", SIDE), None)
-            .map_err(|e| told(&e))?;
+            .map_err(|e| failed(&e))?;
         let n = SIDE as usize;
         let (left, right) = (matrix(n, 3), matrix(n, 5));
         let device = &self.device;
@@ -84,7 +84,7 @@ impl Gpu {
             entries: &entries,
         });
         if let Some(e) = pollster::block_on(scope.pop()) {
-            return Err(told(&e));
+            return Err(failed(&e));
         }
         let run = |times: u32| -> Result<f64, EngineError> {
             let mut encoder = device.create_command_encoder(&Default::default());

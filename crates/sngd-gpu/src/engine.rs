@@ -1,5 +1,6 @@
 //! The GPU's implementation of the trait `Engine`: it sends spans to the loop's thread and receives blocks of draws from it.
 
+use crate::buffer::Buffer;
 use crate::buffers::Buffers;
 use crate::device::{Gpu, Tuning};
 use crate::fit::check_fit;
@@ -131,9 +132,9 @@ impl GpuEngine {
 
     /// The content of a device buffer after the last step, padded to 16 bytes, with integers as the bits of f32. For tests.
     #[doc(hidden)]
-    pub fn inspect(&mut self, name: &str) -> Result<Vec<f32>, EngineError> {
+    pub fn inspect(&mut self, buffer: Buffer) -> Result<Vec<f32>, EngineError> {
         let (send, receive) = channel();
-        self.send(Command::Inspect(name.into(), send))?;
+        self.send(Command::Inspect(buffer, send))?;
         receive.recv().unwrap_or_else(|_| Err(self.gone()))
     }
 

@@ -1,4 +1,4 @@
-//! The design as kernels read it (`stage/features.wgsl`): f32 words, or numbers of 16 bits packed in pairs.
+//! The design as kernels read it (`lib/features.wgsl`): f32 words, or numbers of 16 bits packed in pairs.
 
 use half::{bf16, f16};
 use sngd_core::config::Storage;

@@ -48,8 +48,9 @@ pub fn check_fit(
         plan.chains,
     );
     let what = match sizes.too_large(binding, buffer) {
-        Some((name, bytes)) => format!(
-            "buffer \"{name}\" needs {} MiB where the device binds at most {} MiB",
+        Some((which, bytes)) => format!(
+            "buffer \"{}\" needs {} MiB where the device binds at most {} MiB",
+            which.name(),
             bytes >> 20,
             binding.min(buffer) >> 20
         ),

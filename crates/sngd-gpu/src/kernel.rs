@@ -1,19 +1,17 @@
 //! Compiles and binds kernels. Each linked source, pipeline and bind group is made once and shared.
 
+use crate::buffer::Buffer;
 use crate::buffers::Buffers;
 use crate::device::{Gpu, SOFTWARE_ITERATIONS};
 use crate::shape::Shape;
 use crate::sizes::SLICE;
-use crate::spec::{Spec, Value, When};
+use crate::spec::{Spec, When};
 use crate::stopwatch;
+use crate::text::{Texts, bound};
 use sngd_core::engine::EngineError;
-use sngd_core::philox::key;
-use sngd_core::plan::{DIVERGED, JITTER_FIRST, Plan};
+use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
-use sngd_shaders::{
-    Binding, BindingKind, Budget, Code, Consts, LinkError, Linked, MOST_ITERATIONS, ModelSource,
-    link,
-};
+use sngd_shaders::{Binding, BindingKind, Budget, LinkError, Linked, MOST_ITERATIONS};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -77,9 +75,7 @@ struct Kernel {
 #[derive(Debug)]
 pub struct Kernels {
     gpu: Gpu,
-    consts: Consts,
-    /// `None` for a user's likelihood without WGSL, which `GpuEngine::new` refuses.
-    model: Option<ModelSource>,
+    texts: Texts,
     compiled: HashMap<String, Arc<Kernel>>,
     groups: HashMap<String, Arc<wgpu::BindGroup>>,
 }
@@ -89,8 +85,7 @@ impl Kernels {
     pub fn new(gpu: &Gpu, problem: &Problem, plan: &Plan, shape: &Shape) -> Kernels {
         Kernels {
             gpu: gpu.clone(),
-            consts: shared_consts(problem, plan, shape),
-            model: ModelSource::of(&problem.likelihood),
+            texts: Texts::new(problem, plan, shape),
             compiled: HashMap::new(),
             groups: HashMap::new(),
         }
@@ -107,16 +102,12 @@ impl Kernels {
                 k
             }
         };
-        let names: Vec<&str> = kernel
-            .bindings
-            .iter()
-            .map(|b| spec.buffer(&b.name))
-            .collect();
-        let group_id = format!("{id} {names:?}");
+        let bound = bound(spec, &kernel.bindings)?;
+        let group_id = format!("{id} {bound:?}");
         let group = match self.groups.get(&group_id) {
             Some(g) => Arc::clone(g),
             None => {
-                let g = Arc::new(self.group(&kernel, &names, buffers, spec)?);
+                let g = Arc::new(self.group(&kernel, &bound, buffers, spec)?);
                 self.groups.insert(group_id, Arc::clone(&g));
                 g
             }
@@ -136,12 +127,12 @@ impl Kernels {
     fn group(
         &self,
         kernel: &Kernel,
-        names: &[&str],
+        bound: &[Buffer],
         buffers: &Buffers,
         spec: &Spec,
     ) -> Result<wgpu::BindGroup, EngineError> {
         let mut entries = Vec::new();
-        for (b, name) in kernel.bindings.iter().zip(names) {
+        for (b, buffer) in kernel.bindings.iter().zip(bound) {
             let size = match b.kind {
                 BindingKind::Uniform => wgpu::BufferSize::new(SLICE as u64),
                 _ => None,
@@ -149,7 +140,7 @@ impl Kernels {
             entries.push(wgpu::BindGroupEntry {
                 binding: b.binding,
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: buffers.get(name)?,
+                    buffer: buffers.get(*buffer)?,
                     offset: 0,
                     size,
                 }),
@@ -177,20 +168,9 @@ impl Kernels {
     }
 
     fn compile(&self, spec: &Spec) -> Result<Kernel, EngineError> {
-        let own = |name: &str| spec.consts.iter().any(|(n, _)| *n == name);
-        let shared = self.consts.0.iter().filter(|(n, _)| !own(n)).cloned();
-        let consts = spec
-            .consts
-            .iter()
-            .fold(Consts(shared.collect()), |c, &(name, v)| match v {
-                Value::U(v) => c.u32(name, v),
-                Value::F(v) => c.f32(name, v),
-            });
-        let told = |e: LinkError| EngineError::Device(e.to_string());
-        // A kernel that overrides the number of outputs uses no likelihood.
-        let model = (self.model.as_ref()).filter(|_| !own("K"));
-        let linked = link(spec.root, &consts, model).map_err(told)?;
-        let bindings = linked.bindings(spec.entry).map_err(told)?;
+        let failed = |e: LinkError| EngineError::Device(e.to_string());
+        let linked = self.texts.of(spec).map_err(failed)?;
+        let bindings = linked.bindings(spec.entry).map_err(failed)?;
         let device = &self.gpu.device;
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let entries: Vec<wgpu::BindGroupLayoutEntry> = bindings
@@ -220,7 +200,7 @@ impl Kernels {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let module = self.module(spec.root, &linked).map_err(told)?;
+        let module = self.module(spec.root, &linked).map_err(failed)?;
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(spec.entry),
             layout: Some(&pipeline_layout),
@@ -264,7 +244,7 @@ impl Kernels {
         if cfg!(debug_assertions) || std::env::var_os("SNGD_CHECKED").is_some_and(|v| v == "1") {
             return Ok(device.create_shader_module(desc));
         }
-        // SAFETY: every kernel of `stage/` guards its indices by the sizes that its buffers were allocated with, has no
+        // SAFETY: every kernel of ours guards its indices by the sizes that its buffers were allocated with, has no
         // unbounded loop but the bounded walks of the permutation, and divides by constants only.
         Ok(unsafe {
             device.create_shader_module_trusted(desc, wgpu::ShaderRuntimeChecks::unchecked())
@@ -280,38 +260,4 @@ impl Kernels {
             Budget::Call(MOST_ITERATIONS)
         }
     }
-}
-
-/// Constants that all kernels of a run share.
-fn shared_consts(problem: &Problem, plan: &Plan, s: &Shape) -> Consts {
-    let t = &problem.transform;
-    let [seed0, seed1] = key(plan.seed);
-    let activation = problem.network.as_ref().map(|n| n.activation);
-    Consts::new()
-        .u32("N", s.n as u32)
-        .u32("ROW_PAIRS", s.row_pairs as u32)
-        .u32("ROW_OFFSETS", u32::from(plan.offsets))
-        .u32("ROW_WEIGHTS", u32::from(plan.frequencies.is_some()))
-        .u32("D", s.d as u32)
-        .u32("K", s.k as u32)
-        .u32("H", s.h as u32)
-        .u32("HH", s.hh as u32)
-        .u32("P", s.p as u32)
-        .u32("C", s.c as u32)
-        .u32("BATCH", s.batch as u32)
-        .u32("SEED0", seed0)
-        .u32("SEED1", seed1)
-        .u32("STORAGE", plan.storage.code())
-        .u32("ACTIVATION", activation.unwrap_or_default().code())
-        .u32("SQUARES", s.squares as u32)
-        .u32("METRIC_BLOCKS", s.blocks as u32)
-        .u32("BLOCKED", s.blocked())
-        .u32("PIVOT", t.pivot.map_or(u32::MAX, |p| p as u32))
-        .f32("PIVOT_VALUE", t.pivot_value as f32)
-        .f32("Y_MEAN", t.y_mean as f32)
-        .f32("Y_SCALE", t.y_scale as f32)
-        .f32("LOG_Y_SCALE", t.y_scale.ln() as f32)
-        .f32("JACOBIAN", if plan.jacobian { 1.0 } else { 0.0 })
-        .f32("LARGEST", DIVERGED as f32)
-        .f32("JITTER_FIRST", JITTER_FIRST as f32)
 }

@@ -1,8 +1,9 @@
 //! The wgpu engine of sngd: device, buffers, recording, readback. The only user of wgpu.
 //!
-//! `Plan` -> `Shape` (numbers) -> `Sizes` (buffers) -> `recipe` (dispatches as data) -> `Kernels` (pipelines and bind
-//! groups, made once) -> `Loop` (a thread that records many steps per submission and reads kept draws back).
+//! `Plan` -> `Shape` (numbers) -> `Sizes` (buffers, from a table) -> `recipe` (dispatches as data) -> `Texts` (their linked kernels)
+//! -> `Kernels` (pipelines and bind groups, made once) -> `Loop` (a thread that records many steps per submission and reads kept draws back).
 
+mod buffer;
 mod buffers;
 mod ceiling;
 mod device;
@@ -22,7 +23,9 @@ mod sizes;
 mod spec;
 mod steps;
 mod stopwatch;
+mod text;
 
+pub use buffer::Buffer;
 pub use device::{AdapterInfo, Gpu, Tuning, adapters};
 pub use engine::GpuEngine;
 pub use memory::memory;

@@ -19,7 +19,7 @@ pub fn memory(plan: &Plan, problem: &Problem) -> Vec<(String, u64)> {
     let mut out: Vec<(String, u64)> = sizes
         .buffers
         .iter()
-        .map(|(n, b)| (n.to_string(), *b))
+        .map(|(n, b)| (n.name().to_string(), *b))
         .collect();
     out.push(("staging".into(), 3 * sizes.staging));
     out

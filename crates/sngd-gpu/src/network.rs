@@ -4,7 +4,7 @@ use sngd_core::config::FisherKind;
 use sngd_core::network::Layer;
 use sngd_core::plan::{Metric, Plan};
 
-/// Column that stands for a bias's constant input, `ONE` of `stage/inputs.wgsl`.
+/// Column that stands for a bias's constant input, `ONE` of `state/shared/inputs.wgsl`.
 const ONE: u32 = u32::MAX;
 
 /// Layout of a network for the kernels.
@@ -44,7 +44,7 @@ impl Net {
         self.layers[..l].iter().map(|l| l.outputs).sum()
     }
 
-    /// The buffer `place` of `stage/place.wgsl`, with 0 for the place of the diagonal.
+    /// The buffer `place` of `state/shared/place.wgsl`, with 0 for the place of the diagonal.
     pub fn place(&self, p: usize) -> Vec<[u32; 4]> {
         let mut out = Vec::with_capacity(p);
         for (l, layer) in self.layers.iter().enumerate() {

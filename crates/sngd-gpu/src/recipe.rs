@@ -8,6 +8,7 @@ mod mala;
 mod metric;
 mod network;
 
+use crate::buffer::Buffer;
 use crate::device::Tuning;
 use crate::shape::{Group, RowSet, Shape, ridged};
 use crate::spec::{Spec, When, spec};
@@ -19,34 +20,34 @@ use sngd_core::step::PassName;
 /// Names of the buffers of a pass over rows.
 #[derive(Debug, Clone, Copy)]
 struct Names {
-    index: &'static str,
-    eta: &'static str,
-    scores: &'static str,
-    weight: &'static str,
-    lik: &'static str,
-    acts: &'static str,
-    delta: &'static str,
+    index: Buffer,
+    eta: Buffer,
+    scores: Buffer,
+    weight: Buffer,
+    lik: Buffer,
+    acts: Buffer,
+    delta: Buffer,
 }
 
 fn names(set: &RowSet) -> Names {
     match set.pass {
         PassName::Batch => Names {
-            index: "batch_index",
-            eta: "batch_eta",
-            scores: "batch_scores",
-            weight: "batch_weight",
-            lik: "batch_lik",
-            acts: "batch_acts",
-            delta: "batch_delta",
+            index: Buffer::BatchIndex,
+            eta: Buffer::BatchEta,
+            scores: Buffer::BatchScores,
+            weight: Buffer::BatchWeight,
+            lik: Buffer::BatchLik,
+            acts: Buffer::BatchActs,
+            delta: Buffer::BatchDelta,
         },
         PassName::Metric => Names {
-            index: "metric_index",
-            eta: "metric_eta",
-            scores: "metric_scores",
-            weight: "metric_weight",
-            lik: "metric_lik",
-            acts: "metric_acts",
-            delta: "metric_delta",
+            index: Buffer::MetricIndex,
+            eta: Buffer::MetricEta,
+            scores: Buffer::MetricScores,
+            weight: Buffer::MetricWeight,
+            lik: Buffer::MetricLik,
+            acts: Buffer::MetricActs,
+            delta: Buffer::MetricDelta,
         },
     }
 }
@@ -74,7 +75,7 @@ pub struct Recipe<'a> {
     plan: &'a Plan,
     shape: &'a Shape,
     /// Buffer with the position that the last pass over rows was at.
-    omega: &'static str,
+    omega: Buffer,
     out: Vec<Spec>,
 }
 
@@ -83,7 +84,7 @@ pub fn recipe(plan: &Plan, shape: &Shape) -> Vec<Spec> {
     let mut r = Recipe {
         plan,
         shape,
-        omega: "omega",
+        omega: Buffer::Omega,
         out: Vec::new(),
     };
     // A kept draw is the state before the step, so it is scored first.
@@ -108,7 +109,7 @@ pub fn dispatches(plan: &Plan, tuning: Tuning) -> Vec<(String, f64)> {
     let mut out: Vec<(String, f64)> = Vec::new();
     for s in recipe(plan, &shape) {
         let share = match s.when {
-            When::Always | When::Stale => 1.0,
+            When::Always | When::NewNoise => 1.0,
             When::Fresh => 1.0 / f64::from(plan.refresh),
             When::Kept => 1.0 / plan.thin as f64,
             When::Once => continue,
@@ -170,14 +171,14 @@ impl Recipe<'_> {
         s.u("K", 1).u("H", 1 + aux).u("D", self.shape.p - aux)
     }
 
-    fn rows(&mut self, set: &RowSet, omega: &'static str, when: When) {
+    fn rows(&mut self, set: &RowSet, omega: Buffer, when: When) {
         let n = names(set);
         self.omega = omega;
         if let Some(net) = &self.shape.net {
             self.forward(net, set, omega, when);
         }
         let s = spec(
-            "stage/rows.wgsl",
+            "state/kernel/rows.wgsl",
             "rows",
             [set.rows.div_ceil(64), self.shape.c, 1],
         )
@@ -197,14 +198,14 @@ impl Recipe<'_> {
         self.push(s);
     }
 
-    fn gradient(&mut self, set: &RowSet, from: &'static str, to: &'static str, when: When) {
+    fn gradient(&mut self, set: &RowSet, from: Buffer, to: Buffer, when: When) {
         let s = self.shape;
         if let Some(net) = &s.net {
             self.network_gradient(net, set, to, when);
             return;
         }
         let one = spec(
-            "stage/gradient.wgsl",
+            "state/kernel/gradient.wgsl",
             "gradient",
             [s.gradient_groups(), s.c, set.grad_splits],
         )
@@ -222,16 +223,16 @@ impl Recipe<'_> {
 
     fn reduce(
         &mut self,
-        from: &'static str,
-        to: &'static str,
+        from: Buffer,
+        to: Buffer,
         (splits, length): (usize, usize),
-        lambda: Option<(&'static str, f64)>,
+        lambda: Option<(Buffer, f64)>,
         when: When,
     ) {
         let groups = length.div_ceil(64);
         let row = groups.min(32_768);
         let s = spec(
-            "stage/reduce.wgsl",
+            "state/kernel/reduce.wgsl",
             "reduce",
             [row, groups.div_ceil(row), 1],
         )
@@ -240,18 +241,18 @@ impl Recipe<'_> {
         .u("REDUCE_ROW", row)
         .u("WITH_LAMBDA", usize::from(lambda.is_some()))
         .f("SHARE", lambda.map_or(1.0, |(_, share)| share))
-        .b("added", lambda.map_or("added", |(a, _)| a))
+        .b("added", lambda.map_or(Buffer::Added, |(a, _)| a))
         .b("parts", from)
         .b("total", to)
         .at(when);
         self.push(s);
     }
 
-    fn normals(&mut self, stream: Stream, to: &'static str, (vectors, length): (usize, usize)) {
+    fn normals(&mut self, stream: Stream, to: Buffer, (vectors, length): (usize, usize)) {
         let groups = (self.shape.c * vectors * length.div_ceil(4)).div_ceil(64);
         let wide = groups.min(32_768);
         let s = spec(
-            "stage/normals.wgsl",
+            "state/kernel/normals.wgsl",
             "draw_normals",
             [wide, groups.div_ceil(wide), 1],
         )
@@ -276,15 +277,15 @@ impl Recipe<'_> {
     fn product(
         &mut self,
         entry: &'static str,
-        matrix: &'static str,
-        (from, to): (&'static str, &'static str),
+        matrix: Buffer,
+        (from, to): (Buffer, Buffer),
         vectors: usize,
     ) {
         let s = self.shape;
         for g in &s.groups {
             let grid = [g.run.size.div_ceil(8), s.c * g.run.count, vectors];
             let one = self
-                .over_squares(spec("stage/triangle.wgsl", entry, grid), g)
+                .over_squares(spec("state/kernel/triangle.wgsl", entry, grid), g)
                 .u("VECTORS", vectors)
                 .b("matrix", matrix)
                 .b("input", from)
@@ -294,19 +295,18 @@ impl Recipe<'_> {
     }
 
     /// Computes cost and its gradient at the position in buffer `omega`.
-    fn cost(
-        &mut self,
-        omega: &'static str,
-        (gradient, cost): (&'static str, &'static str),
-        when: When,
-    ) {
+    fn cost(&mut self, omega: Buffer, (gradient, cost): (Buffer, Buffer), when: When) {
         let s = self.shape;
         let batch = &s.batch_rows;
         let full = match &s.metric_rows {
             Some(m) if self.plan.full_log_density() && !self.plan.full_batch => m,
             _ => batch,
         };
-        let one = spec("stage/cost.wgsl", "cost_and_gradient", [s.teams(), 1, 1]);
+        let one = spec(
+            "state/kernel/cost.wgsl",
+            "cost_and_gradient",
+            [s.teams(), 1, 1],
+        );
         let one = self
             .over_prior(one)
             .u("LANES", s.lanes)
@@ -315,8 +315,8 @@ impl Recipe<'_> {
             .u("FULL_SUMS", full.lik_sums)
             .f("SHARE", self.plan.n as f64 / self.plan.batch as f64)
             .b("omega", omega)
-            .b("partial_sum", "batch_sum")
-            .b("batch_lik", "batch_lik")
+            .b("partial_sum", Buffer::BatchSum)
+            .b("batch_lik", Buffer::BatchLik)
             .b("full_lik", names(full).lik)
             .b("gradient", gradient)
             .b("cost", cost)
@@ -330,7 +330,7 @@ impl Recipe<'_> {
         let set = s.metric();
         let n = names(&set);
         let one = spec(
-            "stage/contraction.wgsl",
+            "state/kernel/contraction.wgsl",
             "contraction",
             [set.rows.div_ceil(64), s.c, 1],
         )
@@ -345,13 +345,13 @@ impl Recipe<'_> {
         self.push(one);
     }
 
-    fn whiten(&mut self, drift_parts: usize, gradient: &'static str, linv: &'static str) {
+    fn whiten(&mut self, drift_parts: usize, gradient: Buffer, linv: Buffer) {
         let s = self.shape;
         let set = s.metric();
         for g in &s.groups {
             let grid = [g.run.size.div_ceil(8), s.c * g.run.count, 1];
             let one = self
-                .over_squares(spec("stage/whiten.wgsl", "whiten", grid), g)
+                .over_squares(spec("state/kernel/whiten.wgsl", "whiten", grid), g)
                 .u("DRIFT_PARTS", drift_parts)
                 .code("NOISE", &self.plan.noise)
                 .u(
@@ -366,10 +366,14 @@ impl Recipe<'_> {
     }
 
     fn update(&mut self) {
-        let one = spec("stage/update.wgsl", "update", [self.shape.teams(), 1, 1])
-            .u("LANES", self.shape.lanes)
-            .code("NOISE", &self.plan.noise)
-            .u("FULL_DENSITY", usize::from(self.plan.full_log_density()));
+        let one = spec(
+            "state/kernel/update.wgsl",
+            "update",
+            [self.shape.teams(), 1, 1],
+        )
+        .u("LANES", self.shape.lanes)
+        .code("NOISE", &self.plan.noise)
+        .u("FULL_DENSITY", usize::from(self.plan.full_log_density()));
         self.push(one);
     }
 }

@@ -4,6 +4,7 @@
 
 mod readback;
 
+use crate::buffer::Buffer;
 use crate::buffers::Buffers;
 use crate::device::Gpu;
 use readback::Staging;
@@ -34,7 +35,7 @@ pub enum Command {
         Sender<Result<Vec<(String, f64)>, EngineError>>,
     ),
     /// Read the buffer of that name.
-    Inspect(String, Sender<Result<Vec<f32>, EngineError>>),
+    Inspect(Buffer, Sender<Result<Vec<f32>, EngineError>>),
 }
 
 /// Steps `done..done + steps`, counted from step `first`, where a series of kept draws begins.
@@ -86,7 +87,7 @@ pub trait Steps {
 
     /// What is copied to the CPU side after `slots` kept draws, as (buffer, bytes): first the draws, then the chains' status,
     /// then anything else.
-    fn copied(&self, slots: usize, warmup: bool) -> Vec<(&'static str, u64)>;
+    fn copied(&self, slots: usize, warmup: bool) -> Vec<(Buffer, u64)>;
 
     /// Adds what was copied, as words and in the same order, to its block.
     fn take(&self, block: &mut RawBlock, parts: &[&[u32]]);
@@ -215,10 +216,10 @@ impl<S: Steps> Loop<S> {
                 let _ = reply.send(timed);
                 Ok(())
             }
-            Command::Inspect(name, reply) => {
+            Command::Inspect(buffer, reply) => {
                 let read = self
                     .drain()
-                    .and_then(|()| self.steps.buffers().read(&self.gpu, &name));
+                    .and_then(|()| self.steps.buffers().read(&self.gpu, buffer));
                 let _ = reply.send(read);
                 Ok(())
             }

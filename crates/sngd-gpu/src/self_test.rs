@@ -1,5 +1,6 @@
 //! What a device computes in one step, checked without another engine: Philox's known answers, and a Cholesky factorisation.
 
+use crate::buffer::Buffer;
 use crate::buffers::Buffers;
 use crate::device::{Gpu, Tuning};
 use crate::engine::load;
@@ -48,7 +49,7 @@ impl Gpu {
 
     /// The noise of step 0, which is Philox at known addresses. A wrong bit gives errors of about 1.
     fn check_normals(&self, buffers: &Buffers, plan: &Plan) -> Result<Check, EngineError> {
-        let z = buffers.read(self, "z")?;
+        let z = buffers.read(self, Buffer::Z)?;
         let error = (0..plan.chains * plan.p).fold(0.0f64, |worst, i| {
             let (chain, j) = (i / plan.p, i % plan.p);
             let bits = at(plan.seed, Stream::Noise, chain as u32, 0, (j / 4) as u32);
@@ -63,7 +64,10 @@ impl Gpu {
 
     /// Whether L⁻¹M L⁻ᵀ = I.
     fn check_cholesky(&self, buffers: &Buffers, plan: &Plan) -> Result<Check, EngineError> {
-        let (m, w) = (buffers.read(self, "fisher")?, buffers.read(self, "linv")?);
+        let (m, w) = (
+            buffers.read(self, Buffer::Fisher)?,
+            buffers.read(self, Buffer::Linv)?,
+        );
         let p = plan.p;
         let mut error = 0.0f64;
         for i in 0..p {
@@ -97,7 +101,7 @@ impl Gpu {
             ..Default::default()
         };
         self.queue
-            .write_buffer(buffers.get("now")?, 0, bytemuck::bytes_of(&now));
+            .write_buffer(buffers.get(Buffer::Now)?, 0, bytemuck::bytes_of(&now));
         let mut encoder = self.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());

@@ -156,34 +156,18 @@ impl Shape {
                 .clamp(1, 64)
         };
         let weights = weights(plan);
-        // One thread per chain and share of rows, with all sums in registers.
-        let small = dense
-            && net.is_none()
-            && plan.blocks.is_full()
-            && coincide
-            && h == 1
-            && p <= SMALL
-            && plan.fisher != FisherKind::MonteCarlo
-            && plan.noise != Noise::Residual
-            && !plan.metropolis
-            && plan.correction != CorrectionPlan::FiniteDifference;
-        let threads = if software { 64 } else { ENOUGH_THREADS };
-        let small_splits = threads.div_ceil(c).min(plan.batch.div_ceil(8)).max(1);
+        let small = dense && net.is_none() && coincide && fits_registers(plan);
+        let small_splits = small.then(|| {
+            let threads = if software { 64 } else { ENOUGH_THREADS };
+            threads.div_ceil(c).min(plan.batch.div_ceil(8)).max(1)
+        });
         let batch_rows = RowSet {
             pass: PassName::Batch,
             rows: plan.batch,
             rule: rows.batch.rule,
             weights: if coincide { weights } else { Weights::None },
-            grad_splits: if small {
-                small_splits
-            } else {
-                splits(plan.batch)
-            },
-            lik_sums: if small {
-                small_splits
-            } else {
-                plan.batch.div_ceil(64)
-            },
+            grad_splits: small_splits.unwrap_or_else(|| splits(plan.batch)),
+            lik_sums: small_splits.unwrap_or_else(|| plan.batch.div_ceil(64)),
         };
         let metric_count = rows.metric().count;
         let metric_rows = rows.metric.map(|metric| RowSet {
@@ -212,15 +196,9 @@ impl Shape {
                 .clamp(1, 16)
         };
         let second_rows = rows.covariance_rows().count;
-        let lever_r = if metric_count >= 64 {
-            8
-        } else {
-            metric_count.div_ceil(8)
-        };
         let pairs = h * (h + 1) / 2;
-        // On a software driver one thread takes a tile, elsewhere a workgroup of eight by eight threads.
-        let lever_rows = if software { lever_r } else { 8 * lever_r };
-        let lever_groups = metric_count.div_ceil(lever_rows) * c * pairs;
+        let (lever_r, lever_splits) =
+            leverage_sizes((metric_count, d, lever_a), (c * pairs, enough), software);
         let draw_bytes = 4 * c * (p + STATS);
         Shape {
             software,
@@ -241,20 +219,13 @@ impl Shape {
             grad_k,
             lever_a,
             small,
-            fisher_splits: if small {
-                small_splits
-            } else {
-                fisher(metric_count)
-            },
+            fisher_splits: small_splits.unwrap_or_else(|| fisher(metric_count)),
             second_splits: fisher(second_rows),
             tiles,
             groups,
             squares,
             lever_r,
-            lever_splits: enough
-                .div_ceil(lever_groups)
-                .min(d.div_ceil(8 * lever_a))
-                .clamp(1, 8),
+            lever_splits,
             lanes: if p <= 64 { 8 } else { 64 },
             held: Held::new(plan, net.as_ref(), enough),
             slots: (BLOCK_BYTES / draw_bytes).clamp(1, 1024),
@@ -307,6 +278,32 @@ impl Shape {
         self.d.div_ceil(self.grad_d * self.grad_m) * self.k.div_ceil(self.grad_k)
             + (self.h - self.k)
     }
+}
+
+/// Whether one thread per chain and share of rows can make a pass with all its sums in registers.
+fn fits_registers(plan: &Plan) -> bool {
+    plan.blocks.is_full()
+        && plan.h == 1
+        && plan.p <= SMALL
+        && plan.fisher != FisherKind::MonteCarlo
+        && plan.noise != Noise::Residual
+        && !plan.metropolis
+        && plan.correction != CorrectionPlan::FiniteDifference
+}
+
+/// Number of rows per thread in the leverage kernels, and of parts that their columns are split into: for `rows` of `d` columns, of which a
+/// thread takes `a`, in `each` chains and pairs of outputs, on a device that `enough` workgroups keep busy.
+fn leverage_sizes(
+    (rows, d, a): (usize, usize, usize),
+    (each, enough): (usize, usize),
+    software: bool,
+) -> (usize, usize) {
+    let per_thread = if rows >= 64 { 8 } else { rows.div_ceil(8) };
+    // On a software driver one thread takes a tile, elsewhere a workgroup of eight by eight threads.
+    let per_group = if software { per_thread } else { 8 * per_thread };
+    let groups = rows.div_ceil(per_group) * each;
+    let splits = enough.div_ceil(groups).min(d.div_ceil(8 * a)).clamp(1, 8);
+    (per_thread, splits)
 }
 
 /// Which numbers of W the pass of the metric computes for each row.

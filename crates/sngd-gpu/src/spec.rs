@@ -1,5 +1,6 @@
 //! A dispatch as plain data: its kernel, constants, buffers, grid, and the steps at which it runs.
 
+use crate::buffer::Buffer;
 use sngd_shaders::Code;
 
 /// Value of a kernel's constant.
@@ -19,7 +20,7 @@ pub enum When {
     /// Steps that compute the metric anew.
     Fresh,
     /// Steps that compute the residual covariance anew: those with a new metric or another step size.
-    Stale,
+    NewNoise,
     /// Once, before the engine's first step.
     Once,
     /// Steps whose state is a kept draw, after warm-up.
@@ -29,14 +30,14 @@ pub enum When {
 /// One dispatch of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
-    /// Path of the kernel's root file, for example `stage/rows.wgsl`.
+    /// Path of the kernel's root file, for example `state/kernel/rows.wgsl`.
     pub root: &'static str,
     /// Name of the entry point.
     pub entry: &'static str,
     /// Constants of this kernel, beyond those that all kernels share.
     pub consts: Vec<(&'static str, Value)>,
     /// (Variable of the kernel, buffer bound to it), where the two names differ.
-    pub bind: Vec<(&'static str, &'static str)>,
+    pub bind: Vec<(&'static str, Buffer)>,
     /// Number of workgroups along x, y and z.
     pub grid: [u32; 3],
     /// Steps at which it runs.
@@ -84,7 +85,7 @@ impl Spec {
     }
 
     /// Binds a buffer to a variable of another name.
-    pub fn b(mut self, variable: &'static str, buffer: &'static str) -> Spec {
+    pub fn b(mut self, variable: &'static str, buffer: Buffer) -> Spec {
         self.bind.push((variable, buffer));
         self
     }
@@ -101,11 +102,9 @@ impl Spec {
         self
     }
 
-    /// Name of the buffer of a variable: the one bound to it, or the one of the same name.
-    pub fn buffer<'a>(&'a self, variable: &'a str) -> &'a str {
-        self.bind
-            .iter()
-            .find(|(v, _)| *v == variable)
-            .map_or(variable, |(_, b)| b)
+    /// The buffer of a variable: the one bound to it, or the one of the same name. `None` where there is neither.
+    pub fn buffer(&self, variable: &str) -> Option<Buffer> {
+        let bound = self.bind.iter().find(|(v, _)| *v == variable);
+        bound.map_or_else(|| Buffer::named(variable), |(_, b)| Some(*b))
     }
 }

@@ -1,5 +1,6 @@
 //! The steps of a plan whose metric is computed at the current state of each chain.
 
+use crate::buffer::Buffer;
 use crate::buffers::Buffers;
 use crate::device::Gpu;
 use crate::kernel::Pass;
@@ -14,7 +15,7 @@ use sngd_core::stat::Stat;
 use sngd_shaders::{Code, FaultCode, STATUS, StatusWord};
 use std::sync::Arc;
 
-/// The scalars of one step, laid out as the struct `Now` of `stage/now.wgsl`.
+/// The scalars of one step, laid out as the struct `Now` of `state/shared/now.wgsl`.
 #[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
 #[repr(C)]
 pub struct Now {
@@ -174,12 +175,12 @@ impl Steps for StateSteps {
             self.scalars[s * SLICE..s * SLICE + size_of::<Now>()]
                 .copy_from_slice(bytemuck::bytes_of(&now));
             let fresh = !self.started || t.is_multiple_of(self.plan.refresh);
-            let stale = fresh || epsilon != self.residual_epsilon;
+            let new_noise = fresh || epsilon != self.residual_epsilon;
             for p in &self.passes {
                 let wanted = match p.when {
                     When::Always => true,
                     When::Fresh => fresh,
-                    When::Stale => stale,
+                    When::NewNoise => new_noise,
                     When::Once => !self.started,
                     When::Kept => scored && now.keep == 1,
                 };
@@ -199,19 +200,20 @@ impl Steps for StateSteps {
         }
         drop(pass);
         let used = &self.scalars[..stretch.steps * SLICE];
-        gpu.queue.write_buffer(self.buffers.get("now")?, 0, used);
+        gpu.queue
+            .write_buffer(self.buffers.get(Buffer::Now)?, 0, used);
         Ok(())
     }
 
-    fn copied(&self, slots: usize, warmup: bool) -> Vec<(&'static str, u64)> {
+    fn copied(&self, slots: usize, warmup: bool) -> Vec<(Buffer, u64)> {
         let s = &self.shape;
         let mut words = vec![
-            ("kept", slots * s.c * (s.p + STATS)),
-            ("status", s.c * STATUS),
+            (Buffer::Kept, slots * s.c * (s.p + STATS)),
+            (Buffer::Status, s.c * STATUS),
         ];
         if let Some(held) = s.held.as_ref().filter(|_| !warmup) {
-            words.push(("held_sums", held.sums()));
-            words.push(("held_draws", 2 * slots * s.c));
+            words.push((Buffer::HeldSums, held.sums()));
+            words.push((Buffer::HeldDraws, 2 * slots * s.c));
         }
         let bytes = words.into_iter().map(|(name, n)| (name, 4 * n as u64));
         bytes.collect()
@@ -251,11 +253,11 @@ impl Steps for StateSteps {
     }
 
     fn state(&self, gpu: &Gpu, next_step: u32) -> Result<ChainState, EngineError> {
-        let omega = self.buffers.read(gpu, "omega")?;
+        let omega = self.buffers.read(gpu, Buffer::Omega)?;
         let count = self.shape.c * self.shape.p;
         let mut second_moment = Vec::new();
         if self.plan.metric == Metric::RmsProp {
-            let metric = self.buffers.read(gpu, "metric")?;
+            let metric = self.buffers.read(gpu, Buffer::Metric)?;
             second_moment = metric
                 .chunks_exact(4)
                 .take(count)
@@ -277,10 +279,10 @@ impl Steps for StateSteps {
     ) -> Result<Vec<(String, f64)>, EngineError> {
         let mut now = self.now(0).0;
         now.first = 0;
-        let omega = self.buffers.read(gpu, "omega")?;
-        let status = self.buffers.read(gpu, "status")?;
+        let omega = self.buffers.read(gpu, Buffer::Omega)?;
+        let status = self.buffers.read(gpu, Buffer::Status)?;
         gpu.queue
-            .write_buffer(self.buffers.get("now")?, 0, bytemuck::bytes_of(&now));
+            .write_buffer(self.buffers.get(Buffer::Now)?, 0, bytemuck::bytes_of(&now));
         let price = self.price(0, 1);
         let mut out: Vec<(String, f64)> = Vec::new();
         for i in 0..self.passes.len() {
@@ -300,10 +302,13 @@ impl Steps for StateSteps {
                 None => out.push((stage.into(), ms)),
             }
         }
-        gpu.queue
-            .write_buffer(self.buffers.get("omega")?, 0, bytemuck::cast_slice(&omega));
         gpu.queue.write_buffer(
-            self.buffers.get("status")?,
+            self.buffers.get(Buffer::Omega)?,
+            0,
+            bytemuck::cast_slice(&omega),
+        );
+        gpu.queue.write_buffer(
+            self.buffers.get(Buffer::Status)?,
             0,
             bytemuck::cast_slice(&status),
         );
@@ -320,8 +325,7 @@ mod tests {
     /// The Rust struct has the layout that naga gives to the shader's struct.
     #[test]
     fn now_lies_as_the_shader_reads_it() {
-        let root =
-            "#import \"stage/now.wgsl\"\n@compute @workgroup_size(1) fn main() { _ = now.step; }";
+        let root = "#import \"state/shared/now.wgsl\"\n@compute @workgroup_size(1) fn main() { _ = now.step; }";
         let linked = link_text("test.wgsl", root, &Consts::new(), None).unwrap();
         let layout = linked.struct_layout("Now").unwrap();
         macro_rules! fields {

@@ -140,8 +140,8 @@ fn wrong_imports_are_told_by_file_and_line() {
         "root.wgsl:1: <model> is imported, but this kernel was linked without a model"
     );
     assert_eq!(
-        told(link("stage/no.wgsl", &Consts::new(), None)),
-        "\"stage/no.wgsl\" is not one of the shader files"
+        told(link("state/kernel/no.wgsl", &Consts::new(), None)),
+        "\"state/kernel/no.wgsl\" is not one of the shader files"
     );
 }
 

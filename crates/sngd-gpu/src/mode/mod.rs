@@ -2,7 +2,7 @@
 //!
 //! `shape` has the numbers, `sizes` the buffers, `recipe` the dispatches, `upload` the first content of the buffers,
 //! `load` brings them together, `steps` records steps and `kept` reads the results. With a few rows per step, a workgroup makes many steps of its
-//! chain in one dispatch (`mode/subsampled.wgsl`). With all rows, a step is a few products of the design with all chains
+//! chain in one dispatch (`mode/kernel/subsampled.wgsl`). With all rows, a step is a few products of the design with all chains
 //! at once.
 
 mod kept;

@@ -1,6 +1,7 @@
 //! The dispatches of a step with the metric at the mode, in order.
 
 use super::shape::{All, DEPTH, DIVERGED_SDS, Few, ModeShape, PACE, Rows};
+use crate::buffer::Buffer;
 use crate::device::Tuning;
 use crate::spec::{Spec, spec};
 use sngd_core::expansion::Expansion;
@@ -35,7 +36,7 @@ pub fn recipe(
     out
 }
 
-/// The constants `REMAINDER` and `REMAINDER_BASELINE` of `mode/remainder.wgsl`.
+/// The constants `REMAINDER` and `REMAINDER_BASELINE` of `mode/shared/remainder.wgsl`.
 fn remainder(likelihood: &Likelihood) -> (Remainder, usize) {
     match likelihood {
         Likelihood::Gaussian { .. } => (Remainder::None, 0),
@@ -75,7 +76,7 @@ pub fn dispatches(plan: &Plan, expansion: &Expansion, tuning: Tuning) -> Vec<(St
 }
 
 fn subsampled(plan: &Plan, shape: &ModeShape, few: &Few) -> Spec {
-    spec("mode/subsampled.wgsl", "subsampled", [shape.c, 1, 1])
+    spec("mode/kernel/subsampled.wgsl", "subsampled", [shape.c, 1, 1])
         .u("GROUP", few.group)
         .u("TILE_ROWS", few.tile_rows)
         .u("TILE_WORDS", few.tile_words(shape))
@@ -96,21 +97,33 @@ fn subsampled(plan: &Plan, shape: &ModeShape, few: &Few) -> Spec {
 
 fn all_rows(plan: &Plan, shape: &ModeShape, all: &All) -> Vec<Spec> {
     let (c, p) = (shape.c, shape.p);
-    let vectors = if shape.whitened { "there" } else { "design" };
-    let sums = if shape.whitened { "sums" } else { "slopes" };
+    let vectors = if shape.whitened {
+        Buffer::There
+    } else {
+        Buffer::Design
+    };
+    let sums = if shape.whitened {
+        Buffer::Sums
+    } else {
+        Buffer::Slopes
+    };
     let q_tiles = (c * shape.k).div_ceil(all.q.0 * all.q.1);
     let column_tiles = shape.columns.div_ceil(all.j.0 * all.j.1);
     let mut out = vec![spec(
-        "mode/propose.wgsl",
+        "mode/kernel/propose.wgsl",
         "propose",
         [p.div_ceil(4 * 64), c, 1],
     )];
     if !shape.whitened {
         out.push(
-            spec("mode/product.wgsl", "to_design", [p.div_ceil(64), c, 1])
-                .u("WIDE", p)
-                .b("input", "there")
-                .b("output", "design"),
+            spec(
+                "mode/kernel/product.wgsl",
+                "to_design",
+                [p.div_ceil(64), c, 1],
+            )
+            .u("WIDE", p)
+            .b("input", Buffer::There)
+            .b("output", Buffer::Design),
         );
     }
     for chunk in 0..all.chunks {
@@ -129,7 +142,7 @@ fn all_rows(plan: &Plan, shape: &ModeShape, all: &All) -> Vec<Spec> {
         let row_tiles = rows.div_ceil(all.r.0 * all.r.1);
         out.push(
             tiled(spec(
-                "mode/predictor.wgsl",
+                "mode/kernel/predictor.wgsl",
                 "predictor",
                 [row_tiles, q_tiles, 1],
             ))
@@ -139,7 +152,7 @@ fn all_rows(plan: &Plan, shape: &ModeShape, all: &All) -> Vec<Spec> {
         );
         out.push(
             of_chunk(spec(
-                "mode/residuals.wgsl",
+                "mode/kernel/residuals.wgsl",
                 "residuals",
                 [rows.div_ceil(64), c, 1],
             ))
@@ -148,7 +161,7 @@ fn all_rows(plan: &Plan, shape: &ModeShape, all: &All) -> Vec<Spec> {
         let splits = rows.div_ceil(all.split_rows);
         out.push(
             tiled(spec(
-                "mode/transpose.wgsl",
+                "mode/kernel/transpose.wgsl",
                 "transpose_product",
                 [column_tiles * q_tiles, splits, 1],
             ))
@@ -157,7 +170,7 @@ fn all_rows(plan: &Plan, shape: &ModeShape, all: &All) -> Vec<Spec> {
             .u("COLUMN_TILES", column_tiles),
         );
         out.push(of_chunk(spec(
-            "mode/fold.wgsl",
+            "mode/kernel/fold.wgsl",
             "fold",
             [(p + 2).div_ceil(64), c, 1],
         )));
@@ -165,24 +178,24 @@ fn all_rows(plan: &Plan, shape: &ModeShape, all: &All) -> Vec<Spec> {
     if !shape.whitened {
         out.push(
             spec(
-                "mode/product.wgsl",
+                "mode/kernel/product.wgsl",
                 "from_design",
                 [(p + 1).div_ceil(64), c, 1],
             )
             .u("WIDE", p + 2)
-            .b("input", "sums")
-            .b("output", "slopes"),
+            .b("input", Buffer::Sums)
+            .b("output", Buffer::Slopes),
         );
     }
     if shape.priors > 0 {
         out.push(
-            spec("mode/prior_pass.wgsl", "prior_pass", [c, 1, 1])
+            spec("mode/kernel/prior_pass.wgsl", "prior_pass", [c, 1, 1])
                 .u("PRIOR_LANES", shape.prior_lanes(64))
                 .b("sums", sums),
         );
     }
     out.push(
-        spec("mode/settle.wgsl", "settle", [c, 1, 1])
+        spec("mode/kernel/settle.wgsl", "settle", [c, 1, 1])
             .u("METROPOLIS", usize::from(plan.metropolis))
             .f("LARGEST_SDS", DIVERGED_SDS)
             .b("sums", sums),

@@ -18,7 +18,7 @@ pub const BESIDE: usize = 3;
 const BLOCK_BYTES: usize = 4 << 20;
 /// Words of workgroup memory that WebGPU's default limits allow, minus those for a few scalars and the priors.
 const GROUP_WORDS: usize = 4096 - 16 - 2 * PRIORS_AT_ONCE;
-/// Largest number of priors that a workgroup handles together (`mode/prior.wgsl`).
+/// Largest number of priors that a workgroup handles together (`mode/shared/prior.wgsl`).
 pub const PRIORS_AT_ONCE: usize = 64;
 /// Number of columns of a product, or of rows of a transposed one, that are in workgroup memory together.
 pub const DEPTH: usize = 16;
@@ -78,7 +78,7 @@ pub fn other_priors(problem: &Problem) -> Vec<usize> {
     out
 }
 
-/// Constants of `mode/subsampled.wgsl`.
+/// Constants of `mode/kernel/subsampled.wgsl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Few {
     /// Number of threads per workgroup.
@@ -159,7 +159,7 @@ impl ModeShape {
         }
     }
 
-    /// Where the matrix T of `mode/prior.wgsl` starts in the buffer `fixed`, in words.
+    /// Where the matrix T of `mode/shared/prior.wgsl` starts in the buffer `fixed`, in words.
     pub fn fixed_at(&self) -> usize {
         if self.whitened {
             0

@@ -1,55 +1,107 @@
-//! Bytes of every device buffer of a plan with the metric at the mode, and whether they fit a device.
+//! How large every device buffer of a plan with the metric at the mode is, and which it needs: one table; and whether they fit a device.
 
 use super::recipe::grids;
-use super::shape::{ModeShape, PACE, Rows};
+use super::shape::{All, Few, ModeShape, PACE, Rows};
+use crate::buffer::Buffer;
 use crate::features;
-use crate::sizes::{RING, SLICE, Sizes};
+use crate::sizes::{RING, SLICE, Sizes, bytes};
 use sngd_core::engine::EngineError;
-use sngd_core::expansion::Expansion;
+use sngd_core::expansion::{Expansion, RowLayout};
 use sngd_core::plan::Plan;
 use sngd_shaders::MODE_STATUS;
 
-/// Names and bytes of all buffers of a plan.
-pub fn sizes(plan: &Plan, shape: &ModeShape) -> Sizes {
-    let (c, n, p) = (shape.c, shape.n, shape.p);
-    let row_len = sngd_core::expansion::RowLayout { outputs: shape.h }.width();
-    let mut buffers: Vec<(&'static str, u64)> = Vec::new();
-    let mut words = |name, count: usize| buffers.push((name, (4 * count as u64).max(16)));
-    words("x", features::words(n * shape.columns, plan.storage));
-    words("rows", n * row_len);
+/// What the formulas of the table are made of.
+struct Facts<'a> {
+    plan: &'a Plan,
+    shape: &'a ModeShape,
+}
+
+/// Words of a buffer. `None`: the plan has no such buffer.
+type Words = fn(&Facts) -> Option<usize>;
+
+const TABLE: &[(Buffer, Words)] = &[
+    (Buffer::X, |f| {
+        let numbers = f.shape.n * f.shape.columns;
+        Some(features::words(numbers, f.plan.storage))
+    }),
+    (Buffer::Rows, |f| {
+        let outputs = f.shape.h;
+        Some(f.shape.n * RowLayout { outputs }.width())
+    }),
     // The ring, and one slice more for the evaluation of the starting point.
-    words("now", (RING + 1) * SLICE / 4);
-    words("state", c * shape.state());
-    words("status", c * MODE_STATUS);
-    words("kept", shape.slots * c * shape.kept());
-    words("fixed", shape.fixed_at() + shape.priors * (p + 8));
-    match &shape.rows {
-        Rows::Few(_) => {
-            words("influence", 2 * n);
-            words("pace", p.next_multiple_of(4) + 4 * PACE);
-        }
-        Rows::All(all) => {
-            words("panel", all.chunks * SLICE / 4);
-            words("slope", p);
-            words("there", c * p);
-            words("rest", c);
-            words("delta", c * shape.k * all.chunk);
-            words("tile_sums", 2 * c * all.chunk / 64);
-            words(
-                "parts",
-                all.chunk / all.split_rows * c * shape.k * shape.columns,
-            );
-            words("sums", c * (p + 2));
-            if !shape.whitened {
-                words("design", c * p);
-                words("slopes", c * (p + 2));
-            }
+    (Buffer::Now, |_| Some((RING + 1) * SLICE / 4)),
+    (Buffer::State, |f| Some(f.shape.c * f.shape.state())),
+    (Buffer::Status, |f| Some(f.shape.c * MODE_STATUS)),
+    (Buffer::Kept, |f| Some(f.kept())),
+    (Buffer::Fixed, |f| {
+        Some(f.shape.fixed_at() + f.shape.priors * (f.shape.p + 8))
+    }),
+    // few rows per step
+    (Buffer::Influence, |f| f.few().map(|_| 2 * f.shape.n)),
+    (Buffer::Pace, |f| {
+        f.few().map(|_| f.shape.p.next_multiple_of(4) + 4 * PACE)
+    }),
+    // all rows, a chunk at a time
+    (Buffer::Panel, |f| Some(f.all()?.chunks * SLICE / 4)),
+    (Buffer::Slope, |f| f.all().map(|_| f.shape.p)),
+    (Buffer::There, |f| f.all().map(|_| f.shape.c * f.shape.p)),
+    (Buffer::Rest, |f| f.all().map(|_| f.shape.c)),
+    (Buffer::Delta, |f| {
+        Some(f.shape.c * f.shape.k * f.all()?.chunk)
+    }),
+    (Buffer::TileSums, |f| {
+        Some(2 * f.shape.c * f.all()?.chunk / 64)
+    }),
+    (Buffer::Parts, |f| {
+        let splits = f.all()?.chunk / f.all()?.split_rows;
+        Some(splits * f.shape.c * f.shape.k * f.shape.columns)
+    }),
+    (Buffer::Sums, |f| {
+        f.all().map(|_| f.shape.c * (f.shape.p + 2))
+    }),
+    (Buffer::Design, |f| {
+        f.solved().map(|_| f.shape.c * f.shape.p)
+    }),
+    (Buffer::Slopes, |f| {
+        f.solved().map(|_| f.shape.c * (f.shape.p + 2))
+    }),
+];
+
+impl Facts<'_> {
+    fn kept(&self) -> usize {
+        self.shape.slots * self.shape.c * self.shape.kept()
+    }
+
+    fn few(&self) -> Option<&Few> {
+        match &self.shape.rows {
+            Rows::Few(few) => Some(few),
+            Rows::All(_) => None,
         }
     }
-    debug_assert_eq!(plan.p, p);
+
+    fn all(&self) -> Option<&All> {
+        match &self.shape.rows {
+            Rows::All(all) => Some(all),
+            Rows::Few(_) => None,
+        }
+    }
+
+    /// All rows, with a design that is not whitened, so that a step solves.
+    fn solved(&self) -> Option<&All> {
+        self.all().filter(|_| !self.shape.whitened)
+    }
+}
+
+/// The buffers of a plan and their bytes.
+pub fn sizes(plan: &Plan, shape: &ModeShape) -> Sizes {
+    let facts = Facts { plan, shape };
+    let buffers = TABLE
+        .iter()
+        .filter_map(|(buffer, words)| Some((*buffer, bytes(words(&facts)?))))
+        .collect();
     Sizes {
         buffers,
-        staging: 4 * (shape.slots * c * shape.kept() + c * MODE_STATUS) as u64,
+        staging: 4 * (facts.kept() + shape.c * MODE_STATUS) as u64,
     }
 }
 
@@ -90,8 +142,9 @@ pub fn check_fit(
     }
     let shape = ModeShape::new(plan, expansion, priors, software);
     let what = match sizes(plan, &shape).too_large(binding, binding) {
-        Some((name, bytes)) => format!(
-            "buffer \"{name}\" needs {} MiB where the device binds at most {} MiB",
+        Some((which, bytes)) => format!(
+            "buffer \"{}\" needs {} MiB where the device binds at most {} MiB",
+            which.name(),
             bytes >> 20,
             binding >> 20
         ),

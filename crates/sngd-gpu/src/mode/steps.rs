@@ -2,6 +2,7 @@
 
 use super::load::Loaded;
 use super::shape::{PACE, Rows};
+use crate::buffer::Buffer;
 use crate::buffers::Buffers;
 use crate::device::Gpu;
 use crate::run::{Steps, Stretch};
@@ -12,7 +13,7 @@ use sngd_core::plan::Plan;
 use sngd_core::stat::Stat;
 use sngd_shaders::{Code, FaultCode, MODE_STATUS, ModeStatusWord};
 
-/// The scalars of one dispatch, laid out as the struct `ModeNow` of `mode/now.wgsl`.
+/// The scalars of one dispatch, laid out as the struct `ModeNow` of `mode/shared/now.wgsl`.
 #[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
 #[repr(C)]
 pub struct ModeNow {
@@ -108,9 +109,9 @@ impl ModeSteps {
         let buffers = &self.loaded.buffers;
         let behind = 4 * self.loaded.shape.p.next_multiple_of(4) as u64;
         let queue = &gpu.queue;
-        queue.write_buffer(buffers.get("now")?, 0, bytemuck::bytes_of(&now));
+        queue.write_buffer(buffers.get(Buffer::Now)?, 0, bytemuck::bytes_of(&now));
         queue.write_buffer(
-            buffers.get("pace")?,
+            buffers.get(Buffer::Pace)?,
             behind,
             bytemuck::cast_slice(&self.pace),
         );
@@ -135,7 +136,7 @@ impl ModeSteps {
             self.scalars[s * SLICE..s * SLICE + size_of::<ModeNow>()]
                 .copy_from_slice(bytemuck::bytes_of(&now));
         }
-        let buffer = self.loaded.buffers.get("now")?;
+        let buffer = self.loaded.buffers.get(Buffer::Now)?;
         let used = &self.scalars[..stretch.steps * SLICE];
         gpu.queue.write_buffer(buffer, 0, used);
         if !self.looked {
@@ -214,12 +215,12 @@ impl Steps for ModeSteps {
         }
     }
 
-    fn copied(&self, slots: usize, _warmup: bool) -> Vec<(&'static str, u64)> {
+    fn copied(&self, slots: usize, _warmup: bool) -> Vec<(Buffer, u64)> {
         let shape = &self.loaded.shape;
         let kept = slots * shape.c * shape.kept();
         vec![
-            ("kept", 4 * kept as u64),
-            ("status", (4 * shape.c * MODE_STATUS) as u64),
+            (Buffer::Kept, 4 * kept as u64),
+            (Buffer::Status, (4 * shape.c * MODE_STATUS) as u64),
         ]
     }
 
@@ -245,7 +246,7 @@ impl Steps for ModeSteps {
 
     fn state(&self, gpu: &Gpu, next_step: u32) -> Result<ChainState, EngineError> {
         let shape = &self.loaded.shape;
-        let state = self.loaded.buffers.read(gpu, "state")?;
+        let state = self.loaded.buffers.read(gpu, Buffer::State)?;
         let mut omega = Vec::with_capacity(shape.c * shape.p);
         for chain in state.chunks(shape.state()).take(shape.c) {
             let at = omega.len();
@@ -265,12 +266,12 @@ impl Steps for ModeSteps {
         repeats: usize,
         only: Option<&str>,
     ) -> Result<Vec<(String, f64)>, EngineError> {
-        let moved = ["state", "status", "rest"];
+        let moved = [Buffer::State, Buffer::Status, Buffer::Rest];
         let buffers = &self.loaded.buffers;
         let mut before = Vec::new();
-        for name in moved {
-            if let Ok(buffer) = buffers.get(name) {
-                before.push((buffer, buffers.read(gpu, name)?));
+        for moved in moved {
+            if let Ok(buffer) = buffers.get(moved) {
+                before.push((buffer, buffers.read(gpu, moved)?));
             }
         }
         let now = ModeNow {
@@ -281,8 +282,8 @@ impl Steps for ModeSteps {
         let (e, spread) = self.moves(0);
         let pace = [(1.0 - e) as f32, e as f32, spread as f32, 0.0];
         let queue = &gpu.queue;
-        queue.write_buffer(buffers.get("now")?, 0, bytemuck::bytes_of(&now));
-        if let Ok(buffer) = buffers.get("pace") {
+        queue.write_buffer(buffers.get(Buffer::Now)?, 0, bytemuck::bytes_of(&now));
+        if let Ok(buffer) = buffers.get(Buffer::Pace) {
             let behind = 4 * self.loaded.shape.p.next_multiple_of(4) as u64;
             queue.write_buffer(buffer, behind, bytemuck::cast_slice(&pace));
         }
@@ -316,8 +317,7 @@ mod tests {
     /// The Rust struct has the layout that naga gives to the shader's struct.
     #[test]
     fn now_lies_as_the_shader_reads_it() {
-        let root =
-            "#import \"mode/now.wgsl\"\n@compute @workgroup_size(1) fn main() { _ = now.step; }";
+        let root = "#import \"mode/shared/now.wgsl\"\n@compute @workgroup_size(1) fn main() { _ = now.step; }";
         let linked = link_text("test.wgsl", root, &Consts::new(), None).unwrap();
         let layout = linked.struct_layout("ModeNow").unwrap();
         macro_rules! fields {

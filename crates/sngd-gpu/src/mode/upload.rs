@@ -1,6 +1,7 @@
 //! Fills the buffers of a plan with the metric at the mode before the first step.
 
 use super::shape::{ModeShape, Rows, other_priors};
+use crate::buffer::Buffer;
 use crate::buffers::Buffers;
 use crate::device::Gpu;
 use crate::features::{pairs, to_16_bits};
@@ -23,43 +24,43 @@ pub fn upload(
 ) -> Result<(), EngineError> {
     let p = shape.p;
     match to_16_bits(plan.storage) {
-        None => buffers.write(gpu, "x", &expansion.x)?,
+        None => buffers.write(gpu, Buffer::X, &expansion.x)?,
         // The expansion is rounded to this storage already, so that packing it changes no number.
         Some(bits) => {
             let halves: Vec<u16> = expansion.x.iter().map(|&v| bits(f64::from(v))).collect();
-            buffers.write(gpu, "x", &pairs(&halves))?;
+            buffers.write(gpu, Buffer::X, &pairs(&halves))?;
         }
     }
-    buffers.write(gpu, "rows", &expansion.rows)?;
+    buffers.write(gpu, Buffer::Rows, &expansion.rows)?;
     let mut state = vec![0.0f32; plan.chains * shape.state()];
     let mut u = vec![0.0; p];
     for (to, omega) in state.chunks_mut(shape.state()).zip(init.chunks_exact(p)) {
         expansion.whiten(omega, &mut u);
         to.iter_mut().zip(&u).for_each(|(to, u)| *to = *u as f32);
     }
-    buffers.write(gpu, "state", &state)?;
+    buffers.write(gpu, Buffer::State, &state)?;
     let mut fixed = if shape.whitened {
         Vec::new()
     } else {
         inverses(expansion, p)
     };
     fixed.extend(priors(problem, expansion));
-    buffers.write(gpu, "fixed", &fixed)?;
+    buffers.write(gpu, Buffer::Fixed, &fixed)?;
     let slope: Vec<f32> = expansion.slope.iter().map(|&c| c as f32).collect();
     match &shape.rows {
         Rows::Few(_) => {
             if let Some(table) = &expansion.influence {
-                buffers.write(gpu, "influence", &table.columns)?;
+                buffers.write(gpu, Buffer::Influence, &table.columns)?;
             }
-            buffers.write(gpu, "pace", &slope)
+            buffers.write(gpu, Buffer::Pace, &slope)
         }
         Rows::All(all) => {
             let mut panels = vec![0u32; all.chunks * SLICE / 4];
             for i in 0..all.chunks {
                 panels[i * SLICE / 4] = i as u32;
             }
-            buffers.write(gpu, "panel", &panels)?;
-            buffers.write(gpu, "slope", &slope)
+            buffers.write(gpu, Buffer::Panel, &panels)?;
+            buffers.write(gpu, Buffer::Slope, &slope)
         }
     }
 }
@@ -87,7 +88,7 @@ fn inverses(expansion: &Expansion, p: usize) -> Vec<f32> {
 }
 
 /// T `[Q,P]` and the numbers `[Q,8]` of the Q priors that have terms beyond second order, in the layout that
-/// `mode/prior.wgsl` reads.
+/// `mode/shared/prior.wgsl` reads.
 fn priors(problem: &Problem, expansion: &Expansion) -> Vec<f32> {
     let p = expansion.omega.len();
     let mut theta = vec![0.0; p];

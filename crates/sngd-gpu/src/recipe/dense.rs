@@ -1,6 +1,7 @@
 //! The step with a dense Fisher metric.
 
 use super::{Recipe, Seed, names, over_p};
+use crate::buffer::Buffer;
 use crate::shape::{constant_step, drift_parts, residual, ridged, second_rows};
 use crate::spec::{When, spec};
 use sngd_core::config::{Noise, NoiseRows};
@@ -17,26 +18,35 @@ impl Recipe<'_> {
             self.small_pass(&set);
         } else {
             if let Some(metric) = &s.metric_rows {
-                self.rows(metric, "omega", When::Fresh);
+                self.rows(metric, Buffer::Omega, When::Fresh);
             }
-            self.rows(&s.batch_rows, "omega", When::Always);
-            self.gradient(&s.batch_rows, "batch_scores", "batch_sum", When::Always);
+            self.rows(&s.batch_rows, Buffer::Omega, When::Always);
+            self.gradient(
+                &s.batch_rows,
+                Buffer::BatchScores,
+                Buffer::BatchSum,
+                When::Always,
+            );
         }
         self.metric(
             &set,
-            ("fisher", "linv"),
-            ("volume", "linv_volume"),
+            (Buffer::Fisher, Buffer::Linv),
+            (Buffer::Volume, Buffer::LinvVolume),
             When::Fresh,
         );
-        self.cost("omega", ("gradient", "cost"), When::Always);
+        self.cost(
+            Buffer::Omega,
+            (Buffer::Gradient, Buffer::Cost),
+            When::Always,
+        );
         if plan.noise != Noise::None {
-            self.normals(Stream::Noise, "z", (1, s.p));
+            self.normals(Stream::Noise, Buffer::Z, (1, s.p));
         }
         // The finite difference overwrites the rows with those at another position, so what reads them runs first.
         self.noise_shape();
         self.with_the_metric(Self::corrections);
-        self.whiten(drift_parts(plan, s), "gradient", "linv");
-        self.product("upper", "linv", ("white", "delta"), 1);
+        self.whiten(drift_parts(plan, s), Buffer::Gradient, Buffer::Linv);
+        self.product("upper", Buffer::Linv, (Buffer::White, Buffer::Delta), 1);
         self.update();
     }
 
@@ -47,9 +57,12 @@ impl Recipe<'_> {
         let set = s.metric();
         let half_kappa = 0.5 * plan.kappa;
         let terms = if plan.split_volume() {
-            vec![("linv", (0.0, 1.0)), ("linv_volume", (half_kappa, 0.0))]
+            vec![
+                (Buffer::Linv, (0.0, 1.0)),
+                (Buffer::LinvVolume, (half_kappa, 0.0)),
+            ]
         } else {
-            vec![("linv", (half_kappa, 1.0))]
+            vec![(Buffer::Linv, (half_kappa, 1.0))]
         };
         match plan.correction {
             CorrectionPlan::ClosedForm if s.small && terms.len() == 1 => {
@@ -60,9 +73,13 @@ impl Recipe<'_> {
                 for (i, (linv, how)) in terms.into_iter().enumerate() {
                     if s.h > 1 {
                         let tiles = s.p.div_ceil(8 * s.lever_a);
-                        let one = spec("stage/inverse.wgsl", "inverse_tiles", [tiles, tiles, s.c])
-                            .u("TILE_M", s.lever_a)
-                            .b("linv", linv);
+                        let one = spec(
+                            "state/kernel/inverse.wgsl",
+                            "inverse_tiles",
+                            [tiles, tiles, s.c],
+                        )
+                        .u("TILE_M", s.lever_a)
+                        .b("linv", linv);
                         self.push(one);
                     }
                     self.leverage(linv);
@@ -71,13 +88,17 @@ impl Recipe<'_> {
             }
             CorrectionPlan::Probe(q) => {
                 let q = q as usize;
-                self.normals(Stream::Probe, "probe_z", (q, s.p));
+                self.normals(Stream::Probe, Buffer::ProbeZ, (q, s.p));
                 for (i, (linv, how)) in terms.into_iter().enumerate() {
-                    self.product("upper", linv, ("probe_z", "probes"), q);
-                    let one = spec("stage/probe.wgsl", "probe", [set.rows.div_ceil(64), s.c, 1])
-                        .u("R", set.rows)
-                        .u("VECTORS", q)
-                        .b("row_index", names(&set).index);
+                    self.product("upper", linv, (Buffer::ProbeZ, Buffer::Probes), q);
+                    let one = spec(
+                        "state/kernel/probe.wgsl",
+                        "probe",
+                        [set.rows.div_ceil(64), s.c, 1],
+                    )
+                    .u("R", set.rows)
+                    .u("VECTORS", q)
+                    .b("row_index", names(&set).index);
                     self.push(one);
                     self.contraction(how, 1, i);
                 }
@@ -85,7 +106,7 @@ impl Recipe<'_> {
             CorrectionPlan::FiniteDifference => return self.finite_difference(),
             CorrectionPlan::Off => return,
         }
-        self.gradient(&set, "coefficient", "drift", When::Fresh);
+        self.gradient(&set, Buffer::Coefficient, Buffer::Drift, When::Fresh);
     }
 
     /// The noise that the residual and nominal kinds, and damping, add before L⁻¹.
@@ -98,49 +119,59 @@ impl Recipe<'_> {
             } else {
                 When::Fresh
             };
-            let stale = if plan.noise_rows == NoiseRows::Batch {
+            let new_noise = if plan.noise_rows == NoiseRows::Batch {
                 When::Always
             } else if constant_step(plan) {
                 When::Fresh
             } else {
-                When::Stale
+                When::NewNoise
             };
             let parts = if rows.pass == PassName::Batch {
-                "batch_sum"
+                Buffer::BatchSum
             } else {
-                self.gradient(&rows, names(&rows).scores, "second_sum", when);
-                "second_sum"
+                self.gradient(&rows, names(&rows).scores, Buffer::SecondSum, when);
+                Buffer::SecondSum
             };
             self.reduce(
                 parts,
-                "second_mean",
+                Buffer::SecondMean,
                 (rows.grad_splits, s.c * s.p),
                 None,
                 when,
             );
-            self.fisher(&rows, "second", (None, Seed::Score, s.second_splits), when);
+            self.fisher(
+                &rows,
+                Buffer::Second,
+                (None, Seed::Score, s.second_splits),
+                when,
+            );
             for g in &s.groups {
                 let order = g.run.size;
                 let grid = [order.div_ceil(64), order, s.c * g.run.count];
                 let one = self
-                    .over_squares(spec("stage/residual.wgsl", "residual", grid), g)
+                    .over_squares(spec("state/kernel/residual.wgsl", "residual", grid), g)
                     .u("R", rows.rows)
-                    .b("matrix", "fisher")
-                    .b("first", "second_mean")
-                    .at(stale);
+                    .b("matrix", Buffer::Fisher)
+                    .b("first", Buffer::SecondMean)
+                    .at(new_noise);
                 self.push(one);
             }
-            self.factor(("q", "q_factor"), false, Reports::Neither, stale);
-            self.product("lower", "q_factor", ("z", "extra"), 1);
+            self.factor(
+                (Buffer::Q, Buffer::QFactor),
+                false,
+                Reports::Neither,
+                new_noise,
+            );
+            self.product("lower", Buffer::QFactor, (Buffer::Z, Buffer::Extra), 1);
         }
         if plan.noise == Noise::Nominal || ridged(plan) {
-            self.normals(Stream::PriorNoise, "prior_z", (1, 2 * s.p));
-            let one = spec("stage/prior_noise.wgsl", "prior_noise", over_p(s));
+            self.normals(Stream::PriorNoise, Buffer::PriorZ, (1, 2 * s.p));
+            let one = spec("state/kernel/prior_noise.wgsl", "prior_noise", over_p(s));
             let one = self
                 .over_prior(one)
                 .code("NOISE", &plan.noise)
-                .b("z", "prior_z")
-                .b("share", "extra");
+                .b("z", Buffer::PriorZ)
+                .b("share", Buffer::Extra);
             self.push(one);
         }
     }
@@ -150,25 +181,34 @@ impl Recipe<'_> {
         let (plan, s) = (self.plan, self.shape);
         let set = s.metric();
         let (matrix, linv, added) = if plan.split_volume() {
-            ("volume", "linv_volume", "added_bare")
+            (Buffer::Volume, Buffer::LinvVolume, Buffer::AddedUndamped)
         } else {
-            ("fisher", "linv", "added")
+            (Buffer::Fisher, Buffer::Linv, Buffer::Added)
         };
-        self.normals(Stream::Probe, "rfd_z", (1, s.p));
-        self.product("upper", "linv", ("rfd_z", "rfd_u"), 1);
-        let one = spec("stage/finite_difference.wgsl", "move_along", over_p(s))
-            .f("DELTA", RFD_STEP)
-            .b("u", "rfd_u");
+        self.normals(Stream::Probe, Buffer::RfdZ, (1, s.p));
+        self.product("upper", Buffer::Linv, (Buffer::RfdZ, Buffer::RfdU), 1);
+        let one = spec(
+            "state/kernel/finite_difference.wgsl",
+            "move_along",
+            over_p(s),
+        )
+        .f("DELTA", RFD_STEP)
+        .b("u", Buffer::RfdU);
         self.push(one);
-        self.rows(&set, "moved", When::Fresh);
+        self.rows(&set, Buffer::Moved, When::Fresh);
         let how = (Some(added), self.metric_seed(), s.fisher_splits);
-        self.fisher(&set, "fisher_moved", how, When::Fresh);
-        self.product("symmetric", matrix, ("rfd_u", "rfd_here"), 1);
-        self.product("symmetric", "fisher_moved", ("rfd_u", "rfd_there"), 1);
+        self.fisher(&set, Buffer::FisherMoved, how, When::Fresh);
+        self.product("symmetric", matrix, (Buffer::RfdU, Buffer::RfdHere), 1);
+        self.product(
+            "symmetric",
+            Buffer::FisherMoved,
+            (Buffer::RfdU, Buffer::RfdThere),
+            1,
+        );
         let with_volume = plan.kappa > 0.0;
         if with_volume {
             self.factor(
-                ("fisher_moved", "linv_moved"),
+                (Buffer::FisherMoved, Buffer::LinvMoved),
                 true,
                 Reports::Neither,
                 When::Fresh,
@@ -179,16 +219,19 @@ impl Recipe<'_> {
         } else {
             0.0
         };
-        let one = spec("stage/slope.wgsl", "slope", [s.c, 1, 1])
+        let one = spec("state/kernel/slope.wgsl", "slope", [s.c, 1, 1])
             .b("linv", linv)
-            .b("linv_moved", if with_volume { "linv_moved" } else { linv })
+            .b(
+                "linv_moved",
+                if with_volume { Buffer::LinvMoved } else { linv },
+            )
             .f("DELTA", RFD_STEP)
             .f("HALF_KAPPA", 0.5 * plan.kappa)
             .f("RIDGE", ridge)
             .f("SHARE", plan.n as f64 / set.rows as f64)
-            .b("here", "rfd_here")
-            .b("there", "rfd_there")
-            .b("u", "rfd_u");
+            .b("here", Buffer::RfdHere)
+            .b("there", Buffer::RfdThere)
+            .b("u", Buffer::RfdU);
         self.push(one);
     }
 }

@@ -1,6 +1,7 @@
 //! Scores each kept draw on the held-out rows, one tile of rows after another.
 
 use super::Recipe;
+use crate::buffer::Buffer;
 use crate::spec::{When, spec};
 
 impl Recipe<'_> {
@@ -10,34 +11,38 @@ impl Recipe<'_> {
         let groups = held.tile.div_ceil(64);
         for tile in 0..held.tiles() {
             if let Some(net) = &s.net {
-                let one = spec("stage/held.wgsl", "indices", [groups, s.c, 1])
+                let one = spec("state/kernel/held.wgsl", "indices", [groups, s.c, 1])
                     .u("R", held.tile)
                     .u("HELD", held.rows)
-                    .b("row_index", "held_index")
+                    .b("row_index", Buffer::HeldIndex)
                     .at(When::Kept)
                     .panel(tile);
                 self.push(one);
-                let names = ("held_index", "held_acts", "held_eta");
-                self.layers(net, held.tile, "omega", names, When::Kept);
+                let names = (Buffer::HeldIndex, Buffer::HeldActs, Buffer::HeldEta);
+                self.layers(net, held.tile, Buffer::Omega, names, When::Kept);
             }
-            let one = spec("stage/predict.wgsl", "predict", [groups, held.splits, 1])
-                .u("R", held.tile)
-                .u("HELD", held.rows)
-                .u("SPLITS", held.splits)
-                .u("WIDTH", held.width)
-                .u("CLASSES", self.plan.classes)
-                .u("NETWORK", usize::from(s.net.is_some()))
-                .b("eta", "held_eta")
-                .b("terms", "held_terms")
-                .b("sums", "held_sums")
-                .at(When::Kept)
-                .panel(tile);
+            let one = spec(
+                "state/kernel/predict.wgsl",
+                "predict",
+                [groups, held.splits, 1],
+            )
+            .u("R", held.tile)
+            .u("HELD", held.rows)
+            .u("SPLITS", held.splits)
+            .u("WIDTH", held.width)
+            .u("CLASSES", self.plan.classes)
+            .u("NETWORK", usize::from(s.net.is_some()))
+            .b("eta", Buffer::HeldEta)
+            .b("terms", Buffer::HeldTerms)
+            .b("sums", Buffer::HeldSums)
+            .at(When::Kept)
+            .panel(tile);
             self.push(one);
-            let one = spec("stage/held.wgsl", "draw_sums", [s.c, 1, 1])
+            let one = spec("state/kernel/held.wgsl", "draw_sums", [s.c, 1, 1])
                 .u("R", held.tile)
                 .u("HELD", held.rows)
-                .b("terms", "held_terms")
-                .b("draws", "held_draws")
+                .b("terms", Buffer::HeldTerms)
+                .b("draws", Buffer::HeldDraws)
                 .at(When::Kept)
                 .panel(tile);
             self.push(one);

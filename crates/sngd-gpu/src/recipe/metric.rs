@@ -1,6 +1,7 @@
 //! The metric of a pass over rows, its factor, and the leverages that follow from it.
 
 use super::{Recipe, Seed, names};
+use crate::buffer::Buffer;
 use crate::shape::{Group, PANEL, RowSet};
 use crate::spec::{Spec, When, spec};
 use sngd_core::plan::JITTER_RETRIES;
@@ -12,21 +13,26 @@ impl Recipe<'_> {
     pub(super) fn metric(
         &mut self,
         set: &RowSet,
-        (matrix, linv): (&'static str, &'static str),
-        volume: (&'static str, &'static str),
+        (matrix, linv): (Buffer, Buffer),
+        volume: (Buffer, Buffer),
         when: When,
     ) {
         let s = self.shape;
         let seed = self.metric_seed();
         let splits = s.fisher_splits;
-        let own = matrix == "fisher";
+        let own = matrix == Buffer::Fisher;
         if !self.plan.split_volume() {
-            self.fisher(set, matrix, (Some("added"), seed, splits), when);
+            self.fisher(set, matrix, (Some(Buffer::Added), seed, splits), when);
             let reports = if own { Reports::Both } else { Reports::Neither };
             self.factor((matrix, linv), true, reports, when);
             return;
         }
-        self.fisher(set, volume.0, (Some("added_bare"), seed, splits), when);
+        self.fisher(
+            set,
+            volume.0,
+            (Some(Buffer::AddedUndamped), seed, splits),
+            when,
+        );
         let reports = if own {
             Reports::Volume
         } else {
@@ -37,7 +43,7 @@ impl Recipe<'_> {
             volume.0,
             matrix,
             (1, s.c * s.squares),
-            Some(("ridge", 1.0)),
+            Some((Buffer::Ridge, 1.0)),
             when,
         );
         let reports = if own {
@@ -52,8 +58,8 @@ impl Recipe<'_> {
     pub(super) fn fisher(
         &mut self,
         set: &RowSet,
-        to: &'static str,
-        (added, seed, splits): (Option<&'static str>, Seed, usize),
+        to: Buffer,
+        (added, seed, splits): (Option<Buffer>, Seed, usize),
         when: When,
     ) {
         let s = self.shape;
@@ -63,7 +69,7 @@ impl Recipe<'_> {
         if s.small {
             let length = s.c * s.squares;
             self.reduce(
-                "parts",
+                Buffer::Parts,
                 to,
                 (splits, length),
                 added.map(|a| (a, share)),
@@ -85,17 +91,19 @@ impl Recipe<'_> {
             };
             let tiles = match (&s.net, s.software) {
                 (Some(net), true) => {
-                    let root = "stage/network_fisher_direct.wgsl";
+                    let root = "state/kernel/network_fisher_direct.wgsl";
                     self.network_gram(root, grid, net, set, seed)
                 }
                 (Some(net), false) => {
-                    let root = "stage/network_fisher.wgsl";
+                    let root = "state/kernel/network_fisher.wgsl";
                     self.network_gram(root, grid, net, set, seed)
                 }
                 (None, true) => {
-                    spec("stage/fisher_direct.wgsl", "fisher_tiles", grid).u("R", set.rows)
+                    spec("state/kernel/fisher_direct.wgsl", "fisher_tiles", grid).u("R", set.rows)
                 }
-                (None, false) => spec("stage/fisher.wgsl", "fisher_tiles", grid).u("R", set.rows),
+                (None, false) => {
+                    spec("state/kernel/fisher.wgsl", "fisher_tiles", grid).u("R", set.rows)
+                }
             };
             let tiles = if s.software {
                 tiles.u("TILES", g.tiles.len())
@@ -121,21 +129,21 @@ impl Recipe<'_> {
                         n.weight
                     },
                 )
-                .b("added", added.unwrap_or("added"))
-                .b("matrix", if split { "parts" } else { to })
+                .b("added", added.unwrap_or(Buffer::Added))
+                .b("matrix", if split { Buffer::Parts } else { to })
                 .at(when);
             self.push(tiles);
         }
         if split {
             let lambda = added.map(|a| (a, share));
-            self.reduce("parts", to, (splits, s.c * s.squares), lambda, when);
+            self.reduce(Buffer::Parts, to, (splits, s.c * s.squares), lambda, when);
         }
     }
 
     /// Computes L⁻¹ of a metric, with jitter where needed (`invert`), or L of a residual, without jitter.
     pub(super) fn factor(
         &mut self,
-        (matrix, result): (&'static str, &'static str),
+        (matrix, result): (Buffer, Buffer),
         invert: bool,
         reports: Reports,
         when: When,
@@ -154,31 +162,40 @@ impl Recipe<'_> {
                     .u("RETRIES", retries)
                     .code("REPORTS", &reports)
                     .b("result", result)
-                    .b("triangle", "panel_l")
+                    .b("triangle", Buffer::PanelL)
             };
             let squares = s.c * g.run.count;
             let specs = if g.panelled() {
-                let mut all = self.panels(g, invert, |s| of(s).b("w", result).b("l", "panel_l"));
+                let mut all =
+                    self.panels(g, invert, |s| of(s).b("w", result).b("l", Buffer::PanelL));
                 let retry = spec(
-                    "stage/cholesky_retry.wgsl",
+                    "state/kernel/cholesky_retry.wgsl",
                     "cholesky_retry",
                     [squares, 1, 1],
                 );
-                all.push(reported(retry).u("WIDTH", 256).b("failed", "panel_failed"));
+                all.push(
+                    reported(retry)
+                        .u("WIDTH", 256)
+                        .b("failed", Buffer::PanelFailed),
+                );
                 all
             } else if s.software {
                 let grid = [squares.div_ceil(8), 1, 1];
-                vec![reported(spec("stage/cholesky_lane.wgsl", "cholesky", grid))]
+                vec![reported(spec(
+                    "state/kernel/cholesky_lane.wgsl",
+                    "cholesky",
+                    grid,
+                ))]
             } else {
                 let width = g.run.size.div_ceil(32) * 32;
-                let one = spec("stage/cholesky.wgsl", "cholesky", [squares, 1, 1]);
+                let one = spec("state/kernel/cholesky.wgsl", "cholesky", [squares, 1, 1]);
                 vec![reported(one).u("WIDTH", width)]
             };
             self.out.extend(specs);
         }
         if s.blocked() == 1 {
             let grid = [s.c.div_ceil(64), 1, 1];
-            let one = spec("stage/outcomes.wgsl", "outcomes", grid)
+            let one = spec("state/kernel/outcomes.wgsl", "outcomes", grid)
                 .u("INVERT", usize::from(invert))
                 .code("REPORTS", &reports)
                 .at(when);
@@ -192,12 +209,13 @@ impl Recipe<'_> {
         let (order, squares, n) = (g.run.size, s.c * g.run.count, g.panels());
         let with = |root, entry, grid| {
             of(spec(root, entry, grid))
-                .b("block", "panel_block")
-                .b("failed", "panel_failed")
+                .b("block", Buffer::PanelBlock)
+                .b("failed", Buffer::PanelFailed)
         };
-        let panels = |entry, grid| with("stage/panels.wgsl", entry, grid);
-        let direct =
-            |entry, grid| with("stage/panels_direct.wgsl", entry, grid).b("strip", "panel_strip");
+        let panels = |entry, grid| with("state/kernel/panels.wgsl", entry, grid);
+        let direct = |entry, grid| {
+            with("state/kernel/panels_direct.wgsl", entry, grid).b("strip", Buffer::PanelStrip)
+        };
         let x = order.div_ceil(64);
         let mut out = vec![
             panels("panel_scale", [x, squares, 1]),
@@ -235,7 +253,7 @@ impl Recipe<'_> {
     pub(super) fn small_pass(&mut self, set: &RowSet) {
         let s = self.shape;
         let one = spec(
-            "stage/small_pass.wgsl",
+            "state/kernel/small_pass.wgsl",
             "small_pass",
             [(s.c * set.grad_splits).div_ceil(64), 1, 1],
         )
@@ -243,11 +261,11 @@ impl Recipe<'_> {
         .code("ROWS", &set.rule)
         .code("WEIGHTS", &set.weights)
         .u("SMALL_SPLITS", set.grad_splits)
-        .b("row_index", "batch_index")
-        .b("eta", "batch_eta")
-        .b("lik_sums", "batch_lik")
-        .b("partial_sum", "batch_sum")
-        .b("matrix", "parts");
+        .b("row_index", Buffer::BatchIndex)
+        .b("eta", Buffer::BatchEta)
+        .b("lik_sums", Buffer::BatchLik)
+        .b("partial_sum", Buffer::BatchSum)
+        .b("matrix", Buffer::Parts);
         self.push(one);
     }
 
@@ -256,7 +274,7 @@ impl Recipe<'_> {
         let s = self.shape;
         let set = s.metric();
         let one = spec(
-            "stage/small_lever.wgsl",
+            "state/kernel/small_lever.wgsl",
             "small_lever",
             [(s.c * set.grad_splits).div_ceil(64), 1, 1],
         )
@@ -265,22 +283,25 @@ impl Recipe<'_> {
         .u("SMALL_SPLITS", set.grad_splits)
         .f("HALF_KAPPA", half_kappa)
         .f("DIVERGENCE", divergence)
-        .b("row_index", "batch_index")
-        .b("eta", "batch_eta")
-        .b("partial_sum", "drift");
+        .b("row_index", Buffer::BatchIndex)
+        .b("eta", Buffer::BatchEta)
+        .b("partial_sum", Buffer::Drift);
         self.push(one);
     }
 
-    pub(super) fn leverage(&mut self, linv: &'static str) {
+    pub(super) fn leverage(&mut self, linv: Buffer) {
         let s = self.shape;
         let set = s.metric();
         let z = s.hh * s.lever_splits;
         let (root, grid) = if s.software {
             let threads = set.rows.div_ceil(s.lever_r);
-            ("stage/leverage_direct.wgsl", [threads.div_ceil(64), s.c, z])
+            (
+                "state/kernel/leverage_direct.wgsl",
+                [threads.div_ceil(64), s.c, z],
+            )
         } else {
             (
-                "stage/leverage.wgsl",
+                "state/kernel/leverage.wgsl",
                 [set.rows.div_ceil(8 * s.lever_r), s.c, z],
             )
         };
@@ -290,7 +311,7 @@ impl Recipe<'_> {
             .u("LEVER_A", s.lever_a)
             .u("LEVER_SPLITS", s.lever_splits)
             .b("row_index", names(&set).index)
-            .b("matrix", if s.h == 1 { linv } else { "inverse" });
+            .b("matrix", if s.h == 1 { linv } else { Buffer::Inverse });
         self.push(one);
     }
 }

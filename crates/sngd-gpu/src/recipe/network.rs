@@ -1,6 +1,7 @@
 //! A network's passes: forward through the layers to the outputs, backward from seeds to δ.
 
 use super::{Recipe, Seed, names};
+use crate::buffer::Buffer;
 use crate::network::Net;
 use crate::shape::RowSet;
 use crate::spec::{Spec, When, spec};
@@ -8,11 +9,11 @@ use sngd_shaders::Weights;
 
 impl Recipe<'_> {
     /// Computes row numbers and outputs of a pass, which `rows.wgsl` then reads.
-    pub(super) fn forward(&mut self, net: &Net, set: &RowSet, omega: &'static str, when: When) {
+    pub(super) fn forward(&mut self, net: &Net, set: &RowSet, omega: Buffer, when: When) {
         let c = self.shape.c;
         let n = names(set);
         let x = set.rows.div_ceil(64);
-        let one = spec("stage/rows.wgsl", "indices", [x, c, 1])
+        let one = spec("state/kernel/rows.wgsl", "indices", [x, c, 1])
             .u("R", set.rows)
             .code("ROWS", &set.rule)
             .code("WEIGHTS", &Weights::None)
@@ -30,27 +31,31 @@ impl Recipe<'_> {
         &mut self,
         net: &Net,
         rows: usize,
-        omega: &'static str,
-        (index, acts, eta): (&'static str, &'static str, &'static str),
+        omega: Buffer,
+        (index, acts, eta): (Buffer, Buffer, Buffer),
         when: When,
     ) {
         let (x, c) = (rows.div_ceil(64), self.shape.c);
         for (l, layer) in net.layers.iter().enumerate() {
-            let one = spec("stage/forward.wgsl", "forward", [x, c, layer.outputs])
-                .u("R", rows)
-                .u("OFFSET", layer.offset)
-                .u("INPUTS", layer.inputs)
-                .u("STRIDE", layer.stride)
-                .u("HIDDEN", net.hidden)
-                .u("FIRST", usize::from(l == 0))
-                .u("LAST", usize::from(l + 1 == net.layers.len()))
-                .u("BELOW", if l > 0 { net.column(l - 1) } else { 0 })
-                .u("HERE", net.column(l))
-                .b("row_index", index)
-                .b("omega", omega)
-                .b("acts", acts)
-                .b("eta", eta)
-                .at(when);
+            let one = spec(
+                "state/kernel/forward.wgsl",
+                "forward",
+                [x, c, layer.outputs],
+            )
+            .u("R", rows)
+            .u("OFFSET", layer.offset)
+            .u("INPUTS", layer.inputs)
+            .u("STRIDE", layer.stride)
+            .u("HIDDEN", net.hidden)
+            .u("FIRST", usize::from(l == 0))
+            .u("LAST", usize::from(l + 1 == net.layers.len()))
+            .u("BELOW", if l > 0 { net.column(l - 1) } else { 0 })
+            .u("HERE", net.column(l))
+            .b("row_index", index)
+            .b("omega", omega)
+            .b("acts", acts)
+            .b("eta", eta)
+            .at(when);
             self.push(one);
         }
     }
@@ -65,19 +70,23 @@ impl Recipe<'_> {
         } else {
             n.weight
         };
-        let one = spec("stage/seeds.wgsl", "seeds", [set.rows.div_ceil(64), c, 1])
-            .u("R", set.rows)
-            .u("UNITS", net.units)
-            .u("FROM_SCORE", seed.single())
-            .b("weight", weight)
-            .b("delta", delta)
-            .at(when);
+        let one = spec(
+            "state/kernel/seeds.wgsl",
+            "seeds",
+            [set.rows.div_ceil(64), c, 1],
+        )
+        .u("R", set.rows)
+        .u("UNITS", net.units)
+        .u("FROM_SCORE", seed.single())
+        .b("weight", weight)
+        .b("delta", delta)
+        .at(when);
         self.push(one);
         let rows = set.rows * seeds;
         for l in (0..net.layers.len() - 1).rev() {
             let above = net.layers[l + 1];
             let grid = [rows.div_ceil(64), c, net.layers[l].outputs];
-            let one = spec("stage/deltas.wgsl", "deltas", grid)
+            let one = spec("state/kernel/deltas.wgsl", "deltas", grid)
                 .u("R", rows)
                 .u("SEEDS", seeds)
                 .u("UNITS", net.units)
@@ -96,16 +105,10 @@ impl Recipe<'_> {
     }
 
     /// Computes Σ Jᵀs over a pass from its scores.
-    pub(super) fn network_gradient(
-        &mut self,
-        net: &Net,
-        set: &RowSet,
-        to: &'static str,
-        when: When,
-    ) {
+    pub(super) fn network_gradient(&mut self, net: &Net, set: &RowSet, to: Buffer, when: When) {
         self.backward(net, set, Seed::Score, when);
         let one = self
-            .network_sum("stage/network_gradient.wgsl", net, set, Seed::Score)
+            .network_sum("state/kernel/network_gradient.wgsl", net, set, Seed::Score)
             .b("partial_sum", to)
             .at(when);
         self.push(one);
@@ -115,7 +118,7 @@ impl Recipe<'_> {
     pub(super) fn network_diagonal(&mut self, net: &Net, set: &RowSet, when: When) {
         self.backward(net, set, Seed::Root, when);
         let one = self
-            .network_sum("stage/network_diagonal.wgsl", net, set, Seed::Root)
+            .network_sum("state/kernel/network_diagonal.wgsl", net, set, Seed::Root)
             .at(when);
         self.push(one);
     }
@@ -157,9 +160,9 @@ impl Recipe<'_> {
 }
 
 /// Number of seeds per row, and the buffer of their δ.
-fn stored(net: &Net, set: &RowSet, seed: Seed) -> (usize, &'static str) {
+fn stored(net: &Net, set: &RowSet, seed: Seed) -> (usize, Buffer) {
     match seed {
         Seed::Score => (1, names(set).delta),
-        Seed::Root | Seed::RootScore => (net.seeds, "seed_delta"),
+        Seed::Root | Seed::RootScore => (net.seeds, Buffer::SeedDelta),
     }
 }

@@ -1,5 +1,6 @@
 //! A ring of staging buffers. Through it, copies of device buffers reach the CPU side while the device keeps working.
 
+use crate::buffer::Buffer;
 use crate::buffers::Buffers;
 use crate::device::Gpu;
 use sngd_core::engine::EngineError;
@@ -71,12 +72,12 @@ impl Staging {
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         buffers: &Buffers,
-        parts: &[(&'static str, u64)],
+        parts: &[(Buffer, u64)],
     ) -> Result<(), EngineError> {
         let slot = &self.slots[self.next];
         let mut end = 0;
-        for &(name, bytes) in parts {
-            encoder.copy_buffer_to_buffer(buffers.get(name)?, 0, &slot.buffer, end, bytes);
+        for &(buffer, bytes) in parts {
+            encoder.copy_buffer_to_buffer(buffers.get(buffer)?, 0, &slot.buffer, end, bytes);
             end += bytes;
         }
         let mapped = Arc::clone(&slot.mapped);

@@ -334,7 +334,6 @@ fn a_chain_is_the_same_alone_and_among_others_but_for_rounding() {
             r#""method": "mala", "step_size": 0.3, "batch_size": "full""#,
         ),
     ];
-    let mut split = 0;
     for (i, (family, d, sampler)) in regimes.into_iter().enumerate() {
         let (problem, plan, init) = setup(family, "", sampler, (300, d, CHAINS));
         // Each form of the kernels takes every other one.
@@ -353,7 +352,6 @@ fn a_chain_is_the_same_alone_and_among_others_but_for_rounding() {
             for (i, draw) in few.chunks(plan.p).enumerate() {
                 let at = (i / FEW * CHAINS + i % FEW) * plan.p;
                 for (a, b) in draw.iter().zip(&all[at..]) {
-                    split += usize::from(a != b);
                     assert!(
                         (a - b).abs() < 2e-4 * (1.0 + b.abs()),
                         "{family}, D = {d}, {sampler}, {:?}, draw {i}: {a} and {b}",
@@ -363,6 +361,4 @@ fn a_chain_is_the_same_alone_and_among_others_but_for_rounding() {
             }
         }
     }
-    // Bits that were always the same would be a stronger promise than the documents make.
-    assert!(split > 0 || gpus().is_empty());
 }

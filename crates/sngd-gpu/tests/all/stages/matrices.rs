@@ -8,6 +8,7 @@ use sngd_core::likelihood::packed;
 use sngd_core::philox::{Stream, at, normals_f64};
 use sngd_core::plan::CorrectionPlan;
 use sngd_core::stat::Stat;
+use sngd_gpu::Buffer;
 use sngd_shaders::{Code, STATUS, StatusWord};
 
 impl Step<'_> {
@@ -173,7 +174,7 @@ impl Step<'_> {
                 self.held.is("residual: Q", q.at(i, j), want, bound);
             }
         }
-        let status = self.engine.inspect("status").unwrap();
+        let status = self.engine.inspect(Buffer::Status).unwrap();
         let fell_back =
             f64::from(status[self.chain * STATUS + StatusWord::FellBack.code() as usize].to_bits());
         self.held.is("residual: falls back", fell_back, 0.0, 0.0);

@@ -6,7 +6,7 @@ use sngd_core::engine::RawBlock;
 use sngd_core::plan::{MetricRows, Plan};
 use sngd_core::problem::Problem;
 use sngd_core::stat::Stat;
-use sngd_gpu::GpuEngine;
+use sngd_gpu::{Buffer, GpuEngine};
 use std::collections::BTreeMap;
 
 /// The largest error of each stage in units of its bound, with its place and the number of comparisons.
@@ -78,9 +78,14 @@ pub struct Step<'a> {
     pub held: &'a mut Held,
 }
 
+/// The buffer of that name.
+fn buffer(name: &str) -> Buffer {
+    Buffer::named(name).unwrap_or_else(|| panic!("no buffer is named \"{name}\""))
+}
+
 impl Step<'_> {
     pub fn all(&mut self, name: &str) -> Vec<f64> {
-        let words = self.engine.inspect(name).unwrap();
+        let words = self.engine.inspect(buffer(name)).unwrap();
         words.into_iter().map(f64::from).collect()
     }
 
@@ -131,7 +136,10 @@ impl Step<'_> {
     pub fn pass(&mut self, set: &str, rows: &[u32]) -> Pass {
         let (r, h, chain) = (rows.len(), self.plan.h, self.chain);
         let hh = h * (h + 1) / 2;
-        let index = self.engine.inspect(&format!("{set}_index")).unwrap();
+        let index = self
+            .engine
+            .inspect(buffer(&format!("{set}_index")))
+            .unwrap();
         let eta = self.own(&format!("{set}_eta"), r * h);
         let omega = &self.omega[chain * self.plan.p..][..self.plan.p];
         let mut pass = Pass {
