@@ -3,6 +3,7 @@
 
 use sngd::from_wgsl;
 use sngd_core::config::Config;
+use sngd_core::differences;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_core::stat::Stat;
@@ -320,7 +321,7 @@ fn rates_over_exposures_are_gamma() {
         );
         // ψ′ by a difference of ψ.
         let mean = digamma(shape) - time.ln();
-        let sd = ((digamma(shape + 1e-3) - digamma(shape - 1e-3)) / 2e-3).sqrt();
+        let sd = differences::slope(digamma, shape, 1e-3).sqrt();
         for kind in kinds() {
             let (config, problem) = problem(&text, data.clone());
             let d = drive::sample(kind, &config, &problem).expect("an engine");

@@ -2,6 +2,7 @@
 
 use super::responses;
 use crate::error::Error;
+use sngd_core::differences;
 use sngd_core::error::CheckError;
 use sngd_core::likelihood::{
     Custom, Likelihood, LikelihoodBody, Observed, WgslBody, difference, packed,
@@ -277,10 +278,11 @@ impl Check<'_> {
             body.score(eta, obs, &mut score);
             for k in 0..eta.len() {
                 let mut moved = eta.to_vec();
-                moved[k] = eta[k] + STEP;
-                let up = body.log_lik(&moved, obs);
-                moved[k] = eta[k] - STEP;
-                let slope = (up - body.log_lik(&moved, obs)) / (2.0 * STEP);
+                let along = |x| {
+                    moved[k] = x;
+                    body.log_lik(&moved, obs)
+                };
+                let slope = differences::slope(along, eta[k], STEP);
                 // log_lik is only as smooth as its f32 constants are close to the exact numbers.
                 if differ(score[k], slope, 1e-7 * value.abs() / STEP) {
                     let text = format!(
