@@ -2,8 +2,9 @@
 
 use crate::output;
 use crate::progress::Shown;
+use crate::run_file;
 use serde::Serialize;
-use sngd::{Device, Ending, Error, Outcome, Report, RunFile, Sampler, TraceSink};
+use sngd::{Device, Ending, Error, Outcome, Report, Sampler, TraceSink};
 use sngd_store::OldTrace;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,11 +16,8 @@ const ROWS: usize = 40;
 /// Sample what a run file describes into a trace.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run file
-    run: PathBuf,
-    /// Override a value of the run file, e.g. sampler.step_size=0.05; may be given often
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
+    #[command(flatten)]
+    file: run_file::Args,
     /// auto, cpu, gpu, software, or part of an adapter's name
     #[arg(long)]
     device: Option<String>,
@@ -53,7 +51,7 @@ struct Done<'a> {
 
 /// Runs the command; returns the exit code.
 pub fn run(args: Args) -> anyhow::Result<u8> {
-    let mut file = RunFile::read(&args.run, &args.overrides)?;
+    let mut file = args.file.read()?;
     if let Some(device) = &args.device {
         file.config.run.device = Device::parse(device);
     }

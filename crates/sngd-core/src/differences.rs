@@ -65,3 +65,35 @@ pub fn contract<T: Real>(
         },
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On polynomials of second order central differences are exact but for rounding.
+    #[test]
+    fn quadratics_have_exact_slopes() {
+        let f = |x: &[f64], out: &mut [f64]| out.copy_from_slice(&[x[0] * x[1], x[1] * x[1], 3.0]);
+        let mut found = Vec::new();
+        let mut room = [0.0; 2 + 2 * 3];
+        slopes(
+            f,
+            &[2.0, -5.0],
+            |x| 0.01 * x,
+            &mut room,
+            |i, d| found.push((i, d.to_vec())),
+        );
+        for ((i, d), (j, expected)) in found
+            .iter()
+            .zip([(0, [-5.0, 0.0, 0.0]), (1, [2.0, -10.0, 0.0])])
+        {
+            assert_eq!(*i, j);
+            assert!(
+                d.iter().zip(expected).all(|(d, e)| (d - e).abs() < 1e-12),
+                "{d:?}"
+            );
+        }
+        assert_eq!(found.len(), 2);
+        assert!((slope(|x| x * x, 3.0, 0.5) - 6.0).abs() < 1e-12);
+    }
+}

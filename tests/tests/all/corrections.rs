@@ -7,7 +7,7 @@ use sngd_core::likelihood::packed;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_core::table::Response;
-use sngd_tests::drive::{self, Kind};
+use sngd_tests::drive::{self, Draws, Kind};
 use sngd_tests::small::{labels, logistic, problem, table};
 
 /// The metric M(ω) = Σ JᵀWJ + N·damping·I + Λ by loops, full or diagonal, `[P][P]`.
@@ -144,7 +144,7 @@ fn applied(
         let plan = Plan::check(&config, problem).unwrap();
         let init = omega.repeat(plan.chains);
         let mut e = drive::engine(kind, problem, &plan, &init).unwrap().unwrap();
-        let d = drive::run(e.as_mut(), problem, &plan).unwrap();
+        let d = Draws::of(e.as_mut(), problem, &plan).unwrap();
         assert!(d.faults.is_empty(), "{:?}", d.faults);
         let p = omega.len();
         d.internal[plan.chains * p..]

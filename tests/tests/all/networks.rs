@@ -295,7 +295,7 @@ fn draw(
     let config = drive::shortened(kind, &config);
     let plan = Plan::check(&config, problem).expect("a plan");
     let mut engine = drive::engine(kind, problem, &plan, &starts(&plan)).expect("an engine")?;
-    let d = drive::run(engine.as_mut(), problem, &plan).expect("a run");
+    let d = Draws::of(engine.as_mut(), problem, &plan).expect("a run");
     assert!(d.faults.is_empty(), "{kind:?} {sampler}: {:?}", d.faults);
     Some(d)
 }

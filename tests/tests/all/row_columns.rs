@@ -94,7 +94,7 @@ fn problem(text: &str, table: Table) -> (Config, Problem) {
 fn chain(kind: Kind, config: &Config, problem: &Problem, init: &[f64]) -> Option<Draws> {
     let plan = Plan::check(config, problem).expect("the plan is sound");
     let mut engine = drive::engine(kind, problem, &plan, init).expect("loads")?;
-    let d = drive::run(engine.as_mut(), problem, &plan).expect("runs");
+    let d = Draws::of(engine.as_mut(), problem, &plan).expect("runs");
     assert!(d.faults.is_empty(), "{kind:?} {:?}", d.faults);
     Some(d)
 }

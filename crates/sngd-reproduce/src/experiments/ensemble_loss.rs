@@ -4,11 +4,12 @@
 use crate::data;
 use crate::error::Error;
 use crate::figure::{Axis, Figure, GREY, Layer, Mark, Panel};
-use crate::sample::{Draws, Length, Model};
+use crate::sample::{Length, Model};
 use crate::stat::{self, Estimate};
 use crate::table::Table;
 use crate::verdict::{Bound, Check, Verdict};
 use crate::{Experiment, Findings, Settings};
+use sngd_core::draws::Draws;
 use sngd_core::features::Features;
 use sngd_core::likelihood::Observed;
 use sngd_cpu::forward::Forward;
@@ -123,7 +124,7 @@ fn losses(
         );
         let seed = settings.seed.wrapping_mul(71).wrapping_add((n + b) as u64);
         match model.sample(&sampler, length, seed) {
-            Ok(draws) => points.push(point(case, b, model, &draws, test)),
+            Ok(run) => points.push(point(case, b, model, &run.draws, test)),
             Err(e @ Error::RanAway { .. }) => (settings.tell)(&format!("left out: {e}")),
             Err(e) => return Err(e),
         }

@@ -90,8 +90,8 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
                 share,
                 ngd: stat::temperature(&ngd).over(law),
                 sngd: stat::temperature(&sngd),
-                ratio: stat::noise_ratio(&ngd)?,
-                mismatch: fisher_mismatch(&ngd.mode.fisher, &ngd.mode.sigma_g, ngd.p)?,
+                ratio: stat::noise_ratio(&ngd.mode)?,
+                mismatch: fisher_mismatch(&ngd.mode.fisher, &ngd.mode.sigma_g, ngd.draws.p)?,
             });
         }
     }

@@ -198,7 +198,12 @@ fn chains(
     for (j, sampler) in method.at.iter().enumerate() {
         let own = (100 * m + 10 * place + j) as u64;
         let seed = settings.seed.wrapping_mul(1009).wrapping_add(own);
-        at.push(model.sample(sampler, length, seed)?.map(|t| to_p(t[0])));
+        at.push(
+            model
+                .sample(sampler, length, seed)?
+                .draws
+                .map(|t| to_p(t[0])),
+        );
     }
     Ok(at)
 }

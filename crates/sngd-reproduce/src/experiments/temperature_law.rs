@@ -171,10 +171,10 @@ fn measure(settings: &Settings<'_>) -> Result<Vec<Cell>, Error> {
                             .wrapping_add(cells.len() as u64);
                         // If the temperature is too high for the width of the minimum, a chain may run away; the cell then has no result.
                         let (measured, noise) = match model.sample(&sampler, length, seed) {
-                            Ok(draws) => match stat::temperature(&draws) {
+                            Ok(run) => match stat::temperature(&run) {
                                 // A single chain in another basin dominates the estimate.
                                 t if t.se > LEFT * t.value => (NONE, f64::NAN),
-                                t => (t, stat::noise_ratio(&draws)?),
+                                t => (t, stat::noise_ratio(&run.mode)?),
                             },
                             Err(Error::RanAway { .. }) => (NONE, f64::NAN),
                             Err(e) => return Err(e),
