@@ -65,7 +65,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let out = args.out.clone().unwrap_or_else(|| file.output());
     file.check_output(&out, args.force)?;
     sngd_store::try_output(&out).map_err(Error::from)?;
-    tell_set_aside(&out, args.quiet);
+    report_set_aside(&out, args.quiet);
     let interrupt = Interrupt::listen()?;
     let run = Sampler::from_config(file.config, &file.base)?.open()?;
     warn(&run, args.quiet);
@@ -74,7 +74,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let mut shown = Shown::new(args.quiet);
     interrupt.running();
     let outcome = run
-        .run(&mut [&mut trace], &interrupt.stop, &mut |e| shown.tell(e))
+        .run(&mut [&mut trace], &interrupt.stop, &mut |e| shown.show(e))
         .map_err(|e| kept(e, &trace, &out))?;
     if outcome.ending == Ending::Interrupted {
         output::error(&format!(
@@ -141,7 +141,7 @@ fn warn(run: &sngd::OpenRun, quiet: bool) {
 }
 
 /// Reports old traces beside the output that earlier runs could neither replace nor put back.
-fn tell_set_aside(out: &Path, quiet: bool) {
+fn report_set_aside(out: &Path, quiet: bool) {
     if quiet {
         return;
     }

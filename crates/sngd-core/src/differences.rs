@@ -1,4 +1,4 @@
-//! Derivatives by central differences, (f(x + step) − f(x − step)) / (2·step): for functions that have no derivative of their own, and to
+//! Derivatives by central differences, (f(x + step) − f(x − step)) / (2·step): for functions whose derivative is not written down, and to
 //! check those that have one.
 
 use crate::likelihood::packed;

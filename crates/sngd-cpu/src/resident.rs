@@ -61,7 +61,7 @@ impl<T: Scalar> Resident<T> {
         };
         let n = problem.rows();
         let (d, h) = (problem.design_columns(), problem.likelihood.outputs());
-        let x = match T::held(&problem.x) {
+        let x = match T::stored(&problem.x) {
             Some(own) if storage == Storage::F32 => Arc::clone(own),
             _ => Arc::new(problem.x.map(|v| T::of(round(v)))),
         };
@@ -134,7 +134,7 @@ impl<T: Scalar> Resident<T> {
     /// Bytes of the design beside the problem's own.
     pub(crate) fn design_bytes(problem: &Problem, plan: &Plan) -> u64 {
         let one = (size_of::<T>() * problem.x.len()) as u64;
-        let shared = plan.storage == Storage::F32 && T::held(&problem.x).is_some();
+        let shared = plan.storage == Storage::F32 && T::stored(&problem.x).is_some();
         let by_columns = T::as_f32(&[]).is_some()
             && columns::fits(plan.h, plan.d)
             && plan.network.is_none()

@@ -464,10 +464,12 @@ fn a_wrong_piece_is_named() {
         if ![Piece::DrawLabel, Piece::Mean].contains(&piece) {
             let mut both = custom(name);
             both.wgsl = Some(text);
-            let told = found(&both, name);
+            let findings = found(&both, name);
             assert!(
-                told.iter().any(|f| f.wrong && f.message.contains(".wgsl")),
-                "{told:?}"
+                findings
+                    .iter()
+                    .any(|f| f.wrong && f.message.contains(".wgsl")),
+                "{findings:?}"
             );
         }
     }

@@ -384,7 +384,7 @@ fn residual_noise_knows_that_rows_come_whole() {
 /// says the preflight.
 #[test]
 fn the_law_and_the_preflight_know_that_rows_come_whole() {
-    let told = |times: Option<f64>| {
+    let reported = |times: Option<f64>| {
         let text = "[model]\nlikelihood = \"poisson\"\n[prior]\nweights = \"flat\"\nintercept = \"flat\"\n[sampler]\nmethod = \"sngd\"\nbatch_size = 20\nstep_size = 0.05\n";
         let mut data = counted("poisson");
         data.weights = times.map(|w| vec![w; 40]);
@@ -397,7 +397,7 @@ fn the_law_and_the_preflight_know_that_rows_come_whole() {
         let reach = preflight::reach(&plan, &mode);
         (plan.law_temperature(), reach.temperature)
     };
-    let (once, thrice) = (told(None), told(Some(3.0)));
+    let (once, thrice) = (reported(None), reported(Some(3.0)));
     assert!(
         (thrice.0 / once.0 - 3.0).abs() < 1e-9,
         "{once:?} {thrice:?}"
@@ -445,6 +445,6 @@ fn a_short_table_is_taken_whole() {
     assert_eq!(plan("", true), (true, Ok(())));
     assert_eq!(plan("", false), (true, Ok(())));
     let refused = plan("batch_size = 20\nbatches = \"with_replacement\"\n", true).1;
-    let told = refused.expect_err("noise of 20 rows").to_string();
-    assert!(told.contains("batch_size to \"full\""), "{told}");
+    let message = refused.expect_err("noise of 20 rows").to_string();
+    assert!(message.contains("batch_size to \"full\""), "{message}");
 }

@@ -267,10 +267,10 @@ fn few<T: Scalar>(
                 t,
                 keep: j == 0,
             };
-            let told = chain.step(data, &at);
-            out.unfit += u64::from(!told.moved);
-            if let Some(kept) = told.kept {
-                row = Some((stats_row(plan, &kept, told.noise_norm, 1.0, t), kept));
+            let outcome = chain.step(data, &at);
+            out.unfit += u64::from(!outcome.moved);
+            if let Some(kept) = outcome.kept {
+                row = Some((stats_row(plan, &kept, outcome.noise_norm, 1.0, t), kept));
             }
         }
         match row {
@@ -301,7 +301,7 @@ fn all_rows<T: Scalar>(
         for g in groups.iter() {
             kept.extend((0..g.count).map(|l| g.kept(data, l)));
         }
-        let mut told = vec![(f64::NAN, f64::NAN); chains];
+        let mut noise_and_odds = vec![(f64::NAN, f64::NAN); chains];
         for j in 0..span.thin {
             let t = span.first_step + i * span.thin + j;
             let how = Move {
@@ -319,7 +319,7 @@ fn all_rows<T: Scalar>(
                 if j == 0 {
                     for l in 0..g.count {
                         let odds = if plan.metropolis { odds[l] } else { 1.0 };
-                        told[at + l] = (g.noise_norm(&how, l), odds);
+                        noise_and_odds[at + l] = (g.noise_norm(&how, l), odds);
                     }
                 }
                 at += g.count;
@@ -328,7 +328,7 @@ fn all_rows<T: Scalar>(
         }
         let first = span.first_step + i * span.thin;
         let faults = groups.iter().flat_map(|g| g.faults[..g.count].iter());
-        for ((kept, (noise, odds)), fault) in kept.into_iter().zip(told).zip(faults) {
+        for ((kept, (noise, odds)), fault) in kept.into_iter().zip(noise_and_odds).zip(faults) {
             let mut stats = stats_row(plan, &kept, noise, odds, first);
             stats[Stat::Diverging.at()] = f64::from(u8::from(fault.is_some()));
             out.push(kept, stats);

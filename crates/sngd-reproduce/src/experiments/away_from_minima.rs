@@ -94,7 +94,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
     ]);
     let (mut panels, mut checks, mut said) = (Vec::new(), Vec::new(), Vec::new());
     for (index, case) in [poisson()?, logistic(settings.seed)?].iter().enumerate() {
-        (settings.tell)(case.name);
+        (settings.progress)(case.name);
         let Runs {
             exact,
             epsilon,
@@ -119,7 +119,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
                 Mark::Line,
                 line(&exact),
             )];
-            let mut tell = |method: &str, d: &Draws| {
+            let mut add = |method: &str, d: &Draws| {
                 let (m, s) = stat::mean_sd(&d.map(|t| t[i]));
                 let apart = law(d);
                 table.push(
@@ -132,10 +132,10 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
                     ],
                 );
             };
-            tell("SNGD, the longer step", &full);
-            tell("SNGD", &half);
+            add("SNGD, the longer step", &full);
+            add("SNGD", &half);
             if let Ok(ngd) = &ngd {
-                tell("NGD", ngd);
+                add("NGD", ngd);
                 far.push((parameter, law(ngd).beyond(&truth).over(sd.value)));
                 layers.push(Layer::new("NGD, T = 1", 2, Mark::Line, line(ngd)));
             }

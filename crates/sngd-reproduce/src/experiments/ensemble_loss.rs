@@ -117,7 +117,7 @@ fn losses(
         if !(5..=n).contains(&b) {
             continue;
         }
-        (settings.tell)(&format!("{}, B = {b}", case.label()));
+        (settings.progress)(&format!("{}, B = {b}", case.label()));
         let sampler = format!(
             "method = \"ngd\"\nstep_size = {epsilon}\nbatch_size = {b}\nfisher_refresh = {REFRESH}\ndamping = {}",
             case.damping()
@@ -125,7 +125,7 @@ fn losses(
         let seed = settings.seed.wrapping_mul(71).wrapping_add((n + b) as u64);
         match model.sample(&sampler, length, seed) {
             Ok(run) => points.push(point(case, b, model, &run.draws, test)),
-            Err(e @ Error::RanAway { .. }) => (settings.tell)(&format!("left out: {e}")),
+            Err(e @ Error::RanAway { .. }) => (settings.progress)(&format!("left out: {e}")),
             Err(e) => return Err(e),
         }
     }
@@ -217,7 +217,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
     for (index, case) in cases.iter().enumerate() {
         let (n, epsilon) = (case.n, case.epsilon);
         let Some((train, test)) = split(settings, case)? else {
-            (settings.tell)(&format!(
+            (settings.progress)(&format!(
                 "{} left out: name the data with --mnist",
                 case.name
             ));
@@ -267,7 +267,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
                 best.b
             ),
             gain,
-            Bound::Told,
+            Bound::Reported,
         ));
         let dots = dots(&points, at, claimed);
         let label = case.label();

@@ -108,7 +108,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
         )];
         let (mut step, mut limit) = (Vec::new(), Vec::new());
         for (i, link) in LINKS.iter().enumerate() {
-            (settings.tell)(&format!("{}, {link}", method.name));
+            (settings.progress)(&format!("{}, {link}", method.name));
             let mut at = chains(settings, method, m, link)?;
             let Some(last) = at.pop() else { continue };
             let all = stat::pooled(&last);
@@ -127,7 +127,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
         }
         let mut worst = |at: &str, laws: &[Law]| {
             let (mut pairs, mut beta) = (Vec::new(), Vec::new());
-            let mut tell = |i: usize, other: &Law, name: &str| {
+            let mut compare = |i: usize, other: &Law, name: &str| {
                 let d = laws[i].distance(other);
                 let floor = laws[i].floor.value.hypot(other.floor.value);
                 table.push(
@@ -140,9 +140,9 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
                 )
             };
             for i in 0..laws.len() {
-                beta.push(tell(i, &exact, "Beta"));
+                beta.push(compare(i, &exact, "Beta"));
                 for j in 0..i {
-                    pairs.push(tell(i, &laws[j], LINKS[j]));
+                    pairs.push(compare(i, &laws[j], LINKS[j]));
                 }
             }
             Ok::<_, Error>((largest(pairs)?, largest(beta)?))

@@ -64,7 +64,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
     let (mut checks, mut panels) = (Vec::new(), Vec::new());
     let mut bias = 0.0f64;
     for case in [beta()?, gamma()?, dirichlet()?, student()?] {
-        (settings.tell)(case.law);
+        (settings.progress)(case.law);
         let sample = |epsilon: f64, seed: u64| -> Result<Draws, Error> {
             let run = case.model.sample(
                 &format!(
@@ -105,9 +105,9 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
         _ => 0.0,
     };
     checks.sort_by(|a, b| z(b).total_cmp(&z(a)));
-    let held = checks.iter().filter(|c| c.passed).count();
+    let agree = checks.iter().filter(|c| c.passed).count();
     let sentence = format!(
-        "{held} of {} means and sds of Beta, Gamma, Dirichlet and Student-t laws, extrapolated from ε = {EPSILON} and {} to ε = 0, agree with the closed form; unextrapolated at ε = {} the largest distance is {:.1}% of an sd, step bias and Monte Carlo error together.",
+        "{agree} of {} means and sds of Beta, Gamma, Dirichlet and Student-t laws, extrapolated from ε = {EPSILON} and {} to ε = 0, agree with the closed form; unextrapolated at ε = {} the largest distance is {:.1}% of an sd, step bias and Monte Carlo error together.",
         checks.len(),
         EPSILON / 2.0,
         EPSILON / 2.0,

@@ -77,7 +77,7 @@ fn size(
     panels: &mut Vec<Panel>,
 ) -> Result<Size, Error> {
     let (n, b) = SIZES[index];
-    (settings.tell)(&format!("N = {n}"));
+    (settings.progress)(&format!("N = {n}"));
     let draws = settings.pick(
         [800, 800, 400, 200],
         [4000, 3000, 1500, 1500],
@@ -208,7 +208,7 @@ fn verdict(sizes: &[Size]) -> Result<Verdict, Error> {
                 small.n, small.laplace.0
             ),
             small.laplace.1,
-            Bound::Told,
+            Bound::Reported,
         ),
         Check::new(
             format!(
@@ -216,7 +216,7 @@ fn verdict(sizes: &[Size]) -> Result<Verdict, Error> {
                 sizes[1].n
             ),
             sizes[1].side,
-            Bound::Told,
+            Bound::Reported,
         ),
     ];
     let series: Vec<String> = sizes

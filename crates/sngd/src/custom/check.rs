@@ -138,7 +138,7 @@ pub(crate) fn check_problem(problem: &Problem) -> Result<Vec<String>, Error> {
                 piece: Piece::LogLik,
                 wrong: false,
                 message: format!(
-                    "{}: log_lik was tried at the first {i} of {n} responses, since it is slow on the host; shorten its loops, or give a body in Rust",
+                    "{}: log_lik was tried at the first {i} of {n} responses, since it is slow on the CPU; shorten its loops, or give a body in Rust",
                     own.name
                 ),
             });
@@ -248,7 +248,7 @@ impl Check<'_> {
     fn cut_short(&self, points: usize, of: usize) -> Option<Finding> {
         (Instant::now() >= self.until).then(|| {
             let text = format!(
-                "means over responses were compared at {points} of {of} points, since the functions are slow on the host; shorten their loops, or give a body in Rust"
+                "means over responses were compared at {points} of {of} points, since the functions are slow on the CPU; shorten their loops, or give a body in Rust"
             );
             self.finding(Piece::LogLik, false, text)
         })
