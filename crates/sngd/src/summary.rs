@@ -110,7 +110,7 @@ pub struct Thermometers {
     pub target: Option<f64>,
     /// Temperature of the draws' covariance, tr(Σ̂·M)/P with M at the mode.
     pub covariance: Measured,
-    /// Temperature of the mean cost, 2(E[C] − C(ω*))/P.
+    /// Temperature of the mean cost, `2(E[C] − C(ω*))/P`.
     pub cost: Measured,
     /// Temperature of minibatch noise alone, ρεN/(B(2−ε)).
     pub law: Option<f64>,

@@ -15,7 +15,7 @@ pub const MAX_OUTPUTS: usize = 8;
 ///
 /// `eta` is the H = K + A outputs: the K linear predictors, then the logarithm of the positive parameter if there is one.
 /// `obs.y` is the response; `obs.trials` is the number in the companion column (1 without one). Symmetric `[H,H]` arrays are
-/// packed lower, at [`packed`]`(k, l)`.
+/// packed lower, at [`packed`](super::packed)`(k, l)`.
 pub trait LikelihoodBody: Debug + Send + Sync {
     /// ln p(y|η) in nats, normalised: log scores need the terms that do not depend on η too.
     fn log_lik(&self, eta: &[f64], obs: Observed<f64>) -> f64;
@@ -28,7 +28,7 @@ pub trait LikelihoodBody: Debug + Send + Sync {
     /// E[s sᵀ], and with `target = "jeffreys"` it *is* the volume.
     fn fisher(&self, eta: &[f64], companion: f64, w: &mut [f64]);
 
-    /// volume[m] = Σ_kl ∂W_kl/∂η_m h_kl and divergence[k] = Σ_lm ∂W_kl/∂η_m h_lm. Central differences of `fisher` unless given.
+    /// `volume[m]` = Σ_kl ∂W_kl/∂η_m h_kl and `divergence[k]` = Σ_lm ∂W_kl/∂η_m h_lm. Central differences of `fisher` unless given.
     fn contract(
         &self,
         eta: &[f64],

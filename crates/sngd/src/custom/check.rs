@@ -41,7 +41,7 @@ pub enum Piece {
     Contract,
     /// A response drawn from the model.
     DrawLabel,
-    /// Mean response E[y].
+    /// Mean response `E[y]`.
     Mean,
     /// Probability of a response up to y.
     Cdf,
@@ -75,7 +75,7 @@ pub struct Finding {
 /// Compares the functions of a likelihood with each other at the responses `rows` and a grid of outputs: `score` with
 /// differences of `log_lik`, and `contract` with differences of `fisher`. `fisher` must have no negative direction and
 /// equal E[s sᵀ] over drawn labels, or over all responses if the density adds up to one over responses of a known kind.
-/// `draw_label` must give E[s] = 0, and the WGSL body must agree with the Rust one. At most one finding per function.
+/// `draw_label` must give `E[s]` = 0, and the WGSL body must agree with the Rust one. At most one finding per function.
 ///
 /// # Errors
 /// A WGSL text that does not validate or cannot be evaluated, by file and line.
