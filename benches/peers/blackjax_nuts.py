@@ -9,7 +9,7 @@ One JSON line at each look: wall time since process start, means and sds of all 
 import argparse
 import os
 
-from problem import Clock, Looks, Moments, Problem, least_ess, tell, wide
+from problem import Clock, Looks, Moments, Problem, least_ess, report, wide
 
 CHAINS = 4
 BLOCK = 25  # draws of a chain between looks
@@ -72,7 +72,7 @@ def main():
             full = looks.ess_due(moments.count // CHAINS)
             ess = clock.leave_out(lambda: least_ess(kept)) if full else None
             clock.leave_out(
-                lambda: tell(
+                lambda: report(
                     seconds, moments.mean(), moments.sd(), draws=moments.count, before_draws=before_draws, ess=ess
                 )
             )

@@ -12,7 +12,7 @@ variance by more than a twentieth (2.5 % of an sd), which leaves the other half 
 import argparse
 import os
 
-from problem import Clock, Looks, Moments, Problem, least_ess, tell, wide
+from problem import Clock, Looks, Moments, Problem, least_ess, report, wide
 
 CHAINS = 4
 THIN = 10  # steps between the draws that enter means and sds
@@ -87,7 +87,7 @@ def main():
             full = looks.ess_due(moments.count // CHAINS)
             ess = clock.leave_out(lambda: least_ess(kept)) if full else None
             clock.leave_out(
-                lambda: tell(
+                lambda: report(
                     seconds,
                     moments.mean(),
                     moments.sd(),

@@ -90,11 +90,11 @@ def main():
         schedule.step()
     trained = time.perf_counter() - begun
 
-    def tell(name, p, seconds):
+    def score(name, p, seconds):
         print(json.dumps({"predictor": name, **scores(np.asarray(p, dtype=float), test[1]), "seconds": round(seconds, 1)}), flush=True)
 
     with torch.no_grad():
-        tell("MAP", torch.softmax(net(test[0]), 1), trained)
+        score("MAP", torch.softmax(net(test[0]), 1), trained)
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*train), batch_size=500)
     for name, weights, structure, own in (
         ("Laplace, all weights, Kronecker", "all", "kron", precision),
@@ -112,7 +112,7 @@ def main():
             with torch.no_grad():
                 p = torch.cat([la(part, pred_type="glm", link_approx="mc", n_samples=200) for part in test[0].split(500)])
             p = p / p.sum(1, keepdim=True)
-            tell(name + (", prior tuned" if tuned else ""), p, trained + time.perf_counter() - begun)
+            score(name + (", prior tuned" if tuned else ""), p, trained + time.perf_counter() - begun)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ class Problem:
         return np.concatenate([np.ones((len(self.y), 1)), self.features], axis=1)
 
 
-def tell(seconds, mean, sd=None, *, draws=0, before_draws=None, ess=None, **more):
+def report(seconds, mean, sd=None, *, draws=0, before_draws=None, ess=None, **more):
     """One line of output: the moments known after so many seconds."""
     line = {
         "seconds": round(seconds, 4),

@@ -9,7 +9,7 @@ C times the loss plus half the squared norm. PoissonRegressor divides by the sum
 
 import argparse
 
-from problem import Clock, Problem, tell
+from problem import Clock, Problem, report
 
 
 def main():
@@ -31,7 +31,7 @@ def main():
 
         fit = LogisticRegression(C=variance, fit_intercept=False, solver=options.solver)
         fit.fit(problem.x, problem.y)
-    tell(clock.now(), fit.coef_.ravel())
+    report(clock.now(), fit.coef_.ravel())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 
 import argparse
 
-from problem import Clock, Problem, tell
+from problem import Clock, Problem, report
 
 
 def main():
@@ -21,7 +21,7 @@ def main():
     if family is None:
         parser.error(f"found likelihood {problem.likelihood}, expected bernoulli or poisson: GLM has no softmax")
     fit = sm.GLM(problem.y, problem.x, family=family(), exposure=problem.exposure).fit()
-    tell(clock.now(), fit.params, fit.bse)
+    report(clock.now(), fit.params, fit.bse)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ use naga::{
     Block, Expression, Function, Handle, Literal, Module, ScalarKind, Span, Statement, SwitchValue,
     TypeInner,
 };
-use operations::{binary, convert, each, math, pairs, relational, unary};
+use operations::{binary, convert, each, math, pairs, relational, select, swizzle, unary};
 
 /// Most work of a call: statements, and parts of the arrays that it copies. A tenth of a second or so.
 const MOST_WORK: usize = 1_000_000;
@@ -244,6 +244,29 @@ fn literal(l: Literal) -> Result<Value, String> {
     })
 }
 
+/// A vector, array or struct of the values of its components.
+fn compose<E: From<&'static str>>(
+    module: &Module,
+    ty: Handle<naga::Type>,
+    components: &[Handle<Expression>],
+    mut value_of: impl FnMut(Handle<Expression>) -> Result<Value, E>,
+) -> Result<Value, E> {
+    let inner = &module.types[ty].inner;
+    if matches!(inner, TypeInner::Matrix { .. }) {
+        return Err("a matrix".into());
+    }
+    let vector = matches!(inner, TypeInner::Vector { .. });
+    let mut list = Vec::with_capacity(components.len());
+    for c in components {
+        match value_of(*c)? {
+            // vec4(vec2, …) uses the parts of its arguments.
+            Value::List(parts) if vector => list.extend(parts),
+            v => list.push(v),
+        }
+    }
+    Ok(Value::List(list))
+}
+
 /// Evaluates the expression of a constant.
 fn constant(module: &Module, e: Handle<Expression>) -> Result<Value, String> {
     match &module.global_expressions[e] {
@@ -251,18 +274,7 @@ fn constant(module: &Module, e: Handle<Expression>) -> Result<Value, String> {
         Expression::Constant(c) => constant(module, module.constants[*c].init),
         Expression::ZeroValue(ty) => zero(module, *ty),
         Expression::Compose { ty, components } => {
-            if matches!(module.types[*ty].inner, TypeInner::Matrix { .. }) {
-                return Err("a matrix".into());
-            }
-            let vector = matches!(module.types[*ty].inner, TypeInner::Vector { .. });
-            let mut list = Vec::with_capacity(components.len());
-            for c in components {
-                match constant(module, *c)? {
-                    Value::List(inner) if vector => list.extend(inner),
-                    v => list.push(v),
-                }
-            }
-            Ok(Value::List(list))
+            compose(module, *ty, components, |c| constant(module, c))
         }
         Expression::Splat { size, value } => {
             Ok(Value::List(vec![constant(module, *value)?; *size as usize]))
@@ -362,15 +374,7 @@ impl Frame<'_> {
                 let Value::Pointer(local, path) = self.get(*pointer)? else {
                     return Err("a store outside a function's own variables".into());
                 };
-                let place = self.locals.get_mut(local);
-                let mut place = place.ok_or("a variable of another function")?;
-                for i in path {
-                    place = match place {
-                        Value::List(list) => list.get_mut(i).ok_or("an index out of range")?,
-                        _ => return Err("an index into a number".into()),
-                    };
-                }
-                *place = value;
+                *self.place(local, path)? = value;
             }
             Statement::Call {
                 function,
@@ -419,19 +423,7 @@ impl Frame<'_> {
             Expression::Constant(c) => constant(self.module, self.module.constants[*c].init)?,
             Expression::ZeroValue(ty) => zero(self.module, *ty)?,
             Expression::Compose { ty, components } => {
-                if matches!(self.module.types[*ty].inner, TypeInner::Matrix { .. }) {
-                    return Err("a matrix".into());
-                }
-                let mut list = Vec::with_capacity(components.len());
-                let vector = matches!(self.module.types[*ty].inner, TypeInner::Vector { .. });
-                for c in components {
-                    match self.get(*c)? {
-                        // vec4(vec2, …) uses the parts of its arguments.
-                        Value::List(inner) if vector => list.extend(inner),
-                        v => list.push(v),
-                    }
-                }
-                Value::List(list)
+                compose(self.module, *ty, components, |c| self.get(c))?
             }
             Expression::Splat { size, value } => {
                 Value::List(vec![self.get(*value)?; *size as usize])
@@ -440,18 +432,7 @@ impl Frame<'_> {
                 size,
                 vector,
                 pattern,
-            } => {
-                let Value::List(list) = self.get(*vector)? else {
-                    return Err("a swizzle of a number".into());
-                };
-                let part = |p: &naga::SwizzleComponent| list.get(*p as usize).cloned();
-                let parts = pattern[..*size as usize].iter().map(part);
-                Value::List(
-                    parts
-                        .collect::<Option<_>>()
-                        .ok_or("an index out of range")?,
-                )
-            }
+            } => swizzle(&self.get(*vector)?, &pattern[..*size as usize])?,
             Expression::Access { base, index } => {
                 let i = self.get(*index)?.int()?;
                 self.part(*base, usize::try_from(i).map_err(|e| e.to_string())?)?
@@ -463,15 +444,7 @@ impl Frame<'_> {
                 let Value::Pointer(local, path) = self.get(*pointer)? else {
                     return Err("a buffer".into());
                 };
-                let place = self.locals.get(local);
-                let mut place = place.ok_or("a variable of another function")?;
-                for i in path {
-                    place = match place {
-                        Value::List(list) => list.get(i).ok_or("an index out of range")?,
-                        _ => return Err("an index into a number".into()),
-                    };
-                }
-                place.clone()
+                self.place(local, path)?.clone()
             }
             Expression::Unary { op, expr } => {
                 let v = self.get(*expr)?;
@@ -485,29 +458,11 @@ impl Frame<'_> {
                 condition,
                 accept,
                 reject,
-            } => {
-                let (c, a, r) = (
-                    self.get(*condition)?,
-                    self.get(*accept)?,
-                    self.get(*reject)?,
-                );
-                match (c, a, r) {
-                    (Value::Bool(c), a, r) => {
-                        if c {
-                            a
-                        } else {
-                            r
-                        }
-                    }
-                    (Value::List(c), Value::List(a), Value::List(r)) => Value::List(
-                        c.into_iter()
-                            .zip(a.into_iter().zip(r))
-                            .map(|(c, (a, r))| if c == Value::Bool(true) { a } else { r })
-                            .collect(),
-                    ),
-                    _ => return Err("a select of different shapes".into()),
-                }
-            }
+            } => select(
+                self.get(*condition)?,
+                self.get(*accept)?,
+                self.get(*reject)?,
+            )?,
             Expression::Relational { fun, argument } => relational(*fun, &self.get(*argument)?)?,
             Expression::Math {
                 fun,
@@ -535,6 +490,19 @@ impl Frame<'_> {
         };
         self.fuel.work(value.parts())?;
         Ok(value)
+    }
+
+    /// The part of a local variable that the indices of `path` lead to.
+    fn place(&mut self, local: usize, path: Vec<usize>) -> Result<&mut Value, String> {
+        let place = self.locals.get_mut(local);
+        let mut place = place.ok_or("a variable of another function")?;
+        for i in path {
+            place = match place {
+                Value::List(list) => list.get_mut(i).ok_or("an index out of range")?,
+                _ => return Err("an index into a number".into()),
+            };
+        }
+        Ok(place)
     }
 
     fn part(&mut self, base: Handle<Expression>, i: usize) -> Result<Value, Stopped> {

@@ -45,7 +45,8 @@ pub(crate) const STAND_INS: [(&str, &str); 4] = [
 pub enum ModelSource {
     /// A built-in likelihood, from a file of `wgsl/model/`.
     Builtin(Likelihood),
-    /// A user-defined likelihood. It can use [`GIVEN`] and may import other files of the library.
+    /// A user-defined likelihood. It can use `lib/contract.wgsl`, `lib/elementary.wgsl` and `lib/gamma.wgsl`, and may import other files of the
+    /// library.
     User {
         /// Text and file name.
         body: WgslBody,

@@ -4,7 +4,7 @@
 
 use sngd_core::plan::Plan;
 use sngd_core::stat::Stat;
-use sngd_tests::drive::{self, Kind};
+use sngd_tests::drive::{self, Draws, Kind};
 use sngd_tests::yacht;
 use std::time::Instant;
 
@@ -47,7 +47,7 @@ fn main() {
         let mut engine = drive::engine(kind, &case.problem, &plan, &starts)
             .expect("an engine")
             .expect("a device");
-        let d = drive::run(engine.as_mut(), &case.problem, &plan).expect("a run");
+        let d = Draws::of(engine.as_mut(), &case.problem, &plan).expect("a run");
         let seconds = start.elapsed().as_secs_f64();
         if let Some(f) = d.faults.first() {
             println!(

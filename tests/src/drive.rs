@@ -1,11 +1,10 @@
 //! One way to drive any engine: mode, dispersed starts, warm-up, draws on the natural scale.
 
 use sngd_core::config::{Config, Precision};
-use sngd_core::engine::{Engine, EngineError, Fault};
+pub use sngd_core::draws::Draws;
+use sngd_core::engine::{Engine, EngineError};
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
-use sngd_core::span::Cursor;
-use sngd_core::stat::Stat;
 use sngd_cpu::CpuEngine;
 use sngd_cpu::map::{self, Mode};
 use sngd_cpu::mode::{Settled, settle};
@@ -21,27 +20,6 @@ pub enum Kind {
     Cpu32,
     /// GPU engine on the Vulkan device in use.
     Gpu,
-}
-
-/// Draws of a run, with statistics and faults.
-#[derive(Debug, Clone)]
-pub struct Draws {
-    /// Kept draws per chain, n.
-    pub n: usize,
-    /// Number of chains, C.
-    pub chains: usize,
-    /// Number of parameters, P.
-    pub p: usize,
-    /// Draws on the natural scale, `[n, C, P]`.
-    pub values: Vec<f64>,
-    /// The same draws in internal coordinates ω, `[n, C, P]`.
-    pub internal: Vec<f64>,
-    /// Statistics of each draw, `[n, C, Stat::COUNT]`.
-    pub stats: Vec<f64>,
-    /// Faults that ended the run; empty if none did.
-    pub faults: Vec<Fault>,
-    /// Steps of all chains whose noise fell back to full noise, warm-up included.
-    pub fallbacks: u64,
 }
 
 /// The Vulkan device in use, software allowed; opened once. `None` and a printed line if no Vulkan device answers; a failure
@@ -82,25 +60,6 @@ pub fn kinds() -> Vec<Kind> {
     kinds
 }
 
-impl Draws {
-    /// Values of parameter i, chain by chain: `[C][n]`.
-    pub fn chains_of(&self, i: usize) -> Vec<Vec<f64>> {
-        (0..self.chains)
-            .map(|c| {
-                (0..self.n)
-                    .map(|d| self.values[(d * self.chains + c) * self.p + i])
-                    .collect()
-            })
-            .collect()
-    }
-
-    /// Values of one statistic for all draws and chains, `[n, C]`.
-    pub fn stat(&self, stat: Stat) -> Vec<f64> {
-        let rows = self.stats.chunks_exact(Stat::COUNT);
-        rows.map(|row| row[stat.at()]).collect()
-    }
-}
-
 /// Starting points at the mode with `scale` posterior sds of jitter, `[C,P]`.
 pub fn dispersed(plan: &Plan, mode: &Mode, scale: f64) -> Vec<f64> {
     (0..plan.chains as u32)
@@ -128,46 +87,6 @@ pub fn engine(
             None => Ok(None),
         },
     }
-}
-
-/// Kept draws per span.
-const SPAN: u32 = 64;
-
-/// Runs an engine through warm-up and draws.
-pub fn run(engine: &mut dyn Engine, problem: &Problem, plan: &Plan) -> Result<Draws, EngineError> {
-    let (c, p) = (plan.chains, plan.p);
-    let mut out = Draws {
-        n: plan.draws,
-        chains: c,
-        p,
-        values: Vec::with_capacity(plan.draws * c * p),
-        internal: Vec::with_capacity(plan.draws * c * p),
-        stats: Vec::new(),
-        faults: Vec::new(),
-        fallbacks: 0,
-    };
-    let mut cursor = Cursor::new(plan, false);
-    while let Some(span) = cursor.next(SPAN * plan.thin as u32, SPAN) {
-        engine.enqueue(span)?;
-        let block = engine.collect()?;
-        out.fallbacks += block.fallbacks;
-        if span.warmup && block.faults.is_empty() {
-            continue;
-        }
-        if !block.faults.is_empty() {
-            out.faults = block.faults;
-            out.n = out.values.len() / (c * p);
-            return Ok(out);
-        }
-        let mut theta = vec![0.0; p];
-        for w in block.omega.chunks(p) {
-            problem.report(w, &mut theta);
-            out.values.extend_from_slice(&theta);
-        }
-        out.internal.extend_from_slice(&block.omega);
-        out.stats.extend_from_slice(&block.stats);
-    }
-    Ok(out)
 }
 
 /// Whether this is a second Vulkan driver, where a few configurations are enough after the first driver's full tests. Never so in
@@ -210,7 +129,7 @@ pub fn sample_as_asked(kind: Kind, config: &Config, problem: &Problem) -> Option
     let mode = map::find(problem, &plan).expect("the mode exists");
     let init = dispersed(&plan, &mode, config.run.init_scale.unwrap_or(2.0));
     let mut engine = engine(kind, problem, &plan, &init).expect("the engine loads")?;
-    Some(run(engine.as_mut(), problem, &plan).expect("the engine runs"))
+    Some(Draws::of(engine.as_mut(), problem, &plan).expect("the engine runs"))
 }
 
 /// The automatic settings for a run file of data, model and prior alone.
@@ -232,5 +151,5 @@ pub fn sample_settled(
     let scale = config.run.init_scale.unwrap_or(1.0);
     let init = dispersed(plan, &Mode::of_expansion(plan), scale);
     let mut engine = engine(kind, problem, plan, &init).expect("the engine loads")?;
-    Some(run(engine.as_mut(), problem, plan).expect("the engine runs"))
+    Some(Draws::of(engine.as_mut(), problem, plan).expect("the engine runs"))
 }

@@ -214,9 +214,9 @@ fn try_short(folder: &Path) -> Result<(), String> {
     }
     let ran = process::run(&mut command);
     let report = std::fs::read_to_string(out.join("report.json")).unwrap_or_default();
-    let told = std::fs::read_to_string(out.join("report.md")).unwrap_or_default();
+    let text = std::fs::read_to_string(out.join("report.md")).unwrap_or_default();
     let _ = std::fs::remove_dir_all(&away);
-    println!("{told}");
+    println!("{text}");
     ran?;
     judge(&report)
 }
@@ -245,8 +245,8 @@ fn judge(report: &str) -> Result<(), String> {
 /// PATH without the folders that hold cargo or rustc.
 fn without_rust() -> OsString {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let bare = |folder: &PathBuf| ["cargo", "rustc"].iter().all(|p| !folder.join(p).exists());
-    let kept: Vec<PathBuf> = std::env::split_paths(&path).filter(bare).collect();
+    let without = |folder: &PathBuf| ["cargo", "rustc"].iter().all(|p| !folder.join(p).exists());
+    let kept: Vec<PathBuf> = std::env::split_paths(&path).filter(without).collect();
     std::env::join_paths(kept).unwrap_or(path)
 }
 
@@ -286,9 +286,9 @@ fn writable(file: &Path) -> Result<(), String> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let told = |e: std::io::Error| format!("{} cannot be made writable: {e}", file.display());
-        let mode = file.metadata().map_err(told)?.permissions().mode();
-        std::fs::set_permissions(file, PermissionsExt::from_mode(mode | 0o200)).map_err(told)?;
+        let failed = |e: std::io::Error| format!("{} cannot be made writable: {e}", file.display());
+        let mode = file.metadata().map_err(failed)?.permissions().mode();
+        std::fs::set_permissions(file, PermissionsExt::from_mode(mode | 0o200)).map_err(failed)?;
     }
     Ok(())
 }
@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_path_without_rust_has_no_cargo() {
-        let bare = without_rust();
-        assert!(std::env::split_paths(&bare).all(|folder| !folder.join("cargo").exists()));
+        let path = without_rust();
+        assert!(std::env::split_paths(&path).all(|folder| !folder.join("cargo").exists()));
     }
 }

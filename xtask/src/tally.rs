@@ -3,7 +3,7 @@
 /// How the line begins in which the runner names the package of the tests that follow.
 pub const PACKAGE: &str = "tests of ";
 
-/// How many of the slowest tests are told.
+/// How many of the slowest tests are listed.
 const SLOWEST: usize = 10;
 
 /// Counts of tests over all test binaries of a run.

@@ -6,6 +6,7 @@ mod devices;
 mod output;
 mod progress;
 mod reproduce;
+mod run_file;
 mod sample;
 mod summary;
 

@@ -32,7 +32,7 @@ impl Shown {
     }
 
     /// Shows an event.
-    pub fn tell(&mut self, event: &Event) {
+    pub fn show(&mut self, event: &Event) {
         match (self, event) {
             (Shown::Quiet, _) => {}
             (

@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
         seed: args.seed,
         digits: args.digits.clone(),
         mnist: args.mnist.clone(),
-        tell: &|line| {
+        progress: &|line| {
             if !quiet {
                 output::note(line);
             }

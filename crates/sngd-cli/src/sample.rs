@@ -2,8 +2,9 @@
 
 use crate::output;
 use crate::progress::Shown;
+use crate::run_file;
 use serde::Serialize;
-use sngd::{Device, Ending, Error, Outcome, Report, RunFile, Sampler, TraceSink};
+use sngd::{Device, Ending, Error, Outcome, Report, Sampler, TraceSink};
 use sngd_store::OldTrace;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,11 +16,8 @@ const ROWS: usize = 40;
 /// Sample what a run file describes into a trace.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run file
-    run: PathBuf,
-    /// Override a value of the run file, e.g. sampler.step_size=0.05; may be given often
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
+    #[command(flatten)]
+    file: run_file::Args,
     /// auto, cpu, gpu, software, or part of an adapter's name
     #[arg(long)]
     device: Option<String>,
@@ -53,7 +51,7 @@ struct Done<'a> {
 
 /// Runs the command; returns the exit code.
 pub fn run(args: Args) -> anyhow::Result<u8> {
-    let mut file = RunFile::read(&args.run, &args.overrides)?;
+    let mut file = args.file.read()?;
     if let Some(device) = &args.device {
         file.config.run.device = Device::parse(device);
     }
@@ -67,7 +65,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let out = args.out.clone().unwrap_or_else(|| file.output());
     file.check_output(&out, args.force)?;
     sngd_store::try_output(&out).map_err(Error::from)?;
-    tell_set_aside(&out, args.quiet);
+    report_set_aside(&out, args.quiet);
     let interrupt = Interrupt::listen()?;
     let run = Sampler::from_config(file.config, &file.base)?.open()?;
     warn(&run, args.quiet);
@@ -76,7 +74,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let mut shown = Shown::new(args.quiet);
     interrupt.running();
     let outcome = run
-        .run(&mut [&mut trace], &interrupt.stop, &mut |e| shown.tell(e))
+        .run(&mut [&mut trace], &interrupt.stop, &mut |e| shown.show(e))
         .map_err(|e| kept(e, &trace, &out))?;
     if outcome.ending == Ending::Interrupted {
         output::error(&format!(
@@ -143,7 +141,7 @@ fn warn(run: &sngd::OpenRun, quiet: bool) {
 }
 
 /// Reports old traces beside the output that earlier runs could neither replace nor put back.
-fn tell_set_aside(out: &Path, quiet: bool) {
+fn report_set_aside(out: &Path, quiet: bool) {
     if quiet {
         return;
     }

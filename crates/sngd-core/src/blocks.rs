@@ -97,10 +97,10 @@ mod tests {
     #[test]
     fn groups_are_runs_of_one_order() {
         let groups = Layout::of_sizes([3, 3, 2, 1, 1]).groups();
-        let told: Vec<[usize; 5]> = groups
+        let found: Vec<[usize; 5]> = groups
             .iter()
             .map(|g| [g.first, g.count, g.offset, g.size, g.at])
             .collect();
-        assert_eq!(told, [[0, 2, 0, 3, 0], [2, 1, 6, 2, 18], [3, 2, 8, 1, 22]]);
+        assert_eq!(found, [[0, 2, 0, 3, 0], [2, 1, 6, 2, 18], [3, 2, 8, 1, 22]]);
     }
 }

@@ -1,4 +1,4 @@
-//! A design whose numbers are held in f64, or in f32 where that loses nothing, so that large data are in memory once.
+//! A design whose numbers are stored in f64, or in f32 where that loses nothing, so that large data are in memory once.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// Rows whose numbers are widened together where a method reads all of them.
 const TILE: usize = 256;
 
-/// A table of numbers `[N,D]`, row-major, held as f64 or as f32. Its readers get f64 and need not know which. Clones share the numbers
+/// A table of numbers `[N,D]`, row-major, stored as f64 or as f32. Its readers get f64 and need not know which. Clones share the numbers
 /// until one of them is changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Features {
@@ -130,7 +130,7 @@ impl Features {
         }
     }
 
-    /// The numbers, where they are held as f64.
+    /// The numbers, where they are stored as f64.
     pub fn as_f64(&self) -> Option<&Arc<Vec<f64>>> {
         match &self.numbers {
             Numbers::F64(v) => Some(v),
@@ -138,7 +138,7 @@ impl Features {
         }
     }
 
-    /// The numbers, where they are held as f32.
+    /// The numbers, where they are stored as f32.
     pub fn as_f32(&self) -> Option<&Arc<Vec<f32>>> {
         match &self.numbers {
             Numbers::F32(v) => Some(v),
@@ -146,7 +146,7 @@ impl Features {
         }
     }
 
-    /// Takes the numbers out, for an engine that keeps them in another form: where they are held as f32, and no clone shares them.
+    /// Takes the numbers out, for an engine that keeps them in another form: where they are stored as f32, and no clone shares them.
     pub fn take_f32(&mut self) -> Option<Vec<f32>> {
         let Numbers::F32(v) = &mut self.numbers else {
             return None;
@@ -154,7 +154,7 @@ impl Features {
         Arc::get_mut(v).map(std::mem::take)
     }
 
-    /// `count` rows from row `first` on, `[count,D]`: the numbers themselves where they are held as f64, else a copy in `buffer`.
+    /// `count` rows from row `first` on, `[count,D]`: the numbers themselves where they are stored as f64, else a copy in `buffer`.
     pub fn rows<'a>(&'a self, first: usize, count: usize, buffer: &'a mut Vec<f64>) -> &'a [f64] {
         let range = first * self.columns..(first + count) * self.columns;
         buffer.clear();
@@ -190,7 +190,7 @@ impl Features {
         self.map(|x| x)
     }
 
-    /// Changes each row `[D]` in place; `change` also gets the row's index. What it computes in f64 is rounded where numbers are held as f32.
+    /// Changes each row `[D]` in place; `change` also gets the row's index. What it computes in f64 is rounded where numbers are stored as f32.
     pub fn change_rows(&mut self, mut change: impl FnMut(usize, &mut [f64])) {
         if self.columns == 0 {
             return;
@@ -269,7 +269,7 @@ impl Features {
         }
     }
 
-    /// Rounds the numbers to f32. Memory that held f64 is given back while f32 fills up, so that both are never there in full.
+    /// Rounds the numbers to f32. Memory of the f64 numbers is given back while f32 fills up, so that both are never there in full.
     pub fn into_f32(self) -> Features {
         const PARTS: usize = 64;
         let columns = self.columns;

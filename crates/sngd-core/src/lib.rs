@@ -2,6 +2,8 @@
 pub mod batch;
 pub mod blocks;
 pub mod config;
+pub mod differences;
+pub mod draws;
 pub mod engine;
 pub mod error;
 pub mod expansion;

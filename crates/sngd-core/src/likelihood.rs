@@ -1,8 +1,8 @@
 //! Likelihoods over H outputs per row: K linear predictors and A auxiliary parameters.
 //!
 //! An auxiliary parameter (log σ) is an output whose design row is the single number 1, so that gradients,
-//! Fisher blocks and corrections need no second path: with J the row's [H,P] Jacobian, the gradient is
-//! Jᵀs, the Fisher information JᵀWJ. Symmetric [H,H] arrays are packed lower, `at(k, l)`, k ≥ l.
+//! Fisher blocks and corrections need no second path: with J the row's `[H,P]` Jacobian, the gradient is
+//! Jᵀs, the Fisher information JᵀWJ. Symmetric `[H,H]` arrays are packed lower, `at(k, l)`, k ≥ l.
 
 mod binomial;
 mod custom;
@@ -93,7 +93,7 @@ impl Likelihood {
         self.linear_outputs() + self.aux_outputs()
     }
 
-    /// ln p(y|η) in nats, without terms that do not depend on η; writes the scores s = ∂ ln p/∂η into `score` [H].
+    /// ln p(y|η) in nats, without terms that do not depend on η; writes the scores s = ∂ ln p/∂η into `score` `[H]`.
     #[inline]
     pub fn log_lik_and_score<T: Real>(&self, eta: &[T], obs: Observed<T>, score: &mut [T]) -> T {
         family!(self, log_lik_and_score(eta, obs, score))
@@ -106,7 +106,7 @@ impl Likelihood {
     }
 
     /// Contracts the derivative of the exact W with a symmetric packed h [H(H+1)/2]:
-    /// volume[m] = Σ_kl ∂W_kl/∂η_m h_kl and divergence[k] = Σ_lm ∂W_kl/∂η_m h_lm. With h = J M⁻¹ Jᵀ, summed over
+    /// `volume[m]` = Σ_kl ∂W_kl/∂η_m h_kl and `divergence[k]` = Σ_lm ∂W_kl/∂η_m h_lm. With h = J M⁻¹ Jᵀ, summed over
     /// rows, ∇ln|M| = Σ Jᵀ·volume and Γ = −M⁻¹ Σ Jᵀ·divergence, for any linear predictor.
     #[inline]
     pub fn contract<T: Real>(

@@ -1,5 +1,6 @@
 //! Scores, weights and their derivatives against finite differences and sums over labels.
 use super::*;
+use crate::differences::{slope, slopes};
 
 const STEP: f64 = 1e-5;
 
@@ -58,12 +59,12 @@ fn scores_are_derivatives_of_the_log_likelihood() {
             let (mut s, mut spare) = (vec![0.0; h], vec![0.0; h]);
             l.log_lik_and_score(&eta, obs, &mut s);
             for k in 0..h {
-                let mut at = |d: f64| {
-                    let mut e = eta.clone();
-                    e[k] += d;
-                    l.log_lik_and_score(&e, obs, &mut spare)
+                let mut moved = eta.clone();
+                let along = |x| {
+                    moved[k] = x;
+                    l.log_lik_and_score(&moved, obs, &mut spare)
                 };
-                let fd = (at(STEP) - at(-STEP)) / (2.0 * STEP);
+                let fd = slope(along, eta[k], STEP);
                 assert!(
                     (fd - s[k]).abs() < 1e-6 * (1.0 + fd.abs()),
                     "{l:?} {eta:?} {fd} {}",
@@ -121,22 +122,16 @@ fn contraction_matches_finite_differences_of_the_weights() {
             let lever: Vec<f64> = (0..hh).map(|i| 0.3 + (i as f64).cos()).collect();
             let (mut v, mut d) = (vec![0.0; h], vec![0.0; h]);
             l.contract(&eta, 5.0, &lever, &mut v, &mut d);
-            let dw: Vec<Vec<f64>> = (0..h)
-                .map(|m| {
-                    let at = |step: f64| {
-                        let mut e = eta.clone();
-                        e[m] += step;
-                        let mut w = vec![0.0; hh];
-                        l.fisher(&e, 5.0, &mut w);
-                        w
-                    };
-                    let (a, b) = (at(STEP), at(-STEP));
-                    a.iter()
-                        .zip(&b)
-                        .map(|(x, y)| (x - y) / (2.0 * STEP))
-                        .collect()
-                })
-                .collect();
+            let mut dw: Vec<Vec<f64>> = Vec::new();
+            let fisher = |e: &[f64], w: &mut [f64]| l.fisher(e, 5.0, w);
+            let mut room = vec![0.0; h + 2 * hh];
+            slopes(
+                fisher,
+                &eta,
+                |_| STEP,
+                &mut room,
+                |_, w| dw.push(w.to_vec()),
+            );
             for m in 0..h {
                 let (mut fv, mut fd) = (0.0, 0.0);
                 for k in 0..h {

@@ -91,7 +91,7 @@ pub enum CorrectionPlan {
 pub struct Frequencies {
     /// Number of observations that the rows stand for, Σw.
     pub total: f64,
-    /// Σw².
+    /// Sum of the squared weights, Σw².
     pub squares: f64,
 }
 

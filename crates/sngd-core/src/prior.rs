@@ -252,10 +252,10 @@ impl ScalePrior {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::differences::slope;
 
     #[test]
     fn derivatives_match_finite_differences() {
-        let h = 1e-6;
         for p in [
             "flat",
             "normal(1, 2)",
@@ -265,7 +265,7 @@ mod tests {
         ] {
             let p = Prior::parse(p).unwrap();
             for x in [-3.0, -0.4, 0.9, 7.0] {
-                let fd = (p.cost(x + h).0 - p.cost(x - h).0) / (2.0 * h);
+                let fd = slope(|x| p.cost(x).0, x, 1e-6);
                 assert!((fd - p.cost::<f64>(x).1).abs() < 1e-7, "{p:?} at {x}");
             }
         }
@@ -278,7 +278,7 @@ mod tests {
         ] {
             let p = ScalePrior::parse(p).unwrap();
             for x in [-2.0, 0.1, 1.7] {
-                let fd = (p.cost(x + h).0 - p.cost(x - h).0) / (2.0 * h);
+                let fd = slope(|x| p.cost(x).0, x, 1e-6);
                 assert!((fd - p.cost::<f64>(x).1).abs() < 1e-6, "{p:?} at {x}");
             }
         }

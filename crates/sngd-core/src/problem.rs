@@ -1,5 +1,7 @@
 //! A table and a model become a `Problem`: the design in internal coordinates, the priors, the names.
 
+mod build;
+mod coordinates;
 mod design;
 mod layout;
 mod names;
@@ -8,16 +10,13 @@ mod response;
 mod row_columns;
 
 use crate::blocks::Layout;
-use crate::config::{Config, Family, Predictor, Storage};
-use crate::error::CheckError;
+use crate::config::{Config, Family};
 use crate::features::Features;
 use crate::likelihood::{Likelihood, Observed};
 use crate::network::Network;
 use crate::prior::{Prior, ScalePrior};
-use crate::table::{ResponseKind, Table, TableRequest};
+use crate::table::{ResponseKind, TableRequest};
 use crate::transform::Transform;
-use design::{column_moments, find_pivot};
-use row_columns::RowColumns;
 
 /// Data and model of the posterior that is sampled. Engines read it once; nothing in it changes during a run.
 #[derive(Debug, Clone)]
@@ -130,6 +129,17 @@ impl Problem {
         }
     }
 
+    /// Bytes of the fitted rows: design, response, trials, offsets and weights.
+    pub fn bytes(&self) -> u64 {
+        let columns = size_of_val(&*self.y) + size_of_val(&*self.trials);
+        (self.x.bytes() + columns) as u64 + self.column_bytes()
+    }
+
+    /// Bytes of offsets and weights alone.
+    pub fn column_bytes(&self) -> u64 {
+        (size_of_val(&*self.offset) + size_of_val(&*self.weights)) as u64
+    }
+
     /// Design `[M,D]` and response `[M]` of the held-out rows, in internal coordinates. Exact also where a held-out row has another
     /// value in the pivot's column than the rows that were fitted.
     pub fn held_out_internal(&self) -> Option<(Features, Vec<f64>)> {
@@ -227,211 +237,4 @@ impl Problem {
         let first_aux = self.parameters() - self.transform.aux;
         theta[first_aux..].iter_mut().for_each(|t| *t = t.exp());
     }
-
-    /// Checks the table against the model and moves it to internal coordinates.
-    pub fn build(config: &Config, table: Table) -> Result<Problem, CheckError> {
-        let source = table.source.clone();
-        let (y, trials, classes) = response::response(config, &table)?;
-        let (train, test) = response::split(config, table.rows())?;
-        let RowColumns {
-            offset,
-            weights,
-            roots,
-        } = RowColumns::of(config, &table, &test)?;
-        let d0 = table.feature_names.len();
-        // A network's units have biases instead.
-        let linear = config.model.predictor == Predictor::Linear;
-        let intercept = config.data.intercept && linear;
-        let d = d0 + usize::from(intercept);
-        if d == 0 {
-            return Err(CheckError::data(
-                source,
-                format!(
-                    "found no features{}, expected at least one column; name some in data.features{}",
-                    if linear { " and intercept = false" } else { "" },
-                    if linear {
-                        " or set intercept = true"
-                    } else {
-                        ""
-                    }
-                ),
-            ));
-        }
-        let pick = |v: &[f64], rows: &[usize]| -> Vec<f64> {
-            if v.is_empty() {
-                vec![]
-            } else {
-                rows.iter().map(|&i| v[i]).collect()
-            }
-        };
-        let mut columns = Vec::with_capacity(d);
-        if intercept {
-            columns.push("intercept".to_string());
-        }
-        columns.extend(table.feature_names.iter().cloned());
-
-        let (mut x, test_x) = design::split(table.features, &train, &test, intercept);
-        let mut held_out = (!test.is_empty()).then(|| HeldOut {
-            rows: test.clone(),
-            x: test_x,
-            y: pick(&y, &test),
-            trials: pick(&trials, &test),
-            offset: pick(&offset, &test),
-        });
-        let (mut y, trials) = (pick(&y, &train), pick(&trials, &train));
-        let (offset, weights) = (pick(&offset, &train), pick(&weights, &train));
-        let n = y.len();
-        let moments = column_moments(&x, &weights);
-        let pivot = if linear {
-            find_pivot(&source, &columns, &moments, intercept)?
-        } else {
-            None
-        };
-        let (mut mean, mut scale) = (vec![0.0; d], vec![1.0; d]);
-        for j in 0..d {
-            let (m, sd) = moments[j];
-            if pivot.is_some_and(|p| p != j) || (!linear && config.data.standardize) {
-                mean[j] = m;
-                // A network may have constant features, such as a pixel that is dark in every image.
-                scale[j] = if sd > 1e-12 * m.abs() { sd } else { 1.0 };
-            } else if linear && pivot.is_none() {
-                scale[j] = (m * m + sd * sd).sqrt();
-            }
-        }
-        if config.data.standardize {
-            // The user's scale is then the standardised one, for held-out rows too.
-            design::standardise(&mut x, &mean, &scale, pivot);
-            if let Some(h) = &mut held_out {
-                design::standardise(&mut h.x, &mean, &scale, pivot);
-            }
-            mean.fill(0.0);
-            scale.fill(1.0);
-        }
-        // A row that does not count may hold anything.
-        let counted = weights.iter().position(|w| *w > 0.0).unwrap_or(0);
-        let pivot_value = pivot.map_or(1.0, |p| x.rows(counted, 1, &mut Vec::new())[p]);
-        let family = config.model.likelihood;
-        let (mut y_mean, mut y_scale) = (0.0, 1.0);
-        if family == Family::Gaussian {
-            let mean = |of: &dyn Fn(f64) -> f64| match weights.is_empty() {
-                true => y.iter().map(|&v| of(v)).sum::<f64>() / n as f64,
-                false => {
-                    let terms = y.iter().zip(&weights).map(|(&v, w)| w * of(v));
-                    terms.sum::<f64>() / weights.iter().sum::<f64>()
-                }
-            };
-            let m = mean(&|v| v);
-            let var = mean(&|v| (v - m) * (v - m));
-            if var.sqrt() <= 1e-12 * m.abs() || var == 0.0 {
-                return Err(CheckError::data(
-                    source,
-                    format!(
-                        "found the same value in every row of response '{}', expected a response that varies; choose another column",
-                        config.data.response
-                    ),
-                ));
-            }
-            if linear {
-                y_mean = if pivot.is_some() { m } else { 0.0 };
-                y_scale = (var + (m - y_mean) * (m - y_mean)).sqrt();
-            }
-        }
-        let likelihood = response::likelihood(config, classes.len(), y_scale)?;
-        let network = network(config, d, likelihood.linear_outputs())?;
-        let (outputs, width) = match &network {
-            None => (likelihood.linear_outputs(), d),
-            Some(net) => {
-                (mean, scale) = (vec![0.0; net.parameters()], vec![1.0; net.parameters()]);
-                (1, net.parameters())
-            }
-        };
-        let transform = Transform {
-            outputs,
-            columns: width,
-            aux: likelihood.aux_outputs(),
-            pivot,
-            pivot_value,
-            mean,
-            scale,
-            y_mean,
-            y_scale,
-        };
-        let (priors, scale_prior) = match &network {
-            None => priors::linear(config, &columns, intercept, &likelihood)?,
-            Some(net) => priors::network(config, net, &likelihood)?,
-        };
-        priors::check_proper(config, &source, &priors, &likelihood, n, d)?;
-        let prior_norm = priors.iter().map(|p| p.log_norm()).sum();
-        if network.is_none() {
-            transform.enter_rows(&mut x, &mut y);
-        }
-        let mut problem = Problem {
-            likelihood,
-            network,
-            transform,
-            x,
-            y,
-            trials,
-            offset: offset.iter().map(|o| o / y_scale).collect(),
-            weights,
-            roots,
-            priors,
-            scale_prior,
-            columns,
-            intercept,
-            classes,
-            log_norm: 0.0,
-            prior_norm,
-            held_out,
-            source,
-        };
-        let weight = |i: usize| problem.weights.get(i).copied().unwrap_or(1.0);
-        problem.log_norm = (0..n)
-            .map(|i| weight(i) * (problem.likelihood.log_norm(problem.observed(i)) - y_scale.ln()))
-            .sum::<f64>()
-            + problem.roots.iter().map(|r| r.ln()).sum::<f64>();
-        problem.scale_rows();
-        if config.data.storage != Storage::F32 {
-            // Every engine rounds the design to 16 bits, which f32 holds as well as f64.
-            problem.x = problem.x.into_f32();
-        }
-        Ok(problem)
-    }
-}
-
-/// The network that `[model]` describes, checked; `None` for a linear predictor.
-fn network(config: &Config, inputs: usize, outputs: usize) -> Result<Option<Network>, CheckError> {
-    let m = &config.model;
-    if m.predictor == Predictor::Linear {
-        let stray = [
-            ("hidden", m.hidden.is_some()),
-            ("activation", m.activation.is_some()),
-            ("bias", m.bias.is_some()),
-        ];
-        return match stray.iter().find(|(_, found)| *found) {
-            Some((key, _)) => Err(CheckError::key(
-                format!("model.{key}"),
-                "found a value beside predictor = \"linear\", expected it only with predictor = \"mlp\"; remove the key or set predictor = \"mlp\"",
-            )),
-            None => Ok(None),
-        };
-    }
-    let hidden = m.hidden.clone().unwrap_or_default();
-    if hidden.is_empty() || hidden.contains(&0) {
-        return Err(CheckError::key(
-            "model.hidden",
-            format!(
-                "found {hidden:?}, expected the width of each hidden layer beside predictor = \"mlp\", such as [16] or [32, 16]"
-            ),
-        ));
-    }
-    let widths = std::iter::once(inputs)
-        .chain(hidden)
-        .chain([outputs])
-        .collect();
-    Ok(Some(Network {
-        widths,
-        activation: m.activation.unwrap_or_default(),
-        bias: m.bias.unwrap_or(true),
-    }))
 }

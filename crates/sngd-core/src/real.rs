@@ -29,8 +29,8 @@ pub trait Real:
     fn as_f32(slice: &[Self]) -> Option<&[f32]>;
     /// The same slice, mutable.
     fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]>;
-    /// The numbers of a design, where they are held in this type.
-    fn held(features: &Features) -> Option<&Arc<Vec<Self>>>;
+    /// The numbers of a design, where they are stored in this type.
+    fn stored(features: &Features) -> Option<&Arc<Vec<Self>>>;
     /// e^x for x ≤ 0 in a form that vectorises; e^−87 below −87 in f32.
     fn exp_lane(x: Self) -> Self;
     /// tanh x, in the same kind of form.
@@ -58,7 +58,7 @@ impl Real for f32 {
     fn as_f32_mut(slice: &mut [f32]) -> Option<&mut [f32]> {
         Some(slice)
     }
-    fn held(features: &Features) -> Option<&Arc<Vec<f32>>> {
+    fn stored(features: &Features) -> Option<&Arc<Vec<f32>>> {
         features.as_f32()
     }
     #[inline(always)]
@@ -156,7 +156,7 @@ impl Real for f64 {
     fn as_f32_mut(_: &mut [f64]) -> Option<&mut [f32]> {
         None
     }
-    fn held(features: &Features) -> Option<&Arc<Vec<f64>>> {
+    fn stored(features: &Features) -> Option<&Arc<Vec<f64>>> {
         features.as_f64()
     }
     #[inline(always)]

@@ -39,11 +39,11 @@ pub enum Kernel {
     ControlVariates,
     /// Metric at the mode, all rows, Metropolis test.
     AllRows,
-    /// A network's metric at the state in blocks by unit, of so many rows, held for so many steps.
+    /// A network's metric at the state in blocks by unit, of so many rows, used for so many steps.
     Units {
         /// Rows that the metric is made of.
         rows: usize,
-        /// Steps for which it is held.
+        /// Steps for which it is used.
         refresh: usize,
     },
 }
@@ -180,8 +180,8 @@ impl Workload {
             Kernel::ControlVariates => self.b as f64 * row + state,
             Kernel::AllRows => self.n as f64 * row / self.c as f64 + state,
             Kernel::Units { rows, refresh } => {
-                let held = rows as f64 * row + 0.5 * self.squares();
-                self.b as f64 * row + state + 0.5 * self.squares() + held / refresh as f64
+                let metric = rows as f64 * row + 0.5 * self.squares();
+                self.b as f64 * row + state + 0.5 * self.squares() + metric / refresh as f64
             }
         };
         4.0 * words

@@ -8,6 +8,7 @@ use crate::resident::Resident;
 use crate::scalar::{Scalar, counted};
 use faer::Par;
 use sngd_core::config::FisherKind;
+use sngd_core::differences;
 use sngd_core::likelihood::{Observed, packed};
 
 impl<T: Scalar> Pass<T> {
@@ -246,22 +247,22 @@ fn derivative<T: Scalar>(
         return;
     }
     let h = eta.len();
-    let step = T::of(1e-2);
-    let (mut e, mut up, mut down) = (eta.to_vec(), vec![T::zero(); h], vec![T::zero(); h]);
-    volume.fill(T::zero());
-    divergence.fill(T::zero());
-    for m in 0..h {
-        e[m] = eta[m] + step;
-        likelihood.log_lik_and_score(&e, obs, &mut up);
-        e[m] = eta[m] - step;
-        likelihood.log_lik_and_score(&e, obs, &mut down);
-        e[m] = eta[m];
-        for a in 0..h {
-            for b in 0..h {
-                let dw = (up[a] * up[b] - down[a] * down[b]) / (step + step);
-                volume[m] += dw * lever[packed(a, b)];
-                divergence[a] += dw * lever[packed(b, m)];
+    let (mut s, mut room) = (vec![T::zero(); h], vec![T::zero(); h * (h + 2)]);
+    let squares = |eta: &[T], w: &mut [T]| {
+        likelihood.log_lik_and_score(eta, obs, &mut s);
+        for k in 0..h {
+            for l in 0..=k {
+                w[packed(k, l)] = s[k] * s[l];
             }
         }
-    }
+    };
+    differences::contract(
+        squares,
+        eta,
+        T::of(1e-2),
+        lever,
+        volume,
+        divergence,
+        &mut room,
+    );
 }

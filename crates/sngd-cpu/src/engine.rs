@@ -1,5 +1,6 @@
 //! The CPU engine: schedules chains over threads, behind the `Engine` trait.
 
+use crate::memory::EngineBytes;
 use crate::mode::ModeChains;
 use crate::resident::Resident;
 use crate::scalar::Scalar;
@@ -31,6 +32,14 @@ impl CpuEngine {
             Precision::F32 => Box::new(Native::<f32>::new(problem, plan, init, threads)?),
             Precision::F64 => Box::new(Native::<f64>::new(problem, plan, init, threads)?),
         }))
+    }
+
+    /// Bytes of memory that an engine of this precision takes beside the problem's own.
+    pub fn bytes(precision: Precision, problem: &Problem, plan: &Plan) -> EngineBytes {
+        match precision {
+            Precision::F32 => Native::<f32>::bytes(problem, plan),
+            Precision::F64 => Native::<f64>::bytes(problem, plan),
+        }
     }
 }
 
@@ -128,6 +137,16 @@ impl<T: Scalar> Native<T> {
             queue: VecDeque::new(),
             next_step: 0,
         })
+    }
+
+    fn bytes(problem: &Problem, plan: &Plan) -> EngineBytes {
+        match &plan.expansion {
+            Some(expansion) => ModeChains::<T>::bytes(problem, plan, expansion),
+            None => EngineBytes {
+                data: Resident::<T>::bytes(problem, plan),
+                chain: Chain::<T>::bytes(plan),
+            },
+        }
     }
 
     fn run(&mut self, span: Span) -> RawBlock {

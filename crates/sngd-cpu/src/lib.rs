@@ -14,6 +14,7 @@ pub mod forward;
 mod linear;
 mod mala;
 pub mod map;
+mod memory;
 pub mod mode;
 mod network;
 mod newton;
@@ -26,6 +27,5 @@ mod scalar;
 mod step;
 
 pub use engine::CpuEngine;
-pub use network::network_numbers;
-pub use resident::design_bytes;
+pub use memory::{DataBytes, EngineBytes};
 pub use scalar::Scalar;

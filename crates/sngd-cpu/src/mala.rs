@@ -62,6 +62,11 @@ impl<T: Scalar> Mala<T> {
         }
     }
 
+    /// Count of matrices in the layout's blocks that [`Mala::new`] makes: F, M, and a factor of each point.
+    pub fn squares() -> u64 {
+        4
+    }
+
     /// Makes a proposal, tests it, and moves if it is accepted.
     pub fn step(&mut self, cx: &Context<'_, T>, omega: &mut [T]) -> Result<StepInfo, FaultKind> {
         let Context {

@@ -119,6 +119,17 @@ pub fn find(problem: &Problem, plan: &Plan) -> Result<Mode, CheckError> {
     search.run(problem)
 }
 
+/// Bytes of a plan's mode with the metric at the state: of the [`Mode`], which stays, and of the search for it.
+pub fn bytes(problem: &Problem, plan: &Plan) -> (u64, u64) {
+    let square = 8 * (plan.p * plan.p) as u64;
+    // Metric, factor, F and Σ_g stay; the search needs five more and Λ, and with volume a design in f64.
+    let design = match plan.kappa > 0.0 {
+        true => Resident::<f64>::design_bytes(problem, plan),
+        false => 0,
+    };
+    (4 * square, 10 * square + design)
+}
+
 /// Finds the mode of a linear predictor's posterior, to `tolerance` nats. `ridge` is added to the diagonal of the metric.
 ///
 /// # Errors

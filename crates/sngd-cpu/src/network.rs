@@ -340,7 +340,7 @@ impl<T: Scalar> NetworkPass<T> {
 }
 
 /// Count of numbers in the buffers of one pass through a plan's network; 0 for a linear predictor.
-pub fn network_numbers(plan: &Plan) -> u64 {
+pub(crate) fn network_numbers(plan: &Plan) -> u64 {
     let Some(net) = &plan.network else { return 0 };
     let (h, rows, layers) = (plan.h, BLOCK, net.layers());
     let between: usize = layers

@@ -2,7 +2,7 @@
 
 use crate::columns::Columns;
 use crate::linear::{BLOCK, add_diagonal, add_transposed, add_weighted, outer, outputs};
-use crate::network::NetworkPass;
+use crate::network::{NetworkPass, network_numbers};
 use crate::resident::Resident;
 use crate::scalar::{Scalar, counted};
 use faer::Par;
@@ -10,6 +10,7 @@ use sngd_core::batch::BatchRows;
 use sngd_core::config::FisherKind;
 use sngd_core::likelihood::{Observed, packed};
 use sngd_core::philox::{Stream, at, normals_f64, uniform};
+use sngd_core::plan::{CorrectionPlan, Plan};
 
 /// Which sums a pass computes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -132,6 +133,17 @@ impl<T: Scalar> Pass<T> {
                 lever: zeros(BLOCK * h * (h + 1) / 2),
             },
         }
+    }
+
+    /// Count of numbers in the buffers of a step's passes, matrices and vectors apart: outputs of the rows of batch and metric, and of a
+    /// network's layers.
+    pub fn numbers(plan: &Plan) -> u64 {
+        let passes = match plan.correction {
+            CorrectionPlan::FiniteDifference => 3,
+            _ => 2,
+        };
+        let outputs = (plan.batch + plan.metric_row_count()) * plan.h;
+        outputs as u64 + passes * network_numbers(plan)
     }
 
     /// Chooses the rows of the next pass: all, or `count` rows by `rule`.

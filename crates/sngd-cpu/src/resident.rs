@@ -1,6 +1,7 @@
 //! The data as the CPU engine stores them: the problem's design in the engine's number format.
 
 use crate::columns::{self, Source};
+use crate::memory::{DataBytes, column_bytes, prior_bytes};
 use crate::scalar::Scalar;
 use half::{bf16, f16};
 use sngd_core::blocks::Layout;
@@ -60,7 +61,7 @@ impl<T: Scalar> Resident<T> {
         };
         let n = problem.rows();
         let (d, h) = (problem.design_columns(), problem.likelihood.outputs());
-        let x = match T::held(&problem.x) {
+        let x = match T::stored(&problem.x) {
             Some(own) if storage == Storage::F32 => Arc::clone(own),
             _ => Arc::new(problem.x.map(|v| T::of(round(v)))),
         };
@@ -117,17 +118,29 @@ impl<T: Scalar> Resident<T> {
             problem: problem.clone_without_design(),
         }
     }
-}
 
-/// Bytes that [`Resident`] takes for the design beside the problem's own, in the precision `T`.
-pub fn design_bytes<T: Scalar>(problem: &Problem, plan: &Plan) -> u64 {
-    let one = (size_of::<T>() * problem.x.len()) as u64;
-    let shared = plan.storage == Storage::F32 && T::held(&problem.x).is_some();
-    let by_columns = T::as_f32(&[]).is_some()
-        && columns::fits(plan.h, plan.d)
-        && plan.network.is_none()
-        && plan.blocks.is_full();
-    one * (u64::from(!shared) + u64::from(by_columns))
+    /// Bytes of what [`Resident::new`] makes for a plan.
+    pub fn bytes(problem: &Problem, plan: &Plan) -> DataBytes {
+        let observed = (size_of::<Observed<T>>() * plan.n) as u64;
+        let (prior, start) = prior_bytes(plan);
+        DataBytes {
+            rows: Resident::<T>::design_bytes(problem, plan) + observed,
+            columns: column_bytes::<T>(plan),
+            prior,
+            start,
+        }
+    }
+
+    /// Bytes of the design beside the problem's own.
+    pub(crate) fn design_bytes(problem: &Problem, plan: &Plan) -> u64 {
+        let one = (size_of::<T>() * problem.x.len()) as u64;
+        let shared = plan.storage == Storage::F32 && T::stored(&problem.x).is_some();
+        let by_columns = T::as_f32(&[]).is_some()
+            && columns::fits(plan.h, plan.d)
+            && plan.network.is_none()
+            && plan.blocks.is_full();
+        one * (u64::from(!shared) + u64::from(by_columns))
+    }
 }
 
 /// Information Λ of the priors in internal coordinates.

@@ -6,7 +6,8 @@ use crate::scalar::counted;
 use faer::Par;
 use rayon::prelude::*;
 use sngd_core::blocks::Layout;
-use sngd_core::likelihood::Likelihood;
+use sngd_core::differences::slopes;
+use sngd_core::likelihood::{Likelihood, packed};
 use sngd_core::problem::Problem;
 
 /// Rows whose products are computed together.
@@ -87,28 +88,21 @@ pub fn row_terms(
 ) -> f64 {
     let (likelihood, observed) = (&problem.likelihood, problem.observed(i));
     let weight = problem.weights.get(i).copied().unwrap_or(1.0);
-    let h = eta.len();
     let log_lik = likelihood.log_lik_and_score(eta, observed, score);
     match curvature {
         Curvature::No => {}
         Curvature::Observed if !canonical(likelihood) => {
             // Central differences of the scores; entry (k, l) is the mean over both orders, so that W is symmetric.
-            let (at, rest) = room.split_at_mut(h);
-            let (above, below) = rest.split_at_mut(h);
             w.fill(0.0);
-            for l in 0..h {
-                let step = 1e-5 * (1.0 + eta[l].abs());
-                at.copy_from_slice(eta);
-                at[l] = eta[l] + step;
-                likelihood.log_lik_and_score(at, observed, above);
-                at[l] = eta[l] - step;
-                likelihood.log_lik_and_score(at, observed, below);
-                for k in 0..h {
-                    let slope = (below[k] - above[k]) / (2.0 * step);
-                    w[sngd_core::likelihood::packed(k, l)] +=
-                        if k == l { slope } else { 0.5 * slope };
+            let score = |eta: &[f64], s: &mut [f64]| {
+                likelihood.log_lik_and_score(eta, observed, s);
+            };
+            let step = |eta: f64| 1e-5 * (1.0 + eta.abs());
+            slopes(score, eta, step, room, |l, slope| {
+                for (k, slope) in slope.iter().enumerate() {
+                    w[packed(k, l)] -= if k == l { *slope } else { 0.5 * slope };
                 }
-            }
+            });
         }
         _ => likelihood.fisher(eta, observed.trials, w),
     }

@@ -10,6 +10,7 @@ use crate::columns;
 use crate::correction::Derivative;
 use crate::diagonal::Diagonal;
 use crate::mala::Mala;
+use crate::memory::VECTORS;
 use crate::normals::fill_normals;
 use crate::pass::{Pass, Wanted};
 use crate::resident::Resident;
@@ -65,6 +66,19 @@ impl<T: Scalar> Chain<T> {
             kind,
             fault: None,
         }
+    }
+
+    /// Bytes of what [`Chain::new`] makes for a plan.
+    pub fn bytes(plan: &Plan) -> u64 {
+        let squares = if plan.metropolis {
+            Mala::<T>::squares()
+        } else if plan.metric == Metric::Fisher {
+            Dense::<T>::squares(plan)
+        } else {
+            0
+        };
+        let numbers = squares * plan.blocks.len as u64 + VECTORS * plan.p as u64;
+        size_of::<T>() as u64 * (numbers + Pass::<T>::numbers(plan))
     }
 
     /// Makes step t and moves the chain; on a fault the position stays.
@@ -172,6 +186,23 @@ impl<T: Scalar> Dense<T> {
             work: zeros(p),
             fell_back: false,
         }
+    }
+
+    /// Count of matrices in the layout's blocks that [`Dense::new`] makes.
+    fn squares(plan: &Plan) -> u64 {
+        let residual = u64::from(plan.noise == Noise::Residual);
+        // F, M and its factor; V̂'s pass, V̂, the residual and its factor; F at the shifted state, and two for its volume.
+        3 + 3 * residual
+            + match plan.noise_rows {
+                NoiseRows::Batch => 2 * residual,
+                NoiseRows::Fisher => residual,
+            }
+            + match plan.correction {
+                CorrectionPlan::FiniteDifference => 1 + 2 * u64::from(plan.kappa > 0.0),
+                _ => 0,
+            }
+            + u64::from(plan.correction == CorrectionPlan::ClosedForm && plan.h > 1)
+            + u64::from(plan.split_volume())
     }
 
     fn step(&mut self, cx: &Context<'_, T>, omega: &mut [T]) -> Result<StepInfo, FaultKind> {

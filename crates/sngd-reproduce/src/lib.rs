@@ -48,7 +48,7 @@ pub struct Settings<'a> {
     /// Path of MNIST, pooled to 14 × 14 by `examples/mnist.py`; if `None`, what needs it is skipped.
     pub mnist: Option<PathBuf>,
     /// Receives what is being done, one line at a time.
-    pub tell: &'a dyn Fn(&str),
+    pub progress: &'a dyn Fn(&str),
 }
 
 impl Settings<'_> {

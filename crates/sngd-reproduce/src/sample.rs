@@ -3,18 +3,15 @@
 
 use crate::error::Error;
 use sngd_core::config::{Config, Precision};
-use sngd_core::engine::Engine;
+use sngd_core::draws::Draws;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
-use sngd_core::span::Cursor;
 use sngd_core::table::Table;
 use sngd_cpu::CpuEngine;
 use sngd_cpu::map::{self, Mode};
 
 /// Largest share of steps whose residual noise may fall back to full noise, as in `sngd sample`.
 const MAX_FALLBACKS: f64 = 0.01;
-/// Draws per block.
-const BLOCK: u32 = 128;
 
 /// Data, with the run file's lines for model and prior.
 pub struct Model {
@@ -57,51 +54,12 @@ impl Length {
     }
 }
 
-/// Draws of a run, with its plan and mode.
-pub struct Draws {
-    /// Draws per chain, n.
-    pub n: usize,
-    /// Number of chains, C.
-    pub chains: usize,
-    /// Number of parameters, P.
-    pub p: usize,
-    /// Draws on the natural scale, `[n, C, P]`.
-    pub values: Vec<f64>,
-    /// The same draws in internal coordinates ω, `[n, C, P]`.
-    pub internal: Vec<f64>,
+/// Draws of a run, and the mode that its chains started around.
+pub struct Sampled {
+    /// The draws.
+    pub draws: Draws,
     /// The mode of the target.
     pub mode: Mode,
-    /// The plan of the run.
-    pub plan: Plan,
-    /// Steps that fell back to full noise, over all chains.
-    pub fallbacks: u64,
-}
-
-impl Draws {
-    /// The function `f` of the natural parameters of each draw, chain by chain.
-    pub fn map(&self, f: impl Fn(&[f64]) -> f64) -> Vec<Vec<f64>> {
-        (0..self.chains)
-            .map(|c| {
-                (0..self.n)
-                    .map(|d| {
-                        let at = (d * self.chains + c) * self.p;
-                        f(&self.values[at..at + self.p])
-                    })
-                    .collect()
-            })
-            .collect()
-    }
-
-    /// Internal parameter ω_i of each draw, chain by chain.
-    pub fn internal_of(&self, i: usize) -> Vec<Vec<f64>> {
-        (0..self.chains)
-            .map(|c| {
-                (0..self.n)
-                    .map(|d| self.internal[(d * self.chains + c) * self.p + i])
-                    .collect()
-            })
-            .collect()
-    }
 }
 
 impl Model {
@@ -152,54 +110,30 @@ impl Model {
     }
 
     /// Samples; `sampler` gives the keys of `[sampler]`. Chains start one posterior sd around the mode.
-    pub fn sample(&self, sampler: &str, length: Length, seed: u64) -> Result<Draws, Error> {
+    pub fn sample(&self, sampler: &str, length: Length, seed: u64) -> Result<Sampled, Error> {
         let (plan, mode) = self.prepare(sampler, length, seed)?;
         let near = |c| mode.near(1.0, plan.seed, c);
         let init: Vec<f64> = (0..plan.chains as u32).flat_map(near).collect();
         let mut engine = CpuEngine::new(Precision::F32, &self.problem, &plan, &init, None)?;
-        let p = plan.p;
-        let size = plan.draws * plan.chains * p;
-        let mut out = Draws {
-            n: plan.draws,
-            chains: plan.chains,
-            p,
-            values: Vec::with_capacity(size),
-            internal: Vec::with_capacity(size),
-            mode,
-            plan,
-            fallbacks: 0,
-        };
-        let mut theta = vec![0.0; p];
-        let mut cursor = Cursor::new(&out.plan, false);
-        while let Some(span) = cursor.next(BLOCK * out.plan.thin as u32, BLOCK) {
-            engine.enqueue(span)?;
-            let block = engine.collect()?;
-            if let Some(fault) = block.faults.first() {
-                return Err(Error::RanAway {
-                    chain: fault.chain,
-                    step: fault.step,
-                    sampler: sampler.replace('\n', ", "),
-                });
-            }
-            out.fallbacks += block.fallbacks;
-            if span.warmup {
-                continue;
-            }
-            for w in block.omega.chunks(p) {
-                self.problem.report(w, &mut theta);
-                out.values.extend_from_slice(&theta);
-            }
-            out.internal.extend_from_slice(&block.omega);
+        let mut draws = Draws::of(&mut engine, &self.problem, &plan)?;
+        // No experiment reads them, and some keep several runs.
+        draws.stats = Vec::new();
+        if let Some(fault) = draws.faults.first() {
+            return Err(Error::RanAway {
+                chain: fault.chain,
+                step: fault.step,
+                sampler: sampler.replace('\n', ", "),
+            });
         }
-        let steps = out.plan.steps() * out.chains;
-        if out.fallbacks as f64 > MAX_FALLBACKS * steps as f64 {
+        let steps = plan.steps() * plan.chains;
+        if draws.fallbacks as f64 > MAX_FALLBACKS * steps as f64 {
             return Err(Error::Numbers(format!(
                 "{} of {steps} steps had a minibatch hotter than the target under {}",
-                out.fallbacks,
+                draws.fallbacks,
                 sampler.replace('\n', ", ")
             )));
         }
-        Ok(out)
+        Ok(Sampled { draws, mode })
     }
 }
 

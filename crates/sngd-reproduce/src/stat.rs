@@ -1,9 +1,11 @@
 //! Estimates with Monte Carlo errors. Chains are independent, so their spread needs no estimate of autocorrelation.
 
 use crate::error::Error;
-use crate::sample::Draws;
+use crate::sample::Sampled;
 use faer::Par;
+use sngd_core::draws::Draws;
 use sngd_cpu::dense::Factor;
+use sngd_cpu::map::Mode;
 
 /// Number of points at which the quantiles of two distributions are compared.
 pub const QUANTILES: usize = 1000;
@@ -83,7 +85,7 @@ pub fn mean_sd(chains: &[Vec<f64>]) -> (Estimate, Estimate) {
 }
 
 /// Temperature T̂ = tr(Σ̂_ω·M)/P about the pooled mean, M at the mode.
-pub fn temperature(draws: &Draws) -> Estimate {
+pub fn temperature(Sampled { draws, mode }: &Sampled) -> Estimate {
     let (p, c) = (draws.p, draws.chains);
     let mut mean = vec![0.0; p];
     for w in draws.internal.chunks(p) {
@@ -99,7 +101,7 @@ pub fn temperature(draws: &Draws) -> Estimate {
         }
         let q: f64 = (0..p)
             .map(|i| {
-                let row = &draws.mode.metric[i * p..(i + 1) * p];
+                let row = &mode.metric[i * p..(i + 1) * p];
                 away[i] * row.iter().zip(&away).map(|(m, a)| m * a).sum::<f64>()
             })
             .sum();
@@ -109,12 +111,12 @@ pub fn temperature(draws: &Draws) -> Estimate {
 }
 
 /// Ratio tr(F⁻¹Σ_g)/P at the mode: the factor by which minibatch noise exceeds the law's.
-pub fn noise_ratio(draws: &Draws) -> Result<f64, Error> {
-    let p = draws.p;
-    let fisher = factor(&draws.mode.fisher, p)?;
+pub fn noise_ratio(mode: &Mode) -> Result<f64, Error> {
+    let p = mode.omega.len();
+    let fisher = factor(&mode.fisher, p)?;
     let mut trace = 0.0;
     for j in 0..p {
-        let mut column: Vec<f64> = (0..p).map(|i| draws.mode.sigma_g[i * p + j]).collect();
+        let mut column: Vec<f64> = (0..p).map(|i| mode.sigma_g[i * p + j]).collect();
         fisher.solve(&mut column);
         trace += column[j];
     }

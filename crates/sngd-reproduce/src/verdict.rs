@@ -30,7 +30,7 @@ pub enum Bound {
         errors: f64,
     },
     /// Only reported; it cannot fail.
-    Told,
+    Reported,
 }
 
 /// One estimate of a verdict, with its condition.
@@ -56,7 +56,7 @@ impl Check {
             Bound::Equals { truth, errors } => (value - truth).abs() <= errors * se,
             Bound::Above { bound, errors } => value - bound >= errors * se,
             Bound::Below { bound, errors } => bound - value >= errors * se,
-            Bound::Told => true,
+            Bound::Reported => true,
         };
         Check {
             what: what.into(),
@@ -71,7 +71,7 @@ impl Check {
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = match (self.bound, self.passed) {
-            (Bound::Told, _) => "told",
+            (Bound::Reported, _) => "info",
             (_, true) => "pass",
             (_, false) => "FAIL",
         };
@@ -101,7 +101,7 @@ impl fmt::Display for Check {
                 ", expected below {} by {errors} standard errors",
                 figure(bound)
             ),
-            Bound::Told => Ok(()),
+            Bound::Reported => Ok(()),
         }
     }
 }

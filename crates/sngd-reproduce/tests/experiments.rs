@@ -9,7 +9,7 @@ fn tried(name: &str, out: &Path) -> Verdict {
         seed: 1,
         digits: None,
         mnist: None,
-        tell: &|_| {},
+        progress: &|_| {},
     };
     let experiment = find(name).unwrap();
     let (files, verdict) = run(experiment, &settings, out, false).unwrap();

@@ -1,5 +1,5 @@
 //! Times reading a table: `cargo run --release -p sngd-store --example time_read -- PATH RESPONSE`.
-#![allow(clippy::print_stdout, reason = "an example tells its result")]
+#![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::path::Path;
 use std::time::Instant;

@@ -26,7 +26,7 @@ pub struct Rate {
 pub struct Stages {
     /// Name of the device.
     pub device: String,
-    /// Whether the device's own clock measured them (timestamp queries); else the host's, which counts submission too.
+    /// Whether the device's own clock measured them (timestamp queries); else the CPU's, which counts submission too.
     pub timestamps: bool,
     /// The stages in the order of the step.
     pub stages: Vec<Stage>,

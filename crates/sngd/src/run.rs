@@ -71,7 +71,7 @@ struct Worker<'a> {
     fallbacks: u64,
     chain_steps: u64,
     rate: f64,
-    heat: Heat,
+    temperature: Temperature,
     watch: Watch,
     meter: Meter,
 }
@@ -90,12 +90,12 @@ impl<'a> Worker<'a> {
             rate: f64::NAN,
             watch: Watch::new(prepared),
             meter: Meter::new(prepared),
-            heat: Heat {
+            temperature: Temperature {
                 metric: (prepared.plan.p <= THERMOMETER_PARAMETERS
                     && !prepared.plan.full_log_density())
                 .then(|| target_metric(prepared))
                 .flatten(),
-                ..Heat::default()
+                ..Temperature::default()
             },
         }
     }
@@ -243,7 +243,7 @@ impl<'a> Worker<'a> {
         let numbers = len * c * p;
         let gradient = raw.gradient.get(..numbers).unwrap_or(&[]);
         self.meter.take(&raw.omega[..numbers], gradient);
-        self.heat.measure(
+        self.temperature.measure(
             self.prepared,
             &raw.omega[(len - 1) * c * p..len * c * p],
             &stats,
@@ -292,7 +292,7 @@ impl<'a> Worker<'a> {
             draws: self.draws,
             steps_per_second: self.rate,
             eta_seconds: total.saturating_sub(self.steps) as f64 / self.rate,
-            temperature: self.heat.mean(),
+            temperature: self.temperature.mean(),
             divergences: self.divergences,
             fallbacks: self.fallbacks,
         }
@@ -314,14 +314,14 @@ impl<'a> Worker<'a> {
 
 /// Running mean of the temperature T̂ for the progress line.
 #[derive(Default)]
-struct Heat {
+struct Temperature {
     sum: f64,
     count: f64,
     /// M at the mode, `[P,P]`; only where draws have no log density.
     metric: Option<Vec<f64>>,
 }
 
-impl Heat {
+impl Temperature {
     fn mean(&self) -> f64 {
         self.sum / self.count
     }

@@ -157,10 +157,10 @@ impl OpenRun {
         self,
         sinks: &mut [&mut dyn RunSink],
         stop: &Arc<AtomicBool>,
-        tell: &mut dyn FnMut(&Event),
+        on_event: &mut dyn FnMut(&Event),
     ) -> Result<Outcome, Error> {
         let plan = &self.prepared.plan;
-        tell(&Event::Started {
+        on_event(&Event::Started {
             note: self.opened.note,
             chains: plan.chains,
             steps: plan.steps() as u64,
@@ -178,10 +178,10 @@ impl OpenRun {
                             running.messages.close();
                         }
                     }
-                    tell(&Event::Progress(progress));
+                    on_event(&Event::Progress(progress));
                 }
                 Some(Message::Done(outcome, error)) => {
-                    return finish(sinks, outcome, failed.or(error), tell);
+                    return finish(sinks, outcome, failed.or(error), on_event);
                 }
             }
         }
@@ -192,7 +192,7 @@ fn finish(
     sinks: &mut [&mut dyn RunSink],
     outcome: Outcome,
     error: Option<Error>,
-    tell: &mut dyn FnMut(&Event),
+    on_event: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, Error> {
     let why = error.as_ref().map(ToString::to_string);
     let mut later = None;
@@ -201,7 +201,7 @@ fn finish(
             later.get_or_insert(e);
         }
     }
-    tell(&Event::Finished(outcome.clone()));
+    on_event(&Event::Finished(outcome.clone()));
     match error.or(later) {
         Some(e) => Err(e),
         None => Ok(outcome),

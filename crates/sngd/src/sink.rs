@@ -1,4 +1,4 @@
-//! Where blocks of draws go: any `sngd_core::trace::Sink`, or a sink that is told how the run ended.
+//! Where blocks of draws go: any `sngd_core::trace::Sink`, or a sink that learns how the run ended.
 
 use crate::error::Error;
 use crate::event::Outcome;

@@ -164,12 +164,12 @@ mod tests {
         w.take(&rows(fell, 19, 3));
         assert_eq!(w.stray(), None);
         w.take(&rows(fell, 1, 3));
-        let told = Stray {
+        let expected = Stray {
             chain: 1,
             floor: -200.0,
             now: -5000.0,
         };
-        assert_eq!(w.stray(), Some(told));
+        assert_eq!(w.stray(), Some(expected));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::predict::Scores;
 use crate::samples::Samples;
 use serde::Serialize;
 use sngd_core::stat::Stat;
-use sngd_diag::{DEFAULT_HDI_PROB, Draws, Temperature, nested_rhat, summarize_block};
+use sngd_diag::{DEFAULT_HDI_PROB, Draws, Summary, Temperature, nested_rhat, summarize_block};
 use sngd_store::{Phase, TraceReader};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -63,7 +63,7 @@ pub struct Report {
     pub ledger: BTreeMap<String, String>,
 }
 
-/// The diagnostics of one parameter.
+/// The diagnostics of one parameter: an [`sngd_diag::Summary`] with a name, in the form of the JSON output.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
     /// Name of the parameter, e.g. `weights[glucose]`.
@@ -110,7 +110,7 @@ pub struct Thermometers {
     pub target: Option<f64>,
     /// Temperature of the draws' covariance, tr(Σ̂·M)/P with M at the mode.
     pub covariance: Measured,
-    /// Temperature of the mean cost, 2(E[C] − C(ω*))/P.
+    /// Temperature of the mean cost, `2(E[C] − C(ω*))/P`.
     pub cost: Measured,
     /// Temperature of minibatch noise alone, ρεN/(B(2−ε)).
     pub law: Option<f64>,
@@ -272,19 +272,32 @@ fn report(input: Input) -> Report {
                 .as_ref()
                 .and_then(|r| r.as_ref().err())
                 .map(|e| e.to_string());
+            // By name and in full, so that a number which the diagnostics gain is not forgotten here.
+            let Summary {
+                mean,
+                sd,
+                mcse_mean,
+                mcse_sd,
+                hdi_low,
+                hdi_high,
+                ess_bulk,
+                ess_tail,
+                rhat,
+                reason,
+            } = *s;
             Row {
                 name: name.clone(),
-                mean: s.mean,
-                sd: s.sd,
-                mcse_mean: s.mcse_mean,
-                mcse_sd: s.mcse_sd,
-                hdi_low: s.hdi_low,
-                hdi_high: s.hdi_high,
-                ess_bulk: s.ess_bulk,
-                ess_tail: s.ess_tail,
-                rhat: s.rhat,
+                mean,
+                sd,
+                mcse_mean,
+                mcse_sd,
+                hdi_low,
+                hdi_high,
+                ess_bulk,
+                ess_tail,
+                rhat,
                 nested_rhat: nested.map(|r| r.unwrap_or(f64::NAN)),
-                reason: s.reason.map(|r| r.to_string()).or(why),
+                reason: reason.map(|r| r.to_string()).or(why),
             }
         })
         .collect();

@@ -1,7 +1,9 @@
 //! WGSL's operators and functions on values, part by part.
 
 use super::Value;
-use naga::{BinaryOperator, MathFunction, RelationalFunction, ScalarKind, UnaryOperator};
+use naga::{
+    BinaryOperator, MathFunction, RelationalFunction, ScalarKind, SwizzleComponent, UnaryOperator,
+};
 
 pub(super) fn each(
     v: &Value,
@@ -32,6 +34,31 @@ pub(super) fn pairs(
         (a, Value::List(b)) => list(b.iter().map(|b| pairs(a, b, f)).collect()),
         (a, b) => f(a, b),
     }
+}
+
+/// The parts of a vector that the letters of `pattern` name.
+pub(super) fn swizzle(vector: &Value, pattern: &[SwizzleComponent]) -> Result<Value, String> {
+    let Value::List(list) = vector else {
+        return Err("a swizzle of a number".into());
+    };
+    let part = |p: &SwizzleComponent| list.get(*p as usize).cloned();
+    let parts: Option<_> = pattern.iter().map(part).collect();
+    Ok(Value::List(parts.ok_or("an index out of range")?))
+}
+
+/// `accept` where the condition holds, `reject` elsewhere; part by part where the condition is a vector.
+pub(super) fn select(condition: Value, accept: Value, reject: Value) -> Result<Value, String> {
+    Ok(match (condition, accept, reject) {
+        (Value::Bool(true), accept, _) => accept,
+        (Value::Bool(false), _, reject) => reject,
+        (Value::List(c), Value::List(a), Value::List(r)) => Value::List(
+            c.into_iter()
+                .zip(a.into_iter().zip(r))
+                .map(|(c, (a, r))| if c == Value::Bool(true) { a } else { r })
+                .collect(),
+        ),
+        _ => return Err("a select of different shapes".into()),
+    })
 }
 
 pub(super) fn unary(op: UnaryOperator, v: &Value) -> Result<Value, String> {

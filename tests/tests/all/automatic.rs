@@ -11,7 +11,7 @@ use sngd_tests::drive::{self, Draws, Kind};
 use sngd_tests::{cases, compare};
 
 /// A case with nothing set but data, model and prior; `None` if its files are missing.
-fn bare(name: &str) -> Option<(cases::Case, Config)> {
+fn without_settings(name: &str) -> Option<(cases::Case, Config)> {
     let case = cases::load(name)?;
     let mut config = case.config.clone();
     config.sampler = SamplerConfig::default();
@@ -38,7 +38,7 @@ fn posteriors_need_no_settings() {
         .iter()
         .filter(|c| !c.jeffreys && c.name != "digits_softmax")
     {
-        let Some((case, config)) = bare(info.name) else {
+        let Some((case, config)) = without_settings(info.name) else {
             continue;
         };
         let Some((plan, draws)) = draws_of(Kind::Cpu32, &config, &case) else {
@@ -81,7 +81,7 @@ fn the_device_agrees() {
         "softmax_iris",
         "kilpisjarvi",
     ] {
-        let Some((case, mut config)) = bare(name) else {
+        let Some((case, mut config)) = without_settings(name) else {
             continue;
         };
         config.run.draws = 200;
@@ -102,7 +102,7 @@ fn the_device_agrees() {
 /// Control variates sample the same posterior as the exact kernel, up to the bias of a step without a Metropolis test.
 #[test]
 fn few_rows_give_the_posterior_of_all() {
-    let Some((case, mut config)) = bare("gc_pima") else {
+    let Some((case, mut config)) = without_settings("gc_pima") else {
         return;
     };
     config.sampler.gradient = Some(Gradient::ControlVariates);
@@ -132,7 +132,7 @@ fn few_rows_give_the_posterior_of_all() {
 /// At temperature T the spread of a nearly Gaussian posterior is √T times as large: exact, without the test, and with few rows.
 #[test]
 fn temperatures_are_held() {
-    let Some((case, mut config)) = bare("wells_dist100ars") else {
+    let Some((case, mut config)) = without_settings("wells_dist100ars") else {
         return;
     };
     config.sampler.temperature = Some(0.25);
@@ -161,7 +161,7 @@ fn temperatures_are_held() {
 /// A chain's bits depend neither on the number of chains nor on how a run is cut into spans.
 #[test]
 fn chains_are_independent_of_their_company() {
-    let Some((case, mut config)) = bare("gc_pima") else {
+    let Some((case, mut config)) = without_settings("gc_pima") else {
         return;
     };
     for gradient in [Gradient::Plain, Gradient::ControlVariates] {
@@ -203,7 +203,7 @@ fn chains_are_independent_of_their_company() {
 /// Which run files use the metric at the mode, and which settings are refused with it.
 #[test]
 fn the_mode_is_for_posteriors_that_have_one() {
-    let Some((case, plain)) = bare("gc_pima") else {
+    let Some((case, plain)) = without_settings("gc_pima") else {
         return;
     };
     let at = |change: &dyn Fn(&mut SamplerConfig)| {
@@ -252,7 +252,7 @@ fn the_mode_is_for_posteriors_that_have_one() {
 /// The plan says what was chosen: small data are sampled exactly, and keys that are set win.
 #[test]
 fn keys_that_are_set_win() {
-    let Some((case, mut config)) = bare("gc_pima") else {
+    let Some((case, mut config)) = without_settings("gc_pima") else {
         return;
     };
     let plan = drive::settled(&config, &case.problem)
@@ -310,7 +310,7 @@ fn wrong_spreads(report: &sngd::Report, case: &cases::Case, share: f64) -> Vec<S
 /// and is right.
 #[test]
 fn a_verdict_is_not_fine_where_the_spread_is_wrong() {
-    let Some((case, mut config)) = bare("gc_australian") else {
+    let Some((case, mut config)) = without_settings("gc_australian") else {
         return;
     };
     config.run.device = "cpu".into();
@@ -350,7 +350,7 @@ fn a_verdict_is_not_fine_where_the_spread_is_wrong() {
 #[test]
 fn the_certificate_is_the_error_of_the_means() {
     for name in ["gc_german", "wells_dae_inter", "GLM_Poisson"] {
-        let Some((case, mut config)) = bare(name) else {
+        let Some((case, mut config)) = without_settings(name) else {
             continue;
         };
         config.run.device = "cpu".into();

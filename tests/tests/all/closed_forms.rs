@@ -93,7 +93,7 @@ fn other_measures_differ_between_parameterisations() {
         (a.0 - b.0).abs() / (a.2 * a.2 + b.2 * b.2).sqrt()
     };
     let posterior = "target = \"posterior\"\nstep_size = 0.1\nbatch_size = \"full\"";
-    let bare =
+    let uncorrected =
         "target = \"jeffreys\"\nstep_size = 0.1\nbatch_size = \"full\"\ncorrection = \"off\"";
     let (a, b) = (law("logit", SNGD), law("cloglog", SNGD));
     // The remaining difference between them is the bias of the step, 2% of an sd at this ε.
@@ -103,8 +103,8 @@ fn other_measures_differ_between_parameterisations() {
     );
     let flat = apart(law("logit", posterior), law("cloglog", posterior));
     assert!(flat > 8.0, "{flat}");
-    let bare = apart(law("logit", bare), law("cloglog", bare));
-    assert!(bare > 8.0, "{bare}");
+    let uncorrected = apart(law("logit", uncorrected), law("cloglog", uncorrected));
+    assert!(uncorrected > 8.0, "{uncorrected}");
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn normal_with_unknown_scale_has_n_degrees_of_freedom() {
 /// A metric kept for several steps keeps its corrections with it: fading with the chain's memory under κ = 0 (a flat density of
 /// log λ), whole under κ = 1, whose volume's gradient lags by a bias of order mε. Without them the distribution differs.
 #[test]
-fn held_corrections_keep_the_law() {
+fn kept_corrections_sample_the_law() {
     let y = [3.0, 1.0, 0.0, 2.0, 4.0, 1.0, 2.0, 0.0];
     let rate = y.len() as f64;
     let law = |kind, sampler: &str| {
@@ -245,8 +245,11 @@ fn held_corrections_keep_the_law() {
             assert_moments(&name, &law(kind, sampler), mean, sd, 0.02);
             // The GPU's runs are short; the CPU's show that the test would detect missing corrections.
             if kind != Kind::Gpu {
-                let bare = moments(&law(kind, &format!("{sampler}\ncorrection = \"off\"")));
-                assert!((bare.0 - mean).abs() > 8.0 * bare.2, "{name}: {bare:?}");
+                let uncorrected = moments(&law(kind, &format!("{sampler}\ncorrection = \"off\"")));
+                assert!(
+                    (uncorrected.0 - mean).abs() > 8.0 * uncorrected.2,
+                    "{name}: {uncorrected:?}"
+                );
             }
         }
     }

@@ -2,11 +2,12 @@
 //! plainest form; and the random estimators with the closed form, within their Monte Carlo error.
 
 use sngd_core::config::Config;
+use sngd_core::differences::slopes;
 use sngd_core::likelihood::packed;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_core::table::Response;
-use sngd_tests::drive::{self, Kind};
+use sngd_tests::drive::{self, Draws, Kind};
 use sngd_tests::small::{labels, logistic, problem, table};
 
 /// The metric M(ω) = Σ JᵀWJ + N·damping·I + Λ by loops, full or diagonal, `[P][P]`.
@@ -98,27 +99,31 @@ fn invert(m: &[Vec<f64>]) -> (Vec<Vec<f64>>, f64) {
 
 fn by_differences(problem: &Problem, plan: &Plan, omega: &[f64], diagonal: bool) -> Vec<f64> {
     let p = omega.len();
-    let step = 1e-4;
-    let shifted = |j: usize, s: f64| {
-        let mut w = omega.to_vec();
-        w[j] += s;
-        w
-    };
     let here = invert(&metric(problem, omega, plan.damping, diagonal)).0;
     let mut gamma = vec![0.0; p];
     let mut slope = vec![0.0; p];
-    for j in 0..p {
-        let (up, down) = (shifted(j, step), shifted(j, -step));
-        let a = invert(&metric(problem, &up, plan.damping, diagonal)).0;
-        let b = invert(&metric(problem, &down, plan.damping, diagonal)).0;
-        for i in 0..p {
-            gamma[i] += (a[i][j] - b[i][j]) / (2.0 * step);
-        }
-        // The volume is that of the metric without damping.
-        let a = invert(&metric(problem, &up, 0.0, diagonal)).1;
-        let b = invert(&metric(problem, &down, 0.0, diagonal)).1;
-        slope[j] = (a - b) / (2.0 * step);
-    }
+    // The inverse of the metric, row by row, and then the logarithm of its volume, which is that without damping.
+    let inverse_and_volume = |w: &[f64], out: &mut [f64]| {
+        out[..p * p].copy_from_slice(
+            &invert(&metric(problem, w, plan.damping, diagonal))
+                .0
+                .concat(),
+        );
+        out[p * p] = invert(&metric(problem, w, 0.0, diagonal)).1;
+    };
+    let mut room = vec![0.0; p + 2 * (p * p + 1)];
+    slopes(
+        inverse_and_volume,
+        omega,
+        |_| 1e-4,
+        &mut room,
+        |j, d| {
+            for i in 0..p {
+                gamma[i] += d[i * p + j];
+            }
+            slope[j] = d[p * p];
+        },
+    );
     (0..p)
         .map(|i| gamma[i] + 0.5 * plan.kappa * (0..p).map(|j| here[i][j] * slope[j]).sum::<f64>())
         .collect()
@@ -139,7 +144,7 @@ fn applied(
         let plan = Plan::check(&config, problem).unwrap();
         let init = omega.repeat(plan.chains);
         let mut e = drive::engine(kind, problem, &plan, &init).unwrap().unwrap();
-        let d = drive::run(e.as_mut(), problem, &plan).unwrap();
+        let d = Draws::of(e.as_mut(), problem, &plan).unwrap();
         assert!(d.faults.is_empty(), "{:?}", d.faults);
         let p = omega.len();
         d.internal[plan.chains * p..]

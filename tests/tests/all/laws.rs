@@ -62,13 +62,13 @@ fn ngd_follows_the_law_at_finite_step() {
                 (200.0 - b) / 199.0
             };
             let law = rho * epsilon * 200.0 / (b * (2.0 - epsilon));
-            let (t, se, told) = temperature(
+            let (t, se, reported) = temperature(
                 kind,
                 &format!(
                     "[sampler]\nmethod = \"ngd\"\nstep_size = {epsilon}\nbatch_size = {b}\nbatches = \"{batches}\""
                 ),
             );
-            assert!((told - law).abs() < 1e-6 * law, "{told} {law}");
+            assert!((reported - law).abs() < 1e-6 * law, "{reported} {law}");
             assert!(
                 ((t - law) / se).abs() < 4.0,
                 "{kind:?} {batches} ε = {epsilon}, B = {b}: measured {t} ± {se}, law {law}"

@@ -9,7 +9,7 @@ use sngd_core::problem::Problem;
 use sngd_core::table::{Response, Table};
 use sngd_cpu::map;
 use sngd_tests::compare::assert_moments;
-use sngd_tests::drive::{self, Kind, kinds};
+use sngd_tests::drive::{self, Draws, Kind, kinds};
 use sngd_tests::likelihoods::{NegativeBinomial, StudentT, custom, wgsl};
 use sngd_tests::{refs, small};
 use statrs::distribution::{Continuous, ContinuousCDF, Discrete};
@@ -252,7 +252,7 @@ fn engines_and_bodies_take_the_same_steps() {
                     }
                 };
                 let mut engine = drive::engine(kind, &problem, &plan, &init).expect("loads")?;
-                let d = drive::run(engine.as_mut(), &problem, &plan).expect("runs");
+                let d = Draws::of(engine.as_mut(), &problem, &plan).expect("runs");
                 assert!(d.faults.is_empty(), "{name} {sampler} {:?}", d.faults);
                 Some(d.internal)
             };
@@ -464,10 +464,12 @@ fn a_wrong_piece_is_named() {
         if ![Piece::DrawLabel, Piece::Mean].contains(&piece) {
             let mut both = custom(name);
             both.wgsl = Some(text);
-            let told = found(&both, name);
+            let findings = found(&both, name);
             assert!(
-                told.iter().any(|f| f.wrong && f.message.contains(".wgsl")),
-                "{told:?}"
+                findings
+                    .iter()
+                    .any(|f| f.wrong && f.message.contains(".wgsl")),
+                "{findings:?}"
             );
         }
     }

@@ -3,7 +3,7 @@
 use sngd_core::config::Precision;
 use sngd_core::plan::Plan;
 use sngd_cpu::{CpuEngine, map};
-use sngd_tests::drive::{self, Kind, kinds};
+use sngd_tests::drive::{self, Draws, Kind, kinds};
 use sngd_tests::small::{logistic, problem};
 
 const MODEL: &str = "[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 1)\"\n";
@@ -24,7 +24,7 @@ fn zero_temperature_is_deterministic_descent() {
                 .unwrap()
                 .unwrap();
             runs.push(
-                drive::run(engine.as_mut(), &problem, &plan)
+                Draws::of(engine.as_mut(), &problem, &plan)
                     .unwrap()
                     .internal,
             );
@@ -58,7 +58,7 @@ fn a_frozen_metric_is_refreshed_on_time() {
         let mut engine = drive::engine(kind, &problem, &plan, &init)
             .unwrap()
             .unwrap();
-        let got = drive::run(engine.as_mut(), &problem, &plan)
+        let got = Draws::of(engine.as_mut(), &problem, &plan)
             .unwrap()
             .internal;
         let expected = newton(&problem, &init, 0.5, 8, 3).concat();
@@ -158,7 +158,7 @@ fn a_chain_is_the_same_alone_and_among_others() {
         let mode = map::find(&problem, &plan).unwrap();
         let init = drive::dispersed(&plan, &mode, 1.0);
         let mut e = CpuEngine::new(Precision::F32, &problem, &plan, &init, Some(threads)).unwrap();
-        drive::run(&mut e, &problem, &plan).unwrap()
+        Draws::of(&mut e, &problem, &plan).unwrap()
     };
     let (one, many, threaded) = (run(1, 1), run(6, 1), run(6, 2));
     assert!(one.chains_of(2) == many.chains_of(2)[..1].to_vec());

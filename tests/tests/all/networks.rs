@@ -5,6 +5,7 @@ use faer::Par;
 use sngd_core::batch::BatchRows;
 use sngd_core::blocks::Layout;
 use sngd_core::config::{Blocks, Config, FisherKind, Storage};
+use sngd_core::differences::slopes;
 use sngd_core::features::Features;
 use sngd_core::likelihood::packed;
 use sngd_core::network::{Activation, Network};
@@ -73,18 +74,19 @@ fn oracle(problem: &Problem, omega: &[f64]) -> Oracle {
         let x = &design[i * d..(i + 1) * d];
         let eta = outputs(net, omega, x);
         let mut jac = vec![vec![0.0; p]; h];
-        let mut w = omega.to_vec();
-        for q in 0..p {
-            let step = 1e-5;
-            w[q] = omega[q] + step;
-            let up = outputs(net, &w, x);
-            w[q] = omega[q] - step;
-            let down = outputs(net, &w, x);
-            w[q] = omega[q];
-            for a in 0..h {
-                jac[a][q] = (up[a] - down[a]) / (2.0 * step);
-            }
-        }
+        let forward = |w: &[f64], eta: &mut [f64]| eta.copy_from_slice(&outputs(net, w, x));
+        let mut room = vec![0.0; p + 2 * h];
+        slopes(
+            forward,
+            omega,
+            |_| 1e-5,
+            &mut room,
+            |q, slope| {
+                for (row, slope) in jac.iter_mut().zip(slope) {
+                    row[q] = *slope;
+                }
+            },
+        );
         let mut s = vec![0.0; h];
         problem
             .likelihood
@@ -293,7 +295,7 @@ fn draw(
     let config = drive::shortened(kind, &config);
     let plan = Plan::check(&config, problem).expect("a plan");
     let mut engine = drive::engine(kind, problem, &plan, &starts(&plan)).expect("an engine")?;
-    let d = drive::run(engine.as_mut(), problem, &plan).expect("a run");
+    let d = Draws::of(engine.as_mut(), problem, &plan).expect("a run");
     assert!(d.faults.is_empty(), "{kind:?} {sampler}: {:?}", d.faults);
     Some(d)
 }

@@ -3,6 +3,7 @@
 
 use sngd::from_wgsl;
 use sngd_core::config::Config;
+use sngd_core::differences;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
 use sngd_core::stat::Stat;
@@ -93,7 +94,7 @@ fn problem(text: &str, table: Table) -> (Config, Problem) {
 fn chain(kind: Kind, config: &Config, problem: &Problem, init: &[f64]) -> Option<Draws> {
     let plan = Plan::check(config, problem).expect("the plan is sound");
     let mut engine = drive::engine(kind, problem, &plan, init).expect("loads")?;
-    let d = drive::run(engine.as_mut(), problem, &plan).expect("runs");
+    let d = Draws::of(engine.as_mut(), problem, &plan).expect("runs");
     assert!(d.faults.is_empty(), "{kind:?} {:?}", d.faults);
     Some(d)
 }
@@ -320,7 +321,7 @@ fn rates_over_exposures_are_gamma() {
         );
         // ψ′ by a difference of ψ.
         let mean = digamma(shape) - time.ln();
-        let sd = ((digamma(shape + 1e-3) - digamma(shape - 1e-3)) / 2e-3).sqrt();
+        let sd = differences::slope(digamma, shape, 1e-3).sqrt();
         for kind in kinds() {
             let (config, problem) = problem(&text, data.clone());
             let d = drive::sample(kind, &config, &problem).expect("an engine");
@@ -383,7 +384,7 @@ fn residual_noise_knows_that_rows_come_whole() {
 /// says the preflight.
 #[test]
 fn the_law_and_the_preflight_know_that_rows_come_whole() {
-    let told = |times: Option<f64>| {
+    let reported = |times: Option<f64>| {
         let text = "[model]\nlikelihood = \"poisson\"\n[prior]\nweights = \"flat\"\nintercept = \"flat\"\n[sampler]\nmethod = \"sngd\"\nbatch_size = 20\nstep_size = 0.05\n";
         let mut data = counted("poisson");
         data.weights = times.map(|w| vec![w; 40]);
@@ -396,7 +397,7 @@ fn the_law_and_the_preflight_know_that_rows_come_whole() {
         let reach = preflight::reach(&plan, &mode);
         (plan.law_temperature(), reach.temperature)
     };
-    let (once, thrice) = (told(None), told(Some(3.0)));
+    let (once, thrice) = (reported(None), reported(Some(3.0)));
     assert!(
         (thrice.0 / once.0 - 3.0).abs() < 1e-9,
         "{once:?} {thrice:?}"
@@ -444,6 +445,6 @@ fn a_short_table_is_taken_whole() {
     assert_eq!(plan("", true), (true, Ok(())));
     assert_eq!(plan("", false), (true, Ok(())));
     let refused = plan("batch_size = 20\nbatches = \"with_replacement\"\n", true).1;
-    let told = refused.expect_err("noise of 20 rows").to_string();
-    assert!(told.contains("batch_size to \"full\""), "{told}");
+    let message = refused.expect_err("noise of 20 rows").to_string();
+    assert!(message.contains("batch_size to \"full\""), "{message}");
 }

@@ -64,7 +64,7 @@ pub fn count(n: f64) -> String {
 fn table(lines: &[Line]) -> String {
     let clock = match lines.first() {
         Some(l) if l.timestamps => "its own clock (timestamp queries)",
-        _ => "the host's clock, submission included",
+        _ => "the CPU's clock, submission included",
     };
     let device = lines.first().map_or("no device", |l| l.device.as_str());
     let mut out = format!(

@@ -1,4 +1,4 @@
-//! The self-test of devices: what `sngd devices` tells, and that a run tests an adapter once.
+//! The self-test of devices: what `sngd devices` prints, and that a run tests an adapter once.
 #![allow(clippy::print_stdout, reason = "the times seen are worth reading")]
 
 use crate::common::{Scene, command, csv};

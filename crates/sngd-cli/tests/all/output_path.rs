@@ -258,8 +258,8 @@ fn an_interrupted_or_killed_run_leaves_the_old_trace_and_the_next_run_tells() {
     let (code, err) = sample(&s, &["--force"]);
     assert_eq!(code, Some(0), "{err}");
     for old in ["run.zarr.old", "run.zarr.old-2"] {
-        let told = format!("note: {old} is a trace that an earlier run set aside");
-        assert!(err.contains(&told), "{err}");
+        let note = format!("note: {old} is a trace that an earlier run set aside");
+        assert!(err.contains(&note), "{err}");
     }
     assert_eq!(draws(&s, "run.zarr"), 20);
     assert!(kept("run.zarr.old") && s.path("run.zarr.old-2").is_dir());

@@ -68,8 +68,8 @@ fn refused(wgsl: &str, init_scale: f64, code: i32, parts: &[&str]) {
         let err = String::from_utf8_lossy(&out.stderr).into_owned();
         assert_eq!(out.status.code(), Some(code), "{device}: {err}");
         assert!(began.elapsed() < SOON, "{device}: {:?}", began.elapsed());
-        let told: Vec<&str> = err.lines().filter(|l| l.starts_with("sngd: ")).collect();
-        let last = told.last().copied().unwrap_or_default();
+        let lines: Vec<&str> = err.lines().filter(|l| l.starts_with("sngd: ")).collect();
+        let last = lines.last().copied().unwrap_or_default();
         for part in parts {
             assert!(last.contains(part), "{device}: expected '{part}' in: {err}");
         }

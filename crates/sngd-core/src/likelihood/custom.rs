@@ -1,7 +1,8 @@
 //! A user-defined likelihood: a body in Rust for the CPU, one in WGSL for the GPU engine.
 
 use super::family::Family;
-use super::row::{Observed, packed};
+use super::row::Observed;
+use crate::differences;
 use crate::error::CheckError;
 use crate::real::Real;
 use std::fmt::Debug;
@@ -14,7 +15,7 @@ pub const MAX_OUTPUTS: usize = 8;
 ///
 /// `eta` is the H = K + A outputs: the K linear predictors, then the logarithm of the positive parameter if there is one.
 /// `obs.y` is the response; `obs.trials` is the number in the companion column (1 without one). Symmetric `[H,H]` arrays are
-/// packed lower, at [`packed`]`(k, l)`.
+/// packed lower, at [`packed`](super::packed)`(k, l)`.
 pub trait LikelihoodBody: Debug + Send + Sync {
     /// ln p(y|η) in nats, normalised: log scores need the terms that do not depend on η too.
     fn log_lik(&self, eta: &[f64], obs: Observed<f64>) -> f64;
@@ -27,7 +28,7 @@ pub trait LikelihoodBody: Debug + Send + Sync {
     /// E[s sᵀ], and with `target = "jeffreys"` it *is* the volume.
     fn fisher(&self, eta: &[f64], companion: f64, w: &mut [f64]);
 
-    /// volume[m] = Σ_kl ∂W_kl/∂η_m h_kl and divergence[k] = Σ_lm ∂W_kl/∂η_m h_lm. Central differences of `fisher` unless given.
+    /// `volume[m]` = Σ_kl ∂W_kl/∂η_m h_kl and `divergence[k]` = Σ_lm ∂W_kl/∂η_m h_lm. Central differences of `fisher` unless given.
     fn contract(
         &self,
         eta: &[f64],
@@ -88,30 +89,10 @@ pub fn difference(
     volume: &mut [f64],
     divergence: &mut [f64],
 ) {
-    const STEP: f64 = 1e-4;
     let n = eta.len();
-    let mut moved = [0.0; MAX_OUTPUTS];
-    let moved = &mut moved[..n];
-    moved.copy_from_slice(eta);
-    let mut up = [0.0; MAX_OUTPUTS * (MAX_OUTPUTS + 1) / 2];
-    let mut down = up;
-    let (up, down) = (&mut up[..h.len()], &mut down[..h.len()]);
-    volume.fill(0.0);
-    divergence.fill(0.0);
-    for m in 0..n {
-        moved[m] = eta[m] + STEP;
-        fisher(moved, up);
-        moved[m] = eta[m] - STEP;
-        fisher(moved, down);
-        moved[m] = eta[m];
-        for k in 0..n {
-            for l in 0..n {
-                let slope = (up[packed(k, l)] - down[packed(k, l)]) / (2.0 * STEP);
-                volume[m] += slope * h[packed(k, l)];
-                divergence[k] += slope * h[packed(l, m)];
-            }
-        }
-    }
+    let mut room = [0.0; MAX_OUTPUTS * (MAX_OUTPUTS + 2)];
+    let room = &mut room[..n * (n + 2)];
+    differences::contract(fisher, eta, 1e-4, h, volume, divergence, room);
 }
 
 /// The body of a user-defined likelihood in WGSL.

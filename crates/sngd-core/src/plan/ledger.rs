@@ -154,15 +154,15 @@ impl Plan {
                 match (self.correction, self.refresh) {
                     (CorrectionPlan::Off, _) | (_, 1) => how,
                     (_, m) => {
-                        format!("{how}; held with the metric for {m} steps, a bias of order {m}·ε")
+                        format!("{how}; kept with the metric for {m} steps, a bias of order {m}·ε")
                     }
                 }
             },
         );
         say("noise", {
-            let told = format!("{:?}, {:?} budget at ε = {e}", self.noise, self.integrator);
+            let text = format!("{:?}, {:?} budget at ε = {e}", self.noise, self.integrator);
             let blocked = self.metric == Metric::Fisher && !self.blocks.is_full();
-            told.to_lowercase()
+            text.to_lowercase()
                 + match (blocked, self.noise) {
                     (true, Noise::Residual) => {
                         ", deducted within blocks: what the minibatch brings between blocks stays, of order ε²; the ou budget is exact on a Gaussian for a full metric only"

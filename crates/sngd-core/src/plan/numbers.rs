@@ -184,8 +184,8 @@ mod tests {
             Plan::check(&config, &Problem::build(&config, table).unwrap())
         };
         for step in [0.11, 0.13, 0.17, 0.19, 0.23] {
-            let told = plan(step, "0.5").unwrap_err().to_string();
-            let (_, rest) = told.split_once("raise temperature to ").unwrap();
+            let message = plan(step, "0.5").unwrap_err().to_string();
+            let (_, rest) = message.split_once("raise temperature to ").unwrap();
             let (named, _) = rest.split_once(' ').unwrap();
             plan(step, named).unwrap();
         }

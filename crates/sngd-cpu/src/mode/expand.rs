@@ -19,6 +19,7 @@ use sngd_core::features::{Features, Numbers, Whitened};
 use sngd_core::likelihood::packed;
 use sngd_core::normals::fill_normals;
 use sngd_core::philox::Stream;
+use sngd_core::plan::Plan;
 use sngd_core::prior::Prior;
 use sngd_core::problem::Problem;
 use std::sync::Arc;
@@ -398,6 +399,26 @@ fn measure(problem: &Problem, expansion: &mut Expansion, n: usize, seed: u64) ->
         noise,
         laplace,
     }
+}
+
+/// Bytes of an expansion's rows: its design, unless the problem reads the same numbers, the terms of each row, and the table of their
+/// influence.
+pub(super) fn expansion_bytes(problem: &Problem, expansion: &Expansion) -> u64 {
+    let design = match problem.x.shares(&expansion.x) {
+        true => 0,
+        false => expansion.x.len(),
+    };
+    let table = match &expansion.influence {
+        Some(_) => 8 * problem.rows(),
+        None => 0,
+    };
+    (4 * (design + expansion.rows.len()) + table) as u64
+}
+
+/// Bytes that [`measure`] takes beside the expansion: leverage and squared remainder of each output; influence, probability, and shares in
+/// two lists.
+pub(super) fn measure_bytes(plan: &Plan) -> u64 {
+    (plan.n * (4 * (plan.k + plan.h) + 8 + 8 + 16)) as u64
 }
 
 /// Takes the place of an expansion while that is shared.

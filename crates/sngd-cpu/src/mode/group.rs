@@ -254,7 +254,7 @@ fn finish<T: Scalar>(
     }
 }
 
-/// Moves some groups through step t with one pass for all of them. `tell` gets each group's index, the group, its probabilities of
+/// Moves some groups through step t with one pass for all of them. `each` gets each group's index, the group, its probabilities of
 /// acceptance and the number of its lanes whose proposal is not finite.
 pub fn step<T: Scalar>(
     data: &ModeData<T>,
@@ -262,14 +262,14 @@ pub fn step<T: Scalar>(
     groups: &mut [Group<T>],
     pass: &mut Pass<T>,
     t: u32,
-    mut tell: impl FnMut(usize, &Group<T>, [f64; LANES], u64),
+    mut each: impl FnMut(usize, &Group<T>, [f64; LANES], u64),
 ) {
     groups.iter_mut().for_each(|g| g.propose(data, how, t));
     let mut sums: Vec<&mut Sums<T>> = groups.iter_mut().map(|g| &mut g.sums).collect();
     pass.run(data, &mut sums);
     for (i, group) in groups.iter_mut().enumerate() {
         let (odds, unfit) = group.settle(data, how, t);
-        tell(i, group, odds, unfit);
+        each(i, group, odds, unfit);
     }
 }
 

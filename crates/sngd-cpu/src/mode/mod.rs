@@ -18,6 +18,7 @@ pub use expand::{Measured, expand};
 pub use lanes::LaneKernels;
 pub use settle::{Settled, settle};
 
+use crate::memory::{DataBytes, EngineBytes, VECTORS, column_bytes, prior_bytes};
 use crate::scalar::Scalar;
 use data::ModeData;
 use group::{Group, Move};
@@ -117,6 +118,25 @@ impl<T: Scalar> ModeChains<T> {
             }
         };
         ModeChains { data, kind }
+    }
+
+    /// Bytes of what [`ModeChains::new`] makes for a plan, and of the expansion that it reads.
+    pub fn bytes(problem: &Problem, plan: &Plan, expansion: &Expansion) -> EngineBytes {
+        let (prior, dense_prior) = prior_bytes(plan);
+        // Outputs of all rows are never there at once: chains share a pass, and a tile of rows follows another.
+        let outputs = match plan.gradient {
+            Gradient::Plain => 0,
+            Gradient::ControlVariates => (plan.batch * plan.h) as u64,
+        };
+        EngineBytes {
+            data: DataBytes {
+                rows: expand::expansion_bytes(problem, expansion),
+                columns: column_bytes::<T>(plan),
+                prior,
+                start: dense_prior + expand::measure_bytes(plan),
+            },
+            chain: size_of::<T>() as u64 * (outputs + VECTORS * plan.p as u64),
+        }
     }
 
     /// Runs a span of steps and returns its draws.
@@ -247,10 +267,10 @@ fn few<T: Scalar>(
                 t,
                 keep: j == 0,
             };
-            let told = chain.step(data, &at);
-            out.unfit += u64::from(!told.moved);
-            if let Some(kept) = told.kept {
-                row = Some((stats_row(plan, &kept, told.noise_norm, 1.0, t), kept));
+            let outcome = chain.step(data, &at);
+            out.unfit += u64::from(!outcome.moved);
+            if let Some(kept) = outcome.kept {
+                row = Some((stats_row(plan, &kept, outcome.noise_norm, 1.0, t), kept));
             }
         }
         match row {
@@ -281,7 +301,7 @@ fn all_rows<T: Scalar>(
         for g in groups.iter() {
             kept.extend((0..g.count).map(|l| g.kept(data, l)));
         }
-        let mut told = vec![(f64::NAN, f64::NAN); chains];
+        let mut noise_and_odds = vec![(f64::NAN, f64::NAN); chains];
         for j in 0..span.thin {
             let t = span.first_step + i * span.thin + j;
             let how = Move {
@@ -299,7 +319,7 @@ fn all_rows<T: Scalar>(
                 if j == 0 {
                     for l in 0..g.count {
                         let odds = if plan.metropolis { odds[l] } else { 1.0 };
-                        told[at + l] = (g.noise_norm(&how, l), odds);
+                        noise_and_odds[at + l] = (g.noise_norm(&how, l), odds);
                     }
                 }
                 at += g.count;
@@ -308,7 +328,7 @@ fn all_rows<T: Scalar>(
         }
         let first = span.first_step + i * span.thin;
         let faults = groups.iter().flat_map(|g| g.faults[..g.count].iter());
-        for ((kept, (noise, odds)), fault) in kept.into_iter().zip(told).zip(faults) {
+        for ((kept, (noise, odds)), fault) in kept.into_iter().zip(noise_and_odds).zip(faults) {
             let mut stats = stats_row(plan, &kept, noise, odds, first);
             stats[Stat::Diverging.at()] = f64::from(u8::from(fault.is_some()));
             out.push(kept, stats);

@@ -58,7 +58,7 @@ pub struct Address<'a> {
 
 /// Outcome of a step.
 #[derive(Debug)]
-pub struct Told {
+pub struct Outcome {
     /// State and gradient before the step, where asked for.
     pub kept: Option<Kept>,
     /// Norm of the step's noise in u; NaN where nothing is kept.
@@ -89,7 +89,7 @@ impl<T: Scalar> Subsampled<T> {
     }
 
     /// Makes step t. The chain does not move where its gradient is not finite.
-    pub fn step(&mut self, data: &ModeData<T>, at: &Address<'_>) -> Told {
+    pub fn step(&mut self, data: &ModeData<T>, at: &Address<'_>) -> Outcome {
         let (seed, chain, t) = (at.seed, self.chain, at.t);
         if self.drawn != Some(t) {
             self.draw(data, at, t);
@@ -127,7 +127,7 @@ impl<T: Scalar> Subsampled<T> {
                 self.fault = Some((t, FaultKind::Diverged));
             }
         }
-        Told {
+        Outcome {
             kept,
             noise_norm,
             moved,

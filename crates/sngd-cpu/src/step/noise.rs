@@ -37,7 +37,7 @@ impl<T: Scalar> Dense<T> {
         fill_normals(&mut self.z[..p], plan.seed, Stream::Noise, chain, t);
         match plan.noise {
             Noise::Residual => {
-                // Rows of a batch are new at every step. Between, sums are held with the metric, and only ε may change.
+                // Rows of a batch are new at every step. Between, sums are kept with the metric, and only ε may change.
                 let measured = fresh || plan.noise_rows == NoiseRows::Batch;
                 if measured {
                     self.noise_covariance(data, plan);

@@ -38,7 +38,7 @@ fn row_of(values: &[f64], chains: usize) -> Summary {
     row
 }
 
-fn told(row: &Summary) -> String {
+fn reason(row: &Summary) -> String {
     row.reason.expect("a reason").to_string()
 }
 
@@ -54,18 +54,21 @@ fn one_stuck_chain_is_named() {
     let mut values = moving();
     values[2 * DRAWS..3 * DRAWS].fill(0.25);
     let row = row_of(&values, CHAINS);
-    assert_eq!(told(&row), "chain 2 is stuck at 0.25 for all its 100 draws");
+    assert_eq!(
+        reason(&row),
+        "chain 2 is stuck at 0.25 for all its 100 draws"
+    );
     assert!(row.mean.is_finite() && row.sd.is_finite() && row.hdi_low < row.hdi_high);
 
     values[3 * DRAWS..].fill(-1.0);
     let row = row_of(&values, CHAINS);
     assert_eq!(
-        told(&row),
+        reason(&row),
         "chain 2 is stuck at 0.25 for all its 100 draws, and so is 1 other chain"
     );
     values[..DRAWS].fill(7.0);
     assert!(
-        told(&row_of(&values, CHAINS))
+        reason(&row_of(&values, CHAINS))
             .ends_with("chain 0 is stuck at 7 for all its 100 draws, and so are 2 other chains")
     );
 }
@@ -89,7 +92,7 @@ fn chains_stuck_apart_are_stuck_not_constant() {
 fn a_constant_quantity_has_no_sample_size() {
     let row = row_of(&[1.5; 40], 4);
     assert_eq!(
-        told(&row),
+        reason(&row),
         "every draw of every chain is 1.5: the quantity never varied"
     );
     assert_eq!(
@@ -108,7 +111,7 @@ fn a_chain_that_froze_is_named_with_its_draw() {
     let mut values = moving();
     values[DRAWS + 40..2 * DRAWS].fill(9.0);
     let row = row_of(&values, CHAINS);
-    assert_eq!(told(&row), "chain 1 froze at 9 from draw 40 to its end");
+    assert_eq!(reason(&row), "chain 1 froze at 9 from draw 40 to its end");
     // A shorter constant run is slow mixing, which the numbers themselves show.
     let mut values = moving();
     values[DRAWS + 60..2 * DRAWS].fill(9.0);
@@ -124,7 +127,7 @@ fn a_draw_that_is_not_finite_is_found() {
         values[3 * DRAWS + 17] = bad;
         let row = row_of(&values, CHAINS);
         assert_eq!(
-            told(&row),
+            reason(&row),
             format!("chain 3 holds {bad} at draw 17, so nothing can be computed")
         );
         for x in [row.mean, row.sd, row.hdi_low, row.hdi_high] {
@@ -154,7 +157,7 @@ fn few_draws() {
 fn one_chain_lacks_r_hat_alone() {
     let row = row_of(&moving(), 1);
     assert_eq!(
-        told(&row),
+        reason(&row),
         "there is one chain, and R-hat compares at least 2"
     );
     assert!(row.rhat.is_nan() && row.ess_bulk > 100.0 && row.mcse_sd > 0.0);

@@ -5,11 +5,12 @@ use super::{Law, epsilon_at_one, largest};
 use crate::data::{self, Dice};
 use crate::error::Error;
 use crate::figure::{Axis, BLACK_LINE, Figure, Layer, Mark, Panel, histogram};
-use crate::sample::{Draws, Length, Model};
+use crate::sample::{Length, Model};
 use crate::stat::{self, Estimate};
 use crate::table::Table;
 use crate::verdict::{Bound, Check, Verdict};
 use crate::{Experiment, Findings, Settings};
+use sngd_core::draws::Draws;
 use sngd_core::table::Response;
 
 /// The entry in the list of experiments.
@@ -47,28 +48,25 @@ struct Runs {
 fn runs(settings: &Settings<'_>, case: &Case, index: u64, length: Length) -> Result<Runs, Error> {
     let n = case.model.problem().rows();
     let seed = |k: u64| settings.seed.wrapping_mul(31).wrapping_add(10 * index + k);
-    let exact = case
-        .model
-        .sample("method = \"mala\"\nstep_size = 0.6", length, seed(0))?;
+    let sample = |sampler: &str, seed| Ok(case.model.sample(sampler, length, seed)?.draws);
+    let exact = sample("method = \"mala\"\nstep_size = 0.6", seed(0))?;
     let epsilon = epsilon_at_one(n, case.ngd);
-    let ngd = match case.model.sample(
+    let ngd = match sample(
         &format!(
             "method = \"ngd\"\nstep_size = {epsilon}\nbatch_size = {}",
             case.ngd
         ),
-        length,
         seed(1),
     ) {
         Err(e @ Error::RanAway { .. }) => Err(e),
         other => Ok(other?),
     };
     let sngd = |e: f64, k| {
-        case.model.sample(
+        sample(
             &format!(
                 "step_size = {e}\nbatch_size = {}\nbatches = \"without_replacement\"\ndamping = 0.01",
                 case.sngd
             ),
-            length,
             seed(k),
         )
     };
@@ -96,7 +94,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
     ]);
     let (mut panels, mut checks, mut said) = (Vec::new(), Vec::new(), Vec::new());
     for (index, case) in [poisson()?, logistic(settings.seed)?].iter().enumerate() {
-        (settings.tell)(case.name);
+        (settings.progress)(case.name);
         let Runs {
             exact,
             epsilon,
@@ -121,7 +119,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
                 Mark::Line,
                 line(&exact),
             )];
-            let mut tell = |method: &str, d: &Draws| {
+            let mut add = |method: &str, d: &Draws| {
                 let (m, s) = stat::mean_sd(&d.map(|t| t[i]));
                 let apart = law(d);
                 table.push(
@@ -134,10 +132,10 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
                     ],
                 );
             };
-            tell("SNGD, the longer step", &full);
-            tell("SNGD", &half);
+            add("SNGD, the longer step", &full);
+            add("SNGD", &half);
             if let Ok(ngd) = &ngd {
-                tell("NGD", ngd);
+                add("NGD", ngd);
                 far.push((parameter, law(ngd).beyond(&truth).over(sd.value)));
                 layers.push(Layer::new("NGD, T = 1", 2, Mark::Line, line(ngd)));
             }

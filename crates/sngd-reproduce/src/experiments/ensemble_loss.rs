@@ -4,11 +4,12 @@
 use crate::data;
 use crate::error::Error;
 use crate::figure::{Axis, Figure, GREY, Layer, Mark, Panel};
-use crate::sample::{Draws, Length, Model};
+use crate::sample::{Length, Model};
 use crate::stat::{self, Estimate};
 use crate::table::Table;
 use crate::verdict::{Bound, Check, Verdict};
 use crate::{Experiment, Findings, Settings};
+use sngd_core::draws::Draws;
 use sngd_core::features::Features;
 use sngd_core::likelihood::Observed;
 use sngd_cpu::forward::Forward;
@@ -116,15 +117,15 @@ fn losses(
         if !(5..=n).contains(&b) {
             continue;
         }
-        (settings.tell)(&format!("{}, B = {b}", case.label()));
+        (settings.progress)(&format!("{}, B = {b}", case.label()));
         let sampler = format!(
             "method = \"ngd\"\nstep_size = {epsilon}\nbatch_size = {b}\nfisher_refresh = {REFRESH}\ndamping = {}",
             case.damping()
         );
         let seed = settings.seed.wrapping_mul(71).wrapping_add((n + b) as u64);
         match model.sample(&sampler, length, seed) {
-            Ok(draws) => points.push(point(case, b, model, &draws, test)),
-            Err(e @ Error::RanAway { .. }) => (settings.tell)(&format!("left out: {e}")),
+            Ok(run) => points.push(point(case, b, model, &run.draws, test)),
+            Err(e @ Error::RanAway { .. }) => (settings.progress)(&format!("left out: {e}")),
             Err(e) => return Err(e),
         }
     }
@@ -216,7 +217,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
     for (index, case) in cases.iter().enumerate() {
         let (n, epsilon) = (case.n, case.epsilon);
         let Some((train, test)) = split(settings, case)? else {
-            (settings.tell)(&format!(
+            (settings.progress)(&format!(
                 "{} left out: name the data with --mnist",
                 case.name
             ));
@@ -266,7 +267,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
                 best.b
             ),
             gain,
-            Bound::Told,
+            Bound::Reported,
         ));
         let dots = dots(&points, at, claimed);
         let label = case.label();

@@ -69,7 +69,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
     let mut points = Vec::new();
     for (index, case) in CASES.iter().enumerate() {
         for share in SHARES {
-            (settings.tell)(&format!("{}, {:.0}% corrupted", case.name, 100.0 * share));
+            (settings.progress)(&format!("{}, {:.0}% corrupted", case.name, 100.0 * share));
             let model = (case.make)(settings.seed, share)?;
             let seed = settings
                 .seed
@@ -90,8 +90,8 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
                 share,
                 ngd: stat::temperature(&ngd).over(law),
                 sngd: stat::temperature(&sngd),
-                ratio: stat::noise_ratio(&ngd)?,
-                mismatch: fisher_mismatch(&ngd.mode.fisher, &ngd.mode.sigma_g, ngd.p)?,
+                ratio: stat::noise_ratio(&ngd.mode)?,
+                mismatch: fisher_mismatch(&ngd.mode.fisher, &ngd.mode.sigma_g, ngd.draws.p)?,
             });
         }
     }
@@ -149,7 +149,7 @@ fn verdict(points: &[Point]) -> Result<Verdict, Error> {
                 errors: 4.0,
             }
         } else {
-            Bound::Told
+            Bound::Reported
         };
         checks.push(Check::new(
             format!(
@@ -162,7 +162,7 @@ fn verdict(points: &[Point]) -> Result<Verdict, Error> {
         checks.push(Check::new(
             format!("{}, clean: NGD's T over the law", case.name),
             clean.ngd,
-            Bound::Told,
+            Bound::Reported,
         ));
         checks.push(Check::new(
             format!(
@@ -170,7 +170,7 @@ fn verdict(points: &[Point]) -> Result<Verdict, Error> {
                 case.name
             ),
             worst.sngd,
-            Bound::Told,
+            Bound::Reported,
         ));
         said.push(format!(
             "{} {:.2} (tr(F⁻¹Σ)/P = {:.2}, mismatch {:.2}; SNGD with residual noise {:.2})",

@@ -108,7 +108,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
         )];
         let (mut step, mut limit) = (Vec::new(), Vec::new());
         for (i, link) in LINKS.iter().enumerate() {
-            (settings.tell)(&format!("{}, {link}", method.name));
+            (settings.progress)(&format!("{}, {link}", method.name));
             let mut at = chains(settings, method, m, link)?;
             let Some(last) = at.pop() else { continue };
             let all = stat::pooled(&last);
@@ -127,7 +127,7 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
         }
         let mut worst = |at: &str, laws: &[Law]| {
             let (mut pairs, mut beta) = (Vec::new(), Vec::new());
-            let mut tell = |i: usize, other: &Law, name: &str| {
+            let mut compare = |i: usize, other: &Law, name: &str| {
                 let d = laws[i].distance(other);
                 let floor = laws[i].floor.value.hypot(other.floor.value);
                 table.push(
@@ -140,9 +140,9 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
                 )
             };
             for i in 0..laws.len() {
-                beta.push(tell(i, &exact, "Beta"));
+                beta.push(compare(i, &exact, "Beta"));
                 for j in 0..i {
-                    pairs.push(tell(i, &laws[j], LINKS[j]));
+                    pairs.push(compare(i, &laws[j], LINKS[j]));
                 }
             }
             Ok::<_, Error>((largest(pairs)?, largest(beta)?))
@@ -198,7 +198,12 @@ fn chains(
     for (j, sampler) in method.at.iter().enumerate() {
         let own = (100 * m + 10 * place + j) as u64;
         let seed = settings.seed.wrapping_mul(1009).wrapping_add(own);
-        at.push(model.sample(sampler, length, seed)?.map(|t| to_p(t[0])));
+        at.push(
+            model
+                .sample(sampler, length, seed)?
+                .draws
+                .map(|t| to_p(t[0])),
+        );
     }
     Ok(at)
 }

@@ -4,11 +4,12 @@ use super::improper;
 use crate::data;
 use crate::error::Error;
 use crate::figure::{Axis, BLACK_LINE, Figure, Layer, Mark, Panel, histogram};
-use crate::sample::{Draws, Length, Model};
+use crate::sample::{Length, Model};
 use crate::stat::{self, richardson};
 use crate::table::Table;
 use crate::verdict::{Bound, Check, Verdict};
 use crate::{Experiment, Findings, Settings};
+use sngd_core::draws::Draws;
 use sngd_core::table::Response;
 use statrs::distribution::{Beta, Continuous, Gamma, StudentsT};
 use statrs::function::gamma::digamma;
@@ -63,16 +64,17 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
     let (mut checks, mut panels) = (Vec::new(), Vec::new());
     let mut bias = 0.0f64;
     for case in [beta()?, gamma()?, dirichlet()?, student()?] {
-        (settings.tell)(case.law);
-        let sample = |epsilon: f64, seed: u64| {
-            case.model.sample(
+        (settings.progress)(case.law);
+        let sample = |epsilon: f64, seed: u64| -> Result<Draws, Error> {
+            let run = case.model.sample(
                 &format!(
                     "target = \"jeffreys\"\nstep_size = {epsilon}\nbatch_size = {}\nbatches = \"without_replacement\"\ndamping = {DAMPING}",
                     case.batch
                 ),
                 Length::new(chains, (20.0 / epsilon) as usize, draws).thinned(THIN),
                 seed,
-            )
+            )?;
+            Ok(run.draws)
         };
         let full = sample(EPSILON, settings.seed)?;
         let half = sample(EPSILON / 2.0, settings.seed.wrapping_add(1 << 32))?;
@@ -103,9 +105,9 @@ fn run(settings: &Settings<'_>) -> Result<Findings, Error> {
         _ => 0.0,
     };
     checks.sort_by(|a, b| z(b).total_cmp(&z(a)));
-    let held = checks.iter().filter(|c| c.passed).count();
+    let agree = checks.iter().filter(|c| c.passed).count();
     let sentence = format!(
-        "{held} of {} means and sds of Beta, Gamma, Dirichlet and Student-t laws, extrapolated from ε = {EPSILON} and {} to ε = 0, agree with the closed form; unextrapolated at ε = {} the largest distance is {:.1}% of an sd, step bias and Monte Carlo error together.",
+        "{agree} of {} means and sds of Beta, Gamma, Dirichlet and Student-t laws, extrapolated from ε = {EPSILON} and {} to ε = 0, agree with the closed form; unextrapolated at ε = {} the largest distance is {:.1}% of an sd, step bias and Monte Carlo error together.",
         checks.len(),
         EPSILON / 2.0,
         EPSILON / 2.0,

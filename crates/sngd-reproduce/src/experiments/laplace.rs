@@ -4,11 +4,12 @@ use super::{Law, epsilon_at_one, improper, largest};
 use crate::data::{self, Dice};
 use crate::error::Error;
 use crate::figure::{Axis, BLACK_LINE, Figure, Layer, Mark, Panel, histogram};
-use crate::sample::{Draws, Length, Model};
+use crate::sample::{Length, Model, Sampled};
 use crate::stat::{self, Estimate, Gauss};
 use crate::table::Table;
 use crate::verdict::{Bound, Check, Verdict};
 use crate::{Experiment, Findings, Settings};
+use sngd_core::draws::Draws;
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
 /// The entry in the list of experiments.
@@ -76,7 +77,7 @@ fn size(
     panels: &mut Vec<Panel>,
 ) -> Result<Size, Error> {
     let (n, b) = SIZES[index];
-    (settings.tell)(&format!("N = {n}"));
+    (settings.progress)(&format!("N = {n}"));
     let draws = settings.pick(
         [800, 800, 400, 200],
         [4000, 3000, 1500, 1500],
@@ -89,13 +90,15 @@ fn size(
         .seed
         .wrapping_mul(17)
         .wrapping_add(2 * index as u64);
-    let exact = model.sample("method = \"mala\"\nstep_size = 0.7", length, seed)?;
-    let ngd = model.sample(
+    let exact = model
+        .sample("method = \"mala\"\nstep_size = 0.7", length, seed)?
+        .draws;
+    let Sampled { draws: ngd, mode } = model.sample(
         &format!("method = \"ngd\"\nstep_size = {epsilon}\nbatch_size = {b}"),
         length,
         seed.wrapping_add(1),
     )?;
-    let laplace = Gauss::new(ngd.mode.omega.clone(), stat::inverse(&ngd.mode.metric, P)?)?;
+    let laplace = Gauss::new(mode.omega, stat::inverse(&mode.metric, P)?)?;
     let [mut whole, mut beyond, mut off, mut between] = [const { Vec::new() }; 4];
     let mut side = (
         0.0,
@@ -205,7 +208,7 @@ fn verdict(sizes: &[Size]) -> Result<Verdict, Error> {
                 small.n, small.laplace.0
             ),
             small.laplace.1,
-            Bound::Told,
+            Bound::Reported,
         ),
         Check::new(
             format!(
@@ -213,7 +216,7 @@ fn verdict(sizes: &[Size]) -> Result<Verdict, Error> {
                 sizes[1].n
             ),
             sizes[1].side,
-            Bound::Told,
+            Bound::Reported,
         ),
     ];
     let series: Vec<String> = sizes

@@ -152,7 +152,7 @@ fn measure(settings: &Settings<'_>) -> Result<Vec<Cell>, Error> {
         for &n in case.rows {
             let model = (case.make)(settings.seed, n)?;
             for &way in case.ways {
-                (settings.tell)(&format!("{}, N = {n}, {way}", case.name));
+                (settings.progress)(&format!("{}, N = {n}, {way}", case.name));
                 for &epsilon in case.epsilons {
                     for share in SHARES {
                         let b = (share * n as f64).round() as usize;
@@ -171,10 +171,10 @@ fn measure(settings: &Settings<'_>) -> Result<Vec<Cell>, Error> {
                             .wrapping_add(cells.len() as u64);
                         // If the temperature is too high for the width of the minimum, a chain may run away; the cell then has no result.
                         let (measured, noise) = match model.sample(&sampler, length, seed) {
-                            Ok(draws) => match stat::temperature(&draws) {
+                            Ok(run) => match stat::temperature(&run) {
                                 // A single chain in another basin dominates the estimate.
                                 t if t.se > LEFT * t.value => (NONE, f64::NAN),
-                                t => (t, stat::noise_ratio(&draws)?),
+                                t => (t, stat::noise_ratio(&run.mode)?),
                             },
                             Err(Error::RanAway { .. }) => (NONE, f64::NAN),
                             Err(e) => return Err(e),
@@ -266,7 +266,7 @@ fn verdict(cells: &[Cell]) -> Result<Verdict, Error> {
                     case.name
                 ),
                 ratio(epsilon, &|c| c.exact),
-                Bound::Told,
+                Bound::Reported,
             ));
         }
         let known = ratio(least, &|c| c.exact * c.noise);
@@ -296,14 +296,14 @@ fn verdict(cells: &[Cell]) -> Result<Verdict, Error> {
             away.join("; ")
         )
     };
-    let held = if checks[0].passed {
+    let follows = if checks[0].passed {
         "follows"
     } else {
         "does not follow"
     };
     Ok(Verdict {
         sentence: format!(
-            "The Gaussian mean {held} T = ρεN/(B(2−ε)); the others lie off it by {}, where what grows with ε is the minibatch's noise in the Hessian; reshuffled epochs bring {:.0}% of the law's temperature.{away}",
+            "The Gaussian mean {follows} T = ρεN/(B(2−ε)); the others lie off it by {}, where what grows with ε is the minibatch's noise in the Hessian; reshuffled epochs bring {:.0}% of the law's temperature.{away}",
             far.join(", "),
             100.0 * broken.over_exact().value
         ),

@@ -400,7 +400,7 @@ fn npy_in_both_orders() {
     }
 }
 
-/// Features are held in f32 where every type of theirs allows it, and keep their values; the response does not matter.
+/// Features are stored in f32 where every type of theirs allows it, and keep their values; the response does not matter.
 #[test]
 fn features_of_narrow_types_are_held_in_f32() {
     let c = npyz::Order::C;

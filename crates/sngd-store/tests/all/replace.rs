@@ -108,7 +108,7 @@ fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// The value that `write` stored, and the number of draws.
-fn held(path: &Path) -> (f64, usize) {
+fn stored(path: &Path) -> (f64, usize) {
     let reader = TraceReader::open(path).unwrap();
     let samples = reader.samples(Phase::Draws, "scale").unwrap();
     (
@@ -245,7 +245,7 @@ fn an_empty_folder_may_be_used() {
         try_output(&path).unwrap();
         assert!(content(&path).is_empty());
         drop(write(&path, force, 3, 1.0));
-        assert_eq!(held(&path), (1.0, 3));
+        assert_eq!(stored(&path), (1.0, 3));
     }
 }
 
@@ -317,7 +317,7 @@ fn an_entry_that_the_trace_does_not_hold_is_named() {
     }
     let mut writer = write(&path, true, 4, 2.0);
     assert_eq!(writer.conclude(true), &OldTrace::Removed);
-    assert_eq!(held(&path), (2.0, 4));
+    assert_eq!(stored(&path), (2.0, 4));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
@@ -362,7 +362,7 @@ fn links_are_not_followed() {
     symlink(".", &link).unwrap();
     let mut writer = write(&link.join("t.zarr"), true, 2, 2.0);
     writer.conclude(true);
-    assert_eq!(held(&path), (2.0, 2));
+    assert_eq!(stored(&path), (2.0, 2));
 }
 
 #[test]
@@ -382,10 +382,10 @@ fn the_old_trace_goes_when_the_new_one_is_whole() {
     );
     let mut writer = write(&path, true, 20, 2.0);
     assert_eq!(writer.old_trace(), &OldTrace::SetAside(aside.clone()));
-    assert_eq!((held(&path), held(&aside)), ((2.0, 20), (1.0, 150)));
+    assert_eq!((stored(&path), stored(&aside)), ((2.0, 20), (1.0, 150)));
     assert_eq!(writer.conclude(true), &OldTrace::Removed);
     drop(writer);
-    assert_eq!(held(&path), (2.0, 20));
+    assert_eq!(stored(&path), (2.0, 20));
     assert!(!aside.exists());
 }
 
@@ -420,7 +420,7 @@ fn a_run_that_is_not_whole_costs_nothing() {
     let mut writer = write(&path, true, 5, 2.0);
     assert_eq!(writer.conclude(false), &OldTrace::SetAside(aside.clone()));
     drop(writer);
-    assert_eq!((held(&path), held(&aside)), ((2.0, 5), (1.0, 150)));
+    assert_eq!((stored(&path), stored(&aside)), ((2.0, 5), (1.0, 150)));
     assert_eq!(set_aside_before(&path), vec![aside.clone()]);
 
     // The old trace does not block the next run, which does not touch it.
@@ -429,7 +429,7 @@ fn a_run_that_is_not_whole_costs_nothing() {
     let second = dir.path().join("t.zarr.old-2");
     assert_eq!(writer.old_trace(), &OldTrace::SetAside(second.clone()));
     writer.conclude(true);
-    assert_eq!((held(&path), content(&aside) == left), ((3.0, 6), true));
+    assert_eq!((stored(&path), content(&aside) == left), ((3.0, 6), true));
     assert!(!second.exists());
 }
 
@@ -464,7 +464,7 @@ fn what_came_into_the_old_trace_meanwhile_keeps_it() {
             why: "it holds `sample_stats/notes.txt`, which sngd did not write".into()
         }
     );
-    assert_eq!((held(&path), held(&aside)), ((2.0, 2), (1.0, 3)));
+    assert_eq!((stored(&path), stored(&aside)), ((2.0, 2), (1.0, 3)));
 }
 
 #[cfg(unix)]
@@ -484,7 +484,7 @@ fn a_trace_that_another_run_writes_is_left_to_it() {
     drop(writer);
     try_output(&path).unwrap();
     drop(write(&path, true, 2, 2.0));
-    assert_eq!(held(&path), (2.0, 2));
+    assert_eq!(stored(&path), (2.0, 2));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::responses;
 use crate::error::Error;
+use sngd_core::differences;
 use sngd_core::error::CheckError;
 use sngd_core::likelihood::{
     Custom, Likelihood, LikelihoodBody, Observed, WgslBody, difference, packed,
@@ -40,7 +41,7 @@ pub enum Piece {
     Contract,
     /// A response drawn from the model.
     DrawLabel,
-    /// Mean response E[y].
+    /// Mean response `E[y]`.
     Mean,
     /// Probability of a response up to y.
     Cdf,
@@ -74,7 +75,7 @@ pub struct Finding {
 /// Compares the functions of a likelihood with each other at the responses `rows` and a grid of outputs: `score` with
 /// differences of `log_lik`, and `contract` with differences of `fisher`. `fisher` must have no negative direction and
 /// equal E[s sᵀ] over drawn labels, or over all responses if the density adds up to one over responses of a known kind.
-/// `draw_label` must give E[s] = 0, and the WGSL body must agree with the Rust one. At most one finding per function.
+/// `draw_label` must give `E[s]` = 0, and the WGSL body must agree with the Rust one. At most one finding per function.
 ///
 /// # Errors
 /// A WGSL text that does not validate or cannot be evaluated, by file and line.
@@ -137,7 +138,7 @@ pub(crate) fn check_problem(problem: &Problem) -> Result<Vec<String>, Error> {
                 piece: Piece::LogLik,
                 wrong: false,
                 message: format!(
-                    "{}: log_lik was tried at the first {i} of {n} responses, since it is slow on the host; shorten its loops, or give a body in Rust",
+                    "{}: log_lik was tried at the first {i} of {n} responses, since it is slow on the CPU; shorten its loops, or give a body in Rust",
                     own.name
                 ),
             });
@@ -247,7 +248,7 @@ impl Check<'_> {
     fn cut_short(&self, points: usize, of: usize) -> Option<Finding> {
         (Instant::now() >= self.until).then(|| {
             let text = format!(
-                "means over responses were compared at {points} of {of} points, since the functions are slow on the host; shorten their loops, or give a body in Rust"
+                "means over responses were compared at {points} of {of} points, since the functions are slow on the CPU; shorten their loops, or give a body in Rust"
             );
             self.finding(Piece::LogLik, false, text)
         })
@@ -277,10 +278,11 @@ impl Check<'_> {
             body.score(eta, obs, &mut score);
             for k in 0..eta.len() {
                 let mut moved = eta.to_vec();
-                moved[k] = eta[k] + STEP;
-                let up = body.log_lik(&moved, obs);
-                moved[k] = eta[k] - STEP;
-                let slope = (up - body.log_lik(&moved, obs)) / (2.0 * STEP);
+                let along = |x| {
+                    moved[k] = x;
+                    body.log_lik(&moved, obs)
+                };
+                let slope = differences::slope(along, eta[k], STEP);
                 // log_lik is only as smooth as its f32 constants are close to the exact numbers.
                 if differ(score[k], slope, 1e-7 * value.abs() / STEP) {
                     let text = format!(

@@ -163,10 +163,10 @@ fn a_device_scores_as_the_host_does() {
                 .collect(),
         ),
     ];
-    let bare = cases.clone().map(|(model, y)| (model, y, false));
+    let plain = cases.clone().map(|(model, y)| (model, y, false));
     // Every case but the one of several outputs once more with offsets and weights.
     let [more @ .., _] = cases.map(|(model, y)| (model, y, true));
-    for (model, y, columns) in bare.into_iter().chain(more) {
+    for (model, y, columns) in plain.into_iter().chain(more) {
         let mut data = Data::new(x.clone(), ["a", "b"], y);
         if columns {
             let of = |f: fn(usize) -> f64| (0..n).map(f).collect::<Vec<f64>>();
@@ -197,19 +197,22 @@ fn a_device_scores_as_the_host_does() {
         };
         let mut sink = Both {
             device: Predictions::new(run.prepared()).unwrap(),
-            host: Predictions::new(run.prepared()).unwrap(),
+            cpu: Predictions::new(run.prepared()).unwrap(),
         };
         run.run(&mut [&mut sink], &Arc::default(), &mut |_| {})
             .unwrap();
         let scores = |p: &Predictions| serde_json::to_value(p.scores().unwrap()).unwrap();
-        let (device, host) = (scores(&sink.device), scores(&sink.host));
-        for (name, truth) in host.as_object().unwrap() {
+        let (device, cpu) = (scores(&sink.device), scores(&sink.cpu));
+        for (name, truth) in cpu.as_object().unwrap() {
             let near = match (truth.as_f64(), device[name].as_f64()) {
                 (Some(a), Some(b)) => (a - b).abs() <= 1e-4 * (1.0 + a.abs()),
                 (a, b) => a == b,
             };
-            let told = &device[name];
-            assert!(near, "{name}: {truth} {told} {model:?}, columns: {columns}");
+            let found = &device[name];
+            assert!(
+                near,
+                "{name}: {truth} {found} {model:?}, columns: {columns}"
+            );
         }
     }
 }
@@ -217,16 +220,16 @@ fn a_device_scores_as_the_host_does() {
 /// Scores the same draws twice.
 struct Both {
     device: Predictions,
-    host: Predictions,
+    cpu: Predictions,
 }
 
 impl RunSink for Both {
     fn block(&mut self, block: &sngd_core::trace::DrawBlock) -> Result<(), Error> {
         assert!(block.warmup || block.predicted.is_some());
         self.device.block(block)?;
-        let mut bare = block.clone();
-        bare.predicted = None;
-        self.host.block(&bare)
+        let mut without = block.clone();
+        without.predicted = None;
+        self.cpu.block(&without)
     }
 
     fn finish(&mut self, _: &sngd::Outcome, _: Option<&str>) -> Result<(), Error> {

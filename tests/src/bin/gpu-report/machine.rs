@@ -1,5 +1,5 @@
 //! What this machine is, and the environment that the steps need on it: where the pack's data lie, and a way to Vulkan
-//! where the machine itself has a GPU's driver and no loader, or no file that tells the loader of the driver.
+//! where the machine itself has a GPU's driver and no loader, or no file that names the driver to the loader.
 
 use crate::plan::Pack;
 use std::path::{Path, PathBuf};
@@ -89,10 +89,10 @@ impl Machine {
         self.fact("nvidia-smi", said.unwrap_or_else(|| "none".into()));
     }
 
-    /// Leaves the machine's loader, and offers the pack's where there is none.
+    /// Keeps the machine's loader, and offers the pack's where there is none.
     fn find_loader(&mut self, pack: &Pack) {
         let ours = pack.path("lib");
-        let told = match library(LOADER) {
+        let text = match library(LOADER) {
             Some(path) => format!("the machine's, {}", path.display()),
             None if ours.join(LOADER).is_file() => {
                 let mut folders = vec![ours];
@@ -106,10 +106,10 @@ impl Machine {
             }
             None => "none, on this machine or in the pack".into(),
         };
-        self.fact("Vulkan loader", told);
+        self.fact("Vulkan loader", text);
     }
 
-    /// Leaves the machine's driver files, and writes one for NVIDIA's driver where it is installed without.
+    /// Keeps the machine's driver files, and writes one for NVIDIA's driver where it is installed without.
     fn find_drivers(&mut self, out: &Path) {
         for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
             if let Ok(named) = std::env::var(variable) {
@@ -132,16 +132,16 @@ impl Machine {
                 }
             }
         }
-        let told: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
-        let told = match told.is_empty() {
+        let names: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+        let text = match names.is_empty() {
             true => "none".into(),
-            false => told.join(", "),
+            false => names.join(", "),
         };
-        self.fact("Vulkan drivers", told);
+        self.fact("Vulkan drivers", text);
     }
 }
 
-/// The content of a file that tells the loader of a driver.
+/// The content of a file that names a driver to the loader.
 fn driver_file(library: &str) -> String {
     let text = serde_json::json!({
         "file_format_version": "1.0.0",

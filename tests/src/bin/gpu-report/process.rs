@@ -96,7 +96,7 @@ fn in_its_own_group(command: &mut Command) -> &mut Command {
 /// Ends a program and, on Unix, all of its process group.
 fn end(child: &mut Child) {
     if cfg!(unix) {
-        // the shell's own kill: a bare machine may have no other
+        // the shell's own kill: a minimal machine may have no other
         let group = format!("kill -9 -{}", child.id());
         let _ = Command::new("sh").args(["-c", &group]).status();
     }

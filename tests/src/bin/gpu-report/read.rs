@@ -164,13 +164,13 @@ fn posterior(ended: &Ended) -> Option<Found> {
 fn workload(ended: &Ended) -> Option<Found> {
     let (figures, lines) = lines(ended)?;
     let rate = |l: &Value| l["chain_steps_per_second"].as_f64().unwrap_or(0.0);
-    let told: Vec<String> = lines
+    let rates: Vec<String> = lines
         .iter()
         .map(|l| format!("{} {:.0}", l["engine"].as_str().unwrap_or("?"), rate(l)))
         .collect();
     Some(Found {
         passed: lines.iter().all(|l| rate(l) > 0.0),
-        detail: format!("chain-steps/s: {}", told.join(", ")),
+        detail: format!("chain-steps/s: {}", rates.join(", ")),
         figures,
     })
 }
@@ -180,7 +180,7 @@ fn stages(ended: &Ended) -> Option<Found> {
     let all: f64 = lines.iter().filter_map(|l| l["ms"].as_f64()).sum();
     let clock = match lines[0]["timestamps"] == true {
         true => "timestamp queries",
-        false => "the host's clock",
+        false => "the CPU's clock",
     };
     Some(Found {
         passed: all > 0.0,

@@ -1,0 +1,167 @@
+//! A table and a run file become a `Problem`.
+
+use super::coordinates::Coordinates;
+use super::row_columns::RowColumns;
+use super::{HeldOut, Problem, design, priors, response};
+use crate::config::{Config, Predictor, Storage};
+use crate::error::CheckError;
+use crate::network::Network;
+use crate::table::Table;
+
+impl Problem {
+    /// Checks the table against the model and moves it to internal coordinates.
+    pub fn build(config: &Config, table: Table) -> Result<Problem, CheckError> {
+        // All that can be refused is refused in this half: the response, the rows, the columns, the model, its priors.
+        let (y, trials, classes) = response::response(config, &table)?;
+        let (train, test) = response::split(config, table.rows())?;
+        let by_row = RowColumns::of(config, &table, &test)?;
+        let columns = columns(config, &table)?;
+        let source = table.source;
+        let (mut x, test_x) = design::split(table.features, &train, &test, has_intercept(config));
+        let mut held_out = (!test.is_empty()).then(|| HeldOut {
+            x: test_x,
+            y: pick(&y, &test),
+            trials: pick(&trials, &test),
+            offset: pick(&by_row.offset, &test),
+            rows: test,
+        });
+        let (mut y, trials) = (pick(&y, &train), pick(&trials, &train));
+        let weights = pick(&by_row.weights, &train);
+        let mut coordinates = Coordinates::of(config, &source, &columns, &x, &y, &weights)?;
+        let likelihood = response::likelihood(config, classes.len(), coordinates.y_scale)?;
+        let network = network(config, columns.len(), likelihood.linear_outputs())?;
+        let (priors, scale_prior) = match &network {
+            None => priors::linear(config, &columns, has_intercept(config), &likelihood)?,
+            Some(net) => priors::network(config, net, &likelihood)?,
+        };
+        priors::check_proper(
+            config,
+            &source,
+            &priors,
+            &likelihood,
+            y.len(),
+            columns.len(),
+        )?;
+
+        // From here on numbers move, and nothing is refused.
+        if config.data.standardize {
+            coordinates.standardise(&mut x, held_out.as_mut());
+        }
+        let y_scale = coordinates.y_scale;
+        let transform = coordinates.transform(&likelihood, network.as_ref());
+        if network.is_none() {
+            transform.enter_rows(&mut x, &mut y);
+        }
+        let mut problem = Problem {
+            prior_norm: priors.iter().map(|p| p.log_norm()).sum(),
+            offset: pick(&by_row.offset, &train)
+                .iter()
+                .map(|o| o / y_scale)
+                .collect(),
+            roots: by_row.roots,
+            intercept: has_intercept(config),
+            log_norm: 0.0,
+            likelihood,
+            network,
+            transform,
+            x,
+            y,
+            trials,
+            weights,
+            priors,
+            scale_prior,
+            columns,
+            classes,
+            held_out,
+            source,
+        };
+        problem.log_norm = problem.sum_of_log_norms();
+        problem.scale_rows();
+        if config.data.storage != Storage::F32 {
+            // Every engine rounds the design to 16 bits, which f32 holds as well as f64.
+            problem.x = problem.x.into_f32();
+        }
+        Ok(problem)
+    }
+
+    /// Σ over rows of the terms that the likelihood leaves out of ln p(y), nats, natural units of y; asked before rows are scaled by √w.
+    fn sum_of_log_norms(&self) -> f64 {
+        let weight = |i: usize| self.weights.get(i).copied().unwrap_or(1.0);
+        let units = self.transform.y_scale.ln();
+        (0..self.rows())
+            .map(|i| weight(i) * (self.likelihood.log_norm(self.observed(i)) - units))
+            .sum::<f64>()
+            + self.roots.iter().map(|r| r.ln()).sum::<f64>()
+    }
+}
+
+/// Whether the design has a column of ones of its own. A network's units have biases instead.
+fn has_intercept(config: &Config) -> bool {
+    config.data.intercept && config.model.predictor == Predictor::Linear
+}
+
+/// Names of the design's columns; `intercept` first if there is one.
+fn columns(config: &Config, table: &Table) -> Result<Vec<String>, CheckError> {
+    let intercept = has_intercept(config).then(|| "intercept".to_string());
+    let names: Vec<String> = (intercept.into_iter())
+        .chain(table.feature_names.iter().cloned())
+        .collect();
+    if !names.is_empty() {
+        return Ok(names);
+    }
+    let (found, remedy) = match config.model.predictor {
+        Predictor::Linear => (" and intercept = false", " or set intercept = true"),
+        _ => ("", ""),
+    };
+    Err(CheckError::data(
+        &table.source,
+        format!(
+            "found no features{found}, expected at least one column; name some in data.features{remedy}"
+        ),
+    ))
+}
+
+/// The numbers of these rows; none where there is no column.
+fn pick(column: &[f64], rows: &[usize]) -> Vec<f64> {
+    match column {
+        [] => vec![],
+        v => rows.iter().map(|&i| v[i]).collect(),
+    }
+}
+
+/// The network that `[model]` describes, checked; `None` for a linear predictor.
+fn network(config: &Config, inputs: usize, outputs: usize) -> Result<Option<Network>, CheckError> {
+    let m = &config.model;
+    if m.predictor == Predictor::Linear {
+        let stray = [
+            ("hidden", m.hidden.is_some()),
+            ("activation", m.activation.is_some()),
+            ("bias", m.bias.is_some()),
+        ];
+        return match stray.iter().find(|(_, found)| *found) {
+            Some((key, _)) => Err(CheckError::key(
+                format!("model.{key}"),
+                "found a value beside predictor = \"linear\", expected it only with predictor = \"mlp\"; remove the key or set predictor = \"mlp\"",
+            )),
+            None => Ok(None),
+        };
+    }
+    let hidden = m.hidden.clone().unwrap_or_default();
+    if hidden.is_empty() || hidden.contains(&0) {
+        return Err(CheckError::key(
+            "model.hidden",
+            format!(
+                "found {hidden:?}, expected the width of each hidden layer beside predictor = \"mlp\", such as [16] or [32, 16]"
+            ),
+        ));
+    }
+    let widths = std::iter::once(inputs)
+        .chain(hidden)
+        .chain([outputs])
+        .collect();
+    Ok(Some(Network {
+        widths,
+        activation: m.activation.unwrap_or_default(),
+        bias: m.bias.unwrap_or(true),
+    }))
+}
