@@ -64,16 +64,14 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         accepted[chain] = moves;
         status[at + PENDING] = 0u;
         if now.keep == 1u {
-            if gone {
-                keep_nothing(chain, status[at + FAULT] == DIVERGED);
-            } else {
+            keep_unknown(chain, status[at + FAULT] == DIVERGED);
+            if !gone {
                 let stats = (now.slot * C + chain) * (P + STATS) + P;
                 kept[stats + STAT_LP] = bitcast<u32>(here.y - here.x);
                 kept[stats + STAT_LP_MINIBATCH] = bitcast<u32>(here.y - here.x);
                 kept[stats + STAT_GRAD_NORM] = bitcast<u32>(sqrt(t.x));
                 kept[stats + STAT_NOISE_NORM] = bitcast<u32>(sqrt(t.y));
                 kept[stats + STAT_CHOLESKY_JITTER] = bitcast<u32>(jitter_of(u32(here.w)));
-                kept[stats + STAT_DIVERGING] = 0u;
                 kept[stats + STAT_STEP_SIZE] = bitcast<u32>(now.epsilon);
                 kept[stats + STAT_TEMPERATURE] = bitcast<u32>(now.temperature);
                 kept[stats + STAT_ACCEPTANCE_RATE] = bitcast<u32>(rate);

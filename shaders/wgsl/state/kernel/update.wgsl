@@ -78,9 +78,8 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         fault[team] = faulty;
         let stats = (now.slot * C + chain) * (P + STATS) + P;
         if now.keep == 1u {
-            if faulty == 1u {
-                keep_nothing(chain, diverged);
-            } else {
+            keep_unknown(chain, diverged);
+            if faulty == 0u {
                 let c = cost[chain];
                 kept[stats + STAT_LP] = bitcast<u32>(c.z - c.x);
                 if FULL_DENSITY == 0u {
@@ -90,7 +89,6 @@ fn update(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
                 kept[stats + STAT_GRAD_NORM] = bitcast<u32>(sqrt(sums[thread].x));
                 kept[stats + STAT_NOISE_NORM] = bitcast<u32>(sqrt(sums[thread].y));
                 kept[stats + STAT_CHOLESKY_JITTER] = bitcast<u32>(jitter_of(status[at + LEVEL]));
-                kept[stats + STAT_DIVERGING] = 0u;
                 kept[stats + STAT_STEP_SIZE] = bitcast<u32>(now.epsilon);
                 kept[stats + STAT_TEMPERATURE] = bitcast<u32>(now.temperature);
                 kept[stats + STAT_ACCEPTANCE_RATE] = bitcast<u32>(1.0);

@@ -10,8 +10,8 @@ fn keep_state(chain: u32, lane: u32) {
     }
 }
 
-// Writes NaN as statistics of a step that failed, or of a chain that has ended.
-fn keep_nothing(chain: u32, diverged: bool) {
+// Statistics of a step that failed, or of a chain that has ended: NaN, as is every statistic that a kernel does not set afterwards.
+fn keep_unknown(chain: u32, diverged: bool) {
     let at = (now.slot * C + chain) * (P + STATS) + P;
     for (var s = 0u; s < STATS; s++) {
         kept[at + s] = NAN_BITS;
