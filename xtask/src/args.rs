@@ -1,5 +1,6 @@
 //! The command line of xtask.
 
+use crate::runner::Selection;
 use std::path::PathBuf;
 
 /// The task that was asked for.
@@ -16,11 +17,8 @@ pub enum Task {
     GpuPack(PackOptions),
     /// Internal: lists the Vulkan devices that the drivers in the environment offer.
     Probe,
-    /// Internal: the command line of a test binary, passed by cargo, see `runner`; whether only if its crate opens a device.
-    RunTest {
-        gpu_only: bool,
-        command: Vec<String>,
-    },
+    /// Internal: the command line of a test binary, passed by cargo, see `runner`, and which of its tests to run.
+    RunTest(Selection, Vec<String>),
 }
 
 /// How to make the pack for a GPU.
@@ -46,16 +44,13 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
     let Some((task, rest)) = arguments.split_first() else {
         return Ok(Task::Help);
     };
+    if let Some(selection) = Selection::named(task) {
+        return Ok(Task::RunTest(selection, rest.to_vec()));
+    }
     match task.as_str() {
         "references" => return Ok(Task::References(without_separator(rest))),
         "bench" => return Ok(Task::Bench(without_separator(rest))),
         "gpu-pack" => return Ok(Task::GpuPack(pack_options(rest)?)),
-        "run-test" | "run-gpu-test" => {
-            return Ok(Task::RunTest {
-                gpu_only: task == "run-gpu-test",
-                command: rest.to_vec(),
-            });
-        }
         "test" => return Ok(Task::Test(test_options(rest)?)),
         "ci" => return Ok(Task::Ci(test_options(rest)?)),
         _ => {}

@@ -34,7 +34,7 @@ const HELP: &str = "\
 cargo xtask TASK
 
   test [--long] [--cpu-only] [-- FILTER]
-                  setup, then all tests: the workspace on one Vulkan driver, the GPU crates again on each other one
+                  setup, then all tests on one Vulkan driver, and on each other one those that show that it makes the same steps
   setup           finds Vulkan drivers; on Debian and Ubuntu installs lavapipe and fetches SwiftShader
   ci              rustfmt, clippy, typos, cargo-deny, then test
   long            the long statistical suites alone
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
             print!("{HELP}");
             Ok(())
         }
-        Ok(Task::RunTest { gpu_only, command }) => return runner::run(gpu_only, &command),
+        Ok(Task::RunTest(selection, command)) => return runner::run(selection, &command),
         Ok(Task::Probe) => probe::print_devices(),
         Ok(Task::Setup) => setup::drivers(false).map(|_| ()),
         Ok(Task::Peers) => peers(),

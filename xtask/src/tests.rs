@@ -3,7 +3,7 @@
 use crate::args::TestOptions;
 use crate::process::{self, cargo, program, root, run_tests, target};
 use crate::python::{Environment, Unready};
-use crate::runner;
+use crate::runner::{self, Selection};
 use crate::setup;
 use crate::steps::Steps;
 use crate::tally::Tally;
@@ -46,7 +46,7 @@ pub fn run_long() -> Result<(), String> {
     let mut outcome = run_tests(&mut long, &mut tally);
     for driver in drivers.iter().skip(1) {
         tally.under(&driver.name);
-        let mut whole = every_suite(on(&drivers, Some(driver), false), true)?;
+        let mut whole = every_suite(on(&drivers, Some(driver), false), Selection::Devices)?;
         outcome = outcome.and(run_tests(whole.env("SNGD_TEST_LONG", "1"), &mut tally));
     }
     println!("\n{}{tally}", tally.slowest());
@@ -81,21 +81,21 @@ fn take_steps(steps: &mut Steps, options: &TestOptions, tally: &mut Tally) {
     let name = first.map_or("tests".to_owned(), |driver| {
         format!("tests on {}", driver.name)
     });
-    let filtered = |command: Command, further| {
-        let mut command = every_suite(command, further)?;
+    let filtered = |command: Command, selection| {
+        let mut command = every_suite(command, selection)?;
         command.arg("--").args(&options.filter);
         Ok::<_, String>(command)
     };
     tally.under(first.map_or("no device", |driver| &driver.name));
     steps.run(&name, || {
-        let mut all = filtered(on(&drivers, first, options.cpu_only), false)?;
+        let mut all = filtered(on(&drivers, first, options.cpu_only), Selection::Everything)?;
         run_tests(&mut all, tally)
     });
     for driver in drivers.iter().skip(1) {
         let name = format!("GPU tests on {}", driver.name);
         tally.under(&driver.name);
         steps.run(&name, || {
-            let mut gpu = filtered(on(&drivers, Some(driver), false), true)?;
+            let mut gpu = filtered(on(&drivers, Some(driver), false), Selection::Again)?;
             run_tests(&mut gpu, tally)
         });
     }
@@ -133,17 +133,18 @@ fn on(drivers: &[Driver], driver: Option<&Driver>, cpu_only: bool) -> Command {
     command
 }
 
-/// Every suite on a driver. On a further one a suite takes one configuration in a few, all of them where `SNGD_TEST_LONG` is set, and
-/// crates that open no device are left out.
-fn every_suite(mut command: Command, further: bool) -> Result<Command, String> {
-    command.arg("--config").arg(runner::config(further)?);
+/// The selected tests on a driver. On a further one a test takes one configuration in a few, all of them where `SNGD_TEST_LONG` is set.
+fn every_suite(mut command: Command, selection: Selection) -> Result<Command, String> {
+    command.arg("--config").arg(runner::config(selection)?);
     command.args(EVERY_SUITE);
     Ok(command)
 }
 
 /// The long suites, which are ignored otherwise.
 fn long_suites(mut command: Command) -> Result<Command, String> {
-    command.arg("--config").arg(runner::config(false)?);
+    command
+        .arg("--config")
+        .arg(runner::config(Selection::Everything)?);
     command.args(["test", "--release", "--workspace", "--tests", "--"]);
     command.args(["--ignored", "--nocapture"]);
     Ok(command)

@@ -14,6 +14,7 @@ mod old_trace;
 mod open;
 mod output_path;
 mod parquet_table;
+mod parquet_type;
 mod phase_writer;
 mod read;
 mod select;

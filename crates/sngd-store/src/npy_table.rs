@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+use half::f16;
 use npyz::npz::{NpzArchive, array_name_from_file_name};
 use npyz::{DType, Deserialize, NpyFile, NpyHeader, Order, TypeChar};
 use sngd_core::table::{Table, TableRequest};
@@ -374,9 +375,7 @@ fn scatter<R: Read>(
         Some(Kind::U64) => place.each(npy, |row, slot, v: u64| {
             b.set_integer(row, slot, i128::from(v))
         }),
-        Some(Kind::F16) => place.each(npy, |row, slot, v: npyz::half::f16| {
-            b.set_number(row, slot, v.to_f64())
-        }),
+        Some(Kind::F16) => place.each(npy, |row, slot, v: f16| b.set_number(row, slot, v.to_f64())),
         Some(Kind::F32) => place.each(npy, |row, slot, v: f32| {
             b.set_number(row, slot, f64::from(v))
         }),

@@ -1,55 +1,52 @@
-//! Parquet, read batch by batch, only the selected columns.
+//! Parquet, read column by column, only the selected ones.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
-use arrow_array::{Array, ArrayRef};
-use arrow_schema::{ArrowError, DataType};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, DataType, FixedLenByteArray};
+use parquet::errors::ParquetError;
+use parquet::file::reader::FileReader;
+use parquet::file::serialized_reader::SerializedFileReader;
 use sngd_core::table::{Table, TableRequest};
 
 use crate::builder::TableBuilder;
 use crate::data_error::DataError;
 use crate::open::open;
+use crate::parquet_type::{Kind, of_root};
 use crate::select::{Selection, Slot, check_names};
+
+/// Number of rows that are decoded at a time.
+const RUN: usize = 8192;
 
 pub(crate) fn read(path: &Path, request: &TableRequest) -> Result<Table, DataError> {
     let (file, names) = header(path)?;
     let path = path.display().to_string();
     let selection = Selection::resolve(&path, &names, request)?;
-    let slots = selection.slots.clone();
-    for &(column, slot) in &slots {
-        check_type(
-            &path,
-            &names[column],
-            slot,
-            file.schema().field(column).data_type(),
-        )?;
-    }
-    let narrow = slots.iter().all(|&(column, slot)| {
-        !matches!(slot, Slot::Feature(_)) || is_narrow(file.schema().field(column).data_type())
-    });
+    let columns = (selection.slots.iter())
+        .map(|&(root, slot)| Column::checked(&path, &file, &names[root], root, slot))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut features = columns
+        .iter()
+        .filter(|c| matches!(c.slot, Slot::Feature(_)));
+    let narrow = features.all(|c| c.kind.is_narrow());
     let mut builder = TableBuilder::new(&path, selection, narrow);
     builder.reserve(u64::try_from(file.metadata().file_metadata().num_rows()).unwrap_or(0))?;
-    let mask = ProjectionMask::roots(
-        file.parquet_schema(),
-        slots.iter().map(|&(column, _)| column),
-    );
-    let batches = file
-        .with_projection(mask)
-        .with_batch_size(8192)
-        .build()
-        .map_err(|error| malformed(&path, error))?;
-    for batch in batches {
-        let batch = batch.map_err(|error| malformed(&path, error))?;
-        let first = builder.rows();
-        builder.grow(batch.num_rows());
-        // A projection keeps the file's order, and so do the slots.
-        for (array, &(_, slot)) in batch.columns().iter().zip(&slots) {
-            fill(&mut builder, &path, first, slot, array)?;
+    for group in 0..file.num_row_groups() {
+        let group = file.get_row_group(group).map_err(|e| malformed(&path, e))?;
+        let mut readers = (columns.iter().map(|c| group.get_column_reader(c.leaf)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| malformed(&path, e))?;
+        let mut left = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
+        while left > 0 {
+            // The columns take turns: their cells lie side by side in the table, and a run of rows stays in the cache.
+            let (first, run) = (builder.rows(), left.min(RUN));
+            builder.grow(run);
+            for (column, reader) in columns.iter().zip(&mut readers) {
+                column.fill(&mut builder, &path, first..first + run, reader)?;
+            }
+            left -= run;
         }
     }
     builder.finish(names.len())
@@ -59,108 +56,150 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>, DataError> {
     header(path).map(|(_, names)| names)
 }
 
-fn header(path: &Path) -> Result<(ParquetRecordBatchReaderBuilder<File>, Vec<String>), DataError> {
+fn header(path: &Path) -> Result<(SerializedFileReader<File>, Vec<String>), DataError> {
     let file = open(path)?;
     let path = path.display().to_string();
-    let file =
-        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| malformed(&path, error))?;
-    let names = file
-        .schema()
-        .fields()
-        .iter()
-        .map(|field| field.name().clone())
-        .collect();
-    Ok((file, check_names(&path, names)?))
+    let file = SerializedFileReader::new(file).map_err(|error| malformed(&path, error))?;
+    let schema = file.metadata().file_metadata().schema();
+    let names = schema.get_fields().iter().map(|f| f.name().to_owned());
+    let names = check_names(&path, names.collect())?;
+    Ok((file, names))
 }
 
-/// The type of the values, also inside a dictionary.
-fn value_type(kind: &DataType) -> &DataType {
-    match kind {
-        DataType::Dictionary(_, values) => values,
-        other => other,
-    }
-}
-
-fn is_text(kind: &DataType) -> bool {
-    matches!(
-        kind,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-    )
-}
-
-/// Whether f32 holds every value of this type exactly.
-fn is_narrow(kind: &DataType) -> bool {
-    use DataType::{Boolean, Float16, Float32, Int8, Int16, UInt8, UInt16};
-    matches!(
-        value_type(kind),
-        Boolean | Int8 | Int16 | UInt8 | UInt16 | Float16 | Float32
-    )
-}
-
-fn check_type(path: &str, column: &str, slot: Slot, kind: &DataType) -> Result<(), DataError> {
-    let values = value_type(kind);
-    let number = values.is_numeric() || *values == DataType::Boolean;
-    if number || (slot == Slot::Label && is_text(values)) {
-        return Ok(());
-    }
-    let expected = if slot == Slot::Label {
-        "numbers, booleans or text"
-    } else {
-        "numbers or booleans"
-    };
-    Err(DataError::ColumnType {
-        path: path.into(),
-        column: column.into(),
-        found: kind.to_string(),
-        expected,
-    })
-}
-
-/// Copies one column of a batch into the table's rows from `first` on.
-fn fill(
-    builder: &mut TableBuilder,
-    path: &str,
-    first: usize,
+/// A column that is read.
+struct Column {
     slot: Slot,
-    array: &ArrayRef,
-) -> Result<(), DataError> {
-    let values = value_type(array.data_type());
-    let as_text = slot == Slot::Label
-        && (is_text(values) || values.is_integer() || *values == DataType::Boolean);
-    let target = if as_text {
-        DataType::LargeUtf8
-    } else {
-        DataType::Float64
-    };
-    // Cast to the plain type first: a dictionary has nulls in its keys and in its values.
-    let plain = cast(path, array, values)?;
-    if let Some(nulls) = plain.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
-        let row = nulls.iter().position(|present| !present).unwrap_or(0);
-        return Err(builder.null(first + row, slot));
-    }
-    let array = cast(path, &plain, &target)?;
-    if as_text {
-        for (i, cell) in array.as_string::<i64>().iter().enumerate() {
-            builder.set_text(first + i, slot, cell.unwrap_or_default().as_bytes())?;
+    kind: Kind,
+    /// Its position among the columns of numbers and texts that the file stores; a group has several.
+    leaf: usize,
+    /// Whether cells may be missing.
+    optional: bool,
+}
+
+impl Column {
+    /// The column of that name, if its type is one that its place can take.
+    fn checked(
+        path: &str,
+        file: &SerializedFileReader<File>,
+        name: &str,
+        root: usize,
+        slot: Slot,
+    ) -> Result<Column, DataError> {
+        let schema = file.metadata().file_metadata().schema_descr();
+        let (leaf, kind) = of_root(schema, root);
+        let optional = schema.column(leaf).max_def_level() > 0;
+        let usable = kind.is_number() || (slot == Slot::Label && kind == Kind::Text);
+        if usable {
+            return Ok(Column {
+                slot,
+                kind,
+                leaf,
+                optional,
+            });
         }
-    } else {
-        for (i, &value) in array
-            .as_primitive::<Float64Type>()
-            .values()
-            .iter()
-            .enumerate()
-        {
-            builder.set_number(first + i, slot, value)?;
+        let expected = if slot == Slot::Label {
+            "numbers, booleans or text"
+        } else {
+            "numbers or booleans"
+        };
+        Err(DataError::ColumnType {
+            path: path.into(),
+            column: name.into(),
+            found: kind.to_string(),
+            expected,
+        })
+    }
+
+    /// Copies the column's next cells into these rows of the table.
+    fn fill(
+        &self,
+        builder: &mut TableBuilder,
+        path: &str,
+        rows: Range<usize>,
+        reader: &mut ColumnReader,
+    ) -> Result<(), DataError> {
+        let (slot, kind) = (self.slot, &self.kind);
+        // Copies the cells of a reader with `$set(row, cell)`.
+        macro_rules! copy {
+            ($reader:expr, $set:expr) => {
+                copy($reader, self.optional, rows, |row, cell| match cell {
+                    Some(cell) => $set(row, cell),
+                    None => Err(builder.null(row, slot)),
+                })
+            };
+        }
+        let copied = match reader {
+            ColumnReader::BoolColumnReader(reader) => copy!(reader, |row, &cell: &bool| {
+                match slot {
+                    Slot::Label => builder.set_text(row, slot, cell.to_string().as_bytes()),
+                    _ => builder.set_number(row, slot, f64::from(u8::from(cell))),
+                }
+            }),
+            ColumnReader::Int32ColumnReader(reader) => copy!(reader, |row, &cell: &i32| {
+                kind.set(builder, row, slot, kind.integer(i64::from(cell), 32))
+            }),
+            ColumnReader::Int64ColumnReader(reader) => copy!(reader, |row, &cell: &i64| {
+                kind.set(builder, row, slot, kind.integer(cell, 64))
+            }),
+            ColumnReader::FloatColumnReader(reader) => copy!(reader, |row, &cell: &f32| {
+                builder.set_number(row, slot, f64::from(cell))
+            }),
+            ColumnReader::DoubleColumnReader(reader) => copy!(reader, |row, &cell: &f64| {
+                builder.set_number(row, slot, cell)
+            }),
+            ColumnReader::ByteArrayColumnReader(reader) => {
+                copy!(reader, |row, cell: &ByteArray| {
+                    kind.set_bytes(builder, row, slot, cell.data())
+                })
+            }
+            ColumnReader::FixedLenByteArrayColumnReader(reader) => {
+                copy!(reader, |row, cell: &FixedLenByteArray| {
+                    kind.set_bytes(builder, row, slot, cell.data())
+                })
+            }
+            ColumnReader::Int96ColumnReader(_) => Ok(()), // a timestamp, which `checked` refuses
+        };
+        copied.map_err(|failed| match failed {
+            Failed::Cell(error) => error,
+            Failed::File(error) => malformed(path, error),
+        })
+    }
+}
+
+/// Why a column was not read to its end.
+enum Failed {
+    Cell(DataError),
+    File(ParquetError),
+}
+
+/// Hands over the next cells of a column with their rows; `None` is a missing cell.
+fn copy<T: DataType>(
+    reader: &mut ColumnReaderImpl<T>,
+    optional: bool,
+    rows: Range<usize>,
+    mut set: impl FnMut(usize, Option<&T::T>) -> Result<(), DataError>,
+) -> Result<(), Failed> {
+    let (mut values, mut levels) = (Vec::new(), Vec::new());
+    let mut row = rows.start;
+    while row < rows.end {
+        values.clear();
+        levels.clear();
+        let levels_out = optional.then_some(&mut levels);
+        let read = reader.read_records(rows.end - row, levels_out, None, &mut values);
+        let (records, ..) = read.map_err(Failed::File)?;
+        if records == 0 {
+            let message = format!("a column ends at row {row}, before the others");
+            return Err(Failed::File(ParquetError::General(message)));
+        }
+        let mut present = values.iter();
+        for i in 0..records {
+            let there = !optional || levels.get(i) == Some(&1);
+            let cell = if there { present.next() } else { None };
+            set(row, cell).map_err(Failed::Cell)?;
+            row += 1;
         }
     }
     Ok(())
-}
-
-fn cast(path: &str, array: &ArrayRef, target: &DataType) -> Result<ArrayRef, DataError> {
-    if array.data_type() == target {
-        return Ok(array.clone());
-    }
-    arrow_cast::cast(array, target).map_err(|error: ArrowError| malformed(path, error))
 }
 
 fn malformed(path: &str, error: impl std::fmt::Display) -> DataError {

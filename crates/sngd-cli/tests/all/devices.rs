@@ -130,6 +130,7 @@ fn a_device_that_is_late_is_given_up() {
     ] {
         assert!(last.contains(part), "expected '{part}' in: {err}");
     }
-    assert!(took.as_secs() < 20, "{took:?}");
+    // Seconds on an idle machine. The bound is against a process that waits for the driver, which would take an hour.
+    assert!(took.as_secs() < 300, "{took:?}");
     assert_eq!(run("run.chains=2", None).0, Some(0));
 }

@@ -2,7 +2,7 @@
 //! Philox counters, so both make the same chain.
 #![allow(clippy::print_stdout, reason = "the errors seen are worth reading")]
 
-use crate::common::{self, gpu, gpus, noise, one_in};
+use crate::common::{self, gpu, gpus, gpus_in_turn, noise, one_in};
 use sngd_core::config::{Config, Gradient, Precision, Schedule, StepSize, Storage};
 use sngd_core::engine::{Engine, EngineError, FaultKind, RawBlock, Span};
 use sngd_core::likelihood::{Custom, Likelihood, WgslBody};
@@ -101,7 +101,7 @@ fn differ(a: impl Iterator<Item = f64>, b: impl Iterator<Item = f64>) -> f64 {
 fn check(what: &str, (problem, plan, init): &(Problem, Plan, Vec<f64>), tolerance: f64) {
     let mut oracle = CpuEngine::new(Precision::F64, problem, plan, init, Some(1)).unwrap();
     let b = run(&mut oracle, span(0, 31, 1));
-    for gpu in gpus() {
+    for gpu in gpus_in_turn() {
         let mut ours = GpuEngine::new(gpu.clone(), problem, plan, init).unwrap();
         let a = run(&mut ours, span(0, 31, 1));
         assert_eq!(a.faults, b.faults, "{what}");

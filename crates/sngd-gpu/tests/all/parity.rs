@@ -2,7 +2,7 @@
 //! same chain.
 #![allow(clippy::print_stdout, reason = "the errors seen are worth reading")]
 
-use crate::common::{self, compare, gpus, one_in, setup};
+use crate::common::{self, compare, gpus, gpus_in_turn, one_in, setup};
 
 fn check(
     what: &str,
@@ -12,7 +12,7 @@ fn check(
     tolerance: f64,
 ) {
     let (problem, plan, init) = setup(family, model, sampler, shape);
-    for gpu in gpus() {
+    for gpu in gpus_in_turn() {
         let (worst, stats) = compare(&gpu, &problem, &plan, &init, steps);
         let stats_told: Vec<String> = stats.iter().map(|s| format!("{s:.0e}")).collect();
         println!(

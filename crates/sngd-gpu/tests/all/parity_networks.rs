@@ -4,7 +4,7 @@
 //! difference.
 #![allow(clippy::print_stdout, reason = "the errors seen are worth reading")]
 
-use crate::common::{compare, gpus, noise, one_in, table};
+use crate::common::{compare, gpus, gpus_in_turn, noise, one_in, table};
 use sngd_core::config::{Config, Storage};
 use sngd_core::engine::EngineError;
 use sngd_core::plan::Plan;
@@ -62,7 +62,7 @@ impl Case<'_> {
 
     fn check(&self, steps: u32, tolerance: f64) {
         let (problem, plan, init) = self.setup();
-        for gpu in gpus() {
+        for gpu in gpus_in_turn() {
             let (worst, stats) = compare(&gpu, &problem, &plan, &init, steps);
             let told: Vec<String> = stats.iter().map(|s| format!("{s:.0e}")).collect();
             let what = format!(

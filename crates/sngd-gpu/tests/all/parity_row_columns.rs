@@ -1,7 +1,7 @@
 //! Rows with offsets and weights on the device in f32, compared with the CPU engine in f64 step by step.
 #![allow(clippy::print_stdout, reason = "the errors seen are worth reading")]
 
-use crate::common::{self, compare, gpus, noise, one_in, table};
+use crate::common::{self, compare, gpus_in_turn, noise, one_in, table};
 use sngd_core::config::Config;
 use sngd_core::plan::Plan;
 use sngd_core::problem::Problem;
@@ -61,7 +61,7 @@ const SEVERAL: f64 = 2e-3;
 fn check(model: Model<'_>, columns: Columns, samplers: &[&str], tolerance: f64) {
     for sampler in one_in(3, samplers) {
         let (problem, plan, init) = setup(model, columns, sampler);
-        for gpu in gpus() {
+        for gpu in gpus_in_turn() {
             let (worst, stats) = compare(&gpu, &problem, &plan, &init, 12);
             let told: Vec<String> = stats.iter().map(|s| format!("{s:.0e}")).collect();
             let what = format!("{model:?}, {columns:?}, {sampler}, {:?}", gpu.tuning);

@@ -2,15 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use arrow_array::types::Int32Type;
-use arrow_array::{
-    ArrayRef, BooleanArray, DictionaryArray, Float32Array, Float64Array, Int64Array, RecordBatch,
-    StringArray, UInt8Array,
-};
+use half::f16;
 use npyz::{AutoSerialize, WriterBuilder};
-use parquet::arrow::ArrowWriter;
+use parquet::data_type::{
+    BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray,
+    FixedLenByteArrayType, FloatType, Int32Type, Int64Type,
+};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
 use sngd_core::table::{Response, ResponseKind, TableRequest};
 use sngd_store::{column_names, read_table};
 use tempfile::TempDir;
@@ -51,27 +52,94 @@ fn message(dir: &TempDir, path: &Path, request: &TableRequest) -> String {
         .replace(&format!("{}/", dir.path().display()), "")
 }
 
-fn parquet(columns: Vec<(&str, ArrayRef)>) -> (TempDir, PathBuf) {
+/// The cells of a column, by their physical type; `None` is a missing cell, which only optional columns have.
+enum Cells {
+    Bool(Vec<bool>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+    F32(Vec<f32>),
+    F64(Vec<Option<f64>>),
+    Text(Vec<Option<&'static str>>),
+    Bytes(Vec<Vec<u8>>),
+}
+
+fn cells<T: DataType>(
+    group: &mut SerializedRowGroupWriter<std::fs::File>,
+    cells: Vec<Option<T::T>>,
+    optional: bool,
+) {
+    let mut column = group.next_column().unwrap().unwrap();
+    let levels: Vec<i16> = cells.iter().map(|c| i16::from(c.is_some())).collect();
+    let present: Vec<T::T> = cells.into_iter().flatten().collect();
+    let levels = optional.then_some(levels.as_slice());
+    column
+        .typed::<T>()
+        .write_batch(&present, levels, None)
+        .unwrap();
+    column.close().unwrap();
+}
+
+/// A file of such columns, each with its type in the words of a Parquet schema.
+fn parquet(columns: Vec<(&str, Cells)>) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.parquet");
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let fields = columns.iter().map(|(field, _)| match field.ends_with('}') {
+        true => format!("{field} "),
+        false => format!("{field}; "),
+    });
+    let schema = format!("message t {{ {}}}", fields.collect::<String>());
+    let schema = parse_message_type(&schema).unwrap().into();
+    let file = std::fs::File::create(&path).unwrap();
     let mut writer =
-        ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
+        SerializedFileWriter::new(file, schema, WriterProperties::builder().build().into())
+            .unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for (field, column) in columns {
+        let optional = field.starts_with("optional");
+        let g = &mut group;
+        match column {
+            Cells::Bool(v) => cells::<BoolType>(g, v.into_iter().map(Some).collect(), optional),
+            Cells::I32(v) => cells::<Int32Type>(g, v.into_iter().map(Some).collect(), optional),
+            Cells::I64(v) => cells::<Int64Type>(g, v.into_iter().map(Some).collect(), optional),
+            Cells::F32(v) => cells::<FloatType>(g, v.into_iter().map(Some).collect(), optional),
+            Cells::F64(v) => cells::<DoubleType>(g, v, optional),
+            Cells::Text(v) => {
+                let v = v.into_iter().map(|t| t.map(ByteArray::from)).collect();
+                cells::<ByteArrayType>(g, v, optional);
+            }
+            Cells::Bytes(v) => {
+                let fixed = |b| Some(FixedLenByteArray::from(ByteArray::from(b)));
+                cells::<FixedLenByteArrayType>(g, v.into_iter().map(fixed).collect(), optional);
+            }
+        }
+    }
+    group.close().unwrap();
     writer.close().unwrap();
     (dir, path)
 }
 
-fn three() -> Vec<(&'static str, ArrayRef)> {
-    let dictionary: DictionaryArray<Int32Type> = ["b", "a", "b"].into_iter().collect();
+fn some<T>(values: Vec<T>) -> Vec<Option<T>> {
+    values.into_iter().map(Some).collect()
+}
+
+fn three() -> Vec<(&'static str, Cells)> {
     vec![
-        ("i", Arc::new(Int64Array::from(vec![1, 2, 3])) as ArrayRef),
-        ("f", Arc::new(Float32Array::from(vec![0.5, 1.5, 2.5]))),
-        ("d", Arc::new(Float64Array::from(vec![1e-300, 2.0, 3.0]))),
-        ("t", Arc::new(BooleanArray::from(vec![true, false, true]))),
-        ("u", Arc::new(UInt8Array::from(vec![255, 0, 7]))),
-        ("s", Arc::new(StringArray::from(vec!["1.0", "1", "02"]))),
-        ("c", Arc::new(dictionary)),
+        ("required int64 i", Cells::I64(vec![1, 2, 3])),
+        ("optional float f", Cells::F32(vec![0.5, 1.5, 2.5])),
+        (
+            "optional double d",
+            Cells::F64(some(vec![1e-300, 2.0, 3.0])),
+        ),
+        ("required boolean t", Cells::Bool(vec![true, false, true])),
+        ("optional int32 u (UINT_8)", Cells::I32(vec![255, 0, 7])),
+        (
+            "optional byte_array s (STRING)",
+            Cells::Text(some(vec!["1.0", "1", "02"])),
+        ),
+        (
+            "required byte_array c (UTF8)",
+            Cells::Text(some(vec!["b", "a", "b"])),
+        ),
     ]
 }
 
@@ -131,11 +199,8 @@ fn parquet_over_several_batches() {
     let n = 20_000;
     let numbers: Vec<f64> = (0..n).map(f64::from).collect();
     let (dir, path) = parquet(vec![
-        (
-            "y",
-            Arc::new(Float64Array::from(numbers.clone())) as ArrayRef,
-        ),
-        ("x", Arc::new(Float64Array::from(numbers.clone()))),
+        ("required double y", Cells::F64(some(numbers.clone()))),
+        ("optional double x", Cells::F64(some(numbers.clone()))),
     ]);
     let table = read_table(&path, &request("y")).unwrap();
     assert_eq!(table.features.to_vec(), numbers);
@@ -145,8 +210,8 @@ fn parquet_over_several_batches() {
     let mut holes: Vec<Option<f64>> = numbers.into_iter().map(Some).collect();
     holes[12_345] = None;
     let (dir, path) = parquet(vec![
-        ("y", Arc::new(Float64Array::from(holes.clone())) as ArrayRef),
-        ("x", Arc::new(Float64Array::from(holes))),
+        ("optional double y", Cells::F64(holes.clone())),
+        ("optional double x", Cells::F64(holes)),
     ]);
     assert_eq!(
         message(&dir, &path, &request("y")),
@@ -155,40 +220,135 @@ fn parquet_over_several_batches() {
     );
 }
 
+/// Integers without sign, decimals and half precision are the numbers that they stand for; f32 takes those that it holds exactly.
+#[test]
+fn parquet_numbers_of_every_kind() {
+    let half = |v: f32| f16::from_f32(v).to_le_bytes().to_vec();
+    let (_dir, path) = parquet(vec![
+        ("required int32 y", Cells::I32(vec![-1, 2])),
+        (
+            "required int32 u (INTEGER(32,false))",
+            Cells::I32(vec![-1, 7]),
+        ),
+        ("required int64 w (UINT_64)", Cells::I64(vec![-1, 7])),
+        (
+            "required int32 s (INTEGER(8,true))",
+            Cells::I32(vec![-128, 7]),
+        ),
+        (
+            "required int64 d (DECIMAL(18,2))",
+            Cells::I64(vec![-1234, 5]),
+        ),
+        (
+            "required fixed_len_byte_array(3) e (DECIMAL(5,1))",
+            Cells::Bytes(vec![vec![0xff, 0xff, 0xfe], vec![0x01, 0, 0]]),
+        ),
+        (
+            "required fixed_len_byte_array(2) h (FLOAT16)",
+            Cells::Bytes(vec![half(0.5), half(-2.0)]),
+        ),
+    ]);
+    let table = read_table(&path, &request("y")).unwrap();
+    assert_eq!(table.response, Response::Numbers(vec![-1.0, 2.0]));
+    let max = [f64::from(u32::MAX), u64::MAX as f64];
+    assert_eq!(
+        table.features.to_vec(),
+        [
+            max[0], max[1], -128.0, -12.34, -0.2, 0.5, 7.0, 7.0, 7.0, 0.05, 6553.6, -2.0
+        ]
+    );
+    let narrow = TableRequest {
+        features: Some(["s", "h"].map(String::from).to_vec()),
+        ..request("y")
+    };
+    assert!(
+        read_table(&path, &narrow)
+            .unwrap()
+            .features
+            .as_f32()
+            .is_some()
+    );
+}
+
+/// Columns that hold no numbers are refused by what they hold; beside a group of columns the others are read.
+#[test]
+fn parquet_columns_that_are_no_numbers() {
+    let columns = || {
+        vec![
+            (
+                "required group g { required double inner; }",
+                Cells::F64(some(vec![9.0])),
+            ),
+            ("required double y", Cells::F64(some(vec![1.5]))),
+            ("required int32 day (DATE)", Cells::I32(vec![3])),
+            (
+                "required int64 at (TIMESTAMP(MILLIS,true))",
+                Cells::I64(vec![3]),
+            ),
+        ]
+    };
+    let (dir, path) = parquet(columns());
+    for (name, found) in [
+        ("g", "group of columns"),
+        ("day", "date"),
+        ("at", "timestamp"),
+    ] {
+        let asked = TableRequest {
+            features: Some(vec![name.into()]),
+            ..request("y")
+        };
+        let said = message(&dir, &path, &asked);
+        assert!(
+            said.contains(&format!(
+                "column `{name}`: found values of type {found} where"
+            )),
+            "{said}"
+        );
+    }
+    let none = TableRequest {
+        features: Some(vec![]),
+        ..request("y")
+    };
+    let table = read_table(&path, &none).unwrap();
+    assert_eq!(table.response, Response::Numbers(vec![1.5]));
+}
+
 #[test]
 fn parquet_messages() {
     let (dir, path) = parquet(three());
     assert_eq!(
         message(&dir, &path, &request("i")),
-        "t.parquet, column `s`: found values of type Utf8 where numbers or booleans were expected; convert the column, \
+        "t.parquet, column `s`: found values of type text where numbers or booleans were expected; convert the column, \
          or leave it out of `features`"
     );
-    let dictionary: DictionaryArray<Int32Type> = [Some("b"), None].into_iter().collect();
-    let (dir, path) = parquet(vec![("c", Arc::new(dictionary) as ArrayRef)]);
+    let (dir, path) = parquet(vec![(
+        "optional byte_array c (STRING)",
+        Cells::Text(vec![Some("b"), None]),
+    )]);
     assert_eq!(
         message(&dir, &path, &labels("c")),
         "t.parquet, row 2, column `c`: found a missing cell (null) where a label was expected; fill it in, or remove \
          the row or the column"
     );
     let (dir, path) = parquet(vec![(
-        "y",
-        Arc::new(Float64Array::from(vec![1.0, f64::NAN])) as ArrayRef,
+        "required double y",
+        Cells::F64(some(vec![1.0, f64::NAN])),
     )]);
     assert!(
         message(&dir, &path, &request("y"))
             .contains("row 2, column `y`: found a missing cell (NaN)")
     );
     let (dir, path) = parquet(vec![(
-        "y",
-        Arc::new(Float64Array::from(vec![f64::INFINITY])) as ArrayRef,
+        "required double y",
+        Cells::F64(some(vec![f64::INFINITY])),
     )]);
     assert!(
         message(&dir, &path, &request("y"))
             .contains("row 1, column `y`: found `inf` where a finite number")
     );
     let (dir, path) = parquet(vec![(
-        "y",
-        Arc::new(Float64Array::from(Vec::<f64>::new())) as ArrayRef,
+        "required double y",
+        Cells::F64(some(Vec::<f64>::new())),
     )]);
     assert!(message(&dir, &path, &request("y")).contains("found 1 columns but no data rows"));
 
@@ -244,7 +404,7 @@ fn npy_in_both_orders() {
 #[test]
 fn features_of_narrow_types_are_held_in_f32() {
     let c = npyz::Order::C;
-    let half = [0.5, -2.0, 1e-7].map(npyz::half::f16::from_f64);
+    let half = [0.5, -2.0, 1e-7].map(f16::from_f64);
     let narrow = [
         ("b", npy_bytes(&[3], c, &[true, false, true])),
         ("i", npy_bytes(&[3], c, &[-128_i8, 0, 127])),

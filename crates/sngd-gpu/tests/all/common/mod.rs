@@ -51,10 +51,29 @@ pub fn gpus() -> Vec<Gpu> {
         .collect()
 }
 
+/// The forms of the kernels for one case out of a series: both in `cargo xtask long`, else the other one than for the case before. A
+/// software driver takes seconds to compile a case, and each form meets every kernel in half of the cases.
+pub fn gpus_in_turn() -> Vec<Gpu> {
+    thread_local! {
+        // each test has a thread of its own
+        static CASES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+    let mut gpus = gpus();
+    if !long() && gpus.len() > 1 {
+        let case = CASES.replace(CASES.get() + 1);
+        gpus = vec![gpus.swap_remove(case % gpus.len())];
+    }
+    gpus
+}
+
+/// Whether every case is asked for, however long it takes: `cargo xtask long`.
+fn long() -> bool {
+    std::env::var_os("SNGD_TEST_LONG").is_some()
+}
+
 /// Whether this is a second Vulkan driver, on which tests run fewer cases; not in `cargo xtask long`.
 pub fn second_driver() -> bool {
-    std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader")
-        && std::env::var_os("SNGD_TEST_LONG").is_none()
+    std::env::var("SNGD_TEST_DRIVER").is_ok_and(|d| d == "swiftshader") && !long()
 }
 
 /// The configurations of a test: all of them, but only one in `of` on a second driver. Every kernel and regime still runs.
