@@ -132,7 +132,7 @@ codes!(Weights, from 0 {
 pub enum DiagonalMetric {
     /// The diagonal of N·F + Λ.
     Fisher,
-    /// N·I.
+    /// The identity times the number of observations, N·I.
     Identity,
     /// RMSProp's running mean of squares.
     RmsProp,

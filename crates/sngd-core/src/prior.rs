@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_prior_is_told() {
+    fn a_wrong_prior_is_named() {
         let e = Prior::parse("norml(0, 1)").unwrap_err();
         assert!(e.contains("norml(0, 1)") && e.contains("student_t(nu, m, s)"));
         assert!(Prior::parse("normal(0, -1)").is_err());

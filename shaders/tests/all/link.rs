@@ -1,9 +1,10 @@
 //! The linker: imports, slots, errors by file and line, reflection.
 
 use bytemuck::{Pod, Zeroable};
+use sngd_core::config::Storage;
 use sngd_core::likelihood::{Likelihood, Link, WgslBody};
 use sngd_shaders::{
-    BindingKind, CONTRACT, Consts, Interpreted, LinkError, Linked, ModelSource, files, link,
+    BindingKind, CONTRACT, Code, Consts, Interpreted, LinkError, Linked, ModelSource, files, link,
     link_text,
 };
 use std::mem::offset_of;
@@ -67,9 +68,12 @@ fn likelihoods() -> Vec<Likelihood> {
 
 #[test]
 fn every_library_file_is_valid_by_itself() {
-    let sizes = Consts::new().u32("H", 2).u32("HH", 3);
-    for (path, _) in files().iter().filter(|(p, _)| p.starts_with("lib/")) {
-        link(path, &sizes, None).unwrap().validate().unwrap();
+    for storage in [Storage::F32, Storage::F16, Storage::Bf16] {
+        let consts = Consts::new().u32("H", 2).u32("HH", 3);
+        let consts = consts.u32("STORAGE", storage.code());
+        for (path, _) in files().iter().filter(|(p, _)| p.starts_with("lib/")) {
+            link(path, &consts, None).unwrap().validate().unwrap();
+        }
     }
 }
 

@@ -131,7 +131,7 @@ fn few_rows_give_the_posterior_of_all() {
 
 /// At temperature T the spread of a nearly Gaussian posterior is √T times as large: exact, without the test, and with few rows.
 #[test]
-fn temperatures_are_held() {
+fn temperatures_are_those_asked_for() {
     let Some((case, mut config)) = without_settings("wells_dist100ars") else {
         return;
     };
@@ -160,7 +160,7 @@ fn temperatures_are_held() {
 
 /// A chain's bits depend neither on the number of chains nor on how a run is cut into spans.
 #[test]
-fn chains_are_independent_of_their_company() {
+fn chains_are_independent_of_the_others() {
     let Some((case, mut config)) = without_settings("gc_pima") else {
         return;
     };

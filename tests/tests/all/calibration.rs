@@ -83,7 +83,7 @@ fn calibrate(kind: Kind, replicates: u32, sampler: &str) -> [f64; 3] {
 
 /// The same with nothing set but data, model and prior: each data set gets its automatic settings. Ranks are among
 /// sixteen kept draws that are far enough apart.
-fn calibrate_bare(kind: Kind, family: Family, replicates: u32) -> [f64; 3] {
+fn calibrate_without_settings(kind: Kind, family: Family, replicates: u32) -> [f64; 3] {
     let mut counts = [[0f64; RANKS + 1]; 3];
     let mut used = 0.0;
     for r in 0..replicates {
@@ -141,7 +141,7 @@ fn a_wrong_temperature_is_seen() {
 #[test]
 fn ranks_are_uniform_without_settings() {
     for family in [Family::Bernoulli, Family::Poisson] {
-        let chi2 = calibrate_bare(Kind::Cpu32, family, 100);
+        let chi2 = calibrate_without_settings(Kind::Cpu32, family, 100);
         assert!(chi2.iter().all(|&c| c < BOUND), "{family:?}: {chi2:?}");
     }
 }
@@ -150,7 +150,7 @@ fn ranks_are_uniform_without_settings() {
 #[ignore = "long: cargo xtask long"]
 fn ranks_are_uniform_without_settings_over_many_data_sets() {
     for family in [Family::Bernoulli, Family::Poisson] {
-        let chi2 = calibrate_bare(Kind::Cpu32, family, 500);
+        let chi2 = calibrate_without_settings(Kind::Cpu32, family, 500);
         assert!(chi2.iter().all(|&c| c < BOUND), "{family:?}: {chi2:?}");
         println!("{family:?}: chi-square of the ranks with 15 degrees of freedom {chi2:?}");
     }

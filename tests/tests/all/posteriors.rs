@@ -110,7 +110,7 @@ fn mala_is_exact() {
 /// Separated data under Jeffreys' prior: in the tail |M| falls below what f32 can resolve, and a chain that took rounding for
 /// a determinant would never come back.
 #[test]
-fn mala_stays_where_the_determinant_can_be_told() {
+fn mala_stays_where_the_determinant_is_known() {
     for kind in kinds() {
         let Some(case) = cases::load("jeffreys_sex2") else {
             continue;

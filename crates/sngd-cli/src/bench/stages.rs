@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_add_up_and_parts_of_dispatches_are_told() {
+    fn shares_add_up_and_parts_of_dispatches_are_named() {
         let stage = |name: &str, dispatches, ms| bench::Stage {
             name: name.into(),
             dispatches,

@@ -233,7 +233,7 @@ mod tests {
 
     /// In f64 the remainder is ln p and its scores minus their expansion; in f32 it is as near to that as single precision allows.
     #[test]
-    fn remainders_are_what_the_expansion_leaves() {
+    fn remainders_are_the_rest_of_the_expansion() {
         let cases: [(Likelihood, Vec<f64>, f64, f64); 6] = [
             (Likelihood::Binomial(Link::Logit), vec![0.4], 1.0, 1.0),
             (Likelihood::Binomial(Link::Logit), vec![-1.3], 30.0, 200.0),

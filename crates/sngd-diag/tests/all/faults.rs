@@ -184,7 +184,7 @@ fn balanced_draws_of_two_values() {
 }
 
 #[test]
-fn squares_that_overflow_are_told() {
+fn squares_that_overflow_are_reported() {
     let values: Vec<_> = moving().iter().map(|x| x * 1e200).collect();
     let row = row_of(&values, CHAINS);
     assert!(
