@@ -360,7 +360,7 @@ impl Problem {
             None => priors::linear(config, &columns, intercept, &likelihood)?,
             Some(net) => priors::network(config, net, &likelihood)?,
         };
-        priors::check_proper(config, &source, &priors, &likelihood, n, d)?;
+        priors::check_shift(config, &priors, &likelihood)?;
         let prior_norm = priors.iter().map(|p| p.log_norm()).sum();
         if network.is_none() {
             transform.enter_rows(&mut x, &mut y);
