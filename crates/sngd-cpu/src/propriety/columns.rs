@@ -146,6 +146,16 @@ impl<'a> Columns<'a> {
         self.over(numbers, values)
     }
 
+    /// Adds rows to those in memory.
+    pub fn append(&mut self, rows: Vec<(usize, Vec<f64>)>) {
+        let (numbers, values) = self.held.get_or_insert_default();
+        for (i, row) in rows {
+            numbers.push(i);
+            values.extend(row);
+        }
+        self.counted = numbers.len();
+    }
+
     /// The same columns over rows in memory.
     fn over(&self, numbers: Vec<usize>, values: Vec<f64>) -> Columns<'a> {
         Columns {
@@ -179,9 +189,11 @@ impl<'a> Columns<'a> {
                 }
                 let one = pivot.map_or(0.0, |p| x[p]);
                 for (k, &j) in self.index.iter().enumerate() {
-                    let size = self.size[k];
-                    row[k] = if size > 0.0 {
-                        (x[j] + self.shift[k] * one) / size
+                    let (size, rounding) = (self.size[k], self.rounding.get(k).unwrap_or(&0.0));
+                    let value = (x[j] + self.shift[k] * one) / size;
+                    // What is left of a zero after centring and back is rounding.
+                    row[k] = if size > 0.0 && value.abs() > 4.0 * rounding {
+                        value
                     } else {
                         0.0
                     };
@@ -201,9 +213,10 @@ impl<'a> Columns<'a> {
     ) -> T {
         let n = self.problem.rows();
         if let Some((numbers, values)) = &self.held {
-            let mut total = start();
-            let rows = numbers.iter().zip(values.chunks_exact(self.len().max(1)));
-            rows.for_each(|(i, row)| read(&mut total, *i, row));
+            let (mut total, mut part) = (start(), start());
+            let rows = numbers.iter().zip(values.chunks_exact(self.len()));
+            rows.for_each(|(i, row)| read(&mut part, *i, row));
+            add(&mut total, part);
             return total;
         }
         let part = |c: usize| {

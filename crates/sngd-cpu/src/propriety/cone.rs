@@ -9,7 +9,7 @@
 //! itself is the direction: the one of unit length along which the mean of bᵢᵀd is largest. It is found by the active sets of Lawson and
 //! Hanson (1974), with few vectors in hand: a pass over all of them finds those that r does not respect yet.
 
-use faer::Mat;
+use std::collections::HashSet;
 
 /// Number of passes over all vectors after which the search gives up.
 const MOST_PASSES: usize = 400;
@@ -65,11 +65,12 @@ pub fn direction(vectors: &impl Vectors, tolerance: f64) -> Verdict {
 struct Hand {
     target: Vec<f64>,
     r: Vec<f64>,
-    numbers: Vec<usize>,
+    numbers: HashSet<usize>,
     vectors: Vec<Vec<f64>>,
     weights: Vec<f64>,
-    /// Places of the vectors whose weight is above 0.
+    /// Places of the vectors whose weight is above 0, in the order of the basis.
     active: Vec<usize>,
+    basis: Basis,
 }
 
 impl Hand {
@@ -77,10 +78,11 @@ impl Hand {
         Hand {
             r: target.clone(),
             target,
-            numbers: Vec::new(),
+            numbers: HashSet::new(),
             vectors: Vec::new(),
             weights: Vec::new(),
             active: Vec::new(),
+            basis: Basis::default(),
         }
     }
 
@@ -88,8 +90,7 @@ impl Hand {
     fn take(&mut self, vectors: Vec<(usize, Vec<f64>)>) -> bool {
         let before = self.vectors.len();
         for (number, b) in vectors {
-            if !self.numbers.contains(&number) {
-                self.numbers.push(number);
+            if self.numbers.insert(number) {
                 self.vectors.push(b);
                 self.weights.push(0.0);
             }
@@ -106,16 +107,15 @@ impl Hand {
             if length <= tolerance {
                 return true;
             }
-            let open = (0..self.vectors.len())
-                .filter(|j| !self.active.contains(j) && !refused.contains(j));
+            let open =
+                (0..self.vectors.len()).filter(|j| self.weights[*j] == 0.0 && !refused.contains(j));
             let worst = open
                 .map(|j| (j, dot(&self.vectors[j], &self.r) / length))
                 .min_by(|a, b| a.1.total_cmp(&b.1));
             let Some((j, _)) = worst.filter(|(_, cosine)| *cosine < -0.5 * tolerance) else {
                 return true;
             };
-            self.active.push(j);
-            if self.solve(j) {
+            if self.enter(j) {
                 refused.clear();
             } else {
                 refused.push(j);
@@ -124,76 +124,116 @@ impl Hand {
         false
     }
 
-    /// Solves for the weights of the active vectors, and drops those whose weight would fall below 0. `false` where the vector `new`
-    /// itself had to be dropped at once.
-    fn solve(&mut self, new: usize) -> bool {
-        loop {
-            let (q, m) = (self.target.len(), self.active.len());
-            let basis = Mat::from_fn(q, m, |i, j| self.vectors[self.active[j]][i]);
-            let qr = basis.qr();
-            let (thin, r) = (qr.compute_thin_Q(), qr.thin_R().to_owned());
-            let size = m.min(q);
-            let mut z: Vec<f64> = (0..size)
-                .map(|i| -(0..q).map(|k| thin[(k, i)] * self.target[k]).sum::<f64>())
-                .collect();
-            let singular = m > q || (0..m).any(|i| r[(i, i)].abs() < 1e-12);
-            if !singular {
-                for i in (0..m).rev() {
-                    z[i] /= r[(i, i)];
-                    for h in 0..i {
-                        z[h] -= r[(h, i)] * z[i];
-                    }
-                }
-            }
-            let newest = self.active.iter().position(|j| *j == new);
-            let kept_out = newest.is_some_and(|at| singular || z[at] <= 0.0);
-            if kept_out && self.weights[new] == 0.0 {
-                self.active.retain(|j| *j != new);
-                return false;
-            }
-            if !singular && z.iter().all(|z| *z > 0.0) {
-                (self.active.iter().zip(&z)).for_each(|(&j, z)| self.weights[j] = *z);
-                self.r = rest(&self.target, &thin);
-                return true;
-            }
-            // Goes towards z until the first weight is 0.
+    /// Makes vector j active and solves for the weights; `false` where rounding keeps it out.
+    fn enter(&mut self, j: usize) -> bool {
+        if !self.basis.push(&self.vectors[j], &self.target) {
+            return false;
+        }
+        self.active.push(j);
+        let mut z = self.basis.solve();
+        if z.last().is_none_or(|z| *z <= 0.0) {
+            self.active.pop();
+            self.basis.keep(self.active.len());
+            return false;
+        }
+        // As long as a weight would fall below 0, goes as far as the first is 0, and drops its vector.
+        while z.iter().any(|z| *z <= 0.0) {
             let reach = |(j, z): (&usize, &f64)| match *z <= 0.0 {
                 true => self.weights[*j] / (self.weights[*j] - z),
                 false => 1.0,
             };
             let share = self.active.iter().zip(&z).map(reach).fold(1.0, f64::min);
-            for (&j, z) in self.active.iter().zip(&z) {
+            let mut first = None;
+            for (at, (&j, z)) in self.active.iter().zip(&z).enumerate() {
+                let emptied = *z <= 0.0 && reach((&j, z)) <= share;
                 self.weights[j] += share * (z - self.weights[j]);
+                if emptied || self.weights[j] <= 0.0 {
+                    self.weights[j] = 0.0;
+                    first = first.or(Some(at));
+                }
             }
-            let before = self.active.len();
-            let smallest = (self.active.iter().copied())
-                .min_by(|a, b| self.weights[*a].total_cmp(&self.weights[*b]));
-            self.active
-                .retain(|j| self.weights[*j] > 1e-15 && Some(*j) != smallest);
-            for j in 0..self.weights.len() {
-                if !self.active.contains(&j) {
+            let from = first.unwrap_or(self.active.len());
+            let rest = self.active.split_off(from);
+            self.basis.keep(from);
+            for j in rest {
+                if self.weights[j] > 0.0 && self.basis.push(&self.vectors[j], &self.target) {
+                    self.active.push(j);
+                } else {
                     self.weights[j] = 0.0;
                 }
             }
-            if self.active.is_empty() || self.active.len() == before {
-                self.r.clone_from(&self.target);
-                return true;
-            }
+            z = self.basis.solve();
         }
+        (self.active.iter().zip(&z)).for_each(|(&j, z)| self.weights[j] = *z);
+        self.r = self.basis.rest(&self.target);
+        true
     }
 }
 
-/// What is left of a vector beside the columns of an orthonormal basis, projected twice, so that it is orthogonal to working precision
-/// also where little is left.
-fn rest(v: &[f64], basis: &Mat<f64>) -> Vec<f64> {
-    let mut out = v.to_vec();
-    for _ in 0..2 {
-        for j in 0..basis.ncols() {
-            let along: f64 = (0..out.len()).map(|k| basis[(k, j)] * out[k]).sum();
-            (0..out.len()).for_each(|k| out[k] -= along * basis[(k, j)]);
+/// Vectors bⱼ = Σ qᵢ·rᵢⱼ by orthonormal ones qᵢ, made one after the other.
+#[derive(Default)]
+struct Basis {
+    q: Vec<Vec<f64>>,
+    /// Column j of the triangle, `[j + 1]`.
+    r: Vec<Vec<f64>>,
+    /// −qᵢᵀtarget.
+    t: Vec<f64>,
+}
+
+impl Basis {
+    /// Adds a vector of unit length; `false`, and nothing is added, where it lies in the space of those before.
+    fn push(&mut self, v: &[f64], target: &[f64]) -> bool {
+        let mut left = v.to_vec();
+        let mut column = vec![0.0; self.q.len() + 1];
+        // Twice, so that it is orthogonal to working precision also where little is left.
+        for _ in 0..2 {
+            for (q, c) in self.q.iter().zip(&mut column) {
+                let along = dot(q, &left);
+                *c += along;
+                left.iter_mut().zip(q).for_each(|(l, q)| *l -= along * q);
+            }
         }
+        let length = norm(&left);
+        if length < 1e-12 {
+            return false;
+        }
+        left.iter_mut().for_each(|l| *l /= length);
+        column[self.q.len()] = length;
+        self.t.push(-dot(&left, target));
+        self.q.push(left);
+        self.r.push(column);
+        true
     }
-    out
+
+    /// Keeps the first `count` vectors.
+    fn keep(&mut self, count: usize) {
+        self.q.truncate(count);
+        self.r.truncate(count);
+        self.t.truncate(count);
+    }
+
+    /// The weights z for which target + Σ zⱼbⱼ is shortest.
+    fn solve(&self) -> Vec<f64> {
+        let mut z = self.t.clone();
+        for i in (0..z.len()).rev() {
+            z[i] /= self.r[i][i];
+            let (known, zi) = (&self.r[i], z[i]);
+            z[..i].iter_mut().zip(known).for_each(|(z, r)| *z -= r * zi);
+        }
+        z
+    }
+
+    /// What is left of a vector beside the space of these.
+    fn rest(&self, v: &[f64]) -> Vec<f64> {
+        let mut left = v.to_vec();
+        for _ in 0..2 {
+            for q in &self.q {
+                let along = dot(q, &left);
+                left.iter_mut().zip(q).for_each(|(l, q)| *l -= along * q);
+            }
+        }
+        left
+    }
 }
 
 /// aᵀb.

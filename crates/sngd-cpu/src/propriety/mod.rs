@@ -20,7 +20,7 @@ mod tests;
 use self::columns::Columns;
 use self::cone::Verdict;
 use self::rank::{Dependency, dependencies};
-use self::recession::{recession, widest};
+use self::recession::{of_classes, widest};
 use self::sides::Sides;
 use sngd_core::config::{Config, Target};
 use sngd_core::error::CheckError;
@@ -73,8 +73,8 @@ enum Cause {
     Open(Direction),
     /// As the scale falls to 0, its density grows too fast.
     ScaleFalls,
-    /// As the scale grows, its density falls too slowly.
-    ScaleGrows,
+    /// As the scale grows, its density falls too slowly beside so many coefficients under a flat prior.
+    ScaleGrows { flat: usize },
 }
 
 /// A direction along which the likelihood does not fall to 0.
@@ -140,7 +140,9 @@ impl Priors {
         }
         let scale = self.scale.filter(|_| self.posterior)?;
         if scale::grows(problem, scale, self.flat.len()) {
-            return Some(Cause::ScaleGrows);
+            return Some(Cause::ScaleGrows {
+                flat: self.flat.len(),
+            });
         }
         scale::falls(problem, scale).then_some(Cause::ScaleFalls)
     }
@@ -165,7 +167,7 @@ impl Priors {
                     .collect()
             }
             Cause::Open(direction) => direction.involved(),
-            Cause::ScaleFalls | Cause::ScaleGrows => Vec::new(),
+            Cause::ScaleFalls | Cause::ScaleGrows { .. } => Vec::new(),
         };
         let keys = |of: &[usize]| -> Vec<String> {
             let mut keys: Vec<String> = of
@@ -199,9 +201,11 @@ impl Priors {
             posterior: self.posterior,
         };
         let proper = |keys: &[String], scale: bool| with(keys, scale).cause(problem).is_none();
-        let scaled = [false, true]
-            .into_iter()
-            .take(1 + usize::from(self.scale.is_some()));
+        let own_cause = matches!(cause, Cause::ScaleFalls | Cause::ScaleGrows { .. });
+        let scaled = [false, true].into_iter().filter(|scale| match scale {
+            true => self.scale.is_some(),
+            false => !own_cause,
+        });
         let found = scaled
             .flat_map(|scale| tried.iter().map(move |keys| (keys, scale)))
             .find(|(keys, scale)| proper(keys, *scale));
@@ -249,10 +253,10 @@ fn open(columns: Columns<'_>) -> Option<Direction> {
     if let Some(sides) = Sides::new(problem) {
         return one_sided(columns, sides, None);
     }
-    let &Likelihood::Softmax { classes, .. } = &problem.likelihood else {
+    let &Likelihood::Softmax { classes, baseline } = &problem.likelihood else {
         return None;
     };
-    let Verdict::Direction(coefficients) = recession(&columns) else {
+    let Verdict::Direction(coefficients) = of_classes(&columns, classes, baseline) else {
         return None;
     };
     // One class against all others says more, where there is such a direction.
@@ -264,13 +268,17 @@ fn open(columns: Columns<'_>) -> Option<Direction> {
             Some(class),
         )
     };
-    (0..classes).find_map(against).or(Some(Direction {
-        columns: index.clone(),
-        coefficients,
-        class: None,
-        rows: [0; 3],
-        heavy: None,
-    }))
+    let simplest = |d: &Direction| (d.columns.len(), d.rows[2]);
+    (0..classes)
+        .filter_map(against)
+        .min_by_key(simplest)
+        .or(Some(Direction {
+            columns: index.clone(),
+            coefficients,
+            class: None,
+            rows: [0; 3],
+            heavy: None,
+        }))
 }
 
 /// The same for one output, by as few columns as move the same rows when one after the other is left out.

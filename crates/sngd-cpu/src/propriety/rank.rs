@@ -52,7 +52,7 @@ pub fn unseen(
 }
 
 /// Whether columns are clearly independent.
-pub fn independent(columns: &Columns<'_>) -> bool {
+fn independent(columns: &Columns<'_>) -> bool {
     let f = columns.len();
     let r = columns.triangle(0, |_| true, |_, _| {});
     if r.nrows() < f {

@@ -3,56 +3,71 @@
 
 use super::columns::Columns;
 use super::cone::{Vectors, Verdict, direction, dot, norm};
-use super::rank::{independent, unseen};
+use super::rank::unseen;
 use super::sides::{Side, Sides};
 use faer::Mat;
-use sngd_core::likelihood::Likelihood;
 
 /// Cosines and lengths that count as 0, where the numbers of the data are no rougher.
 const TOLERANCE: f64 = 1e-9;
 /// Largest number of coefficients for which directions are searched: the work grows with its third power.
 pub const MOST: usize = 400;
 /// Rows of each side that a first look takes, per column and beside that.
-const FIRST_LOOK: (usize, usize) = (32, 512);
+const FIRST_LOOK: (usize, usize) = (16, 256);
+/// Number of times that rows are added to those of a first look.
+const MOST_LOOKS: usize = 100;
 
 /// Cosines and lengths below which a direction counts as 0.
 pub fn tolerance(columns: &Columns<'_>) -> f64 {
     TOLERANCE.max(16.0 * columns.roughness())
 }
 
-/// Searches for a direction `[K·F]` of the columns' coefficients along which the likelihood does not fall, up to scale. There must be no
-/// direction that no row sees.
-pub fn recession(columns: &Columns<'_>) -> Verdict {
-    match (&columns.problem.likelihood, Sides::new(columns.problem)) {
-        (&Likelihood::Softmax { classes, baseline }, _) => {
-            let label = |i: usize| columns.problem.y[i] as usize;
-            staged(columns, classes, label, |columns| {
-                let several = Several {
-                    columns,
-                    classes,
-                    baseline,
-                };
-                match several.length() <= MOST {
-                    true => direction(&several, tolerance(columns)),
-                    false => Verdict::Unknown,
-                }
-            })
-        }
-        (_, Some(sides)) => one_output(columns, sides),
-        _ => Verdict::Unknown,
+/// Searches for a direction `[K·F]` of the columns' coefficients along which the likelihood of softmax does not fall, up to scale. There
+/// must be no direction that no row sees.
+pub fn of_classes(columns: &Columns<'_>, classes: usize, baseline: bool) -> Verdict {
+    let label = |i: usize| columns.problem.y[i] as usize;
+    let all = Several {
+        columns,
+        classes,
+        baseline,
+    };
+    if all.length() > MOST {
+        return Verdict::Unknown;
     }
+    let cosine = |i: usize, row: &[f64], d: &[f64]| {
+        let others = (0..classes).filter(|k| *k != label(i));
+        others
+            .map(|k| all.cosine(label(i), k, row, d))
+            .fold(0.0, f64::min)
+    };
+    grown(columns, classes, label, cosine, |columns| {
+        let some = Several {
+            columns,
+            classes,
+            baseline,
+        };
+        direction(&some, tolerance(columns))
+    })
 }
 
-/// The same for one output, whose rows have these sides.
+/// The same for one output, whose rows have these sides: `[F]`.
 pub fn one_output(columns: &Columns<'_>, sides: Sides<'_>) -> Verdict {
-    staged(
+    if columns.len() > MOST {
+        return Verdict::Unknown;
+    }
+    let cosine = |i: usize, row: &[f64], d: &[f64]| {
+        let cosine = dot(row, d) / (norm(row) * norm(d)).max(f64::MIN_POSITIVE);
+        match sides.of(i) {
+            Side::Up => cosine,
+            Side::Down => -cosine,
+            Side::Fixed => -cosine.abs(),
+        }
+    };
+    grown(
         columns,
         3,
         |i| sides.of(i) as usize,
+        cosine,
         |columns| {
-            if columns.len() > MOST {
-                return Verdict::Unknown;
-            }
             let free = unseen(columns, |i| sides.of(i) == Side::Fixed, |_, _| false);
             if free.is_empty() {
                 return Verdict::Balanced;
@@ -118,11 +133,13 @@ pub fn widest<'a>(columns: &Columns<'a>, sides: Sides<'_>) -> Option<Widest<'a>>
     Some(Widest { direction, still })
 }
 
-/// Looks at some rows of each group first: where they have no direction and determine every coefficient, all rows have none.
-fn staged(
+/// Decides over some rows of each group, to which those are added that go most against what was found, until none does. Rows that balance
+/// and determine every coefficient decide for all; so does a direction that no row is against.
+fn grown(
     columns: &Columns<'_>,
     groups: usize,
     group: impl Fn(usize) -> usize + Sync,
+    cosine: impl Fn(usize, &[f64], &[f64]) -> f64 + Sync,
     decide: impl Fn(&Columns<'_>) -> Verdict,
 ) -> Verdict {
     if columns.in_memory() {
@@ -132,13 +149,54 @@ fn staged(
     (0..columns.problem.rows()).for_each(|i| sizes[group(i)] += 1);
     let wanted = FIRST_LOOK.0 * columns.len() + FIRST_LOOK.1;
     let strides: Vec<usize> = sizes.iter().map(|size| (size / wanted).max(1)).collect();
-    if strides.iter().any(|s| *s > 1) {
-        let some = columns.sample(|i| i.is_multiple_of(strides[group(i)]));
-        if independent(&some) && decide(&some) == Verdict::Balanced {
-            return Verdict::Balanced;
+    let mut some = columns.sample(|i| i.is_multiple_of(strides[group(i)]));
+    let tolerance = tolerance(columns);
+    for _ in 0..MOST_LOOKS {
+        let found = decide(&some);
+        let more = match &found {
+            Verdict::Unknown => return found,
+            Verdict::Direction(d) => {
+                let against = |i: usize, row: &[f64]| cosine(i, row, d);
+                worst_rows(columns, tolerance, wanted, against)
+            }
+            Verdict::Balanced => {
+                let free = unseen(&some, |_| true, |_, _| false);
+                let sees = |d: &Vec<f64>, row: &[f64]| dot(d, row).abs() / (norm(d) * norm(row));
+                let against =
+                    |_: usize, row: &[f64]| -free.iter().map(|d| sees(d, row)).fold(0.0, f64::max);
+                match free.is_empty() {
+                    true => Vec::new(),
+                    false => worst_rows(columns, tolerance, wanted, against),
+                }
+            }
+        };
+        if more.is_empty() {
+            return found;
         }
+        some.append(more);
     }
-    decide(columns)
+    Verdict::Unknown
+}
+
+/// The `most` rows with the smallest cosines below −`tolerance`, with their columns.
+fn worst_rows(
+    columns: &Columns<'_>,
+    tolerance: f64,
+    most: usize,
+    cosine: impl Fn(usize, &[f64]) -> f64 + Sync,
+) -> Vec<(usize, Vec<f64>)> {
+    let mut worst = columns.fold(
+        Worst::default,
+        |worst, i, row| {
+            let cosine = cosine(i, row);
+            if cosine < -tolerance {
+                worst.add(cosine, i, || row.to_vec(), most);
+            }
+        },
+        |a, b| a.join(b, most),
+    );
+    worst.keep(most);
+    worst.vectors()
 }
 
 /// An orthonormal basis `[F,Q]` of the space of some vectors.
@@ -299,6 +357,16 @@ impl Several<'_> {
         out
     }
 
+    /// The cosine between a direction and the vector of a row of class `own` beside class `other`; 0 for a row of zeros.
+    fn cosine(&self, own: usize, other: usize, row: &[f64], d: &[f64]) -> f64 {
+        let along = |class: usize| {
+            let place = self.place(class);
+            place.map_or(0.0, |at| dot(&d[at * row.len()..][..row.len()], row))
+        };
+        let length = norm(row) * self.unit(own, other) * norm(d);
+        (along(own) - along(other)) / length.max(f64::MIN_POSITIVE)
+    }
+
     /// Length of the vector of a row of length 1.
     fn unit(&self, own: usize, other: usize) -> f64 {
         let both = self.place(own).is_some() && self.place(other).is_some();
@@ -338,24 +406,16 @@ impl Vectors for Several<'_> {
     }
 
     fn against(&self, r: &[f64], tolerance: f64, most: usize) -> Vec<(usize, Vec<f64>)> {
-        let f = self.columns.len();
-        let limit = -tolerance * norm(r);
-        let along = |class: usize, row: &[f64]| {
-            let place = self.place(class);
-            place.map_or(0.0, |at| dot(&r[at * f..][..f], row))
-        };
         let mut worst = self.columns.fold(
             Worst::default,
             |worst, i, row| {
                 let own = self.label(i);
-                let (size, mine) = (norm(row), along(own, row));
                 for other in (0..self.classes).filter(|k| *k != own) {
-                    let length = size * self.unit(own, other);
-                    let moved = mine - along(other, row);
-                    if moved < limit * length {
-                        let number = i * self.classes + other;
-                        let unit = || self.vector(own, other, row, 1.0 / length);
-                        worst.add(moved / length, number, unit, most);
+                    let cosine = self.cosine(own, other, row, r);
+                    if cosine < -tolerance {
+                        let scale = 1.0 / (norm(row) * self.unit(own, other));
+                        let unit = || self.vector(own, other, row, scale);
+                        worst.add(cosine, i * self.classes + other, unit, most);
                     }
                 }
             },

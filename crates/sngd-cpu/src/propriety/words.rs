@@ -51,10 +51,9 @@ impl Told<'_> {
                 self.features(),
                 self.config.data.response
             ),
-            Cause::ScaleGrows => format!(
-                "found {} rows for {} coefficients beside prior.scale = \"{}\", under which the posterior of scale falls too slowly at large values and is improper; use {set}, or more rows",
+            Cause::ScaleGrows { flat } => format!(
+                "found {} rows for {flat} coefficients under a flat prior beside the prior {} of scale, so that the posterior of scale falls too slowly at large values and is improper; use {set}, or more rows",
                 super::scale::count(self.problem),
-                self.problem.design_columns(),
                 self.problem
                     .scale_prior
                     .map_or(String::new(), |s| s.to_string())
