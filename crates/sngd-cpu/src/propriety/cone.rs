@@ -138,14 +138,13 @@ impl Hand {
         }
         // As long as a weight would fall below 0, goes as far as the first is 0, and drops its vector.
         while z.iter().any(|z| *z <= 0.0) {
-            let reach = |(j, z): (&usize, &f64)| match *z <= 0.0 {
-                true => self.weights[*j] / (self.weights[*j] - z),
-                false => 1.0,
-            };
-            let share = self.active.iter().zip(&z).map(reach).fold(1.0, f64::min);
+            let reaches: Vec<f64> = (self.active.iter().zip(&z))
+                .map(|(&j, z)| reach(self.weights[j], *z))
+                .collect();
+            let share = reaches.iter().copied().fold(1.0, f64::min);
             let mut first = None;
             for (at, (&j, z)) in self.active.iter().zip(&z).enumerate() {
-                let emptied = *z <= 0.0 && reach((&j, z)) <= share;
+                let emptied = *z <= 0.0 && reaches[at] <= share;
                 self.weights[j] += share * (z - self.weights[j]);
                 if emptied || self.weights[j] <= 0.0 {
                     self.weights[j] = 0.0;
@@ -168,6 +167,11 @@ impl Hand {
         self.r = self.basis.rest(&self.target);
         true
     }
+}
+
+/// Share of the way from a weight to z at which it is 0; 1 where it stays above.
+fn reach(weight: f64, z: f64) -> f64 {
+    if z <= 0.0 { weight / (weight - z) } else { 1.0 }
 }
 
 /// Vectors bⱼ = Σ qᵢ·rᵢⱼ by orthonormal ones qᵢ, made one after the other.

@@ -10,7 +10,7 @@ use faer::Mat;
 /// Cosines and lengths that count as 0, where the numbers of the data are no rougher.
 const TOLERANCE: f64 = 1e-9;
 /// Largest number of coefficients for which directions are searched: the work grows with its third power.
-pub const MOST: usize = 400;
+const MOST: usize = 200;
 /// Rows of each side that a first look takes, per column and beside that.
 const FIRST_LOOK: (usize, usize) = (16, 256);
 /// Number of times that rows are added to those of a first look.
