@@ -2,7 +2,8 @@
 //! in f32 it is for machines without a GPU.
 //!
 //! `engine` schedules chains over threads; `step` is one step of one chain; `pass` goes over rows; `dense` is the
-//! linear algebra; `map` finds the mode and `preflight` checks there whether a noise budget can be met.
+//! linear algebra; `propriety` refuses improper posteriors, `map` finds the mode and `preflight` checks there whether a noise budget
+//! can be met.
 
 mod blocked;
 mod columns;
@@ -21,6 +22,7 @@ mod newton;
 mod normals;
 pub mod pass;
 pub mod preflight;
+pub mod propriety;
 pub mod resident;
 pub mod row_sums;
 mod scalar;

@@ -1,10 +1,10 @@
-//! The mode by damped Fisher scoring in f64. Chains start there, the noise budget is checked there, and an improper posterior
-//! is found on the way.
+//! The mode by damped Fisher scoring in f64. Chains start there, and the noise budget is checked there. Posteriors that are known to be
+//! improper are refused before (`propriety`); what has no mode otherwise is refused here.
 
 use crate::correction::Derivative;
 use crate::dense::Factor;
+use crate::newton;
 pub use crate::newton::Found;
-use crate::newton::{self, NoMode};
 use crate::pass::{LabelAddress, Pass, Wanted};
 use crate::resident::Resident;
 use crate::row_sums::{Curvature, row_sums};
@@ -136,7 +136,7 @@ pub fn bytes(problem: &Problem, plan: &Plan) -> (u64, u64) {
 /// [`CheckError::Improper`].
 pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, CheckError> {
     let found = newton::search(problem, ridge, tolerance)
-        .map_err(|NoMode::Singular| improper(problem, None))?;
+        .map_err(|newton::NoMode::Singular| no_mode(problem, NoMode::Singular))?;
     let runs_away = RunsAway {
         last_move: found.last_move,
         converged: found.converged,
@@ -171,7 +171,7 @@ pub fn at(problem: &Problem, found: Found, ridge: f64) -> Result<Mode, CheckErro
     let mut factor = Factor::new(p);
     let par = if p > 256 { Par::rayon(0) } else { Par::Seq };
     if factor.factor(&metric, 0.0, 0, par).is_err() {
-        return Err(improper(problem, None));
+        return Err(no_mode(problem, NoMode::Singular));
     }
     let mut step = vec![0.0; p];
     let prior = problem.prior_cost(&found.omega, true, &mut vec![0.0; p], &mut step);
@@ -217,7 +217,7 @@ impl Search<'_> {
             net.start(&mut omega, self.plan.seed, 0);
         }
         let Some(mut here) = self.evaluate(&omega, true) else {
-            return Err(improper(problem, None));
+            return Err(no_mode(problem, NoMode::Singular));
         };
         let (mut converged, mut last_move) = (false, f64::INFINITY);
         for _ in 0..MAX_ITERATIONS {
@@ -267,7 +267,7 @@ impl Search<'_> {
         }
         // Factor and sums at the final point.
         let Some(here) = self.evaluate(&omega, false) else {
-            return Err(improper(problem, None));
+            return Err(no_mode(problem, NoMode::Singular));
         };
         let (pass, n) = (&self.pass, self.data.n as f64);
         let mut fisher = vec![0.0; p * p];
@@ -365,18 +365,22 @@ struct RunsAway {
 }
 
 impl RunsAway {
-    /// Where classes are separable, the cost falls for ever along a ray, and Fisher scoring goes on taking long steps.
+    /// Where the cost falls for ever along a ray, Fisher scoring goes on taking long steps. `propriety` refuses what it knows to be
+    /// improper before any search; this is for a user's own likelihood, and for proper posteriors whose joint density has no maximum.
     fn check(&self, problem: &Problem, omega: &[f64]) -> Result<(), CheckError> {
         if self.converged {
             return Ok(());
         }
+        let p = omega.len();
+        if problem.transform.aux == 1 && omega[p - 1] < -12.0 {
+            return Err(no_mode(problem, NoMode::Falls));
+        }
         let flat = problem.priors.contains(&Prior::Flat)
             || problem.scale_prior.is_some_and(|s| s == ScalePrior::Flat);
-        let p = omega.len();
-        let scale_runs = problem.transform.aux == 1 && omega[p - 1] < -12.0;
-        if (flat && self.last_move > 0.05) || scale_runs {
-            let largest = (0..p).max_by(|&a, &b| omega[a].abs().total_cmp(&omega[b].abs()));
-            return Err(improper(problem, largest));
+        if flat && self.last_move > 0.05 {
+            let size = |i: &usize| omega[*i].abs();
+            let largest = (0..p).max_by(|a, b| size(a).total_cmp(&size(b)));
+            return Err(no_mode(problem, NoMode::Grows(largest.unwrap_or(0))));
         }
         Ok(())
     }
@@ -396,16 +400,29 @@ pub fn check_still(problem: &Problem, omega: &[f64], step: &[f64]) -> Result<(),
     ended.check(problem, omega)
 }
 
-fn improper(problem: &Problem, coefficient: Option<usize>) -> CheckError {
-    let source = &problem.source;
+/// Why there is no mode to start from.
+enum NoMode {
+    /// The information matrix has no factor.
+    Singular,
+    /// The positive parameter falls to 0.
+    Falls,
+    /// A parameter grows without bound.
+    Grows(usize),
+}
+
+fn no_mode(problem: &Problem, why: NoMode) -> CheckError {
+    let name = problem.likelihood.auxiliary().unwrap_or("scale");
     CheckError::improper(
-        source,
-        match coefficient {
-            Some(i) => format!(
-                "the likelihood keeps rising as {} grows without bound (separated data), so that the posterior under a flat prior is improper; give it a proper prior such as prior.weights = \"normal(0, 2.5)\", or use sampler.target = \"jeffreys\"",
+        &problem.source,
+        match why {
+            NoMode::Grows(i) => format!(
+                "found no mode: the density keeps rising as {} grows without bound, expected a largest value; give prior.weights and prior.intercept proper priors such as \"normal(0, 2.5)\"",
                 problem.parameter_names()[i]
             ),
-            None => "the Fisher information is singular under the given priors (columns that are linear combinations of others, or N too small), so that the posterior is improper; leave columns out or give a proper prior such as prior.weights = \"normal(0, 2.5)\"".to_string(),
+            NoMode::Falls => format!(
+                "found no mode: the joint density of coefficients and {name} keeps rising as {name} falls to 0, as it does where many columns fit the response without error, expected a largest value; use prior.{name} = \"inv_gamma(2, 1)\", which rules out 0"
+            ),
+            NoMode::Singular => "found no mode: the Fisher information under the given priors is singular to working precision, expected one that can be inverted; leave out columns that nearly repeat others, or use prior.weights = \"normal(0, 2.5)\"".to_string(),
         },
     )
 }

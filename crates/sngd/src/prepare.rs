@@ -12,6 +12,7 @@ use sngd_core::table::Table;
 use sngd_cpu::map::{self, Mode};
 use sngd_cpu::mode::settle;
 use sngd_cpu::preflight;
+use sngd_cpu::propriety;
 use sngd_diag::FisherMismatch;
 use std::path::Path;
 use std::sync::Arc;
@@ -92,7 +93,9 @@ fn prepare_problem(
             "found \"standard\" beside predictor = \"linear\", expected \"map\", \"prior\" or \"zero\"; remove the key",
         ).into());
     }
-    if plan::metric_at(&config, &problem)? == MetricAt::Mode {
+    let metric_at = plan::metric_at(&config, &problem)?;
+    propriety::check(&config, &problem)?;
+    if metric_at == MetricAt::Mode {
         return at_mode(config, problem, notes);
     }
     let plan = Plan::check(&config, &problem)?;

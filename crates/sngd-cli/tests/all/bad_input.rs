@@ -110,7 +110,28 @@ fn separated_data_under_a_flat_prior_are_improper() {
         &format!("y,a,b\n{rows}"),
         &format!("{LOGIT}[prior]\nweights = \"flat\"\n"),
     );
-    sample(&s, 2, &["improper", "separated", "prior.weights"]);
+    let parts = [
+        "larger `a` separates all 20 rows with y = 1 from the 20 rows with y = 0",
+        "improper",
+        "prior.weights = \"normal(0, 2.5)\"",
+    ];
+    sample(&s, 2, &parts);
+    refused(&s, &["check", "run.toml"], 2, &parts);
+    // Whatever damping and method; and the remedy works.
+    for set in [
+        "sampler.damping=0.1",
+        "sampler.method=\"mala\"",
+        "sampler.metric=\"state\"",
+    ] {
+        refused(&s, &["check", "run.toml", "--set", set], 2, &parts);
+    }
+    let mended = [
+        "check",
+        "run.toml",
+        "--set",
+        "prior.weights=\"normal(0, 2.5)\"",
+    ];
+    assert_eq!(run(&s, &mended).status.code(), Some(0));
 }
 
 #[test]

@@ -34,14 +34,7 @@ impl Problem {
             None => priors::linear(config, &columns, has_intercept(config), &likelihood)?,
             Some(net) => priors::network(config, net, &likelihood)?,
         };
-        priors::check_proper(
-            config,
-            &source,
-            &priors,
-            &likelihood,
-            y.len(),
-            columns.len(),
-        )?;
+        priors::check_shift(config, &priors, &likelihood)?;
 
         // From here on numbers move, and nothing is refused.
         if config.data.standardize {

@@ -1,6 +1,6 @@
-//! Priors by the keys of `[prior]`, and checks for an improper posterior before any optimisation.
+//! Priors by the keys of `[prior]`.
 
-use crate::config::{Config, PriorEntry};
+use crate::config::{Config, PriorEntry, Target};
 use crate::error::{CheckError, nearest};
 use crate::likelihood::Likelihood;
 use crate::network::Network;
@@ -163,37 +163,24 @@ pub(super) fn network(
     Ok((all, scale_prior(config, likelihood)?))
 }
 
-/// Flat priors need data that determine every direction. Refuses those posteriors that are known to be improper without optimising.
-pub(super) fn check_proper(
+/// Refuses a flat prior beside a logit for every class: whatever the data, nothing determines the shift common to all of them. The
+/// engines' crates look at the data (`sngd_cpu::propriety`).
+pub(super) fn check_shift(
     config: &Config,
-    source: &str,
     priors: &[Prior],
     likelihood: &Likelihood,
-    n: usize,
-    d: usize,
 ) -> Result<(), CheckError> {
-    let flat = priors.iter().filter(|p| **p == Prior::Flat).count();
-    if flat == 0 || config.sampler.target == crate::config::Target::Jeffreys {
-        return Ok(());
-    }
-    if let Likelihood::Softmax {
-        baseline: false, ..
-    } = likelihood
-    {
+    let shifts = matches!(
+        likelihood,
+        Likelihood::Softmax {
+            baseline: false,
+            ..
+        }
+    );
+    if shifts && priors.contains(&Prior::Flat) && config.sampler.target == Target::Posterior {
         return Err(CheckError::key(
             "model.baseline",
             "found \"none\" beside a flat prior, which leaves the shift common to all classes without a posterior (improper), expected proper priors; set baseline = \"first\" or give prior.intercept and prior.weights",
-        ));
-    }
-    let flat_columns = flat / likelihood.linear_outputs();
-    let unknown = likelihood.aux_outputs();
-    if n < flat_columns + unknown {
-        return Err(CheckError::data(
-            source,
-            format!(
-                "found {n} rows for {d} columns under a flat prior, whose posterior is improper, expected at least {} rows; give the weights a proper prior such as prior.weights = \"normal(0, 1)\"",
-                flat_columns + unknown
-            ),
         ));
     }
     Ok(())
