@@ -29,7 +29,7 @@ pub struct Columns<'a> {
     pub rounding: Vec<f64>,
     shift: Vec<f64>,
     /// Some of the rows, in memory, which then stand for all: their indices, and the scaled columns `[·,F]`.
-    held: Option<(Vec<usize>, Vec<f64>)>,
+    in_memory: Option<(Vec<usize>, Vec<f64>)>,
 }
 
 /// The rows of a task.
@@ -63,7 +63,7 @@ impl<'a> Columns<'a> {
             rounding: Vec::new(),
             shift,
             index,
-            held: None,
+            in_memory: None,
         };
         let sums = out.fold(
             || (0usize, vec![0.0; f]),
@@ -99,9 +99,9 @@ impl<'a> Columns<'a> {
         self.index.len()
     }
 
-    /// Whether these are some of the rows, held in memory.
+    /// Whether these are some of the rows, in memory.
     pub fn in_memory(&self) -> bool {
-        self.held.is_some()
+        self.in_memory.is_some()
     }
 
     /// Largest relative rounding error of a column.
@@ -111,7 +111,7 @@ impl<'a> Columns<'a> {
 
     /// The same columns over the rows alone for which `wanted` holds, read once.
     pub fn sample(&self, wanted: impl Fn(usize) -> bool + Sync) -> Columns<'a> {
-        if self.held.is_some() {
+        if self.in_memory.is_some() {
             return self.keep(|i, _| wanted(i));
         }
         let part = |c: usize| {
@@ -148,7 +148,7 @@ impl<'a> Columns<'a> {
 
     /// Adds rows to those in memory.
     pub fn append(&mut self, rows: Vec<(usize, Vec<f64>)>) {
-        let (numbers, values) = self.held.get_or_insert_default();
+        let (numbers, values) = self.in_memory.get_or_insert_default();
         for (i, row) in rows {
             numbers.push(i);
             values.extend(row);
@@ -165,7 +165,7 @@ impl<'a> Columns<'a> {
             size: self.size.clone(),
             rounding: self.rounding.clone(),
             shift: self.shift.clone(),
-            held: Some((numbers, values)),
+            in_memory: Some((numbers, values)),
         }
     }
 
@@ -212,7 +212,7 @@ impl<'a> Columns<'a> {
         mut add: impl FnMut(&mut T, T),
     ) -> T {
         let n = self.problem.rows();
-        if let Some((numbers, values)) = &self.held {
+        if let Some((numbers, values)) = &self.in_memory {
             let (mut total, mut part) = (start(), start());
             let rows = numbers.iter().zip(values.chunks_exact(self.len()));
             rows.for_each(|(i, row)| read(&mut part, *i, row));

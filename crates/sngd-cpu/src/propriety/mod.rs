@@ -49,11 +49,11 @@ pub fn check(config: &Config, problem: &Problem) -> Result<(), CheckError> {
     match priors.cause(problem) {
         None => Ok(()),
         Some(cause) => {
-            let told = words::Told { config, problem };
+            let sentences = words::Sentences { config, problem };
             let remedy = priors.remedy(config, problem, &cause);
             Err(CheckError::improper(
                 &problem.source,
-                told.sentence(&cause, &remedy),
+                sentences.sentence(&cause, &remedy),
             ))
         }
     }

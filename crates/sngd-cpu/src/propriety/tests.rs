@@ -1,4 +1,4 @@
-//! Every kind of impropriety is found and told, proper posteriors pass, and separation is decided as by another library's linear programmes.
+//! Every kind of impropriety is found and named, proper posteriors pass, and separation is decided as by another library's linear programmes.
 
 use super::{Cause, Priors, check};
 use sngd_core::config::Config;
@@ -35,7 +35,7 @@ fn labels(y: &[u32], names: &[&str]) -> Response {
 }
 
 /// The sentence for a table under the run file's lines; empty where the posterior is not refused.
-fn told(rest: &str, table: Table) -> String {
+fn message(rest: &str, table: Table) -> String {
     let config = config(rest);
     let problem = Problem::build(&config, table).unwrap();
     check(&config, &problem)
@@ -45,7 +45,7 @@ fn told(rest: &str, table: Table) -> String {
 
 /// Checks the parts of a sentence; and that the lines of `mend` in [prior] are in it and make the posterior proper.
 fn refused(lines: &str, prior: &str, table: &Table, parts: &[&str], mend: &str) {
-    let text = told(&format!("{lines}\n[prior]\n{prior}"), table.clone());
+    let text = message(&format!("{lines}\n[prior]\n{prior}"), table.clone());
     for part in parts.iter().chain(&["improper"]) {
         assert!(text.contains(part), "expected '{part}' in: {text}");
     }
@@ -72,7 +72,7 @@ fn refused(lines: &str, prior: &str, table: &Table, parts: &[&str], mend: &str) 
         .filter(|l| mend.lines().all(|m| key(m) != key(l)));
     let mended: Vec<&str> = kept.chain(mend.lines()).collect();
     assert_eq!(
-        told(
+        message(
             &format!("{lines}\n[prior]\n{}", mended.join("\n")),
             table.clone()
         ),
@@ -201,7 +201,7 @@ fn separated_classes_name_columns_and_signs() {
         );
         // Neither, nor both.
         assert_eq!(
-            told(
+            message(
                 &format!("{lines}\n[prior]\n{FLAT}"),
                 t(&[0, 1, 0, 1, 0, 1, 1, 0])
             ),
@@ -249,10 +249,10 @@ fn proper_priors_make_their_directions_proper() {
         &[("age", &X)],
         labels(&[0, 0, 0, 0, 1, 1, 1, 1], &["0", "1"]),
     );
-    assert_eq!(told(LOGIT, t.clone()), "");
+    assert_eq!(message(LOGIT, t.clone()), "");
     // Larger age with a flat slope and a proper intercept: through the origin it separates nothing.
     let lines = format!("{LOGIT}\n[prior]\n{FLAT}\n{INTERCEPT}");
-    assert_eq!(told(&lines, t), "");
+    assert_eq!(message(&lines, t), "");
     let below: Vec<f64> = X.iter().map(|x| x - 4.5).collect();
     let t = table(
         &[("age", &below)],
@@ -292,7 +292,7 @@ fn a_cauchy_slope_does_not_end_a_direction_beside_a_flat_intercept() {
         INTERCEPT,
     );
     assert_eq!(
-        told(
+        message(
             &format!("{LOGIT}\n[prior]\nweights = \"student_t(3, 0, 2.5)\""),
             t(&separated)
         ),
@@ -302,10 +302,10 @@ fn a_cauchy_slope_does_not_end_a_direction_beside_a_flat_intercept() {
         &[("x", &[1.0, 2.0, 3.0, 3.0, 4.0, 5.0])],
         labels(&[0, 0, 0, 1, 1, 1], &["0", "1"]),
     );
-    assert_eq!(told(&format!("{LOGIT}\n[prior]\n{prior}"), border), "");
+    assert_eq!(message(&format!("{LOGIT}\n[prior]\n{prior}"), border), "");
     // Separated by both columns, and by neither alone: two Cauchy tails.
     assert_eq!(
-        told(
+        message(
             &format!("{LOGIT}\n[prior]\n{prior}"),
             t(&[0, 0, 0, 1, 1, 1, 0, 1])
         ),
@@ -318,7 +318,13 @@ fn one_class_is_the_intercepts() {
     let mut t = table(&[("x", &X)], labels(&[0, 1, 1, 1, 1, 1, 1, 1], &["0", "1"]));
     t.weights = Some(vec![0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
     let lines = format!("weights = \"w\"\n{LOGIT}");
-    refused(&lines, WEIGHTS, &t, &["all 7 rows have y = 1,"], INTERCEPT);
+    refused(
+        &lines,
+        WEIGHTS,
+        &t,
+        &["all 7 rows have y = 1,", "as the intercept grows"],
+        INTERCEPT,
+    );
     // Of flat weights too, x > 0 in every row: one proper prior is not enough.
     refused(
         &lines,
@@ -367,7 +373,7 @@ fn successes_of_trials_have_the_same_ends() {
         WEIGHTS,
     );
     assert_eq!(
-        told(
+        message(
             &format!("{lines}\n[prior]\n{FLAT}"),
             t([4.0, 4.0, 3.0, 1.0, 0.0, 0.0])
         ),
@@ -383,17 +389,17 @@ fn counts_of_zero_leave_the_intercept_open() {
         lines,
         WEIGHTS,
         &t([0.0; 8]),
-        &["all 8 rows have a count of 0,"],
+        &["all 8 rows have a count of 0,", "as the intercept falls"],
         INTERCEPT,
     );
     assert_eq!(
-        told(
+        message(
             &format!("{lines}\n[prior]\n{FLAT}"),
             t([1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 3.0, 0.0])
         ),
         ""
     );
-    // Counts at x ≤ 2 only do not fix the slope: it may fall with the mean there held.
+    // Where treated there are counts of 0 only: that slope may fall, and no other mean moves.
     let dummy = [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
     let t = table(
         &[("treated", &dummy)],
@@ -409,7 +415,7 @@ fn counts_of_zero_leave_the_intercept_open() {
 }
 
 #[test]
-fn classes_of_softmax_are_told_by_name() {
+fn classes_of_softmax_are_named() {
     let lines = "[model]\nlikelihood = \"softmax\"\nbaseline = \"first\"";
     let names = ["ape", "bee", "cat"];
     let t = |y: &[u32]| table(&[("x", &X), ("z", &Z)], labels(y, &names));
@@ -432,7 +438,7 @@ fn classes_of_softmax_are_told_by_name() {
         &[("x", &[1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 1.0, 2.0, 3.0])],
         labels(&[0, 1, 2, 1, 2, 0, 2, 0, 1], &names),
     );
-    assert_eq!(told(&format!("{lines}\n[prior]\n{FLAT}"), overlap), "");
+    assert_eq!(message(&format!("{lines}\n[prior]\n{FLAT}"), overlap), "");
     // A class without a row that counts.
     let mut empty = mixed;
     empty.weights = Some(vec![1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
@@ -463,10 +469,10 @@ fn dependent_columns_are_named_with_their_relation() {
     );
     // Without the intercept they are no trap.
     let free = format!("intercept = false\n{LOGIT}\n[prior]\n{FLAT}");
-    assert!(!told(&free, t.clone()).contains("determine"));
+    assert!(!message(&free, t.clone()).contains("determine"));
     // A proper prior of one of them is enough.
     assert!(
-        !told(
+        !message(
             &format!("{LOGIT}\n[prior]\n{FLAT}\n\"weights.ga\" = \"normal(0, 1)\""),
             t
         )
@@ -491,7 +497,7 @@ fn dependent_columns_are_named_with_their_relation() {
     let near =
         std::array::from_fn::<f64, 8, _>(|i| cm[i] + [0.5, -0.2, 0.3, 0.1, -0.6, 0.4, 0.0, 0.2][i]);
     assert_eq!(
-        told(
+        message(
             &format!("{poisson}\n[prior]\n{FLAT}"),
             table(&[("cm", &cm), ("near", &near)], counts)
         ),
@@ -515,7 +521,7 @@ fn separated_classes_have_a_jeffreys_posterior() {
         labels(&[0, 0, 0, 0, 1, 1, 1, 1], &["0", "1"]),
     );
     assert_eq!(
-        told(
+        message(
             &format!("{LOGIT}\n[sampler]\ntarget = \"jeffreys\"\n[prior]\n{FLAT}"),
             t
         ),
@@ -549,14 +555,17 @@ fn a_response_that_is_fitted_exactly_lets_the_scale_fall() {
             GAUSS,
             weights,
             &t(&exact),
-            &["`c` fit 'y' without error", "near 0"],
+            &["'y' is fitted without error by `c`", "near 0"],
             "scale = \"inv_gamma(2, 1)\"",
         );
     }
     let rounded = exact.map(|y: f64| y.round());
-    assert_eq!(told(&format!("{GAUSS}\n[prior]\n{FLAT}"), t(&rounded)), "");
     assert_eq!(
-        told(
+        message(&format!("{GAUSS}\n[prior]\n{FLAT}"), t(&rounded)),
+        ""
+    );
+    assert_eq!(
+        message(
             &format!("[model]\nlikelihood = \"gaussian\"\nscale = 1.0\n[prior]\n{FLAT}"),
             t(&exact)
         ),
@@ -582,7 +591,7 @@ fn many_columns_that_fit_few_rows_are_proper() {
         .collect();
     let wide = |y: &[f64]| table(&named, Response::Numbers(y.to_vec()));
     assert_eq!(
-        told(
+        message(
             &format!("{GAUSS}\n[prior]\nweights = \"normal(0, 0.3)\""),
             wide(&Z)
         ),
@@ -594,7 +603,7 @@ fn many_columns_that_fit_few_rows_are_proper() {
         Response::Numbers(vec![1.0, 4.0, 2.0]),
     );
     assert_eq!(
-        told(&format!("{GAUSS}\n[prior]\n{FLAT}"), square.clone()),
+        message(&format!("{GAUSS}\n[prior]\n{FLAT}"), square.clone()),
         ""
     );
     // Each of those rows counted twice.
@@ -630,7 +639,7 @@ fn many_rows_are_decided_alike() {
         .map(|(n, c)| (*n, c.as_slice()))
         .collect();
     let run = |y: &[u32]| {
-        told(
+        message(
             &format!("{LOGIT}\n[prior]\n{FLAT}"),
             table(&named, labels(y, &["0", "1"])),
         )

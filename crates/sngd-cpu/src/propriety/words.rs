@@ -10,14 +10,14 @@ use sngd_core::problem::Problem;
 const NAMED: usize = 4;
 
 /// What a sentence may speak of.
-pub struct Told<'a> {
+pub struct Sentences<'a> {
     /// The run file.
     pub config: &'a Config,
     /// Data and model.
     pub problem: &'a Problem,
 }
 
-impl Told<'_> {
+impl Sentences<'_> {
     /// What was found, why the posterior is improper, and the remedy, a list of keys and priors.
     pub(super) fn sentence(&self, cause: &Cause, remedy: &[(String, &'static str)]) -> String {
         let set: Vec<String> = remedy
@@ -37,19 +37,23 @@ impl Told<'_> {
             } => self.dependent(columns, dependencies, &set),
             Cause::Open(direction) => {
                 let found = self.open(direction);
-                let why = match direction.heavy {
-                    None => "so that the likelihood does not fall to 0 along that direction, and the posterior under its flat prior is improper".to_string(),
-                    Some(j) => format!(
+                let why = match (direction.heavy, self.larger(direction, 1.0)) {
+                    (Some(j), _) => format!(
                         "and the prior {} of `{}` falls too slowly along that direction beside a flat prior, so that the posterior is improper",
                         self.problem.priors[j], self.problem.columns[j]
+                    ),
+                    (None, Some(_)) => "so that the likelihood does not fall to 0 along that direction, and the posterior under its flat prior is improper".to_string(),
+                    (None, None) => format!(
+                        "so that the likelihood does not fall to 0 as the intercept {}, and the posterior under its flat prior is improper",
+                        if direction.rows[0] > 0 { "grows" } else { "falls" }
                     ),
                 };
                 format!("found that {found}, {why}; use {set}")
             }
             Cause::ScaleFalls => format!(
-                "found that {} fit '{}' without error, so that the posterior of scale has infinite mass near 0 and is improper; use {set}, or a known model.scale",
-                self.features(),
-                self.config.data.response
+                "found that '{}' is fitted without error by {}, so that the posterior of scale has infinite mass near 0 and is improper; use {set}, or a known model.scale",
+                self.config.data.response,
+                self.features()
             ),
             Cause::ScaleGrows { flat } => format!(
                 "found {} rows for {flat} coefficients under a flat prior beside the prior {} of scale, so that the posterior of scale falls too slowly at large values and is improper; use {set}, or more rows",
@@ -134,7 +138,7 @@ impl Told<'_> {
             let one = t.pivot == Some(j);
             let nothing = match one {
                 true => {
-                    (factor * t.pivot_value).abs() <= 1e-7 * (shifts + t.scale[columns.index[at]])
+                    (factor * t.pivot_value).abs() <= 1e-6 * (shifts + t.scale[columns.index[at]])
                 }
                 false => !moved.contains(&k),
             };
