@@ -40,7 +40,7 @@ impl Selection {
         names.find(|(_, s)| *s == self).map_or("", |(n, _)| n)
     }
 
-    /// What the harness of a crate's tests is told to run: `None` for nothing, an empty list for everything.
+    /// The filters on the names of a crate's tests: `None` runs nothing, an empty list everything.
     fn of(self, package: &str) -> Option<&'static [&'static str]> {
         let again = AGAIN.iter().find(|(name, _)| *name == package);
         match self {

@@ -39,6 +39,11 @@ pub fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
     ((a + b) + (c + d)) + ((e + f) + (g + h)) + tail
 }
 
+/// Euclidean norm, summed in f64.
+pub fn norm<T: Scalar>(v: &[T]) -> f64 {
+    v.iter().map(|x| x.to64() * x.to64()).sum::<f64>().sqrt()
+}
+
 /// Adds the gradient Σ Jᵀs to `out` `[P]`, s `[m,H]`.
 pub fn add_transposed<T: Scalar>(x: &[T], s: &[T], out: &mut [T], d: usize, k: usize, h: usize) {
     let (linear, aux) = out.split_at_mut(k * d);

@@ -3,11 +3,12 @@
 
 use crate::blocked::BlockFactor;
 use crate::columns;
+use crate::linear::norm;
 use crate::normals::fill_normals;
 use crate::pass::{Pass, Wanted};
 use crate::resident::Resident;
 use crate::scalar::Scalar;
-use crate::step::context::{Context, StepInfo, norm};
+use crate::step::context::{Context, StepInfo};
 use crate::step::labels::label_address;
 use crate::step::metric::{assemble_metric, cost_gradient, factor_metric};
 use sngd_core::batch::BatchRows;

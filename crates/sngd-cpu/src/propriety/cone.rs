@@ -9,6 +9,7 @@
 //! itself is the direction: the one of unit length along which the mean of bᵢᵀd is largest. It is found by the active sets of Lawson and
 //! Hanson (1974), with few vectors in hand: a pass over all of them finds those that r does not respect yet.
 
+use crate::linear::{dot, norm};
 use std::collections::HashSet;
 
 /// Number of passes over all vectors after which the search gives up.
@@ -238,14 +239,4 @@ impl Basis {
         }
         left
     }
-}
-
-/// aᵀb.
-pub fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// |v|.
-pub fn norm(v: &[f64]) -> f64 {
-    dot(v, v).sqrt()
 }

@@ -2,9 +2,10 @@
 //! put before `cone`.
 
 use super::columns::Columns;
-use super::cone::{Vectors, Verdict, direction, dot, norm};
+use super::cone::{Vectors, Verdict, direction};
 use super::rank::unseen;
 use super::sides::{Side, Sides};
+use crate::linear::{dot, norm};
 use faer::Mat;
 
 /// Cosines and lengths that count as 0, where the numbers of the data are no rougher.

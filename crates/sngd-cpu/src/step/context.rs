@@ -1,7 +1,6 @@
 //! What a step of any kind gets and gives.
 
 use crate::resident::Resident;
-use crate::scalar::Scalar;
 use faer::Par;
 use sngd_core::plan::Plan;
 use sngd_core::stat::StatRow;
@@ -29,9 +28,4 @@ pub struct Context<'a, T> {
     pub keep: bool,
     /// Threads that the linear algebra of this chain may use.
     pub par: Par,
-}
-
-/// Euclidean norm.
-pub fn norm<T: Scalar>(v: &[T]) -> f64 {
-    v.iter().map(|x| x.to64() * x.to64()).sum::<f64>().sqrt()
 }
