@@ -8,6 +8,7 @@ pub mod cases;
 pub mod compare;
 pub mod drive;
 pub mod likelihoods;
+pub mod newcomers;
 pub mod refs;
 pub mod small;
 pub mod yacht;

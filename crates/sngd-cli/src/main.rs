@@ -22,8 +22,11 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 2 unusable input, 3 no usable device, 4 the run failed (numbers, or a device that is late), \
-5 the store failed, 130 interrupted.";
+const EXIT_CODES: &str = "Exit codes: 0 done (and converged), 2 unusable input, 3 no usable device, 4 the run failed (numbers, or a device that is late), \
+5 the store failed, 6 the draws are complete but not to be trusted (the last line says why), 130 interrupted.";
+
+/// Exit code of a run, or of a summary, whose draws are not to be trusted.
+const NOT_CONVERGED: u8 = 6;
 
 #[derive(Debug, Subcommand)]
 enum Command {

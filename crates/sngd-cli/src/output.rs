@@ -33,3 +33,11 @@ pub fn error(sentence: &str) {
 pub fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
+
+/// The exit code that a report's verdict asks for.
+pub fn verdict(report: &sngd::Report) -> u8 {
+    match report.verdict.converged {
+        true => 0,
+        false => crate::NOT_CONVERGED,
+    }
+}

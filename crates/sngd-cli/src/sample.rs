@@ -92,6 +92,8 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     }
     // The run is over: from here on Ctrl-C ends the program.
     interrupt.idle();
+    let report = sngd::summarize_trace(&out)?;
+    let code = output::verdict(&report);
     if args.json {
         output::json(&Done {
             trace: out.display().to_string(),
@@ -99,10 +101,9 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             device: &engine.device,
             driver: &engine.driver,
             outcome,
-            summary: sngd::summarize_trace(&out)?,
+            summary: report,
         })?;
     } else if !args.quiet {
-        let report = sngd::summarize_trace(&out)?;
         output::with_stdout(|w| {
             writeln!(w, "trace: {}", out.display())?;
             if report.rows.len() > ROWS {
@@ -111,8 +112,11 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             // The verdict is the last line, where it is seen.
             report.write(w, ROWS)
         })?;
+    } else if !report.verdict.converged {
+        // A script that asked for no table is told why its exit code is not 0.
+        output::error(&report.verdict.sentence);
     }
-    Ok(0)
+    Ok(code)
 }
 
 /// Prints what the user should know before the run.

@@ -27,5 +27,5 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     } else {
         output::with_stdout(|out| report.write(out, usize::MAX))?;
     }
-    Ok(0)
+    Ok(output::verdict(&report))
 }

@@ -2,12 +2,17 @@
 
 mod build;
 mod coordinates;
+mod defaults;
 mod design;
 mod layout;
 mod names;
 mod priors;
+#[cfg(test)]
+mod priors_tests;
 mod response;
 mod row_columns;
+
+pub use self::priors::{AT_MEANS, StatedPrior};
 
 use crate::blocks::Layout;
 use crate::config::{Config, Family};
@@ -27,6 +32,9 @@ pub struct Problem {
     pub network: Option<Network>,
     /// Map from internal parameters to the user's scale; the identity for a network.
     pub transform: Transform,
+    /// Map from internal parameters to those that the priors are about: `transform`, but that the intercept is the linear predictor
+    /// where every column is at its mean, if its prior is on that.
+    pub prior_transform: Transform,
     /// Design in internal coordinates, `[N,D]`; the intercept, if any, is column 0.
     pub x: Features,
     /// Response in internal units, `[N]`.
@@ -39,14 +47,18 @@ pub struct Problem {
     pub weights: Vec<f64>,
     /// Square roots √w of known precisions w, `[N]`; design, response and offset of each row are multiplied by them. Empty for none.
     pub roots: Vec<f64>,
-    /// Priors of the coefficients, or of a network's weights and biases, on the natural scale, `[P−A]`.
+    /// Priors of the coefficients, or of a network's weights and biases, on the scale of `prior_transform`, `[P−A]`.
     pub priors: Vec<Prior>,
     /// Prior of an unknown scale, or of a custom likelihood's positive parameter.
     pub scale_prior: Option<ScalePrior>,
+    /// The priors in force, given or default, one per group of parameters that share it.
+    pub stated_priors: Vec<StatedPrior>,
     /// Names of the design's columns, `[D]`; `intercept` first if there is one.
     pub columns: Vec<String>,
     /// Whether column 0 is the intercept.
     pub intercept: bool,
+    /// Whether the intercept's prior is on the linear predictor where every column is at its mean.
+    pub intercept_at_means: bool,
     /// Labels of the classes, for a categorical response.
     pub classes: Vec<String>,
     /// Σ over rows of the terms that the likelihood leaves out of ln p(y), nats, natural units of y.
@@ -111,6 +123,7 @@ impl Problem {
             likelihood: self.likelihood.clone(),
             network: self.network.clone(),
             transform: self.transform.clone(),
+            prior_transform: self.prior_transform.clone(),
             x: Features::new(self.design_columns(), Vec::<f64>::new()),
             y: self.y.clone(),
             trials: self.trials.clone(),
@@ -119,8 +132,10 @@ impl Problem {
             roots: self.roots.clone(),
             priors: self.priors.clone(),
             scale_prior: self.scale_prior,
+            stated_priors: self.stated_priors.clone(),
             columns: self.columns.clone(),
             intercept: self.intercept,
+            intercept_at_means: self.intercept_at_means,
             classes: self.classes.clone(),
             log_norm: self.log_norm,
             prior_norm: self.prior_norm,
@@ -161,8 +176,8 @@ impl Problem {
         }
     }
 
-    /// −ln prior on internal coordinates `[P]`, nats, constants included. Its gradient is written to `grad` `[P]`, the natural
-    /// parameters to `theta` `[P]`. With `jacobian`, the log-Jacobian of log σ is included, so that the cost is that of a density over
+    /// −ln prior on internal coordinates `[P]`, nats, constants included. Its gradient is written to `grad` `[P]`, the
+    /// parameters that the priors are about to `theta` `[P]`. With `jacobian`, the log-Jacobian of log σ is included, so that the cost is that of a density over
     /// (β, σ) as written.
     pub fn prior_cost(
         &self,
@@ -175,7 +190,7 @@ impl Problem {
         // A network's internal coordinates are the natural ones.
         let linear = self.network.is_none();
         if linear {
-            self.transform.natural(omega, theta);
+            self.prior_transform.natural(omega, theta);
         } else {
             theta.copy_from_slice(omega);
         }
@@ -195,7 +210,7 @@ impl Problem {
             }
         }
         if linear {
-            self.transform.pull_back(grad);
+            self.prior_transform.pull_back(grad);
         }
         cost
     }
@@ -204,7 +219,7 @@ impl Problem {
     pub fn prior_information(&self) -> Vec<f64> {
         let mut lambda: Vec<f64> = self.priors.iter().map(|p| p.information()).collect();
         lambda.resize(self.parameters(), 0.0);
-        self.transform.pull_back_information(&lambda)
+        self.prior_transform.pull_back_information(&lambda)
     }
 
     /// The same in a block-diagonal layout, each block `[size,size]`. A network's Λ is diagonal and never stored dense.

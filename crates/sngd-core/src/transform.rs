@@ -42,6 +42,14 @@ impl Transform {
         self.outputs * self.columns + self.aux
     }
 
+    /// The same map, but that θ_pivot is the linear predictor, over the constant, where every column is at its mean.
+    pub fn at_means(&self) -> Transform {
+        Transform {
+            mean: vec![0.0; self.mean.len()],
+            ..self.clone()
+        }
+    }
+
     /// Internal value of the pivot's column in a row of the user's design: 1, except where a held-out row has another value there.
     pub fn one(&self, row: &[f64]) -> f64 {
         self.pivot.map_or(1.0, |p| row[p] / self.pivot_value)

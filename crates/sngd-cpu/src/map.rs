@@ -416,13 +416,13 @@ fn no_mode(problem: &Problem, why: NoMode) -> CheckError {
         &problem.source,
         match why {
             NoMode::Grows(i) => format!(
-                "found no mode: the density keeps rising as {} grows without bound, expected a largest value; give prior.weights and prior.intercept proper priors such as \"normal(0, 2.5)\"",
+                "found no mode: the density keeps rising as {} grows without bound, expected a largest value; use prior.weights = \"default\" and prior.intercept = \"default\"",
                 problem.parameter_names()[i]
             ),
             NoMode::Falls => format!(
                 "found no mode: the joint density of coefficients and {name} keeps rising as {name} falls to 0, as it does where many columns fit the response without error, expected a largest value; use prior.{name} = \"inv_gamma(2, 1)\", which rules out 0"
             ),
-            NoMode::Singular => "found no mode: the Fisher information under the given priors is singular to working precision, expected one that can be inverted; leave out columns that nearly repeat others, or use prior.weights = \"normal(0, 2.5)\"".to_string(),
+            NoMode::Singular => "found no mode: the Fisher information under the given priors is singular to working precision, expected one that can be inverted; leave out columns that nearly repeat others, or use prior.weights = \"default\"".to_string(),
         },
     )
 }

@@ -112,7 +112,7 @@ impl Buffers {
         let mut information: Vec<f64> = problem.priors.iter().map(|p| p.information()).collect();
         information.resize(shape.p, 0.0);
         self.write(gpu, Buffer::Information, &narrow(&information))?;
-        let t = &problem.transform;
+        let t = &problem.prior_transform;
         let affine: Vec<[f32; 2]> = t
             .mean
             .iter()

@@ -6,6 +6,7 @@ use crate::prepare::Prepared;
 use serde::Serialize;
 use sngd_core::config::Noise;
 use sngd_core::plan::{Metric, MetricRows, Plan};
+use sngd_core::problem::StatedPrior;
 use sngd_cpu::preflight;
 use sngd_gpu::Tuning;
 use std::collections::BTreeMap;
@@ -68,6 +69,8 @@ pub struct Cost {
     pub fisher_mismatch: Option<f64>,
     /// Factor by which the inverse of a metric of few rows is too large; `null` if infinite or negligible.
     pub metric_bias: Option<f64>,
+    /// The priors in force, given or default.
+    pub priors: Vec<StatedPrior>,
     /// Which density the draws follow, and how: entries by name.
     pub ledger: BTreeMap<String, String>,
     /// Remarks on a user-defined likelihood that make no draw wrong.
@@ -130,6 +133,7 @@ pub fn check(prepared: &Prepared) -> Cost {
         smallest_batch: reach.map(|r| r.batch),
         fisher_mismatch: prepared.mismatch.as_ref().ok().map(|m| m.frobenius),
         metric_bias: plan.metric_bias().filter(|b| b.is_finite()),
+        priors: problem.stated_priors.clone(),
         ledger: crate::facts::ledger(prepared).into_iter().collect(),
         notes: prepared.notes.clone(),
     }
@@ -272,6 +276,7 @@ impl Cost {
                 "fisher mismatch at the mode: {m:.3} (the law assumes 0)"
             )?;
         }
+        crate::priors::write(out, &self.priors, usize::MAX)?;
         for (k, v) in &self.ledger {
             writeln!(out, "{k}: {v}")?;
         }

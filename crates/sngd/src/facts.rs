@@ -3,7 +3,7 @@
 
 use crate::prepare::{Prepared, THERMOMETER_PARAMETERS, target_metric};
 use serde::{Deserialize, Serialize};
-use sngd_core::problem::Problem;
+use sngd_core::problem::{Problem, StatedPrior};
 
 /// What a summary must know of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct Facts {
     pub fisher_mismatch: Option<[f64; 3]>,
     /// Why there is no `fisher_mismatch`.
     pub fisher_mismatch_reason: Option<String>,
+    /// The priors in force, given or default.
+    #[serde(default)]
+    pub priors: Vec<StatedPrior>,
     /// Which density the draws follow, and how.
     pub ledger: Vec<(String, String)>,
     /// Position in the natural parameter vector of each stored parameter, `[P]`.
@@ -69,6 +72,7 @@ impl Facts {
             log_density_at_mode: mode.map(|m| problem.log_norm - m.cost),
             fisher_mismatch: mismatch.ok().map(|m| [m.frobenius, m.smallest, m.largest]),
             fisher_mismatch_reason: mismatch.err().cloned(),
+            priors: problem.stated_priors.clone(),
             ledger: ledger(prepared),
             log_scale: (problem.transform.aux == 1)
                 .then(|| order.iter().position(|&i| i == plan.p - 1))

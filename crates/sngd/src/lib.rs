@@ -28,8 +28,10 @@ mod facts;
 mod fault;
 mod gauges;
 mod memory;
+mod precision;
 mod predict;
 mod prepare;
+mod priors;
 mod run;
 mod run_error;
 mod run_file;
@@ -74,9 +76,12 @@ pub use sngd_core::generator::Generator;
 pub use sngd_core::likelihood::{Custom, LikelihoodBody, Observed, WgslBody, packed};
 pub use sngd_core::network::Activation;
 pub use sngd_core::prior::{Prior, ScalePrior};
+pub use sngd_core::problem::StatedPrior;
 pub use sngd_core::trace::{DrawBlock, Sink};
 pub use sngd_gpu::{self as gpu, wgpu};
 pub use sngd_store::{self as store, DataError, StoreError};
 pub use start::positions;
-pub use summary::{Measured, Report, Row, Thermometers, Verdict, summarize, summarize_trace};
+pub use summary::{
+    Fault, FaultKind, Measured, Report, Row, Thermometers, Verdict, summarize, summarize_trace,
+};
 pub use trace_sink::TraceSink;

@@ -2,6 +2,7 @@
 
 use crate::custom;
 use crate::error::Error;
+use crate::precision;
 use sngd_core::config::{Config, Device, Init, MetricAt, Noise, Precision};
 use sngd_core::error::CheckError;
 use sngd_core::likelihood::Likelihood;
@@ -29,7 +30,7 @@ const MISMATCH_FLOPS: f64 = 2e8;
 /// A checked run. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// The settings as they were given.
+    /// The settings as they were given, but for a precision that had to be raised.
     pub config: Config,
     /// Data, likelihood and priors: what is sampled.
     pub problem: Arc<Problem>,
@@ -41,7 +42,7 @@ pub struct Prepared {
     pub mismatch: Result<FisherMismatch, String>,
     /// With the metric at the mode: what decided the settings, in one short paragraph.
     pub reasons: Option<String>,
-    /// Remarks on a user-defined likelihood that make no draw wrong.
+    /// Remarks that make no draw wrong: on a user-defined likelihood, on what had to be chosen otherwise.
     pub notes: Vec<String>,
 }
 
@@ -77,9 +78,9 @@ pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
 
 /// Everything that follows the check of a user's likelihood.
 fn prepare_problem(
-    config: Config,
+    mut config: Config,
     problem: Problem,
-    notes: Vec<String>,
+    mut notes: Vec<String>,
 ) -> Result<Prepared, Error> {
     if config.run.init == Some(Init::Map) && problem.network.is_some() {
         return Err(CheckError::key(
@@ -108,6 +109,7 @@ fn prepare_problem(
     } else {
         None
     };
+    notes.extend(precision::settle(&mut config.run, &plan, mode.as_ref())?);
     let mismatch = mismatch(&plan, mode.as_ref());
     Ok(Prepared {
         config,

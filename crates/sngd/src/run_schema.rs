@@ -63,7 +63,11 @@ const AUTO_ONE: Kind = Kind::WholeOrAuto(1);
 const ONE: Kind = Kind::Count(1, u32::MAX as u64);
 
 /// Keys outside a section.
-pub(crate) const ROOT: &[Key] = &[key("seed", Kind::Count(0, i64::MAX as u64))];
+pub(crate) const ROOT: &[Key] = &[
+    key("seed", Kind::Count(0, i64::MAX as u64)),
+    // Otherwise a section.
+    key("prior", Kind::Words(&["default"])),
+];
 
 /// Sections and their keys. `[prior]` takes any key: `Problem::build` knows the columns.
 pub(crate) const SECTIONS: &[(&str, &[Key])] = &[

@@ -33,6 +33,7 @@ pub(crate) fn trace(prepared: &Prepared, engine: &EngineInfo) -> TraceSchema {
     let mut attributes = vec![
         ("run_file", json(serde_json::to_string(&prepared.config))),
         ("target_ledger", json(serde_json::to_string(&ledger))),
+        ("priors", json(serde_json::to_string(&facts.priors))),
         ("sngd_facts", json(serde_json::to_string(&facts))),
         ("engine", engine.kind.to_string()),
         ("device", engine.device.clone()),

@@ -48,7 +48,7 @@ fn from_prior(prepared: &Prepared, chain: u32) -> Vec<f64> {
     let p = problem.parameters();
     let mut theta = vec![0.0; p];
     if let Some(mode) = &prepared.mode {
-        problem.transform.natural(&mode.omega, &mut theta);
+        problem.prior_transform.natural(&mode.omega, &mut theta);
     }
     let mut z = vec![0.0; p];
     fill_normals(&mut z, seed, Stream::Init, chain, 0);
@@ -70,6 +70,6 @@ fn from_prior(prepared: &Prepared, chain: u32) -> Vec<f64> {
         theta[p - 1] = v;
     }
     let mut omega = vec![0.0; p];
-    problem.transform.internal(&theta, &mut omega);
+    problem.prior_transform.internal(&theta, &mut omega);
     omega
 }

@@ -5,7 +5,7 @@
 mod verdict;
 mod write;
 
-pub use verdict::Verdict;
+pub use verdict::{Fault, FaultKind, Verdict};
 
 use crate::error::Error;
 use crate::facts::Facts;
@@ -13,14 +13,20 @@ use crate::gauges::Gauges;
 use crate::predict::Scores;
 use crate::samples::Samples;
 use serde::Serialize;
+use sngd_core::problem::StatedPrior;
 use sngd_core::stat::Stat;
 use sngd_diag::{DEFAULT_HDI_PROB, Draws, Summary, Temperature, nested_rhat, summarize_block};
 use sngd_store::{Phase, TraceReader};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// Share by which a Gaussian thermometer may be off before the posterior is called not Gaussian.
+const GAUSSIAN: f64 = 0.02;
 /// Most numbers of draws that the covariance thermometer reads; longer runs are thinned for it.
 const COVARIANCE_VALUES: usize = 1 << 26;
+
+/// Draws below which a chain that does not move is no sign of anything.
+const LEAST_DRAWS_STUCK: usize = 100;
 
 /// The content of a summary.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,6 +45,8 @@ pub struct Report {
     pub parameters: usize,
     /// Probability inside each highest density interval.
     pub hdi_prob: f64,
+    /// The priors in force, given or default.
+    pub priors: Vec<StatedPrior>,
     /// One row per parameter, in the order of the trace.
     pub rows: Vec<Row>,
     /// Largest R-hat; `null` if any is missing.
@@ -49,6 +57,8 @@ pub struct Report {
     pub min_ess_tail: f64,
     /// Draws marked as diverging.
     pub divergences: u64,
+    /// Chains that hold one position for a tenth of their draws or longer.
+    pub stuck_chains: usize,
     /// Share of the steps whose residual noise fell back to full noise.
     pub fallback_share: Option<f64>,
     /// Measured and expected temperatures.
@@ -112,6 +122,9 @@ pub struct Thermometers {
     pub covariance: Measured,
     /// Temperature of the mean cost, `2(E[C] − C(ω*))/P`.
     pub cost: Measured,
+    /// Whether the spread is that of a Gaussian posterior at the measured temperatures of the parameters; `false` where it differs by
+    /// more than its error, so that `covariance` and `cost` say nothing of the temperature. `null` where that is not known.
+    pub gaussian: Option<bool>,
     /// Temperature of minibatch noise alone, ρεN/(B(2−ε)).
     pub law: Option<f64>,
     /// Root mean square of (eigenvalue − 1) of F⁻¹Σ_g at the mode.
@@ -322,10 +335,16 @@ fn report(input: Input) -> Report {
         draws: n,
         parameters: p,
         hdi_prob: DEFAULT_HDI_PROB,
+        priors: input
+            .facts
+            .iter()
+            .flat_map(|f| f.priors.iter().cloned())
+            .collect(),
         max_rhat: extreme(|r| r.rhat, f64::max),
         min_ess_bulk: extreme(|r| r.ess_bulk, f64::min),
         min_ess_tail: extreme(|r| r.ess_tail, f64::min),
         divergences: input.divergences,
+        stuck_chains: stuck_chains(&input.values, n, c, p),
         fallback_share: input.fallback_share,
         predictions: input.predictions.clone(),
         thermometers: thermometers(&input),
@@ -365,6 +384,24 @@ impl Report {
     }
 }
 
+/// Chains of `values` `[n,C,P]` that hold one position for a tenth of the draws or longer, as a Metropolis step does that is
+/// never accepted.
+fn stuck_chains(values: &[f64], n: usize, c: usize, p: usize) -> usize {
+    let longest = |chain: usize| {
+        let draw = |t: usize| &values[(t * c + chain) * p..][..p];
+        let (mut held, mut longest) = (0, 0);
+        for t in 1..n {
+            held = if draw(t) == draw(t - 1) { held + 1 } else { 0 };
+            longest = longest.max(held);
+        }
+        longest
+    };
+    match n >= LEAST_DRAWS_STUCK {
+        true => (0..c).filter(|&chain| longest(chain) * 10 >= n).count(),
+        false => 0,
+    }
+}
+
 fn missing(reason: impl Into<String>) -> Measured {
     Measured {
         value: f64::NAN,
@@ -391,6 +428,7 @@ fn thermometers(input: &Input) -> Thermometers {
             target: None,
             covariance: missing(why),
             cost: missing(why),
+            gaussian: None,
             law: None,
             fisher_mismatch: None,
             fisher_eigenvalues: None,
@@ -398,10 +436,17 @@ fn thermometers(input: &Input) -> Thermometers {
         };
     };
     let mismatch = facts.fisher_mismatch;
+    let (covariance, cost) = (covariance(input, facts), cost(input, facts));
+    let measured = input.gauges.as_ref().filter(|g| !g.temperature.is_empty());
+    let near = |m: &Measured| {
+        let off = (m.value - facts.temperature).abs();
+        m.value.is_nan() || off <= GAUSSIAN * facts.temperature || off <= 4.0 * m.mcse
+    };
     Thermometers {
         target: Some(facts.temperature),
-        covariance: covariance(input, facts),
-        cost: cost(input, facts),
+        gaussian: measured.map(|_| near(&covariance) && near(&cost)),
+        covariance,
+        cost,
         law: facts.law_temperature,
         fisher_mismatch: mismatch.map(|m| m[0]),
         fisher_eigenvalues: mismatch.map(|m| [m[1], m[2]]),

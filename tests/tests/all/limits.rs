@@ -6,7 +6,7 @@ use sngd_cpu::{CpuEngine, map};
 use sngd_tests::drive::{self, Draws, Kind, kinds};
 use sngd_tests::small::{logistic, problem};
 
-const MODEL: &str = "[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 1)\"\n";
+const MODEL: &str = "[model]\nlikelihood = \"bernoulli\"\n[prior]\nweights = \"normal(0, 1)\"\nintercept = \"flat\"\n";
 
 /// T = 0, no noise, all rows: plain natural gradient descent for any seed; here it is Newton's method, written
 /// out again in the plainest form.

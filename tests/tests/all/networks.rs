@@ -355,8 +355,9 @@ fn a_network_reaches_its_reference() {
             (minibatch.to_string(), (16, 700, 1500)),
             (format!("{minibatch}blocks = \"layer\"\n"), (16, 700, 1500)),
         ] {
-            // The parity suite compares the device's steps with the CPU's, blocks and Metropolis tests included.
-            if kind == Kind::Gpu && *sampler != *minibatch && !drive::long() {
+            // Minutes on a software driver. The parity suite compares the device's steps with the CPU's, blocks and Metropolis tests
+            // included, and `blocked_metrics_keep_the_posterior` samples a smaller network there.
+            if kind == Kind::Gpu && !drive::long() {
                 continue;
             }
             let starts = |plan: &Plan| case.starts(plan.chains, plan.seed);

@@ -413,7 +413,7 @@ fn the_law_and_the_preflight_know_that_rows_come_whole() {
 fn nominal_noise_is_refused_beside_weights() {
     let plan = |batch: &str| {
         let text = format!(
-            "[model]\nlikelihood = \"poisson\"\n[prior]\nweights = \"normal(0, 1)\"\n[sampler]\nnoise = \"nominal\"\nbatch_size = {batch}\n"
+            "[model]\nlikelihood = \"poisson\"\n[prior]\nweights = \"normal(0, 1)\"\nintercept = \"flat\"\n[sampler]\nnoise = \"nominal\"\nbatch_size = {batch}\n"
         );
         let (config, problem) = problem(&text, counted("poisson"));
         Plan::check(&config, &problem)
@@ -431,7 +431,7 @@ fn nominal_noise_is_refused_beside_weights() {
 fn a_short_table_is_taken_whole() {
     let plan = |batch: &str, weights: bool| {
         let text = format!(
-            "[model]\nlikelihood = \"poisson\"\n[prior]\nweights = \"normal(0, 1)\"\n[sampler]\nmethod = \"sngd\"\n{batch}"
+            "[model]\nlikelihood = \"poisson\"\n[prior]\nweights = \"normal(0, 1)\"\nintercept = \"flat\"\n[sampler]\nmethod = \"sngd\"\n{batch}"
         );
         let mut data = counted("poisson");
         data.weights = weights.then(|| vec![500.0; 40]);

@@ -5,10 +5,31 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Section `[prior]`: `weights`, `intercept`, `scale`, and `"weights.NAME"` for one column.
+/// Section `[prior]`: `weights`, `intercept` or `intercept_at_means`, `scale`, and `"weights.NAME"` for one column. A key that is not
+/// there has its default, as with the word `default`; `prior = "default"` says so of all.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "PriorForm")]
 pub struct PriorConfig(pub BTreeMap<String, PriorEntry>);
+
+/// The forms of `[prior]` in a run file.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PriorForm {
+    /// A section with a key for each prior that is given.
+    Section(BTreeMap<String, PriorEntry>),
+    /// The word `default`; a run file's reader refuses others.
+    #[allow(dead_code, reason = "its presence is all it says")]
+    Word(String),
+}
+
+impl From<PriorForm> for PriorConfig {
+    fn from(form: PriorForm) -> PriorConfig {
+        match form {
+            PriorForm::Section(map) => PriorConfig(map),
+            PriorForm::Word(_) => PriorConfig::default(),
+        }
+    }
+}
 
 /// One prior, as a run file or a program gives it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! A table and a run file become a `Problem`.
 
 use super::coordinates::Coordinates;
+use super::defaults::{Defaults, Fitted};
 use super::row_columns::RowColumns;
 use super::{HeldOut, Problem, design, priors, response};
 use crate::config::{Config, Predictor, Storage};
@@ -11,7 +12,7 @@ use crate::table::Table;
 impl Problem {
     /// Checks the table against the model and moves it to internal coordinates.
     pub fn build(config: &Config, table: Table) -> Result<Problem, CheckError> {
-        // All that can be refused is refused in this half: the response, the rows, the columns, the model, its priors.
+        // All that can be refused is refused first: the response, the rows, the columns, the model, its priors.
         let (y, trials, classes) = response::response(config, &table)?;
         let (train, test) = response::split(config, table.rows())?;
         let by_row = RowColumns::of(config, &table, &test)?;
@@ -30,39 +31,57 @@ impl Problem {
         let mut coordinates = Coordinates::of(config, &source, &columns, &x, &y, &weights)?;
         let likelihood = response::likelihood(config, classes.len(), coordinates.y_scale)?;
         let network = network(config, columns.len(), likelihood.linear_outputs())?;
-        let (priors, scale_prior) = match &network {
-            None => priors::linear(config, &columns, has_intercept(config), &likelihood)?,
-            Some(net) => priors::network(config, net, &likelihood)?,
-        };
-        priors::check_shift(config, &priors, &likelihood)?;
-
-        // From here on numbers move, and nothing is refused.
         if config.data.standardize {
             coordinates.standardise(&mut x, held_out.as_mut());
         }
+        let defaults = Defaults::of(
+            &likelihood,
+            &coordinates,
+            &Fitted {
+                y: &y,
+                trials: &trials,
+                offset: &pick(&by_row.offset, &train),
+                weights: &weights,
+            },
+        );
+        let intercept = has_intercept(config);
+        let priors = match &network {
+            None => priors::linear(config, &columns, intercept, &likelihood, &defaults)?,
+            Some(net) => priors::network(config, net, &likelihood, &defaults)?,
+        };
+        priors::check_shift(config, &priors.coefficients, &likelihood)?;
+
+        // From here on nothing is refused.
         let y_scale = coordinates.y_scale;
         let transform = coordinates.transform(&likelihood, network.as_ref());
+        let prior_transform = match priors.at_means {
+            true => transform.at_means(),
+            false => transform.clone(),
+        };
         if network.is_none() {
             transform.enter_rows(&mut x, &mut y);
         }
         let mut problem = Problem {
-            prior_norm: priors.iter().map(|p| p.log_norm()).sum(),
+            prior_norm: priors.coefficients.iter().map(|p| p.log_norm()).sum(),
             offset: pick(&by_row.offset, &train)
                 .iter()
                 .map(|o| o / y_scale)
                 .collect(),
             roots: by_row.roots,
-            intercept: has_intercept(config),
+            intercept,
+            intercept_at_means: priors.at_means,
             log_norm: 0.0,
             likelihood,
             network,
             transform,
+            prior_transform,
             x,
             y,
             trials,
             weights,
-            priors,
-            scale_prior,
+            priors: priors.coefficients,
+            scale_prior: priors.scale,
+            stated_priors: priors.stated,
             columns,
             classes,
             held_out,

@@ -17,11 +17,13 @@ pub(super) struct Coordinates {
     scale: Vec<f64>,
     y_mean: f64,
     pub y_scale: f64,
+    /// Mean and population sd of each column on the user's scale, `[D]`.
+    pub moments: Vec<(f64, f64)>,
 }
 
 impl Coordinates {
-    /// Measures the fitted rows: design `x` `[N,D]`, response `y` `[N]`, and how often each row counts, `[N]` or empty. Refuses columns
-    /// that no data can tell apart, and a Gaussian response that does not vary.
+    /// Measures the fitted rows: design `x` `[N,D]`, response `y` `[N]`, and how often each row counts, `[N]` or empty. Refuses
+    /// a Gaussian response that does not vary.
     pub fn of(
         config: &Config,
         source: &str,
@@ -33,7 +35,7 @@ impl Coordinates {
         let linear = config.model.predictor == Predictor::Linear;
         let moments = column_moments(x, weights);
         let pivot = match linear {
-            true => find_pivot(source, columns, &moments, config.data.intercept)?,
+            true => find_pivot(&moments, config.data.intercept),
             false => None,
         };
         // A row that does not count may hold anything.
@@ -45,14 +47,16 @@ impl Coordinates {
             scale: vec![1.0; columns.len()],
             y_mean: 0.0,
             y_scale: 1.0,
+            moments,
         };
-        for (j, &(mean, sd)) in moments.iter().enumerate() {
+        for (j, &(mean, sd)) in out.moments.iter().enumerate() {
             if pivot.is_some_and(|p| p != j) || (!linear && config.data.standardize) {
                 out.mean[j] = mean;
-                // A network may have constant features, such as a pixel that is dark in every image.
+                // There may be constant columns, such as a pixel that is dark in every image.
                 out.scale[j] = if sd > 1e-12 * mean.abs() { sd } else { 1.0 };
             } else if linear && pivot.is_none() {
-                out.scale[j] = (mean * mean + sd * sd).sqrt();
+                let size = (mean * mean + sd * sd).sqrt();
+                out.scale[j] = if size > 0.0 { size } else { 1.0 };
             }
         }
         if config.model.likelihood == Family::Gaussian {
@@ -70,6 +74,12 @@ impl Coordinates {
         standardise(x, &self.mean, &self.scale, self.pivot);
         if let Some(held) = held_out {
             standardise(&mut held.x, &self.mean, &self.scale, self.pivot);
+        }
+        for (j, (mean, sd)) in self.moments.iter_mut().enumerate() {
+            if self.pivot != Some(j) {
+                *mean = (*mean - self.mean[j]) / self.scale[j];
+                *sd /= self.scale[j];
+            }
         }
         self.mean.fill(0.0);
         self.scale.fill(1.0);

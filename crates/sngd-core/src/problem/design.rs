@@ -1,6 +1,5 @@
 //! From a table's features to the rows that are fitted and the rows that are held out, and what their columns are like.
 
-use crate::error::CheckError;
 use crate::features::Features;
 
 /// The rows `train` and the rows `test` of a table, both in ascending order, each with a leading column of ones if there is an intercept.
@@ -59,42 +58,11 @@ pub(super) fn column_moments(x: &Features, weights: &[f64]) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The all-ones column: the intercept, or without one the only constant column.
-pub(super) fn find_pivot(
-    source: &str,
-    columns: &[String],
-    moments: &[(f64, f64)],
-    intercept: bool,
-) -> Result<Option<usize>, CheckError> {
-    let constant: Vec<usize> = (usize::from(intercept)..columns.len())
-        .filter(|&j| moments[j].1 <= 1e-12 * moments[j].0.abs())
-        .collect();
-    if let Some(&j) = constant.iter().find(|&&j| moments[j].0 == 0.0) {
-        return Err(CheckError::data(
-            source,
-            format!(
-                "found only zeros in column '{}', expected a column that varies; leave it out of data.features",
-                columns[j]
-            ),
-        ));
-    }
-    match (intercept, constant.as_slice()) {
-        (true, []) => Ok(Some(0)),
-        (true, [j, ..]) => Err(CheckError::data(
-            source,
-            format!(
-                "found the same value in every row of column '{}', which the intercept already carries; leave the column out of data.features or set intercept = false",
-                columns[*j]
-            ),
-        )),
-        (false, []) => Ok(None),
-        (false, [j]) => Ok(Some(*j)),
-        (false, [i, j, ..]) => Err(CheckError::data(
-            source,
-            format!(
-                "found two constant columns, '{}' and '{}', whose coefficients no data can tell apart; leave one out of data.features",
-                columns[*i], columns[*j]
-            ),
-        )),
+/// The all-ones column: the intercept, or without one the first constant column that is not 0.
+pub(super) fn find_pivot(moments: &[(f64, f64)], intercept: bool) -> Option<usize> {
+    let constant = |&(mean, sd): &(f64, f64)| mean != 0.0 && sd <= 1e-12 * mean.abs();
+    match intercept {
+        true => Some(0),
+        false => moments.iter().position(constant),
     }
 }

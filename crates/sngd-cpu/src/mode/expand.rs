@@ -64,7 +64,7 @@ fn not_positive(problem: &Problem, pivot: usize) -> CheckError {
     CheckError::improper(
         &problem.source,
         format!(
-            "found an information matrix that is not positive definite at {}, expected one that is; give that parameter a proper prior such as \"normal(0, 2.5)\"",
+            "found an information matrix that is not positive definite at {}, expected one that is; give that parameter a proper prior such as \"default\"",
             problem.parameter_names()[pivot]
         ),
     )

@@ -49,7 +49,8 @@ impl<'a> Columns<'a> {
     /// The columns `index` of the problem's design.
     pub fn new(problem: &'a Problem, index: Vec<usize>) -> Columns<'a> {
         let t = &problem.transform;
-        let centred = t.pivot.is_none_or(|p| index.contains(&p));
+        // Where the intercept has a prior at the means, its coefficient and those of centred columns are apart.
+        let centred = problem.intercept_at_means || t.pivot.is_none_or(|p| index.contains(&p));
         let ratio = |j: &usize| t.mean[*j] / t.scale[*j];
         let shift: Vec<f64> = index
             .iter()

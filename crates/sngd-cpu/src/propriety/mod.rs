@@ -32,8 +32,10 @@ use sngd_core::problem::Problem;
 const FEW_COLUMNS_WORK: usize = 20_000_000;
 /// Size of a coefficient of a direction, relative to the largest and on columns of one size, that counts as 0.
 const NEGLIGIBLE: f64 = 1e-6;
-/// A proper prior of coefficients.
-const COEFFICIENT: &str = "normal(0, 2.5)";
+/// A proper prior of coefficients, on the scale of the data.
+const COEFFICIENT: &str = "default";
+/// A proper prior of an intercept beside weights that stay flat.
+const INTERCEPT: &str = "normal(0, 2.5)";
 /// A prior of a scale under which it neither falls to 0 nor grows without bound.
 const SCALE: &str = "inv_gamma(2, 1)";
 
@@ -210,7 +212,12 @@ impl Priors {
             .flat_map(|scale| tried.iter().map(move |keys| (keys, scale)))
             .find(|(keys, scale)| proper(keys, *scale));
         let (keys, scale) = found.unwrap_or((&all, self.scale.is_some()));
-        let coefficients = keys.iter().map(|k| (k.clone(), COEFFICIENT));
+        let rest_flat = !with(keys, scale).flat.is_empty();
+        let prior = |key: &String| match key == "intercept" && rest_flat {
+            true => INTERCEPT,
+            false => COEFFICIENT,
+        };
+        let coefficients = keys.iter().map(|k| (k.clone(), prior(k)));
         coefficients
             .chain(scale.then(|| ("scale".to_string(), SCALE)))
             .collect()

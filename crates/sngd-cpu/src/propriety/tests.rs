@@ -82,8 +82,12 @@ fn refused(lines: &str, prior: &str, table: &Table, parts: &[&str], mend: &str) 
 
 const LOGIT: &str = "[model]\nlikelihood = \"bernoulli\"";
 const FLAT: &str = "weights = \"flat\"";
-const WEIGHTS: &str = "weights = \"normal(0, 2.5)\"";
+/// Proper weights and a flat intercept.
+const OPEN: &str = "weights = \"normal(0, 2.5)\"\nintercept = \"flat\"";
 const INTERCEPT: &str = "intercept = \"normal(0, 2.5)\"";
+/// Remedies.
+const WEIGHTS: &str = "weights = \"default\"";
+const OF_INTERCEPT: &str = "intercept = \"default\"";
 const X: [f64; 8] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
 const Z: [f64; 8] = [3.0, -1.0, 2.0, 0.0, 1.0, -2.0, 5.0, 1.5];
 
@@ -242,7 +246,7 @@ fn quasi_separation_counts_the_rows_on_the_border() {
     );
 }
 
-/// The default prior of weights is proper, that of the intercept flat.
+/// The default priors are proper.
 #[test]
 fn proper_priors_make_their_directions_proper() {
     let t = table(
@@ -275,7 +279,7 @@ fn proper_priors_make_their_directions_proper() {
         "\"weights.age\" = \"flat\"",
         &t,
         &["larger `age`"],
-        "\"weights.age\" = \"normal(0, 2.5)\"",
+        "\"weights.age\" = \"default\"",
     );
 }
 
@@ -283,17 +287,18 @@ fn proper_priors_make_their_directions_proper() {
 #[test]
 fn a_cauchy_slope_does_not_end_a_direction_beside_a_flat_intercept() {
     let t = |y: &[u32]| table(&[("age", &X), ("dose", &Z)], labels(y, &["0", "1"]));
-    let (prior, separated) = ("weights = \"cauchy(0, 2.5)\"", [0, 0, 0, 0, 1, 1, 1, 1]);
+    let prior = "weights = \"cauchy(0, 2.5)\"\nintercept = \"flat\"";
+    let separated = [0, 0, 0, 0, 1, 1, 1, 1];
     refused(
         LOGIT,
         prior,
         &t(&separated),
         &["larger `age`", "cauchy(0, 2.5) of `age`"],
-        INTERCEPT,
+        OF_INTERCEPT,
     );
     assert_eq!(
         message(
-            &format!("{LOGIT}\n[prior]\nweights = \"student_t(3, 0, 2.5)\""),
+            &format!("{LOGIT}\n[prior]\nweights = \"student_t(3, 0, 2.5)\"\nintercept = \"flat\""),
             t(&separated)
         ),
         ""
@@ -320,10 +325,10 @@ fn one_class_is_the_intercepts() {
     let lines = format!("weights = \"w\"\n{LOGIT}");
     refused(
         &lines,
-        WEIGHTS,
+        OPEN,
         &t,
         &["all 7 rows have y = 1,", "as the intercept grows"],
-        INTERCEPT,
+        OF_INTERCEPT,
     );
     // Of flat weights too, x > 0 in every row: one proper prior is not enough.
     refused(
@@ -331,7 +336,7 @@ fn one_class_is_the_intercepts() {
         FLAT,
         &t,
         &["all 7 rows have y = 1,"],
-        &format!("{WEIGHTS}\n{INTERCEPT}"),
+        &format!("{WEIGHTS}\n{OF_INTERCEPT}"),
     );
 }
 
@@ -345,17 +350,17 @@ fn successes_of_trials_have_the_same_ends() {
     };
     refused(
         lines,
-        WEIGHTS,
+        OPEN,
         &t([4.0; 6]),
         &["all 6 rows have successes only,"],
-        INTERCEPT,
+        OF_INTERCEPT,
     );
     refused(
         lines,
-        WEIGHTS,
+        OPEN,
         &t([0.0; 6]),
         &["all 6 rows have no success,"],
-        INTERCEPT,
+        OF_INTERCEPT,
     );
     refused(
         lines,
@@ -387,10 +392,10 @@ fn counts_of_zero_leave_the_intercept_open() {
     let t = |y: [f64; 8]| table(&[("x", &X), ("z", &Z)], Response::Numbers(y.to_vec()));
     refused(
         lines,
-        WEIGHTS,
+        OPEN,
         &t([0.0; 8]),
         &["all 8 rows have a count of 0,", "as the intercept falls"],
-        INTERCEPT,
+        OF_INTERCEPT,
     );
     assert_eq!(
         message(
@@ -444,10 +449,10 @@ fn classes_of_softmax_are_named() {
     empty.weights = Some(vec![1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
     refused(
         &format!("weights = \"w\"\n{lines}"),
-        WEIGHTS,
+        OPEN,
         &empty,
         &["all 6 rows have y other than cat,"],
-        INTERCEPT,
+        OF_INTERCEPT,
     );
 }
 
@@ -514,6 +519,47 @@ fn dependent_columns_are_named_with_their_relation() {
     );
 }
 
+/// A proper intercept at the means of the columns takes what is constant: a flat coefficient is decided by the centred column.
+#[test]
+fn an_intercept_at_the_means_sees_centred_columns() {
+    let at_means = "intercept_at_means = \"normal(0, 2.5)\"";
+    let t = |y: &[u32]| table(&[("age", &X)], labels(y, &["0", "1"]));
+    // The classes part at the mean, 4.5.
+    refused(
+        LOGIT,
+        &format!("{FLAT}\n{at_means}"),
+        &t(&[0, 0, 0, 0, 1, 1, 1, 1]),
+        &["larger `age` separates all 4 rows"],
+        WEIGHTS,
+    );
+    // They part elsewhere, and the intercept must follow.
+    let lines = format!("{LOGIT}\n[prior]\n{FLAT}\n{at_means}");
+    assert_eq!(message(&lines, t(&[0, 0, 0, 0, 0, 0, 1, 1])), "");
+    let half = X.map(|x| 10.0 - 0.5 * x);
+    let t = table(
+        &[("age", &X), ("left", &half)],
+        labels(&[0, 1, 0, 1, 0, 1, 1, 0], &["0", "1"]),
+    );
+    refused(
+        LOGIT,
+        &format!("{FLAT}\n{at_means}"),
+        &t,
+        &["(`left` = 10 − 0.5 × `age`)"],
+        WEIGHTS,
+    );
+}
+
+/// A constant column says nothing beside an intercept.
+#[test]
+fn a_constant_column_needs_a_proper_prior() {
+    let t = table(
+        &[("x", &X), ("k", &[3.0; 8])],
+        labels(&[0, 1, 0, 1, 0, 1, 1, 0], &["0", "1"]),
+    );
+    assert_eq!(message(LOGIT, t.clone()), "");
+    refused(LOGIT, FLAT, &t, &["(`k` = 3)", "leave `k` out"], WEIGHTS);
+}
+
 #[test]
 fn separated_classes_have_a_jeffreys_posterior() {
     let t = table(
@@ -550,7 +596,7 @@ const GAUSS: &str = "[model]\nlikelihood = \"gaussian\"\nscale = \"unknown\"";
 fn a_response_that_is_fitted_exactly_lets_the_scale_fall() {
     let exact = X.map(|x| 32.0 + 1.8 * x);
     let t = |y: &[f64; 8]| table(&[("c", &X)], Response::Numbers(y.to_vec()));
-    for weights in [FLAT, WEIGHTS] {
+    for weights in [FLAT, OPEN] {
         refused(
             GAUSS,
             weights,

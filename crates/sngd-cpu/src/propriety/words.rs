@@ -131,8 +131,16 @@ impl Sentences<'_> {
             .iter()
             .map(|&k| (natural[k] / own * t.mean[columns.index[k]]).abs())
             .sum();
-        let mut text = String::new();
-        let mut terms = 0;
+        // An intercept with a proper prior is not among the columns, but takes what is constant.
+        let (mut text, mut terms) = (String::new(), 0);
+        if self.problem.intercept_at_means {
+            let parts = columns.index.iter().zip(&natural);
+            let constant: f64 = parts.map(|(&j, c)| c / own * t.mean[j]).sum();
+            if constant.abs() > 1e-6 * (shifts + t.scale[columns.index[at]]) {
+                let sign = if constant < 0.0 { "−" } else { "" };
+                text = format!("{sign}{}", rounded(constant.abs()));
+            }
+        }
         for (k, &j) in columns.index.iter().enumerate().filter(|(k, _)| *k != at) {
             let factor = -natural[k] / own;
             let one = t.pivot == Some(j);

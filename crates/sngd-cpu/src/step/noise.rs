@@ -109,7 +109,7 @@ impl<T: Scalar> Dense<T> {
             g[i] = share * data.prior_root[i] * self.z[i].to64();
         }
         if data.network.is_none() {
-            data.problem.transform.pull_back(g);
+            data.problem.prior_transform.pull_back(g);
         }
         let root = ridge.sqrt();
         for i in 0..p {

@@ -92,13 +92,15 @@ fn inverses(expansion: &Expansion, p: usize) -> Vec<f32> {
 fn priors(problem: &Problem, expansion: &Expansion) -> Vec<f32> {
     let p = expansion.omega.len();
     let mut theta = vec![0.0; p];
-    problem.transform.natural(&expansion.omega, &mut theta);
+    problem
+        .prior_transform
+        .natural(&expansion.omega, &mut theta);
     let (mut rows, mut numbers) = (Vec::new(), Vec::new());
     for i in other_priors(problem) {
         // Row i of A·L⁻ᵀ is L⁻¹ times row i of A.
         let mut row = vec![0.0; p];
         row[i] = 1.0;
-        problem.transform.pull_back(&mut row);
+        problem.prior_transform.pull_back(&mut row);
         for j in 0..p {
             let of = &expansion.chol[j * p..(j + 1) * p];
             let value = row[j] / of[j];

@@ -3,12 +3,24 @@
 use super::{Measured, Report};
 use std::io::{self, Write};
 
+/// Lines of priors that are written where the table is cut.
+const FIRST_PRIORS: usize = 6;
+
 impl Report {
-    /// Writes the table, at most `limit` rows of it, and the thermometers.
+    /// Writes the priors, the table, at most `limit` rows of it, and the thermometers.
     ///
     /// # Errors
     /// The errors of the writer.
     pub fn write(&self, out: &mut dyn Write, limit: usize) -> io::Result<()> {
+        crate::priors::write(
+            out,
+            &self.priors,
+            if self.rows.len() > limit {
+                FIRST_PRIORS
+            } else {
+                limit.max(FIRST_PRIORS)
+            },
+        )?;
         let nested = self.rows.iter().any(|r| r.nested_rhat.is_some());
         let width = self
             .rows
@@ -97,7 +109,13 @@ impl Report {
             writeln!(out, "the run failed: {fault}")?;
         }
         let t = &self.thermometers;
+        // Beside temperatures of each parameter, which assume nothing, these two assume a Gaussian posterior.
+        let shape = t.gaussian == Some(false);
         let line = |m: &Measured| match &m.reason {
+            None if shape => format!(
+                "{}, by its shape: the posterior is not Gaussian",
+                fixed(m.value, 4)
+            ),
             None => format!("{} +- {}", fixed(m.value, 4), fixed(m.mcse, 4)),
             Some(r) if m.value.is_finite() => format!("{} (no error: {r})", fixed(m.value, 4)),
             Some(r) => format!("not known ({r})"),

@@ -48,3 +48,8 @@ pub fn csv(n: usize) -> String {
     }
     out
 }
+
+/// Whether a run ended with all its draws: converged, or with a verdict of not yet, as these short runs have.
+pub fn drawn(code: Option<i32>) -> bool {
+    matches!(code, Some(0 | 6))
+}
