@@ -74,6 +74,9 @@ pub struct DataConfig {
     /// Whether the weights are frequencies or precisions.
     #[serde(default)]
     pub weights_kind: WeightsKind,
+    /// What happens to a row in which a cell of a used column is missing.
+    #[serde(default)]
+    pub missing: MissingCells,
     /// Number format of the features in the engine's memory.
     #[serde(default)]
     pub storage: Storage,
@@ -92,6 +95,17 @@ pub enum WeightsKind {
     Frequency,
     /// Known relative precisions of a Gaussian response: Var(y) = σ²/w.
     Precision,
+}
+
+/// What happens to a row in which a cell of a used column is missing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingCells {
+    /// The file is refused, with the row and the column.
+    #[default]
+    Refuse,
+    /// The row is left out.
+    Drop,
 }
 
 /// Number format of the features in the engine's memory.

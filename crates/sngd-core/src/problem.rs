@@ -57,12 +57,16 @@ pub struct Problem {
     pub held_out: Option<HeldOut>,
     /// Where the data came from, for messages.
     pub source: String,
+    /// Rows of the source that are neither fitted nor held out: their numbers from 0, ascending.
+    pub left_out: Vec<usize>,
+    /// What the user should know of how the data were read, a sentence each without its full stop.
+    pub notes: Vec<String>,
 }
 
 /// Rows kept aside for predictive scores.
 #[derive(Debug, Clone)]
 pub struct HeldOut {
-    /// Index of each row in the table, from 0, `[M]`.
+    /// Number of each row in the source, from 0, `[M]`.
     pub rows: Vec<usize>,
     /// Design on the natural scale, `[M,D]`.
     pub x: Features,
@@ -86,6 +90,7 @@ pub fn table_request(config: &Config) -> TableRequest {
         trials: (config.model.trials.clone()).or_else(|| config.model.companion.clone()),
         offset: (config.data.offset.clone()).or_else(|| config.data.exposure.clone()),
         weights: config.data.weights.clone(),
+        missing: config.data.missing,
     }
 }
 
@@ -126,6 +131,8 @@ impl Problem {
             prior_norm: self.prior_norm,
             held_out: None,
             source: self.source.clone(),
+            left_out: self.left_out.clone(),
+            notes: self.notes.clone(),
         }
     }
 

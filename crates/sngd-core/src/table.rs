@@ -1,5 +1,6 @@
 //! The table that a reader returns: named numeric columns and one response.
 
+use crate::config::MissingCells;
 use crate::features::Features;
 
 /// What a reader must read of a file. Names are exactly as in the file's header.
@@ -17,6 +18,8 @@ pub struct TableRequest {
     pub offset: Option<String>,
     /// The column of row weights.
     pub weights: Option<String>,
+    /// What happens to a row in which a cell of these columns is missing.
+    pub missing: MissingCells,
 }
 
 /// How the response column is read.
@@ -59,6 +62,8 @@ pub struct Table {
     pub offset: Option<Vec<f64>>,
     /// Weight of each row, `[N]`.
     pub weights: Option<Vec<f64>>,
+    /// Rows of the source that are not in the table, since a cell was missing: their numbers from 0, ascending.
+    pub left_out: Vec<usize>,
 }
 
 impl Table {
@@ -68,5 +73,40 @@ impl Table {
             Response::Numbers(v) => v.len(),
             Response::Labels { index, .. } => index.len(),
         }
+    }
+
+    /// Number from 0, in the source, of row `i` of the table.
+    pub fn source_row(&self, i: usize) -> usize {
+        source_row(&self.left_out, i)
+    }
+}
+
+/// Number from 0, in the source, of the `i`th row that is not among `left_out`, which ascends.
+pub fn source_row(left_out: &[usize], i: usize) -> usize {
+    // `left_out[k] - k` rows that are kept come before the k-th that is not: they do not descend.
+    let (mut low, mut high) = (0, left_out.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if left_out[middle] - middle <= i {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    i + low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_the_source_are_counted_over_those_left_out() {
+        let left_out = [0, 3, 4, 8];
+        let kept: Vec<usize> = (0..12).filter(|i| !left_out.contains(i)).collect();
+        for (i, &row) in kept.iter().enumerate() {
+            assert_eq!(source_row(&left_out, i), row);
+        }
+        assert_eq!(source_row(&[], 7), 7);
     }
 }

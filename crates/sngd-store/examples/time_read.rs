@@ -17,6 +17,7 @@ fn main() -> Result<(), DataError> {
         trials: None,
         offset: None,
         weights: None,
+        missing: Default::default(),
     };
     let start = Instant::now();
     let table = read_table(Path::new(&path), &request)?;

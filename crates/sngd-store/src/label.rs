@@ -45,11 +45,32 @@ impl LabelColumn {
         level
     }
 
-    /// Index of each row `[N]` and the levels, sorted by number if all are numbers, else as text.
-    pub fn finish(self) -> (Vec<u32>, Vec<String>) {
+    /// Index of each row `[N]` and the levels that occur, sorted by number if all are numbers, else as text; of the rows `kept`
+    /// alone, which ascend, where they are given.
+    pub fn finish(self, kept: Option<&[usize]>) -> (Vec<u32>, Vec<String>) {
         let Self {
-            mut index, levels, ..
+            mut index,
+            mut levels,
+            ..
         } = self;
+        if let Some(kept) = kept {
+            index = kept.iter().map(|&row| index[row]).collect();
+            let mut occurs = vec![false; levels.len()];
+            index
+                .iter()
+                .for_each(|&level| occurs[level as usize] = true);
+            let mut next = 0;
+            let mut place = |occurs: &bool| {
+                next += u32::from(*occurs);
+                next.saturating_sub(1)
+            };
+            let place: Vec<u32> = occurs.iter().map(&mut place).collect();
+            index
+                .iter_mut()
+                .for_each(|level| *level = place[*level as usize]);
+            let mut at = occurs.iter();
+            levels.retain(|_| at.next().copied().unwrap_or(true));
+        }
         let numbers: Option<Vec<f64>> = levels.iter().map(|level| finite(level)).collect();
         let mut order: Vec<usize> = (0..levels.len()).collect();
         match numbers {
@@ -118,7 +139,7 @@ mod tests {
             for (row, cell) in cells.iter().enumerate() {
                 column.set_text(row, cell.as_bytes());
             }
-            column.finish()
+            column.finish(None)
         };
         assert_eq!(
             sorted(&["10", "9", "-1", "9.0"]),

@@ -129,6 +129,7 @@ impl Data {
             trials: self.trials.clone(),
             offset: self.offset.clone(),
             weights: self.weights.clone(),
+            left_out: vec![],
         })
     }
 }
@@ -324,6 +325,7 @@ impl Builder {
                 exposure: None,
                 weights: data.weights.as_ref().map(|_| "weights".into()),
                 weights_kind: Default::default(),
+                missing: Default::default(),
                 storage: Storage::F32,
             },
             model: model.config,

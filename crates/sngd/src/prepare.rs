@@ -41,7 +41,7 @@ pub struct Prepared {
     pub mismatch: Result<FisherMismatch, String>,
     /// With the metric at the mode: what decided the settings, in one short paragraph.
     pub reasons: Option<String>,
-    /// Remarks on a user-defined likelihood that make no draw wrong.
+    /// What the user should know before the run: how the data were read, and remarks on a user-defined likelihood.
     pub notes: Vec<String>,
 }
 
@@ -66,7 +66,8 @@ pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
         Likelihood::Custom(own) => Some(Arc::clone(own)),
         _ => None,
     };
-    let notes = custom::check_problem(&problem)?;
+    let mut notes = problem.notes.clone();
+    notes.extend(custom::check_problem(&problem)?);
     let prepared = prepare_problem(config, problem, notes);
     // The search for the mode goes where the check did not.
     match own.and_then(|own| own.body.stopped()) {

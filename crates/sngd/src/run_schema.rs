@@ -80,6 +80,7 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
             key("exposure", Kind::Text),
             key("weights", Kind::Text),
             key("weights_kind", Kind::Words(&["frequency", "precision"])),
+            key("missing", Kind::Words(&["refuse", "drop"])),
             key("storage", Kind::Words(&["f32", "f16", "bf16"])),
         ],
     ),

@@ -16,6 +16,15 @@ impl Problem {
         let (train, test) = response::split(config, table.rows())?;
         let by_row = RowColumns::of(config, &table, &test)?;
         let columns = columns(config, &table)?;
+        let mut notes = Vec::new();
+        if !table.left_out.is_empty() {
+            let (out, all) = (table.left_out.len(), table.rows() + table.left_out.len());
+            notes.push(format!(
+                "{out} of {all} rows are left out, since a cell in them is missing"
+            ));
+        }
+        let held_rows = test.iter().map(|&i| table.source_row(i)).collect();
+        let left_out = table.left_out;
         let source = table.source;
         let (mut x, test_x) = design::split(table.features, &train, &test, has_intercept(config));
         let mut held_out = (!test.is_empty()).then(|| HeldOut {
@@ -23,7 +32,7 @@ impl Problem {
             y: pick(&y, &test),
             trials: pick(&trials, &test),
             offset: pick(&by_row.offset, &test),
-            rows: test,
+            rows: held_rows,
         });
         let (mut y, trials) = (pick(&y, &train), pick(&trials, &train));
         let weights = pick(&by_row.weights, &train);
@@ -67,6 +76,8 @@ impl Problem {
             classes,
             held_out,
             source,
+            left_out,
+            notes,
         };
         problem.log_norm = problem.sum_of_log_norms();
         problem.scale_rows();

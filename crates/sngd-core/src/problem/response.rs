@@ -18,7 +18,7 @@ pub(super) fn response(config: &Config, table: &Table) -> Result<ResponseParts, 
                 source,
                 format!(
                     "row {}, column '{name}': found {}, expected {what}; correct the row or choose another likelihood",
-                    i + 1,
+                    table.source_row(i) + 1,
                     v[i]
                 ),
             )),
@@ -45,7 +45,7 @@ pub(super) fn response(config: &Config, table: &Table) -> Result<ResponseParts, 
                         source,
                         format!(
                             "row {}: found {y} successes of {t} trials, expected whole trials of 1 or more and no more successes than trials; correct the row",
-                            i + 1
+                            table.source_row(i) + 1
                         ),
                     ));
                 }

@@ -53,7 +53,7 @@ impl RowColumns {
                         source,
                         format!(
                             "row {}, column '{name}': found an exposure of {}, expected a number above 0, since its logarithm is added to the linear predictor; correct the row or leave it out",
-                            i + 1,
+                            table.source_row(i) + 1,
                             column[i]
                         ),
                     ));
@@ -79,7 +79,7 @@ impl RowColumns {
                 source,
                 format!(
                     "row {}, column '{name}': found a weight of {}, expected {}; correct the row or leave it out",
-                    i + 1,
+                    table.source_row(i) + 1,
                     column[i],
                     if precision {
                         "a precision above 0"
