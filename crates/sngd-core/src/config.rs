@@ -1,11 +1,13 @@
 //! The run file: the settings that a user asks for, not yet checked. `Plan` is the checked form.
 
 mod device;
+mod label;
 mod model;
 mod prior;
 mod sampler;
 
 pub use device::*;
+pub use label::*;
 pub use model::*;
 pub use prior::*;
 pub use sampler::*;
@@ -50,6 +52,9 @@ pub struct DataConfig {
     pub path: PathBuf,
     /// The response column.
     pub response: String,
+    /// The level of a Bernoulli response that is 1; the last in sorted order when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positive: Option<Label>,
     /// Feature columns; all others when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub features: Option<Vec<String>>,

@@ -1,13 +1,18 @@
 //! A table and a model become a `Problem`: the design in internal coordinates, the priors, the names.
 
 mod build;
+mod classes;
 mod coordinates;
+mod counts;
 mod design;
 mod layout;
 mod names;
 mod priors;
 mod response;
 mod row_columns;
+
+#[cfg(test)]
+mod response_tests;
 
 use crate::blocks::Layout;
 use crate::config::{Config, Family};
@@ -47,7 +52,7 @@ pub struct Problem {
     pub columns: Vec<String>,
     /// Whether column 0 is the intercept.
     pub intercept: bool,
-    /// Labels of the classes, for a categorical response.
+    /// Labels of the classes, for a categorical response; of a Bernoulli response that of 0 and that of 1.
     pub classes: Vec<String>,
     /// Σ over rows of the terms that the likelihood leaves out of ln p(y), nats, natural units of y.
     pub log_norm: f64,

@@ -81,6 +81,21 @@ impl Table {
     }
 }
 
+/// The standard spelling of a label: integers and finite numbers in their shortest form, text as it is.
+pub fn canonical_label(text: &str) -> String {
+    if let Ok(integer) = text.parse::<i128>() {
+        return integer.to_string();
+    }
+    let number = text.parse::<f64>().ok().filter(|value| value.is_finite());
+    number.map_or_else(|| text.to_owned(), number_label)
+}
+
+/// The label of a number: `1` for 1.0.
+pub fn number_label(value: f64) -> String {
+    // Adding zero turns -0 into 0.
+    (value + 0.0).to_string()
+}
+
 /// Number from 0, in the source, of the `i`th row that is not among `left_out`, which ascends.
 pub fn source_row(left_out: &[usize], i: usize) -> usize {
     // `left_out[k] - k` rows that are kept come before the k-th that is not: they do not descend.
@@ -99,6 +114,18 @@ pub fn source_row(left_out: &[usize], i: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spellings_of_one_number_are_one_label() {
+        for text in ["1", "1.0", "+1", "01", "1e0"] {
+            assert_eq!(canonical_label(text), "1");
+        }
+        assert_eq!(canonical_label("-0.0"), "0");
+        assert_eq!(canonical_label("0.50"), "0.5");
+        assert_eq!(canonical_label("9007199254740993"), "9007199254740993");
+        assert_eq!(canonical_label("setosa"), "setosa");
+        assert_eq!(canonical_label("inf"), "inf");
+    }
 
     #[test]
     fn rows_of_the_source_are_counted_over_those_left_out() {

@@ -317,6 +317,7 @@ impl Builder {
             data: DataConfig {
                 path: Default::default(),
                 response: "response".into(),
+                positive: None,
                 features: None,
                 intercept: model.intercept,
                 standardize: false,

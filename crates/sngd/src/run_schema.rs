@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Count(u64, u64),
     /// One of these words.
     Words(&'static [&'static str]),
+    /// A text, a number, `true` or `false`.
+    Label,
     /// A list of texts.
     Names,
     /// A list of whole numbers of 1 or more.
@@ -72,6 +74,7 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
         &[
             required("path", Kind::Path),
             required("response", Kind::Text),
+            key("positive", Kind::Label),
             key("features", Kind::Names),
             key("intercept", Kind::Flag),
             key("standardize", Kind::Flag),
@@ -238,6 +241,8 @@ impl Kind {
                 Value::String(_) => Err("found an empty text, expected a path".into()),
                 _ => wrong("a path in quotes".into()),
             },
+            Kind::Label if value.is_str() || value.is_bool() || number(value) => Ok(()),
+            Kind::Label => wrong("a label in quotes, a number, true or false".into()),
             Kind::Flag => match value {
                 Value::Boolean(_) => Ok(()),
                 _ => wrong("true or false".into()),

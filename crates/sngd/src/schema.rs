@@ -42,6 +42,10 @@ pub(crate) fn trace(prepared: &Prepared, engine: &EngineInfo) -> TraceSchema {
         ("data_source", problem.source.clone()),
         ("status", "running".to_string()),
     ];
+    if !problem.classes.is_empty() {
+        // Of a Bernoulli response first the level that is 0, then the one that is 1.
+        attributes.push(("classes", json(serde_json::to_string(&problem.classes))));
+    }
     attributes.sort_by_key(|(k, _)| *k);
     TraceSchema {
         chains: plan.chains,

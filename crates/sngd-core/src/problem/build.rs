@@ -12,11 +12,15 @@ impl Problem {
     /// Checks the table against the model and moves it to internal coordinates.
     pub fn build(config: &Config, table: Table) -> Result<Problem, CheckError> {
         // All that can be refused is refused in this half: the response, the rows, the columns, the model, its priors.
-        let (y, trials, classes) = response::response(config, &table)?;
+        let response::Observations {
+            y,
+            trials,
+            classes,
+            mut notes,
+        } = response::response(config, &table)?;
         let (train, test) = response::split(config, table.rows())?;
         let by_row = RowColumns::of(config, &table, &test)?;
         let columns = columns(config, &table)?;
-        let mut notes = Vec::new();
         if !table.left_out.is_empty() {
             let (out, all) = (table.left_out.len(), table.rows() + table.left_out.len());
             notes.push(format!(
