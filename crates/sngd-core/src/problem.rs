@@ -15,7 +15,7 @@ mod row_columns;
 mod response_tests;
 
 use crate::blocks::Layout;
-use crate::config::{Config, Family};
+use crate::config::{Config, Family, Trials};
 use crate::features::Features;
 use crate::likelihood::{Likelihood, Observed};
 use crate::network::Network;
@@ -85,6 +85,12 @@ pub struct HeldOut {
 
 /// The columns that a reader of the data file must return for this run file.
 pub fn table_request(config: &Config) -> TableRequest {
+    let model = &config.model;
+    let (trials, trials_role) = match (&model.trials, &model.failures) {
+        (Some(Trials::Column(column)), _) => (Some(column), "trials"),
+        (_, Some(column)) => (Some(column), "failures"),
+        _ => (model.companion.as_ref(), "companion"),
+    };
     TableRequest {
         response: config.data.response.clone(),
         response_kind: match config.model.likelihood {
@@ -92,7 +98,8 @@ pub fn table_request(config: &Config) -> TableRequest {
             _ => ResponseKind::Number,
         },
         features: config.data.features.clone(),
-        trials: (config.model.trials.clone()).or_else(|| config.model.companion.clone()),
+        trials: trials.cloned(),
+        trials_role,
         offset: (config.data.offset.clone()).or_else(|| config.data.exposure.clone()),
         weights: config.data.weights.clone(),
         missing: config.data.missing,

@@ -12,8 +12,10 @@ pub struct TableRequest {
     pub response_kind: ResponseKind,
     /// Feature columns in order; `None` means every column that is neither response, trials, offset nor weights.
     pub features: Option<Vec<String>>,
-    /// The binomial's column of trials.
+    /// The binomial's column of trials or of failures, or a custom likelihood's companion.
     pub trials: Option<String>,
+    /// What messages call that column: `trials`, `failures` or `companion`.
+    pub trials_role: &'static str,
     /// The column added to the linear predictor, or the exposure whose logarithm is added.
     pub offset: Option<String>,
     /// The column of row weights.
@@ -56,7 +58,7 @@ pub struct Table {
     pub features: Features,
     /// The response, `[N]`.
     pub response: Response,
-    /// Trials of a binomial response, `[N]`.
+    /// Trials of a binomial response, its failures where the run file names their column, or a custom likelihood's companion, `[N]`.
     pub trials: Option<Vec<f64>>,
     /// Offset, or exposure, of each row, `[N]`.
     pub offset: Option<Vec<f64>>,

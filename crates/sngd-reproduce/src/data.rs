@@ -135,6 +135,7 @@ pub fn images(path: PathBuf) -> Result<(Vec<Vec<f64>>, Vec<u32>), Error> {
             response_kind: ResponseKind::Label,
             features: None,
             trials: None,
+            trials_role: "trials",
             offset: None,
             weights: None,
             missing: Default::default(),

@@ -15,6 +15,7 @@ fn main() -> Result<(), DataError> {
         response_kind: ResponseKind::Number,
         features: None,
         trials: None,
+        trials_role: "trials",
         offset: None,
         weights: None,
         missing: Default::default(),

@@ -78,7 +78,7 @@ impl Selection {
             },
         ));
         for (name, role, slot) in [
-            (&request.trials, "trials", Slot::Trials),
+            (&request.trials, request.trials_role, Slot::Trials),
             (&request.offset, "offset", Slot::Offset),
             (&request.weights, "weights", Slot::Weights),
         ] {

@@ -154,6 +154,7 @@ impl Model {
                 link: None,
                 scale: (family == Family::Gaussian).then(|| Scale::Named("unknown".into())),
                 trials: (family == Family::Binomial).then(|| "trials".into()),
+                failures: None,
                 baseline: Default::default(),
                 wgsl: None,
                 outputs: None,

@@ -314,7 +314,7 @@ fn kind_of(section: &str, key: &str) -> Result<Kind, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sngd_core::config::Label;
+    use sngd_core::config::{Label, Trials};
 
     const SMALL: &str =
         "[data]\npath = \"a.csv\"\nresponse = \"y\"\n[model]\nlikelihood = \"bernoulli\"\n";
@@ -392,6 +392,16 @@ mod tests {
         ] {
             assert_eq!(config(&[set]).data.positive, Some(positive));
         }
+        for (set, trials) in [
+            ("model.trials=10", Trials::Count(10)),
+            ("model.trials=n", "n".into()),
+            ("model.trials=\"10\"", "10".into()),
+        ] {
+            assert_eq!(config(&[set]).model.trials, Some(trials));
+        }
+        assert!(
+            message(SMALL, &["model.trials=0"]).contains("a column in quotes, or a whole number")
+        );
         assert_eq!(
             c.data.features.as_deref(),
             Some(&["a".to_string(), "b".into()][..])
@@ -428,6 +438,7 @@ mod tests {
     fn every_key_of_the_config_is_in_the_schema() {
         let mut c = config(&["data.features=[]", "model.link=logit", "model.scale=1"]);
         c.model.trials = Some("t".into());
+        c.model.failures = Some("f".into());
         c.data.positive = Some("p".into());
         c.data.offset = Some("o".into());
         c.data.exposure = Some("e".into());

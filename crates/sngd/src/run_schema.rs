@@ -9,6 +9,8 @@ use toml::Value;
 pub(crate) enum Kind {
     /// Any text.
     Text,
+    /// A text, or a whole number of 1 or more.
+    CountOrText,
     /// A text that is not empty.
     Path,
     /// `true` or `false`.
@@ -107,7 +109,8 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
             ),
             key("link", Kind::Words(&["logit", "probit", "cloglog", "log"])),
             key("scale", Kind::NumberOr(&["unknown"])),
-            key("trials", Kind::Text),
+            key("trials", Kind::CountOrText),
+            key("failures", Kind::Text),
             key("baseline", Kind::Words(&["none", "first"])),
             key("wgsl", Kind::Text),
             key("outputs", ONE),
@@ -235,6 +238,11 @@ impl Kind {
             Kind::Text => match value {
                 Value::String(_) => Ok(()),
                 _ => wrong("a text in quotes".into()),
+            },
+            Kind::CountOrText => match value {
+                Value::String(_) => Ok(()),
+                Value::Integer(i) if (1..=i64::from(u32::MAX)).contains(i) => Ok(()),
+                _ => wrong("a column in quotes, or a whole number of 1 or more".into()),
             },
             Kind::Path => match value {
                 Value::String(s) if !s.trim().is_empty() => Ok(()),

@@ -105,6 +105,9 @@ pub(super) fn likelihood(
     if m.trials.is_some() && m.likelihood != Family::Binomial {
         return refuse("trials", "binomial");
     }
+    if m.failures.is_some() && m.likelihood != Family::Binomial {
+        return refuse("failures", "binomial");
+    }
     if m.baseline == Baseline::First && m.likelihood != Family::Softmax {
         return refuse("baseline", "softmax");
     }

@@ -156,8 +156,143 @@ fn a_row_is_named_by_its_number_in_the_file() {
     assert_eq!(problem.left_out, [0, 3]);
     assert_eq!(
         problem.notes,
-        ["2 of 5 rows are left out, since a cell in them is missing"]
+        ["left out 2 of 5 rows, in which a cell is missing"]
     );
     let held = problem.held_out.unwrap().rows;
     assert!(held.len() == 1 && [1, 2, 4].contains(&held[0]), "{held:?}");
+}
+
+/// Successes, and trials where there is a column.
+fn successes(y: &[f64], trials: Option<&[f64]>) -> Table {
+    let mut table = table(Response::Numbers(y.to_vec()));
+    table.trials = trials.map(<[f64]>::to_vec);
+    table
+}
+
+const COLUMN: &str = "likelihood = \"binomial\"\ntrials = \"n\"";
+
+#[test]
+fn trials_are_a_column_a_number_or_successes_and_failures() {
+    let y = [3.0, 0.0, 10.0];
+    let ten = "likelihood = \"binomial\"\ntrials = 10";
+    let problem = Problem::build(&config("", ten), successes(&y, None)).unwrap();
+    assert_eq!((problem.y, problem.trials), (y.to_vec(), vec![10.0; 3]));
+    let said = message(&config("", ten), successes(&[3.0, 11.0], None));
+    assert!(
+        said.contains("row 2: found 11 successes of 10 trials"),
+        "{said}"
+    );
+
+    let failures = "likelihood = \"binomial\"\nfailures = \"f\"";
+    let problem =
+        Problem::build(&config("", failures), successes(&y, Some(&[1.0, 2.0, 0.0]))).unwrap();
+    assert_eq!(
+        (problem.y, problem.trials),
+        (y.to_vec(), vec![4.0, 2.0, 10.0])
+    );
+    let said = message(
+        &config("", failures),
+        successes(&y, Some(&[1.0, -2.0, 0.0])),
+    );
+    assert!(
+        said.contains("row 2, column 'f': found -2, expected a count of failures"),
+        "{said}"
+    );
+
+    let both = format!("{failures}\ntrials = \"n\"");
+    let said = message(&config("", &both), successes(&y, Some(&y)));
+    assert!(
+        said.starts_with("model.failures: found \"f\" beside model.trials"),
+        "{said}"
+    );
+    let none = config("", "likelihood = \"binomial\"");
+    let said = message(&none, successes(&y, None));
+    for remedy in [
+        "trials = \"COLUMN\"",
+        "trials = 10",
+        "failures = \"COLUMN\"",
+    ] {
+        assert!(said.contains(remedy), "{said}");
+    }
+    let other = config("", "likelihood = \"poisson\"\nfailures = \"f\"");
+    let said = message(&other, successes(&y, Some(&y)));
+    assert!(
+        said.starts_with("model.failures: ") && said.contains("only with binomial"),
+        "{said}"
+    );
+}
+
+#[test]
+fn proportions_of_trials_are_successes() {
+    let (counts, trials) = (
+        [11.0, 0.0, 1.0, 2.0, 33_333.0],
+        [28.0, 7.0, 3.0, 2.0, 100_000.0],
+    );
+    let exact: Vec<f64> = counts.iter().zip(&trials).map(|(y, t)| y / t).collect();
+    let six: Vec<f64> = exact.iter().map(|p| (p * 1e6).round() / 1e6).collect();
+    for shares in [&exact, &six] {
+        let problem =
+            Problem::build(&config("", COLUMN), successes(shares, Some(&trials))).unwrap();
+        assert_eq!(problem.y, counts);
+        assert_eq!(problem.trials, trials);
+        assert_eq!(problem.notes.len(), 1);
+    }
+    // Two digits are too few, and six for a million trials.
+    let said = message(
+        &config("", COLUMN),
+        successes(&[1.0, 0.39], Some(&[28.0, 28.0])),
+    );
+    assert!(
+        said.starts_with("t.csv: row 2, column 'y': found a proportion of 0.39, which is 10.92 successes of 28 trials"),
+        "{said}"
+    );
+    let far = successes(&[0.333333, 1.0], Some(&[1e6 + 1.0, 1.0]));
+    assert!(message(&config("", COLUMN), far).contains("row 1, column 'y'"));
+    // Whole numbers are counts, whatever they are; numbers beyond 1 are no proportions.
+    let ones = successes(&[1.0, 0.0, 1.0], Some(&[5.0, 5.0, 5.0]));
+    let problem = Problem::build(&config("", COLUMN), ones).unwrap();
+    assert_eq!((problem.y, problem.notes.len()), (vec![1.0, 0.0, 1.0], 0));
+    let said = message(
+        &config("", COLUMN),
+        successes(&[1.0, 2.5], Some(&[5.0, 5.0])),
+    );
+    assert!(said.contains("row 2, column 'y': found 2.5"), "{said}");
+}
+
+#[test]
+fn rows_without_trials_are_left_out() {
+    let y = [3.0, 0.0, 1.0, 0.0, 2.0];
+    let mut rows = successes(&y, Some(&[4.0, 0.0, 2.0, 3.0, 5.0]));
+    rows.left_out = vec![0];
+    rows.weights = Some(vec![1.0, 2.0, 3.0, 4.0, 5.0]);
+    let weighted = config("weights = \"w\"", COLUMN);
+    let problem = Problem::build(&weighted, rows).unwrap();
+    assert_eq!(problem.y, [3.0, 1.0, 0.0, 2.0]);
+    assert_eq!(problem.trials, [4.0, 2.0, 3.0, 5.0]);
+    assert_eq!(problem.weights, [1.0, 3.0, 4.0, 5.0]);
+    assert_eq!(problem.x.len(), 4 * problem.x.columns());
+    assert_eq!(problem.left_out, [0, 2]);
+    assert_eq!(
+        problem.notes,
+        [
+            "left out 1 of 6 rows, in which a cell is missing",
+            "left out 1 of 5 rows, which have 0 trials and add nothing"
+        ]
+    );
+    let said = message(
+        &config("", COLUMN),
+        successes(&[0.0, 1.0], Some(&[1.0, 0.0])),
+    );
+    assert!(
+        said.contains("row 2: found 1 successes of 0 trials"),
+        "{said}"
+    );
+    let said = message(
+        &config("", COLUMN),
+        successes(&[0.0, 0.0], Some(&[0.0, 0.0])),
+    );
+    assert!(
+        said.contains("found 0 trials in each of the rows to fit"),
+        "{said}"
+    );
 }

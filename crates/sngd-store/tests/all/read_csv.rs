@@ -14,6 +14,7 @@ fn request(response: &str) -> TableRequest {
         response_kind: ResponseKind::Number,
         features: None,
         trials: None,
+        trials_role: "trials",
         offset: None,
         weights: None,
         missing: Default::default(),
