@@ -63,6 +63,7 @@ fn gaussian(config: &Config, bernoulli: &Problem) -> Problem {
         trials: None,
         offset: None,
         weights: None,
+        left_out: vec![],
     };
     Problem::build(config, table).expect("a workload's features suit a Gaussian")
 }

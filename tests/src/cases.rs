@@ -387,6 +387,7 @@ fn a9a() -> Option<Table> {
         trials: None,
         offset: None,
         weights: None,
+        left_out: vec![],
     })
 }
 
@@ -417,5 +418,6 @@ fn digits() -> Option<Table> {
         trials: None,
         offset: None,
         weights: None,
+        left_out: vec![],
     })
 }

@@ -138,6 +138,7 @@ pub fn design(path: &Path, labels: bool) -> (Table, Option<usize>) {
         trials: (first == 2).then(|| rows.iter().map(|r| r[1]).collect()),
         offset: None,
         weights: None,
+        left_out: vec![],
     };
     (table, constant.map(|c| c - first))
 }

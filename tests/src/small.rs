@@ -27,6 +27,7 @@ pub fn table(features: &[(&str, &[f64])], response: Response) -> Table {
         trials: None,
         offset: None,
         weights: None,
+        left_out: vec![],
     }
 }
 

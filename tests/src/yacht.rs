@@ -74,6 +74,7 @@ pub fn load() -> Option<Yacht> {
         trials: None,
         offset: None,
         weights: None,
+        left_out: vec![],
     };
     let text = "[model]\npredictor = \"mlp\"\nhidden = [8]\nlikelihood = \"gaussian\"\nscale = 0.3\n[prior]\nweights = \"normal(0, 1)\"\nbias = \"normal(0, 1)\"\n";
     let (config, problem) = small::problem(text, table);

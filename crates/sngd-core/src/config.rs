@@ -1,11 +1,13 @@
 //! The run file: the settings that a user asks for, not yet checked. `Plan` is the checked form.
 
 mod device;
+mod label;
 mod model;
 mod prior;
 mod sampler;
 
 pub use device::*;
+pub use label::*;
 pub use model::*;
 pub use prior::*;
 pub use sampler::*;
@@ -50,6 +52,9 @@ pub struct DataConfig {
     pub path: PathBuf,
     /// The response column.
     pub response: String,
+    /// The level of a Bernoulli response that is 1; the last in sorted order when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positive: Option<Label>,
     /// Feature columns; all others when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub features: Option<Vec<String>>,
@@ -74,6 +79,9 @@ pub struct DataConfig {
     /// Whether the weights are frequencies or precisions.
     #[serde(default)]
     pub weights_kind: WeightsKind,
+    /// What happens to a row in which a cell of a used column is missing.
+    #[serde(default)]
+    pub missing: MissingCells,
     /// Number format of the features in the engine's memory.
     #[serde(default)]
     pub storage: Storage,
@@ -92,6 +100,17 @@ pub enum WeightsKind {
     Frequency,
     /// Known relative precisions of a Gaussian response: Var(y) = σ²/w.
     Precision,
+}
+
+/// What happens to a row in which a cell of a used column is missing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingCells {
+    /// The file is refused, with the row and the column.
+    #[default]
+    Refuse,
+    /// The row is left out.
+    Drop,
 }
 
 /// Number format of the features in the engine's memory.

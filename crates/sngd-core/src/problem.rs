@@ -1,7 +1,9 @@
 //! A table and a model become a `Problem`: the design in internal coordinates, the priors, the names.
 
 mod build;
+mod classes;
 mod coordinates;
+mod counts;
 mod defaults;
 mod design;
 mod layout;
@@ -10,12 +12,14 @@ mod priors;
 #[cfg(test)]
 mod priors_tests;
 mod response;
+#[cfg(test)]
+mod response_tests;
 mod row_columns;
 
 pub use self::priors::{AT_MEANS, StatedPrior};
 
 use crate::blocks::Layout;
-use crate::config::{Config, Family};
+use crate::config::{Config, Family, Trials};
 use crate::features::Features;
 use crate::likelihood::{Likelihood, Observed};
 use crate::network::Network;
@@ -59,7 +63,7 @@ pub struct Problem {
     pub intercept: bool,
     /// Whether the intercept's prior is on the linear predictor where every column is at its mean.
     pub intercept_at_means: bool,
-    /// Labels of the classes, for a categorical response.
+    /// Labels of the classes, for a categorical response; of a Bernoulli response that of 0 and that of 1.
     pub classes: Vec<String>,
     /// Σ over rows of the terms that the likelihood leaves out of ln p(y), nats, natural units of y.
     pub log_norm: f64,
@@ -69,12 +73,16 @@ pub struct Problem {
     pub held_out: Option<HeldOut>,
     /// Where the data came from, for messages.
     pub source: String,
+    /// Rows of the source that are neither fitted nor held out: their numbers from 0, ascending.
+    pub left_out: Vec<usize>,
+    /// What the user should know of how the data were read, a sentence each without its full stop.
+    pub notes: Vec<String>,
 }
 
 /// Rows kept aside for predictive scores.
 #[derive(Debug, Clone)]
 pub struct HeldOut {
-    /// Index of each row in the table, from 0, `[M]`.
+    /// Number of each row in the source, from 0, `[M]`.
     pub rows: Vec<usize>,
     /// Design on the natural scale, `[M,D]`.
     pub x: Features,
@@ -88,6 +96,12 @@ pub struct HeldOut {
 
 /// The columns that a reader of the data file must return for this run file.
 pub fn table_request(config: &Config) -> TableRequest {
+    let model = &config.model;
+    let (trials, trials_role) = match (&model.trials, &model.failures) {
+        (Some(Trials::Column(column)), _) => (Some(column), "trials"),
+        (_, Some(column)) => (Some(column), "failures"),
+        _ => (model.companion.as_ref(), "companion"),
+    };
     TableRequest {
         response: config.data.response.clone(),
         response_kind: match config.model.likelihood {
@@ -95,9 +109,11 @@ pub fn table_request(config: &Config) -> TableRequest {
             _ => ResponseKind::Number,
         },
         features: config.data.features.clone(),
-        trials: (config.model.trials.clone()).or_else(|| config.model.companion.clone()),
+        trials: trials.cloned(),
+        trials_role,
         offset: (config.data.offset.clone()).or_else(|| config.data.exposure.clone()),
         weights: config.data.weights.clone(),
+        missing: config.data.missing,
     }
 }
 
@@ -141,6 +157,8 @@ impl Problem {
             prior_norm: self.prior_norm,
             held_out: None,
             source: self.source.clone(),
+            left_out: self.left_out.clone(),
+            notes: self.notes.clone(),
         }
     }
 

@@ -198,6 +198,7 @@ mod tests {
             trials: None,
             offset: None,
             weights: None,
+            left_out: vec![],
         };
         Plan::check(&config, &Problem::build(&config, table).unwrap()).unwrap()
     }

@@ -1,5 +1,6 @@
 //! The table that a reader returns: named numeric columns and one response.
 
+use crate::config::MissingCells;
 use crate::features::Features;
 
 /// What a reader must read of a file. Names are exactly as in the file's header.
@@ -11,12 +12,16 @@ pub struct TableRequest {
     pub response_kind: ResponseKind,
     /// Feature columns in order; `None` means every column that is neither response, trials, offset nor weights.
     pub features: Option<Vec<String>>,
-    /// The binomial's column of trials.
+    /// The binomial's column of trials or of failures, or a custom likelihood's companion.
     pub trials: Option<String>,
+    /// What messages call that column: `trials`, `failures` or `companion`.
+    pub trials_role: &'static str,
     /// The column added to the linear predictor, or the exposure whose logarithm is added.
     pub offset: Option<String>,
     /// The column of row weights.
     pub weights: Option<String>,
+    /// What happens to a row in which a cell of these columns is missing.
+    pub missing: MissingCells,
 }
 
 /// How the response column is read.
@@ -53,12 +58,14 @@ pub struct Table {
     pub features: Features,
     /// The response, `[N]`.
     pub response: Response,
-    /// Trials of a binomial response, `[N]`.
+    /// Trials of a binomial response, its failures where the run file names their column, or a custom likelihood's companion, `[N]`.
     pub trials: Option<Vec<f64>>,
     /// Offset, or exposure, of each row, `[N]`.
     pub offset: Option<Vec<f64>>,
     /// Weight of each row, `[N]`.
     pub weights: Option<Vec<f64>>,
+    /// Rows of the source that are not in the table, since a cell was missing: their numbers from 0, ascending.
+    pub left_out: Vec<usize>,
 }
 
 impl Table {
@@ -68,5 +75,67 @@ impl Table {
             Response::Numbers(v) => v.len(),
             Response::Labels { index, .. } => index.len(),
         }
+    }
+
+    /// Number from 0, in the source, of row `i` of the table.
+    pub fn source_row(&self, i: usize) -> usize {
+        source_row(&self.left_out, i)
+    }
+}
+
+/// The standard spelling of a label: integers and finite numbers in their shortest form, text as it is.
+pub fn canonical_label(text: &str) -> String {
+    if let Ok(integer) = text.parse::<i128>() {
+        return integer.to_string();
+    }
+    let number = text.parse::<f64>().ok().filter(|value| value.is_finite());
+    number.map_or_else(|| text.to_owned(), number_label)
+}
+
+/// The label of a number: `1` for 1.0.
+pub fn number_label(value: f64) -> String {
+    // Adding zero turns -0 into 0.
+    (value + 0.0).to_string()
+}
+
+/// Number from 0, in the source, of the `i`th row that is not among `left_out`, which ascends.
+pub fn source_row(left_out: &[usize], i: usize) -> usize {
+    // `left_out[k] - k` rows that are kept come before the k-th that is not: they do not descend.
+    let (mut low, mut high) = (0, left_out.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if left_out[middle] - middle <= i {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    i + low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_number_are_one_label() {
+        for text in ["1", "1.0", "+1", "01", "1e0"] {
+            assert_eq!(canonical_label(text), "1");
+        }
+        assert_eq!(canonical_label("-0.0"), "0");
+        assert_eq!(canonical_label("0.50"), "0.5");
+        assert_eq!(canonical_label("9007199254740993"), "9007199254740993");
+        assert_eq!(canonical_label("setosa"), "setosa");
+        assert_eq!(canonical_label("inf"), "inf");
+    }
+
+    #[test]
+    fn rows_of_the_source_are_counted_over_those_left_out() {
+        let left_out = [0, 3, 4, 8];
+        let kept: Vec<usize> = (0..12).filter(|i| !left_out.contains(i)).collect();
+        for (i, &row) in kept.iter().enumerate() {
+            assert_eq!(source_row(&left_out, i), row);
+        }
+        assert_eq!(source_row(&[], 7), 7);
     }
 }

@@ -231,6 +231,7 @@ impl Workload {
             trials: None,
             offset: None,
             weights: None,
+            left_out: vec![],
         }
     }
 

@@ -137,6 +137,7 @@ fn example() -> Result<(Problem, Plan), String> {
         trials: None,
         offset: None,
         weights: None,
+        left_out: vec![],
     };
     let problem = Problem::build(&config, table).map_err(|e| e.to_string())?;
     let plan = Plan::check(&config, &problem).map_err(|e| e.to_string())?;

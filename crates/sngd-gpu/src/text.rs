@@ -129,6 +129,7 @@ mod tests {
             trials: None,
             offset: None,
             weights: None,
+            left_out: vec![],
         };
         let problem = Problem::build(&config, table).unwrap();
         let plan = Plan::check(&config, &problem).unwrap();

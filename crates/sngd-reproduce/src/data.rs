@@ -72,6 +72,7 @@ pub fn table(columns: &[Vec<f64>], response: Response) -> Table {
         trials: None,
         offset: None,
         weights: None,
+        left_out: vec![],
     }
 }
 
@@ -134,8 +135,10 @@ pub fn images(path: PathBuf) -> Result<(Vec<Vec<f64>>, Vec<u32>), Error> {
             response_kind: ResponseKind::Label,
             features: None,
             trials: None,
+            trials_role: "trials",
             offset: None,
             weights: None,
+            missing: Default::default(),
         },
     )?;
     let mut pixels = Vec::new();

@@ -15,8 +15,10 @@ fn main() -> Result<(), DataError> {
         response_kind: ResponseKind::Number,
         features: None,
         trials: None,
+        trials_role: "trials",
         offset: None,
         weights: None,
+        missing: Default::default(),
     };
     let start = Instant::now();
     let table = read_table(Path::new(&path), &request)?;

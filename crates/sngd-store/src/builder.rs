@@ -1,5 +1,6 @@
 //! The table under construction: cells are set by row and slot, and checked one by one.
 
+use sngd_core::config::MissingCells;
 use sngd_core::features::Features;
 use sngd_core::table::{Response, ResponseKind, Table};
 
@@ -18,6 +19,8 @@ pub(crate) struct TableBuilder {
     trials: Vec<f64>,
     offset: Vec<f64>,
     weights: Vec<f64>,
+    /// Whether a cell is missing, for each row up to the last in which one is; all false where such rows are refused.
+    incomplete: Vec<bool>,
 }
 
 /// What is wrong with a cell, while its place is not yet known.
@@ -50,6 +53,7 @@ impl TableBuilder {
             trials: Vec::new(),
             offset: Vec::new(),
             weights: Vec::new(),
+            incomplete: Vec::new(),
         }
     }
 
@@ -108,13 +112,14 @@ impl TableBuilder {
         let cell = cell.trim_ascii();
         if slot == Slot::Label {
             if is_missing(cell) {
-                return Err(self.fault(row, slot, Fault::Missing(missing_in_words(cell))));
+                return self.missing(row, slot, || missing_in_words(cell));
             }
             self.labels.set_text(row, cell);
             return Ok(());
         }
         match number(cell) {
             Ok(value) => self.put(row, slot, value),
+            Err(Fault::Missing(found)) => return self.missing(row, slot, || found),
             Err(fault) => return Err(self.fault(row, slot, fault)),
         }
         Ok(())
@@ -123,13 +128,11 @@ impl TableBuilder {
     /// Sets a cell from a number.
     #[inline]
     pub fn set_number(&mut self, row: usize, slot: Slot, value: f64) -> Result<(), DataError> {
-        if !value.is_finite() {
-            let fault = if value.is_nan() {
-                Fault::Missing("NaN".into())
-            } else {
-                Fault::NotFinite(value.to_string())
-            };
-            return Err(self.fault(row, slot, fault));
+        if value.is_nan() {
+            return self.missing(row, slot, || "NaN".into());
+        }
+        if value.is_infinite() {
+            return Err(self.fault(row, slot, Fault::NotFinite(value.to_string())));
         }
         self.put(row, slot, value);
         Ok(())
@@ -145,9 +148,27 @@ impl TableBuilder {
         Ok(())
     }
 
-    /// The error of a cell that the file marks as null.
-    pub fn null(&self, row: usize, slot: Slot) -> DataError {
-        self.fault(row, slot, Fault::Missing("null".into()))
+    /// Takes a cell that the file marks as null.
+    pub fn set_null(&mut self, row: usize, slot: Slot) -> Result<(), DataError> {
+        self.missing(row, slot, || "null".into())
+    }
+
+    /// Leaves the row out at the end, or refuses the cell.
+    #[cold]
+    fn missing(
+        &mut self,
+        row: usize,
+        slot: Slot,
+        found: impl FnOnce() -> String,
+    ) -> Result<(), DataError> {
+        if self.selection.missing == MissingCells::Refuse {
+            return Err(self.fault(row, slot, Fault::Missing(found())));
+        }
+        if self.incomplete.len() <= row {
+            self.incomplete.resize(self.rows, false);
+        }
+        self.incomplete[row] = true;
+        Ok(())
     }
 
     #[inline]
@@ -205,7 +226,7 @@ impl TableBuilder {
         }
     }
 
-    /// The finished table, or an error if a file of `columns` columns has no rows.
+    /// The finished table, or an error if a file of `columns` columns has no rows, or none that is complete.
     pub fn finish(self, columns: usize) -> Result<Table, DataError> {
         if self.rows == 0 {
             return Err(DataError::NoRows {
@@ -213,25 +234,50 @@ impl TableBuilder {
                 columns,
             });
         }
+        let complete = |row: usize| !self.incomplete.get(row).copied().unwrap_or(false);
+        let (kept, left_out): (Vec<usize>, Vec<usize>) = if self.incomplete.is_empty() {
+            Default::default()
+        } else {
+            (0..self.rows).partition(|&row| complete(row))
+        };
+        if left_out.len() == self.rows {
+            return Err(DataError::NoCompleteRow {
+                path: self.path,
+                rows: self.rows,
+            });
+        }
+        let kept = (!left_out.is_empty()).then_some(kept.as_slice());
+        let pick = |mut column: Vec<f64>| {
+            if let Some(kept) = kept {
+                (kept.iter().enumerate()).for_each(|(to, &from)| column[to] = column[from]);
+                column.truncate(kept.len());
+            }
+            column
+        };
         let response = match self.selection.response_kind {
-            ResponseKind::Number => Response::Numbers(self.numbers),
+            ResponseKind::Number => Response::Numbers(pick(self.numbers)),
             ResponseKind::Label => {
-                let (index, levels) = self.labels.finish();
+                let (index, levels) = self.labels.finish(kept);
                 Response::Labels { index, levels }
             }
         };
         let d = self.selection.feature_names.len();
+        let mut features = match self.features {
+            Cells::F64(v) => Features::new(d, v),
+            Cells::F32(v) => Features::new(d, v),
+        };
+        if let Some(kept) = kept {
+            features.keep(kept);
+        }
         Ok(Table {
             source: self.path,
-            trials: self.selection.trials.is_some().then_some(self.trials),
-            offset: self.selection.offset.is_some().then_some(self.offset),
-            weights: self.selection.weights.is_some().then_some(self.weights),
+            trials: self.selection.trials.is_some().then(|| pick(self.trials)),
+            offset: self.selection.offset.is_some().then(|| pick(self.offset)),
+            weights: self.selection.weights.is_some().then(|| pick(self.weights)),
             feature_names: self.selection.feature_names,
-            features: match self.features {
-                Cells::F64(v) => Features::new(d, v),
-                Cells::F32(v) => Features::new(d, v),
-            },
+            features,
             response,
+            left_out,
         })
     }
 }
@@ -262,9 +308,13 @@ fn not_a_number(cell: &[u8], infinite: bool) -> Result<f64, Fault> {
     }
 }
 
+/// Whether a cell is one of the spellings of a missing value, in columns of numbers and of labels alike: those of R, pandas, SQL,
+/// SAS and spreadsheets. Only NaN and null are known in any case, since `none` and `na` are words of their own.
 fn is_missing(cell: &[u8]) -> bool {
-    matches!(cell, b"" | b"NA" | b"N/A" | b"<NA>")
-        || cell.eq_ignore_ascii_case(b"nan")
+    matches!(
+        cell,
+        b"" | b"NA" | b"N/A" | b"n/a" | b"#N/A" | b"#NA" | b"<NA>" | b"None" | b"?" | b"." | b"-"
+    ) || cell.eq_ignore_ascii_case(b"nan")
         || cell.eq_ignore_ascii_case(b"null")
 }
 

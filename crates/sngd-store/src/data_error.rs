@@ -83,6 +83,17 @@ pub enum DataError {
         /// Number of columns.
         columns: usize,
     },
+    /// Rows with a missing cell are left out, and no other is there.
+    #[error(
+        "{path}: found a missing cell in each of its {rows} rows where a row with every cell was expected; list the \
+         columns to use in `features`, without those that are mostly empty"
+    )]
+    NoCompleteRow {
+        /// The file.
+        path: String,
+        /// Number of rows.
+        rows: usize,
+    },
     /// A CSV header that has one field with another delimiter inside.
     #[error(
         "{path}, line 1: found one column whose name holds {delimiter} where commas were expected between columns; \
@@ -171,8 +182,8 @@ pub enum DataError {
     },
     /// A cell has no value.
     #[error(
-        "{path}, {at}, column `{column}`: found a missing cell ({found}) where {} was expected; fill it in, or remove \
-         the row or the column",
+        "{path}, {at}, column `{column}`: found a missing cell ({found}) where {} was expected; fill it in, leave \
+         the column out, or set data.missing = \"drop\" to leave out every row with a missing cell",
         expected
     )]
     Missing {

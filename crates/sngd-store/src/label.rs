@@ -1,5 +1,6 @@
 //! A column of category labels: one index per row, and the sorted levels.
 
+use sngd_core::table::{canonical_label, number_label};
 use std::collections::HashMap;
 
 /// Labels in the order of their first use; numbers are labels too, and `1`, `1.0` and `+1` are the same label.
@@ -22,7 +23,7 @@ impl LabelColumn {
         let level = match self.level_of_spelling.get(cell) {
             Some(&level) => level,
             None => {
-                let level = self.level(canonical(&String::from_utf8_lossy(cell)));
+                let level = self.level(canonical_label(&String::from_utf8_lossy(cell)));
                 self.level_of_spelling.insert(cell.into(), level);
                 level
             }
@@ -31,7 +32,7 @@ impl LabelColumn {
     }
 
     pub fn set_number(&mut self, row: usize, value: f64) {
-        self.index[row] = self.level(canonical_number(value));
+        self.index[row] = self.level(number_label(value));
     }
 
     fn level(&mut self, label: String) -> u32 {
@@ -45,11 +46,32 @@ impl LabelColumn {
         level
     }
 
-    /// Index of each row `[N]` and the levels, sorted by number if all are numbers, else as text.
-    pub fn finish(self) -> (Vec<u32>, Vec<String>) {
+    /// Index of each row `[N]` and the levels that occur, sorted by number if all are numbers, else as text; of the rows `kept`
+    /// alone, which ascend, where they are given.
+    pub fn finish(self, kept: Option<&[usize]>) -> (Vec<u32>, Vec<String>) {
         let Self {
-            mut index, levels, ..
+            mut index,
+            mut levels,
+            ..
         } = self;
+        if let Some(kept) = kept {
+            index = kept.iter().map(|&row| index[row]).collect();
+            let mut occurs = vec![false; levels.len()];
+            index
+                .iter()
+                .for_each(|&level| occurs[level as usize] = true);
+            let mut next = 0;
+            let mut place = |occurs: &bool| {
+                next += u32::from(*occurs);
+                next.saturating_sub(1)
+            };
+            let place: Vec<u32> = occurs.iter().map(&mut place).collect();
+            index
+                .iter_mut()
+                .for_each(|level| *level = place[*level as usize]);
+            let mut at = occurs.iter();
+            levels.retain(|_| at.next().copied().unwrap_or(true));
+        }
         let numbers: Option<Vec<f64>> = levels.iter().map(|level| finite(level)).collect();
         let mut order: Vec<usize> = (0..levels.len()).collect();
         match numbers {
@@ -77,19 +99,6 @@ impl LabelColumn {
     }
 }
 
-/// The standard spelling of a label: integers and finite numbers in their shortest form, text as it is.
-fn canonical(text: &str) -> String {
-    if let Ok(integer) = text.parse::<i128>() {
-        return integer.to_string();
-    }
-    finite(text).map_or_else(|| text.to_owned(), canonical_number)
-}
-
-fn canonical_number(value: f64) -> String {
-    // Adding zero turns -0 into 0.
-    (value + 0.0).to_string()
-}
-
 fn finite(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|value| value.is_finite())
 }
@@ -99,18 +108,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spellings_of_one_number_are_one_label() {
-        for text in ["1", "1.0", "+1", "01", "1e0"] {
-            assert_eq!(canonical(text), "1");
-        }
-        assert_eq!(canonical("-0.0"), "0");
-        assert_eq!(canonical("0.50"), "0.5");
-        assert_eq!(canonical("9007199254740993"), "9007199254740993");
-        assert_eq!(canonical("setosa"), "setosa");
-        assert_eq!(canonical("inf"), "inf");
-    }
-
-    #[test]
     fn levels_sort_by_number_only_if_all_are_numbers() {
         let sorted = |cells: &[&str]| {
             let mut column = LabelColumn::default();
@@ -118,7 +115,7 @@ mod tests {
             for (row, cell) in cells.iter().enumerate() {
                 column.set_text(row, cell.as_bytes());
             }
-            column.finish()
+            column.finish(None)
         };
         assert_eq!(
             sorted(&["10", "9", "-1", "9.0"]),

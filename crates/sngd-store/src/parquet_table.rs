@@ -124,7 +124,7 @@ impl Column {
             ($reader:expr, $set:expr) => {
                 copy($reader, self.optional, rows, |row, cell| match cell {
                     Some(cell) => $set(row, cell),
-                    None => Err(builder.null(row, slot)),
+                    None => builder.set_null(row, slot),
                 })
             };
         }

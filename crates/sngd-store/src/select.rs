@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use sngd_core::config::MissingCells;
 use sngd_core::table::{ResponseKind, TableRequest};
 
 use crate::data_error::DataError;
@@ -32,6 +33,7 @@ pub(crate) struct Selection {
     pub trials: Option<String>,
     pub offset: Option<String>,
     pub weights: Option<String>,
+    pub missing: MissingCells,
     /// `(column of the file, slot)`, in the file's order.
     pub slots: Vec<(usize, Slot)>,
 }
@@ -76,7 +78,7 @@ impl Selection {
             },
         ));
         for (name, role, slot) in [
-            (&request.trials, "trials", Slot::Trials),
+            (&request.trials, request.trials_role, Slot::Trials),
             (&request.offset, "offset", Slot::Offset),
             (&request.weights, "weights", Slot::Weights),
         ] {
@@ -115,6 +117,7 @@ impl Selection {
             trials: request.trials.clone(),
             offset: request.offset.clone(),
             weights: request.weights.clone(),
+            missing: request.missing,
             slots,
         })
     }

@@ -129,6 +129,7 @@ impl Data {
             trials: self.trials.clone(),
             offset: self.offset.clone(),
             weights: self.weights.clone(),
+            left_out: vec![],
         })
     }
 }
@@ -153,6 +154,7 @@ impl Model {
                 link: None,
                 scale: (family == Family::Gaussian).then(|| Scale::Named("unknown".into())),
                 trials: (family == Family::Binomial).then(|| "trials".into()),
+                failures: None,
                 baseline: Default::default(),
                 wgsl: None,
                 outputs: None,
@@ -316,6 +318,7 @@ impl Builder {
             data: DataConfig {
                 path: Default::default(),
                 response: "response".into(),
+                positive: None,
                 features: None,
                 intercept: model.intercept,
                 standardize: false,
@@ -324,6 +327,7 @@ impl Builder {
                 exposure: None,
                 weights: data.weights.as_ref().map(|_| "weights".into()),
                 weights_kind: Default::default(),
+                missing: Default::default(),
                 storage: Storage::F32,
             },
             model: model.config,

@@ -73,7 +73,7 @@ pub struct Cost {
     pub priors: Vec<StatedPrior>,
     /// Which density the draws follow, and how: entries by name.
     pub ledger: BTreeMap<String, String>,
-    /// Remarks on a user-defined likelihood that make no draw wrong.
+    /// What the user should know before the run: how the data were read, and remarks on a user-defined likelihood.
     pub notes: Vec<String>,
 }
 

@@ -42,7 +42,7 @@ pub struct Prepared {
     pub mismatch: Result<FisherMismatch, String>,
     /// With the metric at the mode: what decided the settings, in one short paragraph.
     pub reasons: Option<String>,
-    /// Remarks that make no draw wrong: on a user-defined likelihood, on what had to be chosen otherwise.
+    /// What the user should know before the run: how the data were read, what had to be chosen otherwise, remarks on a user-defined likelihood.
     pub notes: Vec<String>,
 }
 
@@ -67,7 +67,8 @@ pub fn prepare_table(config: Config, table: Table) -> Result<Prepared, Error> {
         Likelihood::Custom(own) => Some(Arc::clone(own)),
         _ => None,
     };
-    let notes = custom::check_problem(&problem)?;
+    let mut notes = problem.notes.clone();
+    notes.extend(custom::check_problem(&problem)?);
     let prepared = prepare_problem(config, problem, notes);
     // The search for the mode goes where the check did not.
     match own.and_then(|own| own.body.stopped()) {

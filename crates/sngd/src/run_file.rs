@@ -198,7 +198,11 @@ impl Entries {
         let as_text = || Value::String(raw.to_string());
         let kind = kind_of(section, key).map_err(|e| Error::Input(format!("{at}: {e}")))?;
         let value = match parsed {
-            Some(v) if !matches!(kind, Kind::Text | Kind::Path) || v.is_str() => v,
+            Some(v) if !matches!(kind, Kind::Text | Kind::Path) || v.is_str() => match kind {
+                // A label that looks like a date is a text.
+                Kind::Label if kind.check(&v).is_err() => as_text(),
+                _ => v,
+            },
             _ => as_text(),
         };
         self.check(section, key, &value, &at)?;
@@ -310,6 +314,7 @@ fn kind_of(section: &str, key: &str) -> Result<Kind, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sngd_core::config::{Label, Trials};
 
     const SMALL: &str =
         "[data]\npath = \"a.csv\"\nresponse = \"y\"\n[model]\nlikelihood = \"bernoulli\"\n";
@@ -366,6 +371,7 @@ mod tests {
             "seed=7",
             "sampler.batch_size=full",
             "data.response=2020",
+            "data.positive=2020-01-02",
             "data.features=[\"a\", \"b\"]",
             "prior.weights=normal(0, 1)",
             "prior.weights.b=flat",
@@ -376,6 +382,26 @@ mod tests {
         );
         assert_eq!((c.seed, c.run.device.to_string().as_str()), (7, "llvmpipe"));
         assert_eq!(c.data.response, "2020");
+        assert_eq!(c.data.positive, Some("2020-01-02".into()));
+        for (set, positive) in [
+            ("data.positive=2", Label::Integer(2)),
+            ("data.positive=true", Label::Flag(true)),
+            ("data.positive=0.5", Label::Number(0.5)),
+            ("data.positive=\"2\"", "2".into()),
+            ("data.positive=yes", "yes".into()),
+        ] {
+            assert_eq!(config(&[set]).data.positive, Some(positive));
+        }
+        for (set, trials) in [
+            ("model.trials=10", Trials::Count(10)),
+            ("model.trials=n", "n".into()),
+            ("model.trials=\"10\"", "10".into()),
+        ] {
+            assert_eq!(config(&[set]).model.trials, Some(trials));
+        }
+        assert!(
+            message(SMALL, &["model.trials=0"]).contains("a column in quotes, or a whole number")
+        );
         assert_eq!(
             c.data.features.as_deref(),
             Some(&["a".to_string(), "b".into()][..])
@@ -412,6 +438,8 @@ mod tests {
     fn every_key_of_the_config_is_in_the_schema() {
         let mut c = config(&["data.features=[]", "model.link=logit", "model.scale=1"]);
         c.model.trials = Some("t".into());
+        c.model.failures = Some("f".into());
+        c.data.positive = Some("p".into());
         c.data.offset = Some("o".into());
         c.data.exposure = Some("e".into());
         c.data.weights = Some("w".into());

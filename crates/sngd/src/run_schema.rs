@@ -9,6 +9,8 @@ use toml::Value;
 pub(crate) enum Kind {
     /// Any text.
     Text,
+    /// A text, or a whole number of 1 or more.
+    CountOrText,
     /// A text that is not empty.
     Path,
     /// `true` or `false`.
@@ -19,6 +21,8 @@ pub(crate) enum Kind {
     Count(u64, u64),
     /// One of these words.
     Words(&'static [&'static str]),
+    /// A text, a number, `true` or `false`.
+    Label,
     /// A list of texts.
     Names,
     /// A list of whole numbers of 1 or more.
@@ -76,6 +80,7 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
         &[
             required("path", Kind::Path),
             required("response", Kind::Text),
+            key("positive", Kind::Label),
             key("features", Kind::Names),
             key("intercept", Kind::Flag),
             key("standardize", Kind::Flag),
@@ -84,6 +89,7 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
             key("exposure", Kind::Text),
             key("weights", Kind::Text),
             key("weights_kind", Kind::Words(&["frequency", "precision"])),
+            key("missing", Kind::Words(&["refuse", "drop"])),
             key("storage", Kind::Words(&["f32", "f16", "bf16"])),
         ],
     ),
@@ -107,7 +113,8 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
             ),
             key("link", Kind::Words(&["logit", "probit", "cloglog", "log"])),
             key("scale", Kind::NumberOr(&["unknown"])),
-            key("trials", Kind::Text),
+            key("trials", Kind::CountOrText),
+            key("failures", Kind::Text),
             key("baseline", Kind::Words(&["none", "first"])),
             key("wgsl", Kind::Text),
             key("outputs", ONE),
@@ -236,11 +243,18 @@ impl Kind {
                 Value::String(_) => Ok(()),
                 _ => wrong("a text in quotes".into()),
             },
+            Kind::CountOrText => match value {
+                Value::String(_) => Ok(()),
+                Value::Integer(i) if (1..=i64::from(u32::MAX)).contains(i) => Ok(()),
+                _ => wrong("a column in quotes, or a whole number of 1 or more".into()),
+            },
             Kind::Path => match value {
                 Value::String(s) if !s.trim().is_empty() => Ok(()),
                 Value::String(_) => Err("found an empty text, expected a path".into()),
                 _ => wrong("a path in quotes".into()),
             },
+            Kind::Label if value.is_str() || value.is_bool() || number(value) => Ok(()),
+            Kind::Label => wrong("a label in quotes, a number, true or false".into()),
             Kind::Flag => match value {
                 Value::Boolean(_) => Ok(()),
                 _ => wrong("true or false".into()),

@@ -43,6 +43,10 @@ pub(crate) fn trace(prepared: &Prepared, engine: &EngineInfo) -> TraceSchema {
         ("data_source", problem.source.clone()),
         ("status", "running".to_string()),
     ];
+    if !problem.classes.is_empty() {
+        // Of a Bernoulli response first the level that is 0, then the one that is 1.
+        attributes.push(("classes", json(serde_json::to_string(&problem.classes))));
+    }
     attributes.sort_by_key(|(k, _)| *k);
     TraceSchema {
         chains: plan.chains,
@@ -57,7 +61,7 @@ pub(crate) fn trace(prepared: &Prepared, engine: &EngineInfo) -> TraceSchema {
             .collect(),
         save_warmup: prepared.config.run.save_warmup,
         observed: problem.observed_data(),
-        constant: constant.into_iter().chain(held_out(problem)).collect(),
+        constant: constant.into_iter().chain(rows_apart(problem)).collect(),
         attributes: attributes
             .into_iter()
             .map(|(k, v)| (k.to_string(), v))
@@ -65,17 +69,22 @@ pub(crate) fn trace(prepared: &Prepared, engine: &EngineInfo) -> TraceSchema {
     }
 }
 
-/// Indices of the table's rows that were kept out of the fit, from 0. Rows have no labels.
-fn held_out(problem: &Problem) -> Option<NamedArray> {
-    let rows = &problem.held_out.as_ref()?.rows;
-    Some(NamedArray {
-        name: "held_out".into(),
+/// Rows of the data file that were not fitted, by their numbers from 0: those held out, and those left out. Rows have no labels.
+fn rows_apart(problem: &Problem) -> impl Iterator<Item = NamedArray> {
+    let array = |name: &str, rows: &[usize]| NamedArray {
+        name: name.into(),
         dims: vec![Dim {
-            name: "held_out_row".into(),
+            name: format!("{name}_row"),
             labels: Vec::new(),
         }],
         values: rows.iter().map(|&r| r as f64).collect(),
-    })
+    };
+    let held_out = problem
+        .held_out
+        .as_ref()
+        .map(|held| array("held_out", &held.rows));
+    let left_out = (!problem.left_out.is_empty()).then(|| array("left_out", &problem.left_out));
+    held_out.into_iter().chain(left_out)
 }
 
 fn metric(names: &[String], facts: &Facts, values: Vec<f64>) -> NamedArray {

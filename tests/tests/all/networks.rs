@@ -149,6 +149,7 @@ fn problem(likelihood: &str, hidden: &str, activation: &str, bias: bool) -> Prob
         trials,
         offset: None,
         weights: None,
+        left_out: vec![],
     };
     let text = format!(
         "[model]\npredictor = \"mlp\"\nhidden = {hidden}\nactivation = \"{activation}\"\nbias = {bias}\n{likelihood}\n"
@@ -268,6 +269,7 @@ fn many_rows_add_up() {
         trials: None,
         offset: None,
         weights: None,
+        left_out: vec![],
     };
     let text = "[model]\npredictor = \"mlp\"\nhidden = [6]\nlikelihood = \"softmax\"\n";
     let (_, problem) = small::problem(text, table);

@@ -77,6 +77,7 @@ fn long(short: &Table) -> Table {
         weights: None,
         source: short.source.clone(),
         feature_names: short.feature_names.clone(),
+        left_out: vec![],
     }
 }
 

@@ -7,5 +7,6 @@ mod output_path;
 mod own_likelihoods;
 mod peers;
 mod reproduce;
+mod responses;
 mod row_columns;
 mod runs;

@@ -30,9 +30,12 @@ pub struct ModelConfig {
     /// A Gaussian's scale: a number or "unknown".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
-    /// The binomial's column of trials.
+    /// The binomial's column of trials, or their number where every row has the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trials: Option<String>,
+    pub trials: Option<Trials>,
+    /// The binomial's column of failures, in place of trials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<String>,
     /// Which logits a softmax has: `none` or `first`.
     #[serde(default)]
     pub baseline: Baseline,
@@ -105,6 +108,22 @@ impl LinkName {
             LinkName::Cloglog => Some(Link::Cloglog),
             LinkName::Log => None,
         }
+    }
+}
+
+/// Trials of a binomial response.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Trials {
+    /// The same number in every row.
+    Count(u32),
+    /// A column.
+    Column(String),
+}
+
+impl From<&str> for Trials {
+    fn from(column: &str) -> Trials {
+        Trials::Column(column.into())
     }
 }
 

@@ -4,19 +4,43 @@ use super::coordinates::Coordinates;
 use super::defaults::{Defaults, Fitted};
 use super::row_columns::RowColumns;
 use super::{HeldOut, Problem, design, priors, response};
-use crate::config::{Config, Predictor, Storage};
+use crate::config::{Config, Family, Predictor, Storage};
 use crate::error::CheckError;
 use crate::network::Network;
 use crate::table::Table;
+use std::collections::BTreeSet;
 
 impl Problem {
     /// Checks the table against the model and moves it to internal coordinates.
     pub fn build(config: &Config, table: Table) -> Result<Problem, CheckError> {
         // All that can be refused is refused first: the response, the rows, the columns, the model, its priors.
-        let (y, trials, classes) = response::response(config, &table)?;
+        let response::Observations {
+            y,
+            trials,
+            classes,
+            mut notes,
+        } = response::response(config, &table)?;
         let (train, test) = response::split(config, table.rows())?;
-        let by_row = RowColumns::of(config, &table, &test)?;
+        let (train, test, empty) = without_trials(config, &table, &trials, [train, test])?;
+        let apart: BTreeSet<usize> = test.iter().chain(&empty).copied().collect();
+        let by_row = RowColumns::of(config, &table, &apart)?;
         let columns = columns(config, &table)?;
+        if !table.left_out.is_empty() {
+            let (out, all) = (table.left_out.len(), table.rows() + table.left_out.len());
+            notes.push(format!(
+                "left out {out} of {all} rows, in which a cell is missing"
+            ));
+        }
+        if !empty.is_empty() {
+            let (out, all) = (empty.len(), table.rows());
+            notes.push(format!(
+                "left out {out} of {all} rows, which have 0 trials and add nothing"
+            ));
+        }
+        let held_rows = test.iter().map(|&i| table.source_row(i)).collect();
+        let mut left_out: Vec<usize> = empty.iter().map(|&i| table.source_row(i)).collect();
+        left_out.extend(&table.left_out);
+        left_out.sort_unstable();
         let source = table.source;
         let (mut x, test_x) = design::split(table.features, &train, &test, has_intercept(config));
         let mut held_out = (!test.is_empty()).then(|| HeldOut {
@@ -24,7 +48,7 @@ impl Problem {
             y: pick(&y, &test),
             trials: pick(&trials, &test),
             offset: pick(&by_row.offset, &test),
-            rows: test,
+            rows: held_rows,
         });
         let (mut y, trials) = (pick(&y, &train), pick(&trials, &train));
         let weights = pick(&by_row.weights, &train);
@@ -86,6 +110,8 @@ impl Problem {
             classes,
             held_out,
             source,
+            left_out,
+            notes,
         };
         problem.log_norm = problem.sum_of_log_norms();
         problem.scale_rows();
@@ -131,6 +157,33 @@ fn columns(config: &Config, table: &Table) -> Result<Vec<String>, CheckError> {
             "found no features{found}, expected at least one column; name some in data.features{remedy}"
         ),
     ))
+}
+
+/// The fitted and the held-out rows of a binomial response that have trials, and the rows that have none.
+fn without_trials(
+    config: &Config,
+    table: &Table,
+    trials: &[f64],
+    rows: [Vec<usize>; 2],
+) -> Result<(Vec<usize>, Vec<usize>, Vec<usize>), CheckError> {
+    let [mut train, mut test] = rows;
+    // The companion of a user's own likelihood may be 0.
+    if config.model.likelihood != Family::Binomial {
+        return Ok((train, test, vec![]));
+    }
+    let empty: Vec<usize> = (0..trials.len()).filter(|&i| trials[i] == 0.0).collect();
+    if !empty.is_empty() {
+        [&mut train, &mut test]
+            .into_iter()
+            .for_each(|rows| rows.retain(|&i| trials[i] > 0.0));
+    }
+    if train.is_empty() {
+        return Err(CheckError::data(
+            &table.source,
+            "found 0 trials in each of the rows to fit, expected a row with trials; choose another column or number of trials",
+        ));
+    }
+    Ok((train, test, empty))
 }
 
 /// The numbers of these rows; none where there is no column.

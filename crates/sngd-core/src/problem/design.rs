@@ -11,7 +11,7 @@ pub(super) fn split(
     intercept: bool,
 ) -> (Features, Features) {
     let mut held = x.gather(test);
-    if !test.is_empty() {
+    if train.len() * x.columns() < x.len() {
         x.keep(train);
     }
     if intercept {

@@ -18,6 +18,7 @@ fn table(response: Response) -> Table {
         trials: None,
         offset: None,
         weights: None,
+        left_out: vec![],
     }
 }
 

@@ -1,5 +1,7 @@
 //! The response, the held-out rows and the likelihood that a run file names.
 
+use super::classes::classes;
+use super::counts::{binomial, counts};
 use crate::config::{Baseline, Config, Family, LinkName, Scale};
 use crate::error::CheckError;
 use crate::likelihood::{Likelihood, Link, check_shape};
@@ -7,79 +9,46 @@ use crate::philox::Stream;
 use crate::table::{Response, Table};
 use std::sync::Arc;
 
-/// The response as numbers, the trials, and the labels of a categorical response.
-pub(super) type ResponseParts = (Vec<f64>, Vec<f64>, Vec<String>);
+/// The response of a table in numbers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Observations {
+    /// Response of each row, `[N]`; of a categorical one the index of the row's class.
+    pub y: Vec<f64>,
+    /// Trials, or a custom likelihood's companion, `[N]`; empty when all are 1.
+    pub trials: Vec<f64>,
+    /// Labels of the classes; of a Bernoulli response that of 0 and that of 1.
+    pub classes: Vec<String>,
+    /// What the user should know of how the response was read.
+    pub notes: Vec<String>,
+}
 
-pub(super) fn response(config: &Config, table: &Table) -> Result<ResponseParts, CheckError> {
+pub(super) fn response(config: &Config, table: &Table) -> Result<Observations, CheckError> {
     let (source, name) = (&table.source, &config.data.response);
-    let counts = |v: &[f64], what: &str| -> Result<(), CheckError> {
-        match v.iter().position(|y| *y < 0.0 || y.fract() != 0.0) {
-            Some(i) => Err(CheckError::data(
-                source,
-                format!(
-                    "row {}, column '{name}': found {}, expected {what}; correct the row or choose another likelihood",
-                    i + 1,
-                    v[i]
-                ),
-            )),
-            None => Ok(()),
-        }
+    if config.data.positive.is_some() && config.model.likelihood != Family::Bernoulli {
+        return Err(CheckError::key(
+            "data.positive",
+            format!(
+                "found a value beside likelihood = \"{}\", expected it only with bernoulli; remove the key",
+                family_name(config.model.likelihood)
+            ),
+        ));
+    }
+    let numbers = |y: &[f64], trials: Vec<f64>| Observations {
+        y: y.to_vec(),
+        trials,
+        ..Observations::default()
     };
     match (&table.response, config.model.likelihood) {
-        (Response::Numbers(y), Family::Gaussian) => Ok((y.clone(), vec![], vec![])),
+        (Response::Numbers(y), Family::Gaussian) => Ok(numbers(y, vec![])),
         (Response::Numbers(y), Family::Poisson) => {
-            counts(y, "a count of 0 or more for poisson")?;
-            Ok((y.clone(), vec![], vec![]))
+            counts(table, name, y, "a count of 0 or more for poisson")?;
+            Ok(numbers(y, vec![]))
         }
-        (Response::Numbers(y), Family::Binomial) => {
-            counts(y, "a count of successes for binomial")?;
-            let Some(t) = &table.trials else {
-                return Err(CheckError::key(
-                    "model.trials",
-                    "found nothing, expected the column of trials for likelihood = \"binomial\"; add trials = \"COLUMN\"",
-                ));
-            };
-            for (i, (y, t)) in y.iter().zip(t).enumerate() {
-                if t.fract() != 0.0 || *t < 1.0 || y > t {
-                    return Err(CheckError::data(
-                        source,
-                        format!(
-                            "row {}: found {y} successes of {t} trials, expected whole trials of 1 or more and no more successes than trials; correct the row",
-                            i + 1
-                        ),
-                    ));
-                }
-            }
-            Ok((y.clone(), t.clone(), vec![]))
-        }
+        (Response::Numbers(y), Family::Binomial) => binomial(config, table, y),
         (Response::Numbers(y), Family::Custom) => {
-            Ok((y.clone(), table.trials.clone().unwrap_or_default(), vec![]))
+            Ok(numbers(y, table.trials.clone().unwrap_or_default()))
         }
-        (Response::Labels { index, levels }, family) => {
-            let wanted = if family == Family::Bernoulli {
-                "two"
-            } else {
-                "two or more"
-            };
-            let ok = levels.len() == 2 || (family == Family::Softmax && levels.len() > 2);
-            if !ok {
-                let shown: Vec<&str> = levels.iter().take(5).map(String::as_str).collect();
-                return Err(CheckError::data(
-                    source,
-                    format!(
-                        "column '{name}': found {} levels ({}{}), expected {wanted}; choose another response or likelihood",
-                        levels.len(),
-                        shown.join(", "),
-                        if levels.len() > 5 { ", ..." } else { "" }
-                    ),
-                ));
-            }
-            Ok((
-                index.iter().map(|&i| f64::from(i)).collect(),
-                vec![],
-                levels.clone(),
-            ))
-        }
+        (Response::Labels { index, levels }, _) => classes(config, table, index, levels),
         (Response::Numbers(_), Family::Bernoulli | Family::Softmax) => Err(CheckError::data(
             source,
             format!("column '{name}': found numbers, expected labels; read it as labels"),
@@ -135,6 +104,9 @@ pub(super) fn likelihood(
     }
     if m.trials.is_some() && m.likelihood != Family::Binomial {
         return refuse("trials", "binomial");
+    }
+    if m.failures.is_some() && m.likelihood != Family::Binomial {
+        return refuse("failures", "binomial");
     }
     if m.baseline == Baseline::First && m.likelihood != Family::Softmax {
         return refuse("baseline", "softmax");

@@ -4,6 +4,7 @@ use super::Problem;
 use crate::config::{Config, Family, Predictor, WeightsKind};
 use crate::error::CheckError;
 use crate::table::Table;
+use std::collections::BTreeSet;
 
 /// Columns of a table after their checks, `[N]` each or empty.
 pub(super) struct RowColumns {
@@ -16,8 +17,12 @@ pub(super) struct RowColumns {
 }
 
 impl RowColumns {
-    /// Reads the columns of a table; `test` are the held-out rows, in order.
-    pub fn of(config: &Config, table: &Table, test: &[usize]) -> Result<RowColumns, CheckError> {
+    /// Reads the columns of a table; the rows `apart` are not fitted.
+    pub fn of(
+        config: &Config,
+        table: &Table,
+        apart: &BTreeSet<usize>,
+    ) -> Result<RowColumns, CheckError> {
         let (data, model) = (&config.data, &config.model);
         let source = &table.source;
         let mut out = RowColumns {
@@ -53,7 +58,7 @@ impl RowColumns {
                         source,
                         format!(
                             "row {}, column '{name}': found an exposure of {}, expected a number above 0, since its logarithm is added to the linear predictor; correct the row or leave it out",
-                            i + 1,
+                            table.source_row(i) + 1,
                             column[i]
                         ),
                     ));
@@ -79,7 +84,7 @@ impl RowColumns {
                 source,
                 format!(
                     "row {}, column '{name}': found a weight of {}, expected {}; correct the row or leave it out",
-                    i + 1,
+                    table.source_row(i) + 1,
                     column[i],
                     if precision {
                         "a precision above 0"
@@ -90,8 +95,7 @@ impl RowColumns {
             ));
         }
         if !precision {
-            let held = |i: usize| test.binary_search(&i).is_ok();
-            if (column.iter().enumerate()).all(|(i, w)| *w == 0.0 || held(i)) {
+            if (column.iter().enumerate()).all(|(i, w)| *w == 0.0 || apart.contains(&i)) {
                 return Err(CheckError::data(
                     source,
                     format!(
@@ -108,7 +112,7 @@ impl RowColumns {
                 "found \"precision\" beside a model that is no linear gaussian one, expected \"frequency\"",
             ));
         }
-        if !test.is_empty() {
+        if !apart.is_empty() {
             return Err(CheckError::key(
                 "data.test_fraction",
                 "found held-out rows beside weights_kind = \"precision\", expected none; remove one of the two",

@@ -24,6 +24,7 @@ fn table(columns: Named<'_>, response: Response) -> Table {
         trials: None,
         offset: None,
         weights: None,
+        left_out: vec![],
     }
 }
 
@@ -134,6 +135,7 @@ fn whole_numbers(seed: u64, n: usize, p: usize, grid: u64, flips: usize) -> Tabl
         trials: None,
         offset: None,
         weights: None,
+        left_out: vec![],
     }
 }
 

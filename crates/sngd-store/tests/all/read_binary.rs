@@ -12,6 +12,7 @@ use parquet::data_type::{
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
+use sngd_core::config::MissingCells;
 use sngd_core::table::{Response, ResponseKind, TableRequest};
 use sngd_store::{column_names, read_table};
 use tempfile::TempDir;
@@ -22,8 +23,10 @@ fn request(response: &str) -> TableRequest {
         response_kind: ResponseKind::Number,
         features: None,
         trials: None,
+        trials_role: "trials",
         offset: None,
         weights: None,
+        missing: Default::default(),
     }
 }
 
@@ -216,7 +219,7 @@ fn parquet_over_several_batches() {
     assert_eq!(
         message(&dir, &path, &request("y")),
         "t.parquet, row 12346, column `y`: found a missing cell (null) where a finite number was expected; fill it in, \
-         or remove the row or the column"
+         leave the column out, or set data.missing = \"drop\" to leave out every row with a missing cell"
     );
 }
 
@@ -327,8 +330,8 @@ fn parquet_messages() {
     )]);
     assert_eq!(
         message(&dir, &path, &labels("c")),
-        "t.parquet, row 2, column `c`: found a missing cell (null) where a label was expected; fill it in, or remove \
-         the row or the column"
+        "t.parquet, row 2, column `c`: found a missing cell (null) where a label was expected; fill it in, leave \
+         the column out, or set data.missing = \"drop\" to leave out every row with a missing cell"
     );
     let (dir, path) = parquet(vec![(
         "required double y",
@@ -613,4 +616,56 @@ fn npz_messages() {
         message(&dir, &path, &request("y"))
             .contains("content that is not a NumPy .npz file as expected")
     );
+}
+
+/// A null of Parquet, and a NaN of either, are missing cells like those of a text file.
+#[test]
+fn rows_with_a_missing_cell_are_left_out_of_binary_files_too() {
+    let drop = TableRequest {
+        missing: MissingCells::Drop,
+        ..request("y")
+    };
+    let (_dir, path) = parquet(vec![
+        (
+            "optional double y",
+            Cells::F64(vec![Some(1.0), None, Some(3.0), Some(4.0)]),
+        ),
+        (
+            "required double x",
+            Cells::F64(some(vec![5.0, 6.0, f64::NAN, 8.0])),
+        ),
+    ]);
+    let table = read_table(&path, &drop).unwrap();
+    assert_eq!(table.response, Response::Numbers(vec![1.0, 4.0]));
+    assert_eq!(table.features.to_vec(), [5.0, 8.0]);
+    assert_eq!(table.left_out, [1, 2]);
+
+    let (_dir, path) = parquet(vec![(
+        "optional byte_array y (STRING)",
+        Cells::Text(vec![Some("b"), None, Some("NA"), Some("a")]),
+    )]);
+    let asked = TableRequest {
+        missing: MissingCells::Drop,
+        ..labels("y")
+    };
+    let table = read_table(&path, &asked).unwrap();
+    let (index, levels) = (vec![1, 0], vec!["a".to_owned(), "b".to_owned()]);
+    assert_eq!(table.response, Response::Labels { index, levels });
+
+    // In either order: the cells of a row do not come together.
+    for order in [npyz::Order::C, npyz::Order::Fortran] {
+        let numbers = match order {
+            npyz::Order::C => [1.0f32, 2.0, f32::NAN, 4.0, 5.0, 6.0],
+            npyz::Order::Fortran => [1.0, f32::NAN, 5.0, 2.0, 4.0, 6.0],
+        };
+        let x = npy_bytes(&[3, 2], order, &numbers);
+        let (_dir, path) = npz(&[
+            ("x", x),
+            ("y", npy_bytes(&[3], npyz::Order::C, &[7.0, 8.0, 9.0])),
+        ]);
+        let table = read_table(&path, &drop).unwrap();
+        assert_eq!(table.features.to_vec(), [1.0, 2.0, 5.0, 6.0]);
+        assert_eq!(table.response, Response::Numbers(vec![7.0, 9.0]));
+        assert_eq!(table.left_out, [1]);
+    }
 }

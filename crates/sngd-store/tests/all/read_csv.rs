@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use sngd_core::config::MissingCells;
 use sngd_core::table::{Response, ResponseKind, TableRequest};
 use sngd_store::{column_names, read_table};
 use tempfile::TempDir;
@@ -13,8 +14,10 @@ fn request(response: &str) -> TableRequest {
         response_kind: ResponseKind::Number,
         features: None,
         trials: None,
+        trials_role: "trials",
         offset: None,
         weights: None,
+        missing: Default::default(),
     }
 }
 
@@ -221,19 +224,34 @@ fn a_cell_that_cannot_be_used() {
         ("nan", "nan"),
         ("null", "null"),
         (" N/A", "N/A"),
+        ("n/a", "n/a"),
+        ("#N/A", "#N/A"),
+        ("<NA>", "<NA>"),
+        ("None", "None"),
+        ("NULL", "NULL"),
+        ("?", "?"),
+        (".", "."),
+        ("-", "-"),
     ] {
+        let label = message(format!("a,y\n1,one\n1,{cell}\n"), &labels("y"));
+        assert!(
+            label.starts_with(&format!(
+                "t.csv, row 2 (line 3), column `y`: found a missing cell ({shown}) where a label was expected"
+            )),
+            "{label}"
+        );
         assert_eq!(
             message(format!("a,y\n1,2\n\n{cell},2\n"), &request("y")),
             format!(
                 "t.csv, row 2 (line 4), column `a`: found a missing cell ({shown}) where a finite number was expected; \
-                 fill it in, or remove the row or the column"
+                 fill it in, leave the column out, or set data.missing = \"drop\" to leave out every row with a missing cell"
             )
         );
     }
     assert_eq!(
         message("a,y\n1,yes\n1,\n", &labels("y")),
-        "t.csv, row 2 (line 3), column `y`: found a missing cell (empty) where a label was expected; fill it in, or \
-         remove the row or the column"
+        "t.csv, row 2 (line 3), column `y`: found a missing cell (empty) where a label was expected; fill it in, \
+         leave the column out, or set data.missing = \"drop\" to leave out every row with a missing cell"
     );
     assert_eq!(
         message("a,y\n1,2\n1,high\n", &request("y")),
@@ -294,4 +312,42 @@ fn lines_are_those_of_an_editor() {
             "{said}"
         );
     }
+}
+
+/// A row with a missing cell is left out whatever the column, and a level that only such rows have is no level.
+#[test]
+fn rows_with_a_missing_cell_are_left_out_where_that_is_asked_for() {
+    let (_dir, path) = file(
+        "a,y,n,o,w,id\n1,red,1,10,100,\n,only,2,20,200,x\n3,?,3,30,300,x\n4,blue,NA,40,400,x\n5,amber,5,.,500,x\n\
+         6,none,6,60,null,x\n7,blue,7,70,700,?\n8,red,8,80,800,x\n",
+    );
+    let asked = TableRequest {
+        features: Some(vec!["a".into()]),
+        trials: Some("n".into()),
+        offset: Some("o".into()),
+        weights: Some("w".into()),
+        missing: MissingCells::Drop,
+        ..labels("y")
+    };
+    let table = read_table(&path, &asked).unwrap();
+    assert_eq!(table.left_out, [1, 2, 3, 4, 5]);
+    assert_eq!(table.features.to_vec(), [1.0, 7.0, 8.0]);
+    let (index, levels) = (vec![1, 0, 1], vec!["blue".to_owned(), "red".to_owned()]);
+    assert_eq!(table.response, Response::Labels { index, levels });
+    assert_eq!(table.trials, Some(vec![1.0, 7.0, 8.0]));
+    assert_eq!(table.offset, Some(vec![10.0, 70.0, 80.0]));
+    assert_eq!(table.weights, Some(vec![100.0, 700.0, 800.0]));
+    assert_eq!((table.rows(), table.source_row(1)), (3, 6));
+    // What is no number is not missing, and a table needs a row.
+    let drop = TableRequest {
+        missing: MissingCells::Drop,
+        ..request("y")
+    };
+    assert!(message("a,y\n,2\nhigh,3\n", &drop).contains("row 2 (line 3), column `a`"));
+    assert!(message("a,y\n,2\ninf,3\n", &drop).contains("found `inf`"));
+    assert_eq!(
+        message("a,y\n,2\n3,\n", &drop),
+        "t.csv: found a missing cell in each of its 2 rows where a row with every cell was expected; list the columns to \
+         use in `features`, without those that are mostly empty"
+    );
 }

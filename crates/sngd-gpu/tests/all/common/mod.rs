@@ -158,6 +158,7 @@ pub fn table(family: &str, n: usize, d: usize) -> Table {
         trials,
         offset: None,
         weights: None,
+        left_out: vec![],
     }
 }
 
