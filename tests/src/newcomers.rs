@@ -106,10 +106,28 @@ pub fn cases() -> Vec<(String, PathBuf, Right)> {
     .collect()
 }
 
+/// The settings that a refusal advises, `prior.weights = "default"` and the like, as `--set` takes them.
+pub fn remedies(said: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let advice = said.rsplit_once("; ").map_or("", |(_, advice)| advice);
+    let parts: Vec<&str> = advice.split(" = \"").collect();
+    for pair in parts.windows(2) {
+        let key = pair[0].rsplit(' ').next().unwrap_or_default();
+        let value = pair[1].split('"').next().unwrap_or_default();
+        out.push(format!("{}=\"{value}\"", key.replace('"', "")));
+    }
+    out
+}
+
 /// Samples a run file as it is on a device, in memory.
 pub fn sample(path: &Path, device: &Device) -> Outcome {
+    sample_with(path, device, &[])
+}
+
+/// The same with settings `key=value` in place of the file's own.
+pub fn sample_with(path: &Path, device: &Device, set: &[String]) -> Outcome {
     let run = || -> Result<Report, Error> {
-        let mut file = RunFile::read(path, &[])?;
+        let mut file = RunFile::read(path, set)?;
         file.config.run.device = device.clone();
         let sampler = Sampler::from_config(file.config, &file.base)?;
         let plan = &sampler.prepared().plan;

@@ -13,6 +13,7 @@ pub enum Task {
     Ci(TestOptions),
     Long,
     References(Vec<String>),
+    Cases,
     Bench(Vec<String>),
     GpuPack(PackOptions),
     /// Internal: lists the Vulkan devices that the drivers in the environment offer.
@@ -58,6 +59,7 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
     let found = match task.as_str() {
         "help" | "-h" | "--help" => Task::Help,
         "setup" => Task::Setup,
+        "cases" => Task::Cases,
         "peers" => Task::Peers,
         "long" => Task::Long,
         "probe" => Task::Probe,

@@ -39,6 +39,7 @@ cargo xtask TASK
   ci              rustfmt, clippy, typos, cargo-deny, then test
   long            the long statistical suites alone
   references ...  makes the reference posteriors again (sngd-tests, binary `references`)
+  cases           run files as newcomers write them, beside what is right of them: makes docs/cases.md
   bench ...       the side-by-side runs: `sngd bench ...`
   gpu-pack [--short] [FOLDER]
                   makes target/gpu-pack, or FOLDER, and an archive beside it: everything that a machine with a GPU and neither
@@ -72,19 +73,8 @@ fn main() -> ExitCode {
         Ok(Task::Ci(options)) => ci::run(&options),
         Ok(Task::Long) => tests::run_long(),
         Ok(Task::GpuPack(options)) => gpu_pack::run(&options),
-        Ok(Task::References(rest)) => process::run(
-            cargo()
-                .args([
-                    "run",
-                    "--release",
-                    "-p",
-                    "sngd-tests",
-                    "--bin",
-                    "references",
-                    "--",
-                ])
-                .args(rest),
-        ),
+        Ok(Task::References(rest)) => process::run(harness("references").arg("--").args(rest)),
+        Ok(Task::Cases) => setup::drivers(false).and_then(|_| process::run(&mut harness("cases"))),
         Ok(Task::Bench(rest)) => process::run(
             cargo()
                 .args(["run", "--release", "-p", "sngd-cli", "--", "bench"])
@@ -98,6 +88,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command that runs a program of the test harness.
+fn harness(name: &str) -> std::process::Command {
+    let mut command = cargo();
+    command.args(["run", "--release", "-p", "sngd-tests", "--bin", name]);
+    command
 }
 
 /// Makes the virtual environment of the peers if it is missing or its list has changed.

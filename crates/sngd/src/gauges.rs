@@ -2,8 +2,9 @@
 //! of every parameter, and the part of the Monte Carlo error of the means that the gradients do not explain.
 //!
 //! Integration by parts gives, for any smooth posterior at temperature T, any parameter j and any constant c,
-//! E[∂C/∂ω_j] = 0 and E[(ω_j − c)·∂C/∂ω_j] = T: no Gaussian assumption (the virial theorem; Wenzel et al. 2020 call it the
-//! configurational temperature). The step's estimate of ∇C is enough, since it is unbiased given the state it is taken at. And
+//! E[∂C/∂ω_j] = 0 and E[(ω_j − c)·aᵀ∇C] = T·a_j: no Gaussian assumption (the virial theorem; Wenzel et al. 2020 call it the
+//! configurational temperature, with a the j-th unit vector). With a = M⁻¹e_j/(M⁻¹)_jj a Gaussian has E[(ω_j − c)²]/(M⁻¹)_jj there: the
+//! ratio of the parameter's variance to the right one, known as well for correlated parameters as for others. The step's estimate of ∇C is enough, since it is unbiased given the state it is taken at. And
 //! ω̄ − M⁻¹·mean(∇C) has neither the Monte Carlo error nor the sampler's bias to first order (zero-variance control variates, Mira
 //! et al. 2013): the distance between the two is a certificate of the means.
 
@@ -11,6 +12,7 @@ use crate::facts;
 use crate::prepare::Prepared;
 use serde::{Deserialize, Serialize};
 use sngd_core::expansion::Expansion;
+use sngd_cpu::mode::Inverse;
 use std::sync::Arc;
 
 /// Draws per batch at first; the length doubles when there are many batches.
@@ -40,7 +42,7 @@ pub struct Gauges {
     pub shift_error: Vec<f64>,
 }
 
-/// Running sums per chain and batch, over the batch's draws, of ω − c, ∇C and (ω − c)·∇C, `[3,P]`.
+/// Running sums per chain and batch, over the batch's draws, of ω − c, ∇C and (ω − c)·aᵀ∇C, `[3,P]`.
 #[derive(Debug)]
 pub(crate) struct Meter {
     p: usize,
@@ -55,6 +57,8 @@ pub(crate) struct Meter {
     square: Vec<f64>,
     draws: usize,
     expansion: Option<Arc<Expansion>>,
+    /// M⁻¹ at the mode, made when the first gradients come.
+    inverse: Option<Inverse>,
 }
 
 impl Meter {
@@ -74,6 +78,7 @@ impl Meter {
             square: vec![0.0; p],
             draws: 0,
             expansion: prepared.plan.expansion.clone(),
+            inverse: None,
         }
     }
 
@@ -85,11 +90,22 @@ impl Meter {
             self.centre = first.to_vec();
         }
         self.gradients = gradient.len() == omega.len();
+        if self.gradients && self.inverse.is_none() {
+            self.inverse = self.expansion.as_deref().map(Inverse::of);
+        }
+        let solved = match &self.inverse {
+            Some(inverse) if self.gradients => inverse.times(gradient),
+            _ => Vec::new(),
+        };
+        let variance = |j: usize| self.inverse.as_ref().map_or(1.0, |i| i.variance(j));
+        let variance: Vec<f64> = (0..p).map(variance).collect();
         let nothing = vec![0.0; p];
         for (i, row) in omega.chunks_exact(self.chains * p).enumerate() {
             for (c, w) in row.chunks_exact(p).enumerate() {
                 let at = (i * self.chains + c) * p;
                 let g = gradient.get(at..at + p).unwrap_or(&nothing);
+                // Without an expansion, ∇C itself.
+                let v = solved.get(at..at + p).unwrap_or(g);
                 let sums = &mut self.current[c * 3 * p..(c + 1) * 3 * p];
                 let (away, rest) = sums.split_at_mut(p);
                 let (slope, product) = rest.split_at_mut(p);
@@ -97,7 +113,7 @@ impl Meter {
                     let d = w[j] - self.centre[j];
                     away[j] += d;
                     slope[j] += g[j];
-                    product[j] += d * g[j];
+                    product[j] += d * v[j] / variance[j];
                     self.square[j] += d * d;
                 }
             }

@@ -42,6 +42,8 @@ pub struct Prepared {
     pub mismatch: Result<FisherMismatch, String>,
     /// With the metric at the mode: what decided the settings, in one short paragraph.
     pub reasons: Option<String>,
+    /// With the metric at the mode: the sd of the log importance weights of Laplace draws, in nats; 0 for a Gaussian posterior.
+    pub log_weight_sd: f64,
     /// What the user should know before the run: how the data were read, what had to be chosen otherwise, remarks on a user-defined likelihood.
     pub notes: Vec<String>,
 }
@@ -119,6 +121,7 @@ fn prepare_problem(
         mode: mode.map(Arc::new),
         mismatch,
         reasons: None,
+        log_weight_sd: 0.0,
         notes,
     })
 }
@@ -145,6 +148,7 @@ fn at_mode(config: Config, mut problem: Problem, notes: Vec<String>) -> Result<P
         mode: Some(Arc::new(mode)),
         mismatch,
         reasons: Some(settled.reasons),
+        log_weight_sd: settled.measured.log_weight_sd,
         notes,
     })
 }

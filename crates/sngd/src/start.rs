@@ -4,6 +4,7 @@ use crate::prepare::Prepared;
 use sngd_core::config::Init;
 use sngd_core::normals::fill_normals;
 use sngd_core::philox::{Stream, at, uniform};
+use sngd_cpu::mode::{GAUSSIAN, near_enough};
 
 /// Initial positions in internal coordinates, `[C,P]`. All chains of a superchain share one position.
 pub fn positions(prepared: &Prepared) -> Vec<f64> {
@@ -20,6 +21,11 @@ pub fn positions(prepared: &Prepared) -> Vec<f64> {
             (Init::Prior, _) => out.extend(from_prior(prepared, address)),
             _ => out.extend(std::iter::repeat_n(0.0, plan.p)),
         }
+    }
+    if let (Some(expansion), Init::Map) = (&plan.expansion, prepared.config.init())
+        && prepared.log_weight_sd >= GAUSSIAN
+    {
+        near_enough(&prepared.problem, expansion, &mut out);
     }
     out
 }

@@ -284,6 +284,7 @@ fn report(config: &Config, case: &cases::Case) -> Result<sngd::Report, sngd::Err
         mode: Some(std::sync::Arc::new(Mode::of_expansion(&settled.plan))),
         plan: settled.plan,
         mismatch: Err("not asked for".into()),
+        log_weight_sd: settled.measured.log_weight_sd,
         reasons: Some(settled.reasons),
         notes: Vec::new(),
     };

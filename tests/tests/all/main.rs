@@ -8,6 +8,7 @@ mod laws;
 mod likelihoods;
 mod limits;
 mod networks;
+mod newcomers;
 mod oracle;
 mod posteriors;
 mod row_columns;

@@ -7,16 +7,20 @@
 mod data;
 mod expand;
 mod group;
+mod inverse;
 pub(crate) mod lanes;
 mod pass;
 mod settle;
+mod starts;
 mod subsample;
 mod tile;
 
 pub use data::{gradients_to_internal, to_internal};
 pub use expand::{Measured, expand};
+pub use inverse::Inverse;
 pub use lanes::LaneKernels;
-pub use settle::{Settled, settle};
+pub use settle::{GAUSSIAN, Settled, settle};
+pub use starts::near_enough;
 
 use crate::memory::{DataBytes, EngineBytes, VECTORS, column_bytes, prior_bytes};
 use crate::scalar::Scalar;

@@ -6,6 +6,7 @@ use super::expand::{Measured, expand};
 use super::group::{Group, Move, start, step};
 use super::lanes::LANES;
 use super::pass::Pass;
+use super::starts::draw_near;
 use rayon::prelude::*;
 use sngd_core::config::{Config, Gradient, Schedule, StepSize};
 use sngd_core::error::CheckError;
@@ -34,7 +35,7 @@ const HEAVY: f64 = 0.5;
 /// Step sizes ε that pilot runs with a Metropolis test try, from the longest on.
 const TESTED_STEPS: [f64; 10] = [1.0, 0.8, 0.6, 0.45, 0.3, 0.2, 0.13, 0.08, 0.05, 0.03];
 /// Standard deviation of the log importance weights, in nats, below which the posterior is near enough to Gaussian for ε = 1.
-const GAUSSIAN: f64 = 0.1;
+pub const GAUSSIAN: f64 = 0.1;
 /// Floating-point operations that a pilot run may take.
 const PILOT_FLOPS: f64 = 1.5e10;
 /// Effective draws per kept draw that the choice of thinning aims at.
@@ -85,10 +86,16 @@ pub fn settle(
     )?;
     let expansion = Arc::new(expansion);
     let temperature = config.sampler.temperature.unwrap_or(1.0);
+    let data = ModeData::new(problem, Arc::clone(&expansion));
+    let mut starts = measured.laplace.clone();
+    if measured.log_weight_sd >= GAUSSIAN {
+        draw_near(&data, &mut starts);
+    }
     let mut judge = Judge {
         config,
         measured: &measured,
-        data: ModeData::new(problem, Arc::clone(&expansion)),
+        starts,
+        data,
         temperature,
         words: Vec::new(),
     };
@@ -105,6 +112,8 @@ pub fn settle(
 struct Judge<'a> {
     config: &'a Config,
     measured: &'a Measured,
+    /// Where chains of a pilot run start, `[draws,P]` in u.
+    starts: Vec<f64>,
     data: ModeData<f32>,
     temperature: f64,
     words: Vec<String>,
@@ -276,7 +285,7 @@ impl Judge<'_> {
         Group::new(
             p,
             (group * LANES) as u32,
-            &self.measured.laplace[from..from + LANES * p],
+            &self.starts[from..from + LANES * p],
         )
     }
 

@@ -164,7 +164,7 @@ impl Report {
         if let Some(i) = g.worst_temperature(target) {
             writeln!(
                 out,
-                "  of each parameter, E[w dC/dw]   {} +- {} for {}, the furthest off",
+                "  of the spread of each parameter {} +- {} for {}, the furthest off",
                 fixed(g.temperature[i], 4),
                 fixed(g.temperature_error[i], 4),
                 name(i)

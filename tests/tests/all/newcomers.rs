@@ -1,0 +1,54 @@
+//! Run files as newcomers write them give the right posterior, or the right refusal, with nothing set.
+
+use sngd::core::config::Device;
+use sngd_tests::drive;
+use sngd_tests::newcomers::{Outcome, Right, cases, fault, remedies, sample, sample_with};
+
+/// Cases that are known to fall short.
+const SHORT: &[&str] = &[];
+
+/// On the CPU engine; `cargo xtask cases` runs them on a device too, and writes docs/cases.md.
+#[test]
+fn run_files_of_newcomers_give_what_is_right() {
+    if drive::second_driver() {
+        return;
+    }
+    let all = cases();
+    assert!(all.len() > 30, "{} cases", all.len());
+    let mut wrong = Vec::new();
+    for (name, path, right) in &all {
+        let fault = fault(&sample(path, &Device::Cpu), right);
+        let short = SHORT.contains(&name.as_str());
+        match (&fault, short) {
+            (Some(fault), false) => wrong.push(format!("{name}: {fault}")),
+            (None, true) => wrong.push(format!("{name} is right now: take it off the list")),
+            _ => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a refusal of these cases advises works: the sentence's own `key = "value"`, put into the run file.
+#[test]
+fn the_remedies_of_refusals_work() {
+    if drive::second_driver() {
+        return;
+    }
+    let mut tried = 0;
+    for (name, path, right) in cases() {
+        let Right::Refusal(_) = right else { continue };
+        let Outcome::Refused(said) = sample(&path, &Device::Cpu) else {
+            continue;
+        };
+        let sets = remedies(&said);
+        if sets.is_empty() {
+            continue;
+        }
+        tried += 1;
+        match sample_with(&path, &Device::Cpu, &sets) {
+            Outcome::Drawn(_) => {}
+            other => panic!("{name}: {said}\nwith {sets:?}: {other:?}"),
+        }
+    }
+    assert!(tried >= 5, "{tried}");
+}
