@@ -495,3 +495,20 @@ fn cost(input: &Input, facts: &Facts) -> Measured {
             .and_then(|d| sngd_diag::temperature_cost(&d, -at_mode, input.names.len())),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two chains of two parameters: one moves at every draw, one holds its place from draw 150 on.
+    #[test]
+    fn a_chain_that_holds_its_place_is_stuck() {
+        let moving = |until: usize| -> Vec<f64> {
+            let at = |t: usize| [t as f64, -1.0, t.min(until) as f64, 2.0];
+            (0..200).flat_map(at).collect()
+        };
+        assert_eq!(stuck_chains(&moving(150), 200, 2, 2), 1);
+        assert_eq!(stuck_chains(&moving(185), 200, 2, 2), 0);
+        assert_eq!(stuck_chains(&moving(0)[..4 * 50], 50, 2, 2), 0);
+    }
+}

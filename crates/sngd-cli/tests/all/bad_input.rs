@@ -231,7 +231,7 @@ fn a_softmax_with_a_flat_direction_is_improper() {
         .collect();
     let s = Scene::new(
         &format!("y,a\n{rows}"),
-        "[model]\nlikelihood = \"softmax\"\n",
+        "[model]\nlikelihood = \"softmax\"\n[prior]\nintercept = \"flat\"\n",
     );
     sample(&s, 2, &["model.baseline", "improper", "first"]);
 }

@@ -10,3 +10,4 @@ mod reproduce;
 mod responses;
 mod row_columns;
 mod runs;
+mod verdicts;

@@ -49,10 +49,8 @@ impl PriorEntry {
     /// # Errors
     /// Text that is not one, or the prior of a scale, by what was found and expected.
     pub fn coefficient(&self) -> Result<Prior, String> {
-        match self {
-            PriorEntry::Coefficient(prior) => Ok(*prior),
-            other => Prior::parse(&other.to_string()),
-        }
+        // A prior that a program made may have numbers that no text would pass with.
+        Prior::parse(&self.to_string())
     }
 
     /// The prior of a positive scale.
@@ -60,10 +58,7 @@ impl PriorEntry {
     /// # Errors
     /// Text that is not one, or the prior of a coefficient, by what was found and expected.
     pub fn scale(&self) -> Result<ScalePrior, String> {
-        match self {
-            PriorEntry::Scale(prior) => Ok(*prior),
-            other => ScalePrior::parse(&other.to_string()),
-        }
+        ScalePrior::parse(&self.to_string())
     }
 }
 

@@ -93,7 +93,7 @@ fn check_labels(
     };
     if let Some(found) = found {
         return refuse(format!(
-            "found {found}, expected classes for likelihood = \"{}\"; set likelihood = \"gaussian\" for a response that is a number, or name the classes by words",
+            "found {found}, expected classes for likelihood = \"{}\"; set model.likelihood = \"gaussian\" for a response that is a number, or name the classes by words",
             family_name(family)
         ));
     }
