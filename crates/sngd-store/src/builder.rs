@@ -278,6 +278,7 @@ impl TableBuilder {
             features,
             response,
             left_out,
+            notes: vec![],
         })
     }
 }
