@@ -23,7 +23,7 @@ struct Opened<R> {
 }
 
 pub(crate) fn read(path: &Path, request: &TableRequest) -> Result<Table, DataError> {
-    let file = header(path)?;
+    let file = header(path, Some(&request.response))?;
     let (mut reader, width) = (file.reader, file.columns.names.len());
     let shown = path.display().to_string();
     let selection = Selection::resolve(&shown, &file.columns, request)?;
@@ -99,13 +99,13 @@ fn line_at(path: &Path, start: u64) -> Option<u64> {
 }
 
 pub(crate) fn names(path: &Path) -> Result<Vec<String>, DataError> {
-    header(path).map(|file| file.columns.names())
+    header(path, None).map(|file| file.columns.names())
 }
 
-fn header(path: &Path) -> Result<Opened<impl Read + use<>>, DataError> {
+fn header(path: &Path, response: Option<&str>) -> Result<Opened<impl Read + use<>>, DataError> {
     let (head, text) = Head::read(path)?;
     let said = path.display().to_string();
-    let layout = Layout::of(&said, &head)?;
+    let layout = Layout::of(&said, &head, response)?;
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)

@@ -32,18 +32,23 @@ struct Attempt {
 
 impl Layout {
     /// The one layout by which every line at the beginning has as many cells as the header; an error where there are two.
-    pub fn of(path: &str, head: &Head) -> Result<Self, DataError> {
+    /// A first line that names the response is the header.
+    pub fn of(path: &str, head: &Head, response: Option<&str>) -> Result<Self, DataError> {
         let attempts = SEPARATORS.map(|(separator, in_words)| Attempt {
             separator,
             in_words,
             lines: head.lines(separator),
         });
+        let names_response = |attempt: &Attempt| {
+            let mut cells = attempt.line(0).into_iter().map(<[u8]>::trim_ascii);
+            response.is_some_and(|name| cells.any(|cell| cell == name.as_bytes()))
+        };
         // The plain table first: what fits it needs no other explanation.
-        let ways = [
-            Attempt::plain,
-            Attempt::with_row_names,
-            Attempt::below_a_preamble,
-        ];
+        let mut ways: Vec<fn(&Attempt) -> Option<Layout>> =
+            vec![Attempt::plain, Attempt::with_row_names];
+        if !attempts.iter().any(names_response) {
+            ways.push(Attempt::below_a_preamble);
+        }
         for way in ways {
             let mut fits: Vec<(Layout, &Attempt)> = attempts
                 .iter()
@@ -63,13 +68,11 @@ impl Layout {
                 [] => {}
             }
         }
-        // Some line differs, which the reader will name. The header says what separates cells; if it is one cell, the first row.
-        let several = |attempt: &&Attempt, line: usize| {
-            attempt.lines.get(line).is_some_and(|cells| cells.len() > 1)
-        };
-        let attempt = (0..2).find_map(|line| attempts.iter().find(|a| several(a, line)));
-        let separator = attempt.map_or(b',', |attempt| attempt.separator);
-        Ok(from_the_top(separator))
+        // Some line differs, which the reader will name, or there is one column. The header says what separates cells.
+        let attempt = attempts.iter().find(|attempt| attempt.line(0).len() > 1);
+        Ok(from_the_top(
+            attempt.map_or(b',', |attempt| attempt.separator),
+        ))
     }
 }
 
@@ -83,6 +86,11 @@ fn from_the_top(separator: u8) -> Layout {
 }
 
 impl Attempt {
+    /// The cells of a line, none if the file has fewer lines.
+    fn line(&self, line: usize) -> Vec<&[u8]> {
+        self.lines.get(line).into_iter().flatten().collect()
+    }
+
     /// A header, and rows of as many cells.
     fn plain(&self) -> Option<Layout> {
         let (header, rows) = self.lines.split_first()?;
@@ -95,9 +103,8 @@ impl Attempt {
     fn with_row_names(&self) -> Option<Layout> {
         let (header, rows) = self.lines.split_first()?;
         let width = header.len() + 1;
-        // One column of decimal commas looks like two columns of whole numbers.
-        let clear = width > 2 || self.separator != b',';
-        let fits = clear && !rows.is_empty() && rows.iter().all(|row| row.len() == width);
+        // Below one name, a cell that holds the separator looks like two: a decimal comma, a label.
+        let fits = width > 2 && !rows.is_empty() && rows.iter().all(|row| row.len() == width);
         (fits && are_names(rows)).then(|| Layout {
             row_names: true,
             ..from_the_top(self.separator)

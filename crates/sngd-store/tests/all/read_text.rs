@@ -139,6 +139,18 @@ fn lines_above_the_header_are_left_out_with_a_note() {
         said.starts_with("t.csv, row 2 (line 5), column `y`: found the text `bad`"),
         "{said}"
     );
+    // One column whose labels hold a separator.
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.csv");
+    std::fs::write(&path, "y\na;b\nc;d\n").unwrap();
+    let labels = TableRequest {
+        response_kind: ResponseKind::Label,
+        ..request(None)
+    };
+    let levels = vec!["a;b".to_owned(), "c;d".to_owned()];
+    let table = read_table(&path, &labels).unwrap();
+    let index = vec![0, 1];
+    assert_eq!(table.response, Response::Labels { index, levels });
     // A header that lacks names is no preamble: the row below is not a header.
     let said = read("t.csv", "y,x\n1.5,2,u\n1.5,3,v\n", None).unwrap_err();
     assert!(
