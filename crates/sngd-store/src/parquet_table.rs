@@ -62,8 +62,42 @@ fn header(path: &Path) -> Result<(SerializedFileReader<File>, Columns), DataErro
     let file = SerializedFileReader::new(file).map_err(|error| malformed(&path, error))?;
     let schema = file.metadata().file_metadata().schema();
     let names = schema.get_fields().iter().map(|f| f.name().to_owned());
-    let fields = Columns::new(&path, names.collect())?;
+    let mut fields = Columns::new(&path, names.collect())?;
+    let of_pandas = pandas_index(&file);
+    let numbered = |name: &str| {
+        let number = name
+            .strip_prefix("__index_level_")
+            .and_then(|rest| rest.strip_suffix("__"));
+        number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+    };
+    fields.index = (fields.names.iter().enumerate())
+        .filter(|(_, name)| numbered(name) || of_pandas.contains(name))
+        .map(|(i, name)| {
+            (
+                i,
+                format!("the column `{name}`, the index of a pandas table"),
+            )
+        })
+        .collect();
     Ok((file, fields))
+}
+
+/// The columns that hold the index of a pandas table, by the file's metadata.
+fn pandas_index(file: &SerializedFileReader<File>) -> Vec<String> {
+    let metadata = file.metadata().file_metadata().key_value_metadata();
+    let pandas = metadata.and_then(|pairs| pairs.iter().find(|pair| pair.key == "pandas"));
+    let json = pandas
+        .and_then(|pair| pair.value.as_deref())
+        .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    // An index that only counts has no column, and an object in place of a name.
+    let index = json
+        .as_ref()
+        .and_then(|json| json.get("index_columns")?.as_array());
+    index
+        .into_iter()
+        .flatten()
+        .filter_map(|name| name.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// A column that is read.
