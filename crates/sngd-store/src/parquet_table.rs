@@ -68,7 +68,7 @@ fn header(path: &Path) -> Result<(SerializedFileReader<File>, Columns), DataErro
         let number = name
             .strip_prefix("__index_level_")
             .and_then(|rest| rest.strip_suffix("__"));
-        number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
     };
     fields.index = (fields.names.iter().enumerate())
         .filter(|(_, name)| numbered(name) || of_pandas.contains(name))

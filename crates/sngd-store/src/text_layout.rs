@@ -1,5 +1,7 @@
 //! How a table of text is laid out: its separator, where its header is, and whether its rows have names.
 
+use std::collections::HashSet;
+
 use csv::ByteRecord;
 
 use crate::data_error::DataError;
@@ -134,7 +136,7 @@ impl Attempt {
 /// Whether the first cells can be names of rows: no two alike, and none a fraction. Rows that all end in a separator have an empty
 /// last cell in place of a name.
 fn are_names(rows: &[ByteRecord]) -> bool {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     let mut names = rows.iter().map(|row| row.get(0).unwrap_or_default());
     let whole = |cell: &[u8]| number(cell).is_none_or(|value| value.fract() == 0.0);
     let ends_empty = |row: &ByteRecord| row.iter().next_back().is_none_or(<[u8]>::is_empty);

@@ -200,8 +200,31 @@ fn names_of_columns_that_are_not_used_do_not_matter() {
         (&[1.0, 2.0][..], vec![1.0, 0.0])
     );
     assert!(table.notes.is_empty());
-    let said = read("t.csv", "y,x,x,z\n1,2,2,1\n", Some(&[""])).unwrap_err();
+    let said = read("t.csv", "y,x,,z\n1,2,2,1\n", Some(&[""])).unwrap_err();
     assert!(said.contains("found no column ``"), "{said}");
+}
+
+/// The beginning that is looked at ends within a line, or is shorter than the header.
+#[test]
+fn long_lines_and_long_headers_are_read() {
+    let text = "x".repeat(3000);
+    let rows = format!("1,5;\"{text};{text}\";2\n").repeat(600);
+    let table = read("t.csv", format!("y;t;x\n{rows}"), Some(&["x"])).unwrap();
+    assert_eq!(response(&table), [1.5; 600]);
+    assert_eq!(table.features.to_vec(), [2.0; 600]);
+    let names: Vec<String> = (0..200_000).map(|i| format!("a_column_{i}")).collect();
+    let wide = format!(
+        "y;{}\n1,5{}\n2,5{}\n",
+        names.join(";"),
+        ";3".repeat(200_000),
+        ";4".repeat(200_000)
+    );
+    assert!(names.join(";").len() > 2 << 20);
+    let table = read("t.csv", wide, Some(&["a_column_199999"])).unwrap();
+    assert_eq!(
+        (response(&table), table.features.to_vec()),
+        (&[1.5, 2.5][..], vec![3.0, 4.0])
+    );
 }
 
 #[test]
