@@ -209,7 +209,7 @@ fn names_of_columns_that_are_not_used_do_not_matter() {
 fn long_lines_and_long_headers_are_read() {
     let text = "x".repeat(3000);
     let rows = format!("1,5;\"{text};{text}\";2\n").repeat(600);
-    let table = read("t.csv", format!("y;t;x\n{rows}"), Some(&["x"])).unwrap();
+    let table = read("t.csv", format!("Report\ny;t;x\n{rows}"), Some(&["x"])).unwrap();
     assert_eq!(response(&table), [1.5; 600]);
     assert_eq!(table.features.to_vec(), [2.0; 600]);
     let names: Vec<String> = (0..200_000).map(|i| format!("a_column_{i}")).collect();
