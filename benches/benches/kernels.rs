@@ -64,6 +64,7 @@ fn gaussian(config: &Config, bernoulli: &Problem) -> Problem {
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     };
     Problem::build(config, table).expect("a workload's features suit a Gaussian")
 }

@@ -388,6 +388,7 @@ fn a9a() -> Option<Table> {
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     })
 }
 
@@ -419,5 +420,6 @@ fn digits() -> Option<Table> {
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     })
 }

@@ -139,6 +139,7 @@ pub fn design(path: &Path, labels: bool) -> (Table, Option<usize>) {
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     };
     (table, constant.map(|c| c - first))
 }

@@ -28,6 +28,7 @@ pub fn table(features: &[(&str, &[f64])], response: Response) -> Table {
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     }
 }
 

@@ -75,6 +75,7 @@ pub fn load() -> Option<Yacht> {
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     };
     let text = "[model]\npredictor = \"mlp\"\nhidden = [8]\nlikelihood = \"gaussian\"\nscale = 0.3\n[prior]\nweights = \"normal(0, 1)\"\nbias = \"normal(0, 1)\"\n";
     let (config, problem) = small::problem(text, table);

@@ -48,7 +48,7 @@ fn one_u64() -> u64 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// Data file: .csv, .parquet, .npy or .npz, relative to the run file.
+    /// Data file: .csv, .tsv or .txt (also with .gz or .zst), .parquet, .npy or .npz, relative to the run file.
     pub path: PathBuf,
     /// The response column.
     pub response: String,

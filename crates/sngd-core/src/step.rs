@@ -199,6 +199,7 @@ mod tests {
             offset: None,
             weights: None,
             left_out: vec![],
+            notes: vec![],
         };
         Plan::check(&config, &Problem::build(&config, table).unwrap()).unwrap()
     }

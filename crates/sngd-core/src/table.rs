@@ -66,6 +66,8 @@ pub struct Table {
     pub weights: Option<Vec<f64>>,
     /// Rows of the source that are not in the table, since a cell was missing: their numbers from 0, ascending.
     pub left_out: Vec<usize>,
+    /// What the reader took for granted or left out, each in one sentence for the user.
+    pub notes: Vec<String>,
 }
 
 impl Table {

@@ -232,6 +232,7 @@ impl Workload {
             offset: None,
             weights: None,
             left_out: vec![],
+            notes: vec![],
         }
     }
 

@@ -138,6 +138,7 @@ fn example() -> Result<(Problem, Plan), String> {
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     };
     let problem = Problem::build(&config, table).map_err(|e| e.to_string())?;
     let plan = Plan::check(&config, &problem).map_err(|e| e.to_string())?;

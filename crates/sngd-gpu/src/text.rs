@@ -130,6 +130,7 @@ mod tests {
             offset: None,
             weights: None,
             left_out: vec![],
+            notes: vec![],
         };
         let problem = Problem::build(&config, table).unwrap();
         let plan = Plan::check(&config, &problem).unwrap();

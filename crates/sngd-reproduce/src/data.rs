@@ -73,6 +73,7 @@ pub fn table(columns: &[Vec<f64>], response: Response) -> Table {
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     }
 }
 

@@ -6,6 +6,7 @@ use sngd_core::table::{Response, ResponseKind, Table};
 
 use crate::data_error::{At, DataError, shown};
 use crate::label::LabelColumn;
+use crate::number_text::Marks;
 use crate::select::{Selection, Slot};
 
 /// Collects the selected cells; a reader calls [`TableBuilder::grow`] and then sets every cell of the new rows.
@@ -21,6 +22,12 @@ pub(crate) struct TableBuilder {
     weights: Vec<f64>,
     /// Whether a cell is missing, for each row up to the last in which one is; all false where such rows are refused.
     incomplete: Vec<bool>,
+    /// How numbers are written in a file of text.
+    marks: Marks,
+    /// The first cell with commas between thousands: its column, what it holds, and what it is read as.
+    thousands: Option<(Slot, String, f64)>,
+    /// What the user is told of how the file was read.
+    notes: Vec<String>,
 }
 
 /// What is wrong with a cell, while its place is not yet known.
@@ -54,7 +61,20 @@ impl TableBuilder {
             offset: Vec::new(),
             weights: Vec::new(),
             incomplete: Vec::new(),
+            marks: Marks::default(),
+            thousands: None,
+            notes: Vec::new(),
         }
+    }
+
+    /// Adds a sentence on how the file was read.
+    pub fn note(&mut self, sentence: String) {
+        self.notes.push(sentence);
+    }
+
+    /// Says how numbers are written in the cells to come.
+    pub fn set_marks(&mut self, marks: Marks) {
+        self.marks = marks;
     }
 
     pub fn rows(&self) -> usize {
@@ -117,7 +137,29 @@ impl TableBuilder {
             self.labels.set_text(row, cell);
             return Ok(());
         }
-        match number(cell) {
+        match self.marks.number(cell) {
+            Some(value) if value.is_finite() => self.put(row, slot, value),
+            parsed => return self.set_odd(row, slot, cell, parsed.is_some()),
+        }
+        Ok(())
+    }
+
+    /// Sets a cell that is no plain finite number.
+    #[cold]
+    fn set_odd(
+        &mut self,
+        row: usize,
+        slot: Slot,
+        cell: &[u8],
+        infinite: bool,
+    ) -> Result<(), DataError> {
+        if let Some(value) = self.marks.thousands(cell) {
+            self.thousands
+                .get_or_insert_with(|| (slot, shown(cell), value));
+            self.put(row, slot, value);
+            return Ok(());
+        }
+        match not_a_number(cell, infinite) {
             Ok(value) => self.put(row, slot, value),
             Err(Fault::Missing(found)) => return self.missing(row, slot, || found),
             Err(fault) => return Err(self.fault(row, slot, fault)),
@@ -227,7 +269,7 @@ impl TableBuilder {
     }
 
     /// The finished table, or an error if a file of `columns` columns has no rows, or none that is complete.
-    pub fn finish(self, columns: usize) -> Result<Table, DataError> {
+    pub fn finish(mut self, columns: usize) -> Result<Table, DataError> {
         if self.rows == 0 {
             return Err(DataError::NoRows {
                 path: self.path,
@@ -261,6 +303,12 @@ impl TableBuilder {
                 Response::Labels { index, levels }
             }
         };
+        if let Some((slot, cell, value)) = self.thousands {
+            let column = self.selection.name(slot);
+            self.notes.push(format!(
+                "commas in numbers are read as thousands separators: `{cell}` in column `{column}` is {value}"
+            ));
+        }
         let d = self.selection.feature_names.len();
         let mut features = match self.features {
             Cells::F64(v) => Features::new(d, v),
@@ -269,6 +317,8 @@ impl TableBuilder {
         if let Some(kept) = kept {
             features.keep(kept);
         }
+        let mut notes = self.selection.notes;
+        notes.extend(self.notes);
         Ok(Table {
             source: self.path,
             trials: self.selection.trials.is_some().then(|| pick(self.trials)),
@@ -278,18 +328,8 @@ impl TableBuilder {
             features,
             response,
             left_out,
+            notes,
         })
-    }
-}
-
-#[inline]
-fn number(cell: &[u8]) -> Result<f64, Fault> {
-    match std::str::from_utf8(cell)
-        .ok()
-        .and_then(|text| text.parse::<f64>().ok())
-    {
-        Some(value) if value.is_finite() => Ok(value),
-        parsed => not_a_number(cell, parsed.is_some()),
     }
 }
 

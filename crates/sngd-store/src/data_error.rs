@@ -44,8 +44,8 @@ pub enum DataError {
     },
     /// Not one of the known formats.
     #[error(
-        "{path}: found {found} where .csv, .parquet, .npy or .npz was expected; convert the file to one of these, or \
-         rename it"
+        "{path}: found {found} where .csv, .tsv or .txt, any of these with .gz or .zst, .parquet, .npy or .npz was \
+         expected; convert the file to one of these, or rename it"
     )]
     Extension {
         /// The file.
@@ -94,21 +94,47 @@ pub enum DataError {
         /// Number of rows.
         rows: usize,
     },
-    /// A CSV header that has one field with another delimiter inside.
+    /// A table of text that two separators divide.
     #[error(
-        "{path}, line 1: found one column whose name holds {delimiter} where commas were expected between columns; \
-         write the file again with commas"
+        "{path}: found lines that {one} and {other} both divide into equal numbers of cells where one separator was \
+         expected; write the file again with one of them, and with quotes around cells that hold the other"
     )]
-    Delimiter {
+    Separator {
         /// The file.
         path: String,
-        /// The likely delimiter, for the message.
-        delimiter: &'static str,
+        /// One separator, for the message.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// Numbers with a decimal comma and others with a decimal point.
+    #[error(
+        "{path}: found both `{comma}` and `{point}` where one decimal mark was expected in all numbers; write the file \
+         again with a point in all of them"
+    )]
+    TwoMarks {
+        /// The file.
+        path: String,
+        /// A cell with a decimal comma.
+        comma: String,
+        /// A cell with a decimal point.
+        point: String,
+    },
+    /// Numbers whose commas may stand before decimals or between thousands.
+    #[error(
+        "{path}: found `{found}`, whose comma may stand before decimals or between thousands, where a number of one \
+         reading was expected; write the file again with decimal points and without thousands separators"
+    )]
+    UnclearComma {
+        /// The file.
+        path: String,
+        /// The first such cell.
+        found: String,
     },
     /// A column has an empty name.
     #[error(
-        "{path}: found no name for column {position} where every column is expected to have one; name it in the \
-         header, or remove it (it may be a row index)"
+        "{path}: found no name for column {position} where every column is expected to have one, since all are used; \
+         name it in the header, or list the columns to use in `features`"
     )]
     UnnamedColumn {
         /// The file.
@@ -118,8 +144,9 @@ pub enum DataError {
     },
     /// Two columns have the same name.
     #[error(
-        "{path}: found the column name `{name}` twice, at columns {first} and {second}, where unique names were \
-         expected; rename one of them"
+        "{path}: found the column name `{name}` twice, at columns {first} and {second}, where {}",
+        if *listed { "a column that is used was expected to have a name of its own; rename one of them" }
+        else { "unique names were expected, since all columns are used; rename one of them, or list the columns to use in `features`" }
     )]
     DuplicateColumn {
         /// The file.
@@ -130,6 +157,8 @@ pub enum DataError {
         first: usize,
         /// Second position, from 1.
         second: usize,
+        /// Whether the run file names the column; otherwise it is used since all are.
+        listed: bool,
     },
     /// A requested column is not in the file.
     #[error(
@@ -165,10 +194,10 @@ pub enum DataError {
         /// Second role of the column.
         second: &'static str,
     },
-    /// A CSV row has more or fewer cells than the header.
+    /// A row of text has more or fewer cells than the header.
     #[error(
         "{path}, {at}: found {found} cells where the header has {expected}; correct the row, or quote the cells that \
-         hold commas"
+         hold the separator"
     )]
     Ragged {
         /// The file.

@@ -1,4 +1,4 @@
-//! Reads CSV, Parquet and npy; writes and reads the Zarr trace.
+//! Reads tables of text (CSV and its relatives), Parquet and npy; writes and reads the Zarr trace.
 //!
 //! The first half turns a file into a [`sngd_core::table::Table`]: [`read_table`] and [`column_names`]. The second
 //! half is [`TraceWriter`], a [`sngd_core::trace::Sink`] that extends a Zarr v3 directory while a run goes on, and
@@ -10,6 +10,7 @@ mod csv_table;
 mod data_error;
 mod label;
 mod npy_table;
+mod number_text;
 mod old_trace;
 mod open;
 mod output_path;
@@ -19,6 +20,8 @@ mod phase_writer;
 mod read;
 mod select;
 mod store_error;
+mod text_file;
+mod text_layout;
 mod trace_arrays;
 mod trace_dir;
 mod trace_layout;

@@ -12,7 +12,7 @@ use sngd_core::table::{Table, TableRequest};
 use crate::builder::TableBuilder;
 use crate::data_error::DataError;
 use crate::open::open;
-use crate::select::{Selection, Slot, check_names};
+use crate::select::{Columns, Selection, Slot};
 
 /// An array of the file: its name and its parsed header.
 struct Member {
@@ -58,23 +58,13 @@ pub(crate) fn read_npy(path: &Path, request: &TableRequest) -> Result<Table, Dat
 pub(crate) fn names_npz(path: &Path) -> Result<Vec<String>, DataError> {
     let (_, members) = header_npz(path)?;
     let path = path.display().to_string();
-    check_names(
-        &path,
-        columns_of(&members)
-            .into_iter()
-            .map(|column| column.name)
-            .collect(),
-    )
+    fields(&path, &columns_of(&members)).map(|fields| fields.names)
 }
 
 pub(crate) fn read_npz(path: &Path, request: &TableRequest) -> Result<Table, DataError> {
     let (mut archive, members) = header_npz(path)?;
     let path = path.display().to_string();
     let columns = columns_of(&members);
-    check_names(
-        &path,
-        columns.iter().map(|column| column.name.clone()).collect(),
-    )?;
     if request.features.is_none()
         && let Some(odd) = members
             .iter()
@@ -198,6 +188,11 @@ fn matrix_columns(name: &str, member: usize, width: u64) -> impl Iterator<Item =
     })
 }
 
+fn fields(path: &str, columns: &[Column]) -> Result<Columns, DataError> {
+    let names = columns.iter().map(|column| column.name.clone());
+    Columns::new(path, names.collect())
+}
+
 /// A table builder, and the slot of each column of the file.
 struct Started {
     builder: TableBuilder,
@@ -218,8 +213,7 @@ fn start(
     members: &[Member],
     request: &TableRequest,
 ) -> Result<Started, DataError> {
-    let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-    let selection = Selection::resolve(path, &names, request)?;
+    let selection = Selection::resolve(path, &fields(path, columns)?, request)?;
     let mut slot_of = vec![None; columns.len()];
     let mut narrow = true;
     for &(column, slot) in &selection.slots {

@@ -15,17 +15,17 @@ use crate::builder::TableBuilder;
 use crate::data_error::DataError;
 use crate::open::open;
 use crate::parquet_type::{Kind, of_root};
-use crate::select::{Selection, Slot, check_names};
+use crate::select::{Columns, Selection, Slot};
 
 /// Number of rows that are decoded at a time.
 const RUN: usize = 8192;
 
 pub(crate) fn read(path: &Path, request: &TableRequest) -> Result<Table, DataError> {
-    let (file, names) = header(path)?;
+    let (file, fields) = header(path)?;
     let path = path.display().to_string();
-    let selection = Selection::resolve(&path, &names, request)?;
+    let selection = Selection::resolve(&path, &fields, request)?;
     let columns = (selection.slots.iter())
-        .map(|&(root, slot)| Column::checked(&path, &file, &names[root], root, slot))
+        .map(|&(root, slot)| Column::checked(&path, &file, &fields.names[root], root, slot))
         .collect::<Result<Vec<_>, _>>()?;
     let mut features = columns
         .iter()
@@ -49,21 +49,55 @@ pub(crate) fn read(path: &Path, request: &TableRequest) -> Result<Table, DataErr
             left -= run;
         }
     }
-    builder.finish(names.len())
+    builder.finish(fields.names.len())
 }
 
 pub(crate) fn names(path: &Path) -> Result<Vec<String>, DataError> {
-    header(path).map(|(_, names)| names)
+    header(path).map(|(_, fields)| fields.names())
 }
 
-fn header(path: &Path) -> Result<(SerializedFileReader<File>, Vec<String>), DataError> {
+fn header(path: &Path) -> Result<(SerializedFileReader<File>, Columns), DataError> {
     let file = open(path)?;
     let path = path.display().to_string();
     let file = SerializedFileReader::new(file).map_err(|error| malformed(&path, error))?;
     let schema = file.metadata().file_metadata().schema();
     let names = schema.get_fields().iter().map(|f| f.name().to_owned());
-    let names = check_names(&path, names.collect())?;
-    Ok((file, names))
+    let mut fields = Columns::new(&path, names.collect())?;
+    let of_pandas = pandas_index(&file);
+    let numbered = |name: &str| {
+        let number = name
+            .strip_prefix("__index_level_")
+            .and_then(|rest| rest.strip_suffix("__"));
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    fields.index = (fields.names.iter().enumerate())
+        .filter(|(_, name)| numbered(name) || of_pandas.contains(name))
+        .map(|(i, name)| {
+            (
+                i,
+                format!("the column `{name}`, the index of a pandas table"),
+            )
+        })
+        .collect();
+    Ok((file, fields))
+}
+
+/// The columns that hold the index of a pandas table, by the file's metadata.
+fn pandas_index(file: &SerializedFileReader<File>) -> Vec<String> {
+    let metadata = file.metadata().file_metadata().key_value_metadata();
+    let pandas = metadata.and_then(|pairs| pairs.iter().find(|pair| pair.key == "pandas"));
+    let json = pandas
+        .and_then(|pair| pair.value.as_deref())
+        .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    // An index that only counts has no column, and an object in place of a name.
+    let index = json
+        .as_ref()
+        .and_then(|json| json.get("index_columns")?.as_array());
+    index
+        .into_iter()
+        .flatten()
+        .filter_map(|name| name.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// A column that is read.

@@ -5,10 +5,13 @@ use std::path::Path;
 use sngd_core::table::{Table, TableRequest};
 
 use crate::data_error::DataError;
+use crate::text_file::Compression;
 use crate::{csv_table, npy_table, parquet_table};
 
-/// Reads the requested columns of a `.csv`, `.parquet`, `.npy` or `.npz` file; every cell is present and finite.
+/// Reads the requested columns of a `.csv`, `.tsv` or `.txt` file, of one of these with `.gz` or `.zst`, or of a `.parquet`, `.npy` or
+/// `.npz` file; every cell is present and finite.
 ///
+/// Separator, decimal mark and header of a text are found from its beginning; what was taken for granted is in the table's notes.
 /// A `.npy` file has one array `[N,D]` whose columns are named `x0` to `x{D-1}`. In a `.npz` file an array `[N]` is a column
 /// with its name, and an array `X` of shape `[N,D]` gives the columns `X0` to `X{D-1}`. The words `true` and `false` are the
 /// numbers 1 and 0. Only the result is in memory; the file is streamed.
@@ -24,10 +27,10 @@ pub fn read_table(path: &Path, request: &TableRequest) -> Result<Table, DataErro
     }
 }
 
-/// Names of the columns of a data file, in the file's order; reads only the header.
+/// Names of the columns of a data file but those that number or name the rows, in the file's order; reads only the header.
 ///
 /// # Errors
-/// A [`DataError`] when the file cannot be opened, has no columns, or has unnamed or duplicate ones.
+/// A [`DataError`] when the file cannot be opened or has no columns.
 pub fn column_names(path: &Path) -> Result<Vec<String>, DataError> {
     match Format::of(path)? {
         Format::Csv => csv_table::names(path),
@@ -46,11 +49,16 @@ enum Format {
 
 impl Format {
     fn of(path: &Path) -> Result<Self, DataError> {
-        let extension = path
+        let (compression, inner) = Compression::of(path);
+        let extension = inner
             .extension()
             .map(|e| e.to_string_lossy().to_ascii_lowercase());
         match extension.as_deref() {
-            Some("csv") => Ok(Self::Csv),
+            Some("csv" | "tsv" | "txt") => Ok(Self::Csv),
+            Some(_) if compression != Compression::None => Err(DataError::Extension {
+                path: path.display().to_string(),
+                found: "a compressed file of another kind".into(),
+            }),
             Some("parquet") => Ok(Self::Parquet),
             Some("npy") => Ok(Self::Npy),
             Some("npz") => Ok(Self::Npz),

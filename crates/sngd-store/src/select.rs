@@ -1,6 +1,7 @@
 //! Which columns of a file are selected, and what each one is used for.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use sngd_core::config::MissingCells;
 use sngd_core::table::{ResponseKind, TableRequest};
@@ -36,25 +37,78 @@ pub(crate) struct Selection {
     pub missing: MissingCells,
     /// `(column of the file, slot)`, in the file's order.
     pub slots: Vec<(usize, Slot)>,
+    /// What the user is told of columns that are left out.
+    pub notes: Vec<String>,
+}
+
+/// The columns of a file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Columns {
+    /// Their names, in the file's order.
+    pub names: Vec<String>,
+    /// Those that number or name the rows, which are no features unless they are asked for: each with what it is, in words.
+    pub index: Vec<(usize, String)>,
+}
+
+impl Columns {
+    /// Columns none of which is an index; a file without columns is refused.
+    pub fn new(path: &str, names: Vec<String>) -> Result<Self, DataError> {
+        match names.is_empty() {
+            true => Err(DataError::NoColumns { path: path.into() }),
+            false => Ok(Self {
+                names,
+                index: Vec::new(),
+            }),
+        }
+    }
+
+    /// The names of the columns that are no index.
+    pub fn names(&self) -> Vec<String> {
+        let named = self.names.iter().enumerate();
+        named
+            .filter(|(i, _)| !self.is_index(*i))
+            .map(|(_, name)| name.clone())
+            .collect()
+    }
+
+    fn is_index(&self, column: usize) -> bool {
+        self.index.iter().any(|&(index, _)| index == column)
+    }
 }
 
 impl Selection {
-    /// Matches `request` with `names`, which [`check_names`] has checked before.
+    /// Matches `request` with the columns of a file. A column that is used has a name, which no other has.
     pub fn resolve(
         path: &str,
-        names: &[String],
+        columns: &Columns,
         request: &TableRequest,
     ) -> Result<Self, DataError> {
-        let position: HashMap<&str, usize> = names
+        let names = columns.names.as_slice();
+        let mut position: HashMap<&str, usize> = HashMap::with_capacity(names.len());
+        let mut twice: HashMap<&str, usize> = HashMap::new();
+        for (i, name) in names
             .iter()
             .enumerate()
-            .map(|(i, name)| (name.as_str(), i))
-            .collect();
-        let find = |name: &str, role| {
-            position
-                .get(name)
-                .copied()
-                .ok_or_else(|| unknown_column(path, names, name, role))
+            .filter(|(_, name)| !name.is_empty())
+        {
+            match position.entry(name) {
+                Entry::Vacant(first) => drop(first.insert(i)),
+                Entry::Occupied(_) => drop(twice.entry(name).or_insert(i)),
+            }
+        }
+        let single = |name: &str, first: usize, listed| match twice.get(name) {
+            None => Ok(first),
+            Some(&second) => Err(DataError::DuplicateColumn {
+                path: path.into(),
+                name: name.into(),
+                first: first + 1,
+                second: second + 1,
+                listed,
+            }),
+        };
+        let find = |name: &str, role| match position.get(name) {
+            Some(&column) => single(name, column, true),
+            None => Err(unknown_column(path, &columns.names(), name, role)),
         };
         let mut used: Vec<Option<&'static str>> = vec![None; names.len()];
         let mut take = |column: usize, role: &'static str| match used[column].replace(role) {
@@ -97,7 +151,22 @@ impl Selection {
                 })
                 .collect::<Result<Vec<_>, _>>()?,
             None => (0..names.len())
-                .filter(|&column| used[column].is_none())
+                .filter(|&column| used[column].is_none() && !columns.is_index(column))
+                .map(|column| match names[column].as_str() {
+                    "" => Err(DataError::UnnamedColumn {
+                        path: path.into(),
+                        position: column + 1,
+                    }),
+                    name => single(name, position.get(name).copied().unwrap_or(column), false)
+                        .map(|_| column),
+                })
+                .collect::<Result<Vec<_>, _>>()?,
+        };
+        let notes = match request.features {
+            Some(_) => Vec::new(),
+            None => (columns.index.iter())
+                .filter(|&&(column, _)| used[column].is_none())
+                .map(|(_, what)| format!("left out {what}"))
                 .collect(),
         };
         slots.extend(
@@ -119,6 +188,7 @@ impl Selection {
             weights: request.weights.clone(),
             missing: request.missing,
             slots,
+            notes,
         })
     }
 
@@ -134,46 +204,26 @@ impl Selection {
     }
 }
 
-/// Refuses a file without columns, with unnamed ones or with a name twice.
-pub(crate) fn check_names(path: &str, names: Vec<String>) -> Result<Vec<String>, DataError> {
-    if names.is_empty() {
-        return Err(DataError::NoColumns { path: path.into() });
-    }
-    let mut seen = HashMap::with_capacity(names.len());
-    for (i, name) in names.iter().enumerate() {
-        if name.is_empty() {
-            return Err(DataError::UnnamedColumn {
-                path: path.into(),
-                position: i + 1,
-            });
-        }
-        if let Some(first) = seen.insert(name.as_str(), i) {
-            return Err(DataError::DuplicateColumn {
-                path: path.into(),
-                name: name.clone(),
-                first: first + 1,
-                second: i + 1,
-            });
-        }
-    }
-    Ok(names)
-}
-
 fn unknown_column(path: &str, names: &[String], name: &str, role: &'static str) -> DataError {
     const LISTED: usize = 10;
+    let names: Vec<&String> = names.iter().filter(|name| !name.is_empty()).collect();
     let wanted = name.to_lowercase();
     let nearest = names
         .iter()
-        .map(|known| (strsim::jaro_winkler(&wanted, &known.to_lowercase()), known))
+        .map(|&known| (strsim::jaro_winkler(&wanted, &known.to_lowercase()), known))
         .filter(|&(likeness, _)| likeness > 0.7)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known.clone());
+        .map(|(_, known)| known.to_string());
     DataError::UnknownColumn {
         path: path.into(),
         name: name.into(),
         role,
         nearest,
-        existing: names.iter().take(LISTED).cloned().collect(),
+        existing: names
+            .iter()
+            .take(LISTED)
+            .map(|&known| known.clone())
+            .collect(),
         more: names.len().saturating_sub(LISTED),
     }
 }

@@ -130,6 +130,7 @@ impl Data {
             offset: self.offset.clone(),
             weights: self.weights.clone(),
             left_out: vec![],
+            notes: vec![],
         })
     }
 }

@@ -150,6 +150,7 @@ fn problem(likelihood: &str, hidden: &str, activation: &str, bias: bool) -> Prob
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     };
     let text = format!(
         "[model]\npredictor = \"mlp\"\nhidden = {hidden}\nactivation = \"{activation}\"\nbias = {bias}\n{likelihood}\n"
@@ -270,6 +271,7 @@ fn many_rows_add_up() {
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     };
     let text = "[model]\npredictor = \"mlp\"\nhidden = [6]\nlikelihood = \"softmax\"\n";
     let (_, problem) = small::problem(text, table);

@@ -78,6 +78,7 @@ fn long(short: &Table) -> Table {
         source: short.source.clone(),
         feature_names: short.feature_names.clone(),
         left_out: vec![],
+        notes: vec![],
     }
 }
 

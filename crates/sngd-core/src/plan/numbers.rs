@@ -181,6 +181,7 @@ mod tests {
                 offset: None,
                 weights: None,
                 left_out: vec![],
+                notes: vec![],
             };
             Plan::check(&config, &Problem::build(&config, table).unwrap())
         };

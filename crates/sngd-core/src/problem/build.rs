@@ -18,8 +18,10 @@ impl Problem {
             y,
             trials,
             classes,
-            mut notes,
+            notes: of_response,
         } = response::response(config, &table)?;
+        let mut notes = table.notes.clone();
+        notes.extend(of_response);
         let (train, test) = response::split(config, table.rows())?;
         let (train, test, empty) = without_trials(config, &table, &trials, [train, test])?;
         let apart: BTreeSet<usize> = test.iter().chain(&empty).copied().collect();

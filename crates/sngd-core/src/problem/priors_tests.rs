@@ -19,6 +19,7 @@ fn table(response: Response) -> Table {
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     }
 }
 

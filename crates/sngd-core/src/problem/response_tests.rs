@@ -16,6 +16,7 @@ fn table(response: Response) -> Table {
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     };
     let x: Vec<f64> = (0..table.rows()).map(|i| (i * 37 % 11) as f64).collect();
     table.features = Features::new(1, x);
@@ -148,6 +149,7 @@ fn a_real_valued_response_is_no_set_of_classes() {
 fn a_row_is_named_by_its_number_in_the_file() {
     let mut rows = table(Response::Numbers(vec![1.0, 2.0, -1.0]));
     rows.left_out = vec![0, 3];
+    rows.notes = vec!["of the reader".into()];
     let said = message(&config("", "likelihood = \"poisson\""), rows.clone());
     assert!(said.contains("row 5, column 'y': found -1"), "{said}");
     rows.response = Response::Numbers(vec![1.0, 2.0, 3.0]);
@@ -156,7 +158,10 @@ fn a_row_is_named_by_its_number_in_the_file() {
     assert_eq!(problem.left_out, [0, 3]);
     assert_eq!(
         problem.notes,
-        ["left out 2 of 5 rows, in which a cell is missing"]
+        [
+            "of the reader",
+            "left out 2 of 5 rows, in which a cell is missing"
+        ]
     );
     let held = problem.held_out.unwrap().rows;
     assert!(held.len() == 1 && [1, 2, 4].contains(&held[0]), "{held:?}");

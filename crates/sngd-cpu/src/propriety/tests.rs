@@ -25,6 +25,7 @@ fn table(columns: Named<'_>, response: Response) -> Table {
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     }
 }
 
@@ -136,6 +137,7 @@ fn whole_numbers(seed: u64, n: usize, p: usize, grid: u64, flips: usize) -> Tabl
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     }
 }
 

@@ -2,5 +2,6 @@
 
 mod read_binary;
 mod read_csv;
+mod read_text;
 mod replace;
 mod trace;

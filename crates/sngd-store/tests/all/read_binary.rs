@@ -9,6 +9,7 @@ use parquet::data_type::{
     BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray,
     FixedLenByteArrayType, FloatType, Int32Type, Int64Type,
 };
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
@@ -84,6 +85,11 @@ fn cells<T: DataType>(
 
 /// A file of such columns, each with its type in the words of a Parquet schema.
 fn parquet(columns: Vec<(&str, Cells)>) -> (TempDir, PathBuf) {
+    parquet_of_pandas(columns, None)
+}
+
+/// The same with what pandas writes of its index beside the columns, as JSON.
+fn parquet_of_pandas(columns: Vec<(&str, Cells)>, metadata: Option<&str>) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.parquet");
     let fields = columns.iter().map(|(field, _)| match field.ends_with('}') {
@@ -117,8 +123,54 @@ fn parquet(columns: Vec<(&str, Cells)>) -> (TempDir, PathBuf) {
         }
     }
     group.close().unwrap();
+    if let Some(json) = metadata {
+        let pair = KeyValue::new("pandas".to_owned(), json.to_owned());
+        writer.append_key_value_metadata(pair);
+    }
     writer.close().unwrap();
     (dir, path)
+}
+
+#[test]
+fn the_index_of_a_pandas_table_is_no_feature_unless_it_is_asked_for() {
+    let columns = |index: &'static str| {
+        vec![
+            ("required int64 y", Cells::I64(vec![5, 6])),
+            ("required int64 x", Cells::I64(vec![1, 2])),
+            (index, Cells::I64(vec![8, 9])),
+        ]
+    };
+    let (level, named) = ("required int64 __index_level_0__", "required int64 id");
+    let says_id = Some("{\"index_columns\": [\"id\"], \"columns\": []}");
+    let counts = Some("{\"index_columns\": [{\"kind\": \"range\", \"start\": 0}]}");
+    for (index, metadata, left_out) in [
+        (level, None, Some("__index_level_0__")),
+        (named, says_id, Some("id")),
+        (named, counts, None),
+        (named, Some("no JSON"), None),
+        ("required int64 __index_level_a__", None, None),
+    ] {
+        let (_dir, path) = parquet_of_pandas(columns(index), metadata);
+        let table = read_table(&path, &request("y")).unwrap();
+        let notes: Vec<String> = (left_out.iter())
+            .map(|name| format!("left out the column `{name}`, the index of a pandas table"))
+            .collect();
+        assert_eq!(table.notes, notes);
+        assert_eq!(table.feature_names.len(), 2 - notes.len());
+    }
+    let (_dir, path) = parquet_of_pandas(columns(named), says_id);
+    assert_eq!(column_names(&path).unwrap(), ["y", "x"]);
+    let asked = TableRequest {
+        features: Some(vec!["id".into()]),
+        ..request("y")
+    };
+    let table = read_table(&path, &asked).unwrap();
+    assert_eq!(
+        (table.features.to_vec(), table.notes.len()),
+        (vec![8.0, 9.0], 0)
+    );
+    let table = read_table(&path, &request("id")).unwrap();
+    assert_eq!((table.feature_names.len(), table.notes.len()), (2, 0));
 }
 
 fn some<T>(values: Vec<T>) -> Vec<Option<T>> {

@@ -119,13 +119,13 @@ fn a_file_that_cannot_be_opened() {
     );
     assert_eq!(
         say("pima.xlsx"),
-        "pima.xlsx: found the extension .xlsx where .csv, .parquet, .npy or .npz was expected; convert the file to one \
-         of these, or rename it"
+        "pima.xlsx: found the extension .xlsx where .csv, .tsv or .txt, any of these with .gz or .zst, .parquet, .npy or \
+         .npz was expected; convert the file to one of these, or rename it"
     );
     assert_eq!(
         say("pima"),
-        "pima: found no extension where .csv, .parquet, .npy or .npz was expected; convert the file to one of these, \
-         or rename it"
+        "pima: found no extension where .csv, .tsv or .txt, any of these with .gz or .zst, .parquet, .npy or .npz was \
+         expected; convert the file to one of these, or rename it"
     );
     std::fs::create_dir(dir.path().join("d.csv")).unwrap();
     assert_eq!(
@@ -152,20 +152,30 @@ fn a_header_that_cannot_be_used() {
         "t.csv: found 2 columns but no data rows where at least one was expected; check that the file is complete"
     );
     assert_eq!(
-        message("a;y\n1;2\n", &request("y")),
-        "t.csv, line 1: found one column whose name holds semicolons where commas were expected between columns; write \
-         the file again with commas"
+        message("a,b;y\n1,2;3\n", &request("y")),
+        "t.csv: found lines that commas and semicolons both divide into equal numbers of cells where one separator was \
+         expected; write the file again with one of them, and with quotes around cells that hold the other"
     );
     assert_eq!(
-        message(",a,y\n0,1,2\n", &request("y")),
-        "t.csv: found no name for column 1 where every column is expected to have one; name it in the header, or remove \
-         it (it may be a row index)"
+        message("a,,y\n0,1,2\n", &request("y")),
+        "t.csv: found no name for column 2 where every column is expected to have one, since all are used; name it in the \
+         header, or list the columns to use in `features`"
     );
     assert_eq!(
         message("a,y,a\n1,2,3\n", &request("y")),
-        "t.csv: found the column name `a` twice, at columns 1 and 3, where unique names were expected; rename one of \
-         them"
+        "t.csv: found the column name `a` twice, at columns 1 and 3, where unique names were expected, since all columns \
+         are used; rename one of them, or list the columns to use in `features`"
     );
+    let named = TableRequest {
+        features: Some(vec!["a".into()]),
+        ..request("y")
+    };
+    assert_eq!(
+        message("a,y,a\n1,2,3\n", &named),
+        "t.csv: found the column name `a` twice, at columns 1 and 3, where a column that is used was expected to have a \
+         name of its own; rename one of them"
+    );
+    assert!(message("y,a,y\n1,2,3\n", &named).contains("a name of its own"));
 }
 
 #[test]
@@ -211,10 +221,10 @@ fn a_cell_that_cannot_be_used() {
     assert_eq!(
         message("a,y\n1,2\n3\n", &request("y")),
         "t.csv, row 2 (line 3): found 1 cells where the header has 2; correct the row, or quote the cells that hold \
-         commas"
+         the separator"
     );
     assert!(
-        message("a,y\n1,2,3\n", &request("y"))
+        message("a,y\n1.5,2,3\n", &request("y"))
             .contains("row 1 (line 2): found 3 cells where the header has 2")
     );
     for (cell, shown) in [

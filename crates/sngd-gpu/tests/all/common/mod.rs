@@ -159,6 +159,7 @@ pub fn table(family: &str, n: usize, d: usize) -> Table {
         offset: None,
         weights: None,
         left_out: vec![],
+        notes: vec![],
     }
 }
 
