@@ -353,7 +353,7 @@ fn not_a_number(cell: &[u8], infinite: bool) -> Result<f64, Fault> {
 fn is_missing(cell: &[u8]) -> bool {
     matches!(
         cell,
-        b"" | b"NA" | b"N/A" | b"n/a" | b"#N/A" | b"#NA" | b"<NA>" | b"None" | b"?" | b"." | b"-"
+        b"" | b"NA" | b"N/A" | b"n/a" | b"#N/A" | b"#NA" | b"<NA>" | b"None" | b"?" | b"."
     ) || cell.eq_ignore_ascii_case(b"nan")
         || cell.eq_ignore_ascii_case(b"null")
 }

@@ -97,7 +97,7 @@ fn one_level_needs_a_meaning() {
 
 #[test]
 fn a_missing_label_is_no_class() {
-    for spelling in ["", "n/a", "?", ".", "#N/A", "None", "-"] {
+    for spelling in ["", "n/a", "?", ".", "#N/A", "None"] {
         let csv = labelled(["case", "control"]) + &format!("{spelling},0.5\n");
         let s = Scene::new(&csv, &format!("{BERNOULLI}{PRIORS}[run]\ndraws = 100\n"));
         let said = refused(&s, &[]);

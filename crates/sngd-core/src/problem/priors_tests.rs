@@ -102,7 +102,7 @@ fn other_responses_have_sd_1_and_the_link_of_their_mean() {
         let p = build(rest, t);
         (p.priors[0], p.priors[1])
     };
-    let slope = Prior::Normal(0.0, 0.7071);
+    let slope = Prior::parse("normal(0, 0.7071)").unwrap();
     // Three of five: ln(3.5/2.5).
     let logit = "[model]\nlikelihood = \"bernoulli\"\n";
     let of = labels([1, 0, 1, 1, 0]);

@@ -241,7 +241,6 @@ fn a_cell_that_cannot_be_used() {
         ("NULL", "NULL"),
         ("?", "?"),
         (".", "."),
-        ("-", "-"),
     ] {
         let label = message(format!("a,y\n1,one\n1,{cell}\n"), &labels("y"));
         assert!(

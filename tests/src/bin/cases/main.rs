@@ -1,5 +1,11 @@
 //! `cargo xtask cases`: run files as newcomers write them, on both engines, beside what is right. Writes docs/cases.md.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program whose output is text"
+)]
+
 use sngd::core::config::Device;
 use sngd_tests::newcomers::{Outcome, Right, cases, errors, fault, sample};
 use std::fmt::Write;
