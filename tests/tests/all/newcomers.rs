@@ -21,7 +21,7 @@ fn run_files_of_newcomers_give_what_is_right() {
         if !path.starts_with(env!("CARGO_MANIFEST_DIR")) && !drive::long() {
             continue;
         }
-        let fault = fault(&sample(path, &Device::Cpu), right);
+        let fault = fault(path, &sample(path, &Device::Cpu), right);
         let short = SHORT.contains(&name.as_str());
         match (&fault, short) {
             (Some(fault), false) => wrong.push(format!("{name}: {fault}")),

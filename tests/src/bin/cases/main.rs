@@ -16,7 +16,7 @@ const HEAD: &str = "# Run files as newcomers write them
 `cargo xtask cases` makes this table. Each case is a small table of data and a run file of a few lines, most without priors and all but a few without settings, of a kind
 on which a program of this sort is apt to fall short; tests/data/cases has most of them. What is right was found without `sngd`: by NUTS in double precision (NumPyro) or by
 quadrature, under the priors that `sngd` prints ([priors.md](priors.md)), or it is a refusal. Errors are the largest over the parameters, of means in posterior sds and of sds as a
-share; a case is right where they are at most 0.1 and 5% and the run says *converged*.
+share; a case is right where they are at most 0.1 and 5% and the run says *converged* (or has the few draws that its run file asks for).
 
 ";
 
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         let mut cells = Vec::new();
         for (i, device) in ["cpu", "software"].iter().enumerate() {
             let outcome = sample(path, &Device::parse(device));
-            let fault = fault(&outcome, right);
+            let fault = fault(path, &outcome, right);
             wrong[i] += usize::from(fault.is_some());
             cells.push(match (&outcome, right, fault) {
                 (_, _, Some(fault)) => format!("**wrong**: {}", fault.replace('|', "/")),
