@@ -11,7 +11,7 @@ pub struct Args {
     file: run_file::Args,
     /// As JSON
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 /// Runs the command; returns the exit code.

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 pub struct Args {
     /// As JSON
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 #[derive(Serialize)]

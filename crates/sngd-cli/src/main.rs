@@ -52,11 +52,17 @@ fn main() -> ExitCode {
             let _ = e.print();
             return ExitCode::SUCCESS;
         }
+        // A newcomer who types the name alone is shown what there is.
+        Err(e) if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = e.print();
+            return ExitCode::from(2);
+        }
         Err(e) => {
             output::error(&usage(&e));
             return ExitCode::from(2);
         }
     };
+    let json = cli.command.json();
     let done = match cli.command {
         Command::Sample(args) => sample::run(args),
         Command::Check(args) => check::run(&args),
@@ -69,15 +75,40 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(e) => {
             output::error(&e.to_string());
-            if let Some(e) = e.downcast_ref::<sngd_reproduce::Error>() {
-                return ExitCode::from(e.exit_code());
+            let code = exit_code(&e);
+            if json {
+                let error =
+                    serde_json::json!({ "error": { "message": e.to_string(), "exit_code": code } });
+                // Standard error has the sentence in any case.
+                let _ = output::json(&error);
             }
-            let code = e
-                .downcast_ref::<sngd::Error>()
-                .map_or(2, sngd::Error::exit_code);
-            ExitCode::from(u8::try_from(code).unwrap_or(2))
+            ExitCode::from(code)
         }
     }
+}
+
+impl Command {
+    /// Whether standard output is to be JSON.
+    fn json(&self) -> bool {
+        match self {
+            Command::Sample(args) => args.json,
+            Command::Check(args) => args.json,
+            Command::Summary(args) => args.json,
+            Command::Devices(args) => args.json,
+            Command::Bench(_) | Command::Reproduce(_) => false,
+        }
+    }
+}
+
+/// The exit code of an error, by its kind.
+fn exit_code(e: &anyhow::Error) -> u8 {
+    if let Some(e) = e.downcast_ref::<sngd_reproduce::Error>() {
+        return e.exit_code();
+    }
+    let code = e
+        .downcast_ref::<sngd::Error>()
+        .map_or(2, sngd::Error::exit_code);
+    u8::try_from(code).unwrap_or(2)
 }
 
 /// Stops a complaint on stderr: on a machine without a screen, Mesa's device-select layer asks Wayland for the screen's GPU.
@@ -93,10 +124,6 @@ fn quiet_device_layer() {
 
 /// Clap's message in one sentence.
 fn usage(e: &clap::Error) -> String {
-    if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "found no command, expected sample, check, summary, devices, bench or reproduce; see sngd --help"
-            .into();
-    }
     let text = e.render().to_string();
     let lines: Vec<&str> = text
         .lines()

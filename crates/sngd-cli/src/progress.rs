@@ -77,15 +77,25 @@ impl Shown {
 
 fn words(p: &Progress) -> String {
     let mut text = format!(
-        "{}, {:.3e} steps/s, {} to go",
+        "{}, {} steps/s, {} to go",
         if p.warmup { "warm-up" } else { "draws" },
-        p.steps_per_second,
+        rate(p.steps_per_second),
         duration(p.eta_seconds)
     );
     if p.temperature.is_finite() {
         text += &format!(", T̂ {:.2}", p.temperature);
     }
     text + &format!(", {} divergences", p.divergences)
+}
+
+/// Three digits, in thousands from ten thousand on.
+fn rate(per_second: f64) -> String {
+    match per_second {
+        r if !r.is_finite() => "?".into(),
+        r if r < 10.0 => format!("{r:.2}"),
+        r if r < 1e4 => format!("{r:.0}"),
+        r => format!("{:.0}k", r / 1e3),
+    }
 }
 
 fn duration(seconds: f64) -> String {

@@ -32,7 +32,7 @@ pub struct Args {
     quiet: bool,
     /// The outcome and the summary as JSON
     #[arg(long)]
-    json: bool,
+    pub json: bool,
     /// Threads of the CPU engine [default: all cores]
     #[arg(long)]
     threads: Option<usize>,

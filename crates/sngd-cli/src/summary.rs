@@ -10,7 +10,7 @@ pub struct Args {
     trace: PathBuf,
     /// As JSON; numbers that do not exist are null
     #[arg(long)]
-    json: bool,
+    pub json: bool,
     /// Take the Monte Carlo error and the sampler's first-order bias off the means, by the gradients at the draws
     #[arg(long)]
     exact: bool,

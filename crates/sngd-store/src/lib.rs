@@ -6,6 +6,7 @@
 //! go to a path.
 
 mod builder;
+mod consolidate;
 mod csv_table;
 mod data_error;
 mod label;

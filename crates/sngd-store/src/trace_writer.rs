@@ -8,11 +8,12 @@ use sngd_core::trace::{Dim, DrawBlock, Sink, TraceSchema, Variable};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::consolidate;
 use crate::old_trace::{OldTrace, Taken};
 use crate::phase_writer::PhaseWriter;
 use crate::store_error::StoreError;
 use crate::trace_arrays::Maker;
-use crate::trace_dir::TraceDir;
+use crate::trace_dir::{Staged, TraceDir};
 use crate::trace_layout;
 use crate::trace_mark::{ATTRIBUTE, Groups, LIBRARY, Mark};
 
@@ -114,6 +115,18 @@ impl TraceWriter {
         let writer = PhaseWriter::create(&self.maker, &schema, &groups, &self.attributes)?;
         self.row_terms = Some((schema, writer));
         Ok(self)
+    }
+
+    /// Writes the metadata of all groups and arrays into the root's as well, which readers then need alone. Only for a trace that does not
+    /// grow any more: after the last flush and the last attributes.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if the file system refuses.
+    pub fn consolidate(&self) -> Result<(), StoreError> {
+        let all = consolidate::root_with_all(self.taken.path());
+        let staged = all.and_then(|root| self.maker.dir.stage("zarr.json", &root));
+        let published = staged.and_then(Staged::publish);
+        published.map_err(|e| self.maker.failed("", &e))
     }
 
     /// Ends the trace; `whole` says whether it has all draws that were asked for. An old trace that was set aside is then

@@ -97,6 +97,7 @@ impl RunSink for TraceSink {
         }));
         last.extend(why.map(|w| ("fault".to_string(), w.to_string())));
         self.writer.set_attributes(&last)?;
+        self.writer.consolidate()?;
         self.writer
             .conclude(outcome.ending == Ending::Complete && why.is_none());
         Ok(())

@@ -51,6 +51,64 @@ fn summary_speaks_json_and_check_runs_nothing() {
     assert!(!s.path("run.zarr").exists());
 }
 
+/// The root of a whole trace has the metadata of every group and array, as they stand in their own files.
+#[test]
+fn a_whole_trace_has_consolidated_metadata() {
+    let s = Scene::new(&csv(80), RUN);
+    values(&s, "a.zarr", &[]);
+    let read = |path: &str| -> serde_json::Value {
+        let text = std::fs::read_to_string(s.path("a.zarr").join(path).join("zarr.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let root = read("");
+    let all = root["consolidated_metadata"]["metadata"]
+        .as_object()
+        .unwrap();
+    assert_eq!(root["consolidated_metadata"]["kind"], "inline");
+    for name in [
+        "posterior",
+        "posterior/weights",
+        "posterior/draw",
+        "sample_stats/lp",
+    ] {
+        assert_eq!(all[name], read(name), "{name}");
+    }
+    assert_eq!(all["posterior"]["attributes"]["status"], "complete");
+    for (name, metadata) in all {
+        assert_eq!(metadata, &read(name), "{name}");
+    }
+}
+
+#[test]
+fn the_name_alone_prints_help_and_a_failure_is_json_where_json_is_asked_for() {
+    let s = Scene::new(&csv(80), RUN);
+    let out = run(&s, &[]);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(2));
+    assert!(
+        said.contains("Usage: sngd") && said.contains("Sample what a run file describes"),
+        "{said}"
+    );
+    for args in [
+        vec!["sample", "none.toml", "--json"],
+        vec!["check", "none.toml", "--json"],
+        vec!["summary", "none.zarr", "--json"],
+    ] {
+        let out = run(&s, &args);
+        let json: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+        let error = &json["error"];
+        let message = error["message"].as_str().unwrap();
+        assert_eq!(
+            error["exit_code"].as_i64(),
+            out.status.code().map(i64::from)
+        );
+        assert!(
+            String::from_utf8_lossy(&out.stderr).contains(message),
+            "{message}"
+        );
+    }
+}
+
 /// The number of kernels that a step starts on a GPU is known without one: by stage, in all, and as text.
 #[test]
 fn check_counts_dispatches() {

@@ -1,5 +1,6 @@
 """Reads a trace as a Python user would: `python read_trace.py PATH` (arviz, xarray, zarr >= 3)."""
 
+import json
 import sys
 import warnings
 
@@ -38,6 +39,18 @@ def main(path):
         trace = xr.open_datatree(path, engine="zarr", consolidated=False).load()
     for warning in caught:
         print("warning:", warning.category.__name__, str(warning.message).splitlines()[0])
+
+    with open(f"{path}/zarr.json") as file:
+        whole = "consolidated_metadata" in json.load(file)
+    if whole:
+        # As `xarray.open_datatree` and ArviZ open it, without a word about missing metadata.
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            again = xr.open_datatree(path, engine="zarr").load()
+        said = [str(warning.message) for warning in caught]
+        assert not any("consolidated metadata" in text for text in said), said
+        assert again.identical(trace)
+    print("consolidated metadata:", whole)
 
     posterior = check_samples(trace["posterior"], False)
     stats = check_samples(trace["sample_stats"], False)
