@@ -61,9 +61,10 @@ pub struct DataConfig {
     /// Whether the linear predictor has an intercept.
     #[serde(default = "yes")]
     pub intercept: bool,
-    /// Standardise the features for the user too: priors and draws are then per standard deviation.
+    /// Standardise the features for the user too: priors and draws are then per standard deviation. Left out, that is done for a
+    /// network under its default prior, and not otherwise.
     #[serde(default)]
-    pub standardize: bool,
+    pub standardize: Option<bool>,
     /// Share of rows held out for predictive scores, in [0, 1).
     #[serde(default)]
     pub test_fraction: f64,
@@ -188,6 +189,23 @@ impl RunConfig {
 }
 
 impl Config {
+    /// Whether this is a network whose weights have their default prior, which is on the scale of standardised features and responses.
+    pub fn standard_network(&self) -> bool {
+        let of_weights = |key: &str| key.ends_with("weights") || key.ends_with("bias");
+        let given = self
+            .prior
+            .0
+            .iter()
+            .any(|(key, prior)| of_weights(key) && prior.to_string().trim() != "default");
+        self.model.predictor == Predictor::Mlp && !given
+    }
+
+    /// Whether features are standardised.
+    pub fn standardizes(&self) -> bool {
+        let named = self.data.standardize;
+        named.unwrap_or_else(|| self.standard_network())
+    }
+
     /// Where chains start: as the run file says, else the default of the predictor.
     pub fn init(&self) -> Init {
         self.run.init.unwrap_or(match self.model.predictor {

@@ -34,7 +34,7 @@ pub struct Problem {
     pub likelihood: Likelihood,
     /// The perceptron between features and outputs; `None` for a linear predictor.
     pub network: Option<Network>,
-    /// Map from internal parameters to the user's scale; the identity for a network.
+    /// Map from internal parameters to the user's scale; the identity for a network's weights.
     pub transform: Transform,
     /// Map from internal parameters to those that the priors are about: `transform`, but that the intercept is the linear predictor
     /// where every column is at its mean, if its prior is on that.
@@ -178,9 +178,10 @@ impl Problem {
     pub fn held_out_internal(&self) -> Option<(Features, Vec<f64>)> {
         let held = self.held_out.as_ref()?;
         let (mut x, mut y) = (held.x.clone(), held.y.clone());
-        // A network takes features and response as they are.
-        if self.network.is_none() {
-            self.transform.enter_rows(&mut x, &mut y);
+        match self.network {
+            None => self.transform.enter_rows(&mut x, &mut y),
+            // A network takes features as they are.
+            Some(_) => self.transform.enter_responses(&mut y),
         }
         Some((x, y))
     }
@@ -205,13 +206,7 @@ impl Problem {
         grad: &mut [f64],
     ) -> f64 {
         let p = self.parameters();
-        // A network's internal coordinates are the natural ones.
-        let linear = self.network.is_none();
-        if linear {
-            self.prior_transform.natural(omega, theta);
-        } else {
-            theta.copy_from_slice(omega);
-        }
+        self.prior_transform.natural(omega, theta);
         let mut cost = self.prior_norm;
         for (i, prior) in self.priors.iter().enumerate() {
             let (c, d) = prior.cost(theta[i]);
@@ -227,9 +222,7 @@ impl Problem {
                 grad[p - 1] -= 1.0;
             }
         }
-        if linear {
-            self.prior_transform.pull_back(grad);
-        }
+        self.prior_transform.pull_back(grad);
         cost
     }
 

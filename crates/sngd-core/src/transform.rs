@@ -30,7 +30,7 @@ pub struct Transform {
     pub mean: Vec<f64>,
     /// Scales s_d that the columns are divided by, `[D]`; 1 at the pivot.
     pub scale: Vec<f64>,
-    /// Mean ȳ that is subtracted from the response; 0 unless Gaussian with a pivot.
+    /// Mean ȳ that is subtracted from the response; 0 unless Gaussian with a pivot, or with a network under its default prior.
     pub y_mean: f64,
     /// Scale σ_y that the response is divided by; 1 unless Gaussian.
     pub y_scale: f64,
@@ -65,6 +65,12 @@ impl Transform {
             };
         }
         *y = (*y - self.y_mean * one) / self.y_scale;
+    }
+
+    /// Moves responses `[N]` of a network, which has no pivot, to internal coordinates.
+    pub fn enter_responses(&self, y: &mut [f64]) {
+        y.iter_mut()
+            .for_each(|y| *y = (*y - self.y_mean) / self.y_scale);
     }
 
     /// Moves rows `[N,D]` and their responses `[N]` to internal coordinates.

@@ -322,7 +322,7 @@ impl Builder {
                 positive: None,
                 features: None,
                 intercept: model.intercept,
-                standardize: false,
+                standardize: None,
                 test_fraction: 0.0,
                 offset: data.offset.as_ref().map(|_| "offset".into()),
                 exposure: None,
@@ -414,7 +414,7 @@ impl Builder {
 
     /// Standardises the features; priors and draws are then per standard deviation.
     pub fn standardize(mut self) -> Builder {
-        self.config.data.standardize = true;
+        self.config.data.standardize = Some(true);
         self
     }
 

@@ -117,6 +117,12 @@ impl Predictions {
         self.theta[first_aux..].iter_mut().for_each(|s| *s = s.ln());
         self.forward.outputs(&self.theta, &held.x, 0, &mut self.eta);
         let h = self.likelihood.outputs();
+        if problem.network.is_some() {
+            // Its outputs are in units of the response's spread.
+            let t = &problem.transform;
+            let outputs = self.eta.chunks_mut(h);
+            outputs.for_each(|eta| eta[0] = t.y_mean + t.y_scale * eta[0]);
+        }
         for (eta, o) in self.eta.chunks_mut(h).zip(&held.offset) {
             eta[0] += o;
         }

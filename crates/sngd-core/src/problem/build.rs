@@ -39,6 +39,14 @@ impl Problem {
                 "left out {out} of {all} rows, which have 0 trials and add nothing"
             ));
         }
+        if config.standard_network() {
+            notes.push(match (config.standardizes(), config.model.likelihood) {
+                (true, Family::Gaussian) => "features and response are standardised for the network, on whose scale its default prior is; predictions and scale are in the response's own units".to_string(),
+                (true, _) => "features are standardised for the network, on whose scale its default prior is".to_string(),
+                (false, Family::Gaussian) => "the response is standardised for the network, on whose scale its default prior is; predictions and scale are in the response's own units".to_string(),
+                (false, _) => "features are taken as they are".to_string(),
+            });
+        }
         let held_rows = test.iter().map(|&i| table.source_row(i)).collect();
         let mut left_out: Vec<usize> = empty.iter().map(|&i| table.source_row(i)).collect();
         left_out.extend(&table.left_out);
@@ -57,7 +65,7 @@ impl Problem {
         let mut coordinates = Coordinates::of(config, &source, &columns, &x, &y, &weights)?;
         let likelihood = response::likelihood(config, classes.len(), coordinates.y_scale)?;
         let network = network(config, columns.len(), likelihood.linear_outputs())?;
-        if config.data.standardize {
+        if config.standardizes() {
             coordinates.standardise(&mut x, held_out.as_mut());
         }
         let defaults = Defaults::of(
@@ -84,8 +92,9 @@ impl Problem {
             true => transform.at_means(),
             false => transform.clone(),
         };
-        if network.is_none() {
-            transform.enter_rows(&mut x, &mut y);
+        match network {
+            None => transform.enter_rows(&mut x, &mut y),
+            Some(_) => transform.enter_responses(&mut y),
         }
         let mut problem = Problem {
             prior_norm: priors.coefficients.iter().map(|p| p.log_norm()).sum(),

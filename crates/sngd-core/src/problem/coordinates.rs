@@ -50,7 +50,7 @@ impl Coordinates {
             moments,
         };
         for (j, &(mean, sd)) in out.moments.iter().enumerate() {
-            if pivot.is_some_and(|p| p != j) || (!linear && config.data.standardize) {
+            if pivot.is_some_and(|p| p != j) || (!linear && config.standardizes()) {
                 out.mean[j] = mean;
                 // There may be constant columns, such as a pixel that is dark in every image.
                 out.scale[j] = if sd > 1e-12 * mean.abs() { sd } else { 1.0 };
@@ -64,6 +64,8 @@ impl Coordinates {
             if linear {
                 out.y_mean = if pivot.is_some() { mean } else { 0.0 };
                 out.y_scale = (var + (mean - out.y_mean) * (mean - out.y_mean)).sqrt();
+            } else if config.standard_network() {
+                (out.y_mean, out.y_scale) = (mean, var.sqrt());
             }
         }
         Ok(out)
@@ -85,11 +87,15 @@ impl Coordinates {
         self.scale.fill(1.0);
     }
 
-    /// The map between parameters on the user's scale and internal ones; the identity for a network.
+    /// The map between parameters on the user's scale and internal ones; the identity for a network's weights.
     pub fn transform(self, likelihood: &Likelihood, network: Option<&Network>) -> Transform {
         let (outputs, mean, scale) = match network {
             None => (likelihood.linear_outputs(), self.mean, self.scale),
-            Some(net) => (1, vec![0.0; net.parameters()], vec![1.0; net.parameters()]),
+            // A network's weights are internal ones: θ_j = σ_y·ω_j/s_j with s_j = σ_y.
+            Some(net) => {
+                let p = net.parameters();
+                (1, vec![0.0; p], vec![self.y_scale; p])
+            }
         };
         Transform {
             outputs,

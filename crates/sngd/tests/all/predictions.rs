@@ -236,3 +236,62 @@ impl RunSink for Both {
         Ok(())
     }
 }
+
+/// A network under its default prior is fitted to the standardised response: in other units of response and features its weights are the
+/// same, and scale, predictions and scores are in the response's own units.
+#[test]
+fn a_networks_predictions_do_not_depend_on_units() {
+    let n = 80;
+    let x = features(n);
+    let mut noise = vec![0.0; n];
+    fill_normals(&mut noise, 5, Stream::Init, 0, 0);
+    let y: Vec<f64> = (0..n)
+        .map(|i| (2.0 * x[2 * i]).sin() - x[2 * i + 1] + 0.2 * noise[i])
+        .collect();
+    let run = |unit: f64, origin: f64, prior: Option<Prior>| {
+        let x: Vec<f64> = x.iter().map(|v| unit * v + origin).collect();
+        let y = y.iter().map(|v| unit * v + origin).collect();
+        let data = Data::new(x, ["a", "b"], y);
+        let model = Model::mlp(Family::Gaussian, [4], Activation::Tanh);
+        let mut builder = Sampler::builder(model, &data)
+            .method(Sngd::default().step_size(0.1).batch_size(40))
+            .chains(2)
+            .precision(sngd::Precision::F64)
+            .device(Device::Cpu);
+        if let Some(prior) = prior {
+            builder = builder.prior(prior);
+        }
+        builder.config().data.test_fraction = 0.25;
+        builder.config().sampler.damping = Some(0.1);
+        let samples = builder.build().unwrap();
+        samples.sample(Warmup(30), Draws(10)).unwrap()
+    };
+    let (one, other) = (run(1.0, 0.0, None), run(1e5, 3e5, None));
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-6 * (1.0 + b.abs());
+    let p = one.names.len();
+    assert!(
+        one.names.iter().any(|name| name == "scale"),
+        "{:?}",
+        one.names
+    );
+    for (at, (a, b)) in one.values.iter().zip(&other.values).enumerate() {
+        let name = &one.names[at % p];
+        let unit = if name == "scale" { 1e5 } else { 1.0 };
+        assert!(near(unit * a, *b), "{name}: {a} and {b}");
+    }
+    let (a, b) = (one.predictions().unwrap(), other.predictions().unwrap());
+    assert!(near(a.rmse.unwrap(), b.rmse.unwrap() / 1e5), "{a:?} {b:?}");
+    assert!(near(a.log_score, b.log_score + 1e5f64.ln()), "{a:?} {b:?}");
+    assert!(
+        near(a.coverage_90.unwrap(), b.coverage_90.unwrap()),
+        "{a:?} {b:?}"
+    );
+    // The response has a spread of its own where the prior is the user's.
+    let given = run(1e5, 3e5, Some(Prior::Normal(0.0, 1.0)))
+        .predictions()
+        .unwrap();
+    assert!(
+        given.rmse.unwrap() > 2.0 * b.rmse.unwrap(),
+        "{given:?} {b:?}"
+    );
+}
