@@ -128,7 +128,7 @@ fn a_real_valued_response_has_no_classes() {
         "model.likelihood=\"softmax\"",
         "model.likelihood=\"bernoulli\"",
     ] {
-        assert!(refused(&s, &[set]).contains("set likelihood = \"gaussian\""));
+        assert!(refused(&s, &[set]).contains("set model.likelihood = \"gaussian\""));
     }
     accepted(&s, &["model.likelihood=\"gaussian\""]);
 }
