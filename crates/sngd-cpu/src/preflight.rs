@@ -59,6 +59,22 @@ pub fn residual(plan: &Plan, mode: &Mode) -> Result<(), CheckError> {
         b if b >= plan.n => "\"full\"".to_string(),
         b => b.to_string(),
     };
+    // Whoever samples the posterior is not sent to another temperature.
+    if plan.temperature == 1.0 {
+        let or = if batch == "\"full\"" {
+            String::new()
+        } else {
+            format!(", or {batch} or more,")
+        };
+        return Err(CheckError::key(
+            "sampler.batch_size",
+            format!(
+                "found {} with step_size = {}, whose minibatch noise alone is hotter than the posterior in some direction, expected more rows; set batch_size = \"full\"{or} or lower step_size",
+                plan.batch,
+                plan.step_size.initial()
+            ),
+        ));
+    }
     Err(CheckError::key(
         "sampler.temperature",
         format!(

@@ -162,13 +162,13 @@ fn cooler(prepared: &Prepared) -> String {
         Some(mode) => {
             let reach = preflight::reach(plan, mode);
             format!(
-                "at the mode the smallest temperature is {:.4} and the smallest batch {}, and the chain strayed from there: raise sampler.batch_size well above {} (now {}), or sampler.temperature (now {}), or {halved}",
-                reach.temperature, reach.batch, reach.batch, plan.batch, plan.temperature
+                "at the mode the smallest batch is {}, and the chain strayed from there: set sampler.batch_size = \"full\" (now {}), or {halved}",
+                reach.batch, plan.batch
             )
         }
         None => format!(
-            "raise sampler.batch_size (now {}), or sampler.temperature (now {}), or {halved}",
-            plan.batch, plan.temperature
+            "set sampler.batch_size = \"full\" (now {}), or {halved}",
+            plan.batch
         ),
     }
 }

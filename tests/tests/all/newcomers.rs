@@ -56,3 +56,27 @@ fn the_remedies_of_refusals_work() {
     }
     assert!(tried >= 5, "{tried}");
 }
+
+/// Raw prices as the response of a network: least squares predicts them within 25,000, their mean within 61,000.
+#[test]
+fn raw_prices_are_predicted_by_a_network() {
+    if drive::second_driver() {
+        return;
+    }
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/data/cases/mlp_prices/raw.toml"
+    );
+    let Outcome::Drawn(report) = sample(std::path::Path::new(path), &Device::Cpu) else {
+        panic!("no draws");
+    };
+    let scores = report.predictions.expect("held-out rows");
+    assert!(
+        scores.rmse.expect("a gaussian has means") < 32_000.0,
+        "{scores:?}"
+    );
+    assert!(
+        scores.coverage_90.expect("a gaussian has intervals") > 0.8,
+        "{scores:?}"
+    );
+}

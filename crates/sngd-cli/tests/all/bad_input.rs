@@ -131,7 +131,7 @@ fn a_batch_larger_than_the_data_is_refused() {
 }
 
 #[test]
-fn a_temperature_out_of_reach_names_the_smallest_temperature_and_batch() {
+fn a_batch_whose_noise_is_too_hot_names_batches_that_are_not() {
     let s = Scene::new(
         &csv(400),
         &format!("{LOGIT}[sampler]\nmethod = \"sngd\"\nbatch_size = 10\nstep_size = 0.5\n"),
@@ -140,11 +140,23 @@ fn a_temperature_out_of_reach_names_the_smallest_temperature_and_batch() {
         &s,
         2,
         &[
-            "sampler.temperature",
-            "at least",
-            "batch_size to",
-            "step_size",
+            "sampler.batch_size",
+            "hotter than the posterior",
+            "batch_size = \"full\"",
+            "lower step_size",
         ],
+    );
+    // The remedies work, and whoever asks for another temperature is told which one is in reach.
+    for set in ["sampler.batch_size=\"full\"", "sampler.step_size=0.01"] {
+        let out = run(&s, &["check", "run.toml", "--set", set]);
+        assert_eq!(out.status.code(), Some(0), "{set}");
+    }
+    let args = ["check", "run.toml", "--set", "sampler.temperature=0.5"];
+    refused(
+        &s,
+        &args,
+        2,
+        &["sampler.temperature", "at least", "raise temperature to"],
     );
 }
 

@@ -205,7 +205,6 @@ fn what_is_no_trace_or_no_command_is_one_sentence() {
         &["sampel", "run.toml"],
         &["sample", "--nope"],
         &["sample", "run.toml", "--set", "sampler.step_size"],
-        &[],
     ] {
         let out = run(&s, args);
         let err = String::from_utf8_lossy(&out.stderr).into_owned();

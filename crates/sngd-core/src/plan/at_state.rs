@@ -17,6 +17,11 @@ use crate::problem::Problem;
 /// Default rows of a batch; where there are no more rows, a step takes all of them.
 const DEFAULT_BATCH: usize = 128;
 
+/// Most rows of which each step of a network under its default prior takes all.
+const NETWORK_FULL: usize = 2000;
+/// Default damping of such a network, whose data leave some weights to the prior (docs/networks.md).
+const NETWORK_DAMPING: f64 = 0.1;
+
 impl Plan {
     /// Makes a plan with the metric at the state. Checks everything that needs no device and no optimisation.
     ///
@@ -37,9 +42,15 @@ impl Plan {
         refresh(s, method, &row)?;
         positive("sampler.fisher_labels", s.fisher_labels as usize)?;
         positive("sampler.probes", s.probes as usize)?;
-        let damping = damping(s)?;
+        let standard = config.standard_network() && s.method.is_none();
+        let damping = damping(s, if standard { NETWORK_DAMPING } else { 0.0 })?;
         let temperature = temperature(s, method)?;
-        let (batch, full_batch) = batch(s, &row, n)?;
+        let default = if standard && n <= NETWORK_FULL {
+            n
+        } else {
+            DEFAULT_BATCH
+        };
+        let (batch, full_batch) = batch(s, &row, n, default)?;
         let metric = metric(s, &row, problem.network.is_some())?;
         let dense = metric == Metric::Fisher;
         let metric_rows = metric_rows(s, &row, metric, n, full_batch)?;
@@ -111,8 +122,8 @@ fn refresh(s: &SamplerConfig, method: Method, row: &MethodRow) -> Result<(), Che
     Ok(())
 }
 
-fn damping(s: &SamplerConfig) -> Result<f64, CheckError> {
-    let damping = s.damping.unwrap_or(0.0);
+fn damping(s: &SamplerConfig, default: f64) -> Result<f64, CheckError> {
+    let damping = s.damping.unwrap_or(default);
     if !(damping >= 0.0 && damping.is_finite()) {
         return Err(CheckError::key(
             "sampler.damping",
@@ -144,7 +155,12 @@ fn temperature(s: &SamplerConfig, method: Method) -> Result<f64, CheckError> {
 }
 
 /// Rows in a batch, and whether each step takes every row once.
-fn batch(s: &SamplerConfig, row: &MethodRow, n: usize) -> Result<(usize, bool), CheckError> {
+fn batch(
+    s: &SamplerConfig,
+    row: &MethodRow,
+    n: usize,
+    default: usize,
+) -> Result<(usize, bool), CheckError> {
     Ok(match (&s.batch_size, row.metropolis) {
         (None, true) | (Some(BatchSize::Named(_)), _) => (n, true),
         (Some(BatchSize::Rows(b)), true) => {
@@ -155,8 +171,8 @@ fn batch(s: &SamplerConfig, row: &MethodRow, n: usize) -> Result<(usize, bool), 
                 ),
             ));
         }
-        (None, false) if n <= DEFAULT_BATCH => (n, true),
-        (None, false) => (DEFAULT_BATCH, false),
+        (None, false) if n <= default => (n, true),
+        (None, false) => (default, false),
         (Some(BatchSize::Rows(0)), _) => {
             return Err(CheckError::key(
                 "sampler.batch_size",

@@ -128,6 +128,15 @@ impl Plan {
         // Rounded up, so that the temperature in the message is accepted.
         let t_min = (1e4 * need / self.budget(e)).ceil() / 1e4;
         let b_min = (need * self.batch as f64 / have).ceil();
+        if self.temperature == 1.0 {
+            return Err(CheckError::key(
+                "sampler.batch_size",
+                format!(
+                    "found {} with step_size = {e}, whose minibatch noise alone is hotter than the posterior, expected more rows; set batch_size = \"full\", or {b_min:.0} or more, or lower step_size",
+                    self.batch
+                ),
+            ));
+        }
         Err(CheckError::key(
             "sampler.temperature",
             format!(
