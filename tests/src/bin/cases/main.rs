@@ -37,7 +37,7 @@ fn main() -> ExitCode {
             let fault = fault(path, &outcome, right);
             wrong[i] += usize::from(fault.is_some());
             cells.push(match (&outcome, right, fault) {
-                (_, _, Some(fault)) => format!("**wrong**: {}", fault.replace('|', "/")),
+                (_, _, Some(fault)) => format!("**wrong**: {}", shown(&fault, path)),
                 (Outcome::Drawn(report), Right::Posterior(values), None) => {
                     let (mean, sd) = errors(report, values);
                     format!("{mean:.3} sd, {:.1}%", 100.0 * sd)
@@ -63,4 +63,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A fault as a cell of the table: without the folder of the case, which is this machine's.
+fn shown(fault: &str, path: &std::path::Path) -> String {
+    let folder = path.parent().map(|f| format!("{}/", f.display()));
+    let text = folder.map_or(fault.to_string(), |f| fault.replace(&f, ""));
+    text.replace('|', "/")
 }
