@@ -113,7 +113,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             report.write(w, ROWS)
         })?;
     } else if !report.verdict.converged {
-        // A script that asked for no table is told why its exit code is not 0.
+        // A script that asked for no table still needs the reason for its exit code.
         output::error(&report.verdict.sentence);
     }
     Ok(code)

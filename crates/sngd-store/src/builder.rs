@@ -26,7 +26,7 @@ pub(crate) struct TableBuilder {
     marks: Marks,
     /// The first cell with commas between thousands: its column, what it holds, and what it is read as.
     thousands: Option<(Slot, String, f64)>,
-    /// What the user is told of how the file was read.
+    /// Remarks on how the file was read, one sentence each, for the user.
     notes: Vec<String>,
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Selection {
     pub missing: MissingCells,
     /// `(column of the file, slot)`, in the file's order.
     pub slots: Vec<(usize, Slot)>,
-    /// What the user is told of columns that are left out.
+    /// Remarks on columns that are left out, one sentence each, for the user.
     pub notes: Vec<String>,
 }
 

@@ -146,7 +146,7 @@ fn a_batch_whose_noise_is_too_hot_names_batches_that_are_not() {
             "lower step_size",
         ],
     );
-    // The remedies work, and whoever asks for another temperature is told which one is in reach.
+    // The remedies work. A run file with another temperature is refused with the lowest one that works.
     for set in ["sampler.batch_size=\"full\"", "sampler.step_size=0.01"] {
         let out = run(&s, &["check", "run.toml", "--set", set]);
         assert_eq!(out.status.code(), Some(0), "{set}");
