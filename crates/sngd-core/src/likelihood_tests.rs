@@ -198,3 +198,14 @@ fn the_cloglog_of_a_sure_success_keeps_its_digits() {
         assert!((ll / series - 1.0).abs() < 1e-10, "{eta}: {ll} {series}");
     }
 }
+
+#[test]
+fn links_are_undone_by_the_mean() {
+    for link in [Link::Logit, Link::Probit, Link::Cloglog] {
+        for mu in [1e-7, 0.3, 0.5, 0.975] {
+            let eta = link.of_mean(mu);
+            let mean = Likelihood::Binomial(link).mean(&[eta], 1.0).unwrap();
+            assert!((mean / mu - 1.0).abs() < 1e-6, "{link:?} {mu} {mean}");
+        }
+    }
+}

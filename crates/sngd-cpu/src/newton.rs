@@ -4,7 +4,7 @@
 use crate::dense::Factor;
 use crate::row_sums::{Curvature, RowSums, row_sums};
 use faer::Par;
-use sngd_core::likelihood::{Likelihood, Link};
+use sngd_core::likelihood::Likelihood;
 use sngd_core::problem::Problem;
 
 /// Largest number of steps of the search.
@@ -160,10 +160,7 @@ fn start(problem: &Problem) -> Vec<f64> {
             let trials = sum(&|i| problem.observed(i).trials);
             // Half a success and half a failure are added, which makes it finite.
             let mu = (counts + 0.5) / (trials + 1.0);
-            omega[pivot] = match link {
-                Link::Cloglog => (-(1.0 - mu).ln()).ln(),
-                _ => (mu / (1.0 - mu)).ln() * if *link == Link::Probit { 0.6 } else { 1.0 },
-            };
+            omega[pivot] = link.of_mean(mu);
         }
         _ => {}
     }

@@ -4,6 +4,7 @@ use super::family::Family;
 use super::row::Observed;
 use crate::real::Real;
 use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Link of a Bernoulli or binomial mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,17 @@ pub enum Link {
     Probit,
     /// μ = 1 − exp(−e^η).
     Cloglog,
+}
+
+impl Link {
+    /// The linear predictor η at which a success has the probability `mu`, strictly between 0 and 1.
+    pub fn of_mean(self, mu: f64) -> f64 {
+        match self {
+            Link::Logit => (mu / (1.0 - mu)).ln(),
+            Link::Probit => Normal::standard().inverse_cdf(mu),
+            Link::Cloglog => (-(-mu).ln_1p()).ln(),
+        }
+    }
 }
 
 /// y successes of t trials with mean μ(η) each.
