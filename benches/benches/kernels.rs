@@ -55,17 +55,12 @@ fn gaussian(config: &Config, bernoulli: &Problem) -> Problem {
         .zip(&bernoulli.y)
         .map(|(x, y)| x[0] + y)
         .collect();
-    let table = Table {
-        source: bernoulli.source.clone(),
-        feature_names: bernoulli.columns.clone(),
-        features: bernoulli.x.clone(),
-        response: Response::Numbers(response),
-        trials: None,
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
-    };
+    let table = Table::new(
+        bernoulli.source.clone(),
+        bernoulli.columns.clone(),
+        bernoulli.x.clone(),
+        Response::Numbers(response),
+    );
     Problem::build(config, table).expect("a workload's features suit a Gaussian")
 }
 

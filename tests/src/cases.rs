@@ -376,20 +376,15 @@ fn a9a() -> Option<Table> {
     };
     let x = inflate(&folder.join("X_train_u8_32561x123.bin.gz"));
     let y = inflate(&folder.join("y_train_i8.bin.gz"));
-    Some(Table {
-        source: "a9a".into(),
-        feature_names: (1..=123).map(|j| format!("x{j}")).collect(),
-        features: Features::new(123, x.iter().map(|&b| f64::from(b)).collect::<Vec<_>>()),
-        response: Response::Labels {
+    Some(Table::new(
+        "a9a",
+        (1..=123).map(|j| format!("x{j}")).collect(),
+        Features::new(123, x.iter().map(|&b| f64::from(b)).collect::<Vec<_>>()),
+        Response::Labels {
             index: y.iter().map(|&b| u32::from(b == 1)).collect(),
             levels: vec!["-1".into(), "1".into()],
         },
-        trials: None,
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
-    })
+    ))
 }
 
 /// The first 1500 handwritten digits, pixels in sixteenths; `None` if missing.
@@ -408,18 +403,13 @@ fn digits() -> Option<Table> {
     let (x, y) = (read("X_u8.npy"), read("y_u8.npy"));
     let n = 1500;
     let x: Vec<f64> = x[..n * 64].iter().map(|&b| f64::from(b) / 16.0).collect();
-    Some(Table {
-        source: "digits".into(),
-        feature_names: (0..64).map(|j| format!("pixel{j}")).collect(),
-        features: Features::new(64, x),
-        response: Response::Labels {
+    Some(Table::new(
+        "digits",
+        (0..64).map(|j| format!("pixel{j}")).collect(),
+        Features::new(64, x),
+        Response::Labels {
             index: y[..n].iter().map(|&b| u32::from(b)).collect(),
             levels: (0..10).map(|c| c.to_string()).collect(),
         },
-        trials: None,
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
-    })
+    ))
 }

@@ -126,20 +126,18 @@ pub fn design(path: &Path, labels: bool) -> (Table, Option<usize>) {
         Response::Numbers(y)
     };
     let table = Table {
-        source: path.display().to_string(),
-        feature_names: kept.iter().map(|&j| header[j].to_string()).collect(),
-        features: Features::new(
-            kept.len(),
-            rows.iter()
-                .flat_map(|r| kept.iter().map(|&j| r[j]))
-                .collect::<Vec<_>>(),
-        ),
-        response,
         trials: (first == 2).then(|| rows.iter().map(|r| r[1]).collect()),
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
+        ..Table::new(
+            path.display().to_string(),
+            kept.iter().map(|&j| header[j].to_string()).collect(),
+            Features::new(
+                kept.len(),
+                rows.iter()
+                    .flat_map(|r| kept.iter().map(|&j| r[j]))
+                    .collect::<Vec<_>>(),
+            ),
+            response,
+        )
     };
     (table, constant.map(|c| c - first))
 }

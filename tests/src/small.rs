@@ -11,25 +11,20 @@ pub fn table(features: &[(&str, &[f64])], response: Response) -> Table {
         Response::Numbers(v) => v.len(),
         Response::Labels { index, .. } => index.len(),
     };
-    Table {
-        source: "test".into(),
-        feature_names: features
+    Table::new(
+        "test",
+        features
             .iter()
             .map(|(name, _)| (*name).to_string())
             .collect(),
-        features: Features::new(
+        Features::new(
             features.len(),
             (0..n)
                 .flat_map(|i| features.iter().map(move |(_, v)| v[i]))
                 .collect::<Vec<_>>(),
         ),
         response,
-        trials: None,
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
-    }
+    )
 }
 
 /// Labels 0, 1, ... as a response.

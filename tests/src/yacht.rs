@@ -66,17 +66,12 @@ pub fn load() -> Option<Yacht> {
     };
     let (x, y) = csv(&folder.join("train.csv"));
     let d = x.len() / y.len();
-    let table = Table {
-        source: "yacht".into(),
-        feature_names: (0..d).map(|j| format!("x{j}")).collect(),
-        features: Features::new(d, x),
-        response: Response::Numbers(y),
-        trials: None,
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
-    };
+    let table = Table::new(
+        "yacht",
+        (0..d).map(|j| format!("x{j}")).collect(),
+        Features::new(d, x),
+        Response::Numbers(y),
+    );
     let text = "[model]\npredictor = \"mlp\"\nhidden = [8]\nlikelihood = \"gaussian\"\nscale = 0.3\n[prior]\nweights = \"normal(0, 1)\"\nbias = \"normal(0, 1)\"\n";
     let (config, problem) = small::problem(text, table);
     let (test, _) = csv(&folder.join("test.csv"));

@@ -190,17 +190,12 @@ mod tests {
                 "sampler": {{"method": "sngd", {sampler}}}}}"#
         );
         let config: Config = serde_json::from_str(&text).unwrap();
-        let table = Table {
-            source: "test".into(),
-            feature_names: vec!["x".into()],
-            features: Features::new(1, (0..N).map(|i| (i * i % 5) as f64).collect::<Vec<f64>>()),
-            response: Response::Numbers((0..N).map(|i| (i % 4) as f64).collect()),
-            trials: None,
-            offset: None,
-            weights: None,
-            left_out: vec![],
-            notes: vec![],
-        };
+        let table = Table::new(
+            "test",
+            vec!["x".into()],
+            Features::new(1, (0..N).map(|i| (i * i % 5) as f64).collect::<Vec<f64>>()),
+            Response::Numbers((0..N).map(|i| (i % 4) as f64).collect()),
+        );
         Plan::check(&config, &Problem::build(&config, table).unwrap()).unwrap()
     }
 

@@ -71,6 +71,26 @@ pub struct Table {
 }
 
 impl Table {
+    /// A table of features `[N,D]` with their names `[D]` and a response, without other columns. `source` names it in messages.
+    pub fn new(
+        source: impl Into<String>,
+        feature_names: Vec<String>,
+        features: Features,
+        response: Response,
+    ) -> Table {
+        Table {
+            source: source.into(),
+            feature_names,
+            features,
+            response,
+            trials: None,
+            offset: None,
+            weights: None,
+            left_out: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
     /// Number of rows, N.
     pub fn rows(&self) -> usize {
         match &self.response {

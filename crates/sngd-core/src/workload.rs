@@ -220,20 +220,15 @@ impl Workload {
             .enumerate()
             .map(|(i, row)| label(row, classes, i as u32))
             .collect();
-        Table {
-            source: self.name.into(),
-            feature_names: (0..d).map(|j| format!("x{j}")).collect(),
-            features: Features::new(d, features),
-            response: Response::Labels {
+        Table::new(
+            self.name,
+            (0..d).map(|j| format!("x{j}")).collect(),
+            Features::new(d, features),
+            Response::Labels {
                 index,
                 levels: (0..classes).map(|k| k.to_string()).collect(),
             },
-            trials: None,
-            offset: None,
-            weights: None,
-            left_out: vec![],
-            notes: vec![],
-        }
+        )
     }
 
     fn run_file(&self) -> String {

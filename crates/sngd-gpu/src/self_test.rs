@@ -129,17 +129,12 @@ fn example() -> Result<(Problem, Plan), String> {
     let y = (0..n)
         .map(|i| features[i * d] - 0.5 * features[i * d + 1] + z(n * d + i))
         .collect();
-    let table = Table {
-        source: "self-test".into(),
-        feature_names: (0..d).map(|j| format!("x{j}")).collect(),
-        features: Features::new(d, features),
-        response: Response::Numbers(y),
-        trials: None,
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
-    };
+    let table = Table::new(
+        "self-test",
+        (0..d).map(|j| format!("x{j}")).collect(),
+        Features::new(d, features),
+        Response::Numbers(y),
+    );
     let problem = Problem::build(&config, table).map_err(|e| e.to_string())?;
     let plan = Plan::check(&config, &problem).map_err(|e| e.to_string())?;
     Ok((problem, plan))

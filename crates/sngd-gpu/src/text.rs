@@ -114,11 +114,11 @@ mod tests {
         );
         let config: Config = serde_json::from_str(&text).unwrap();
         let x = |i: usize| (i as f64 * 0.7).sin() + (i as f64 * 0.013).cos();
-        let table = Table {
-            source: "t".into(),
-            feature_names: (0..columns).map(|j| format!("x{j}")).collect(),
-            features: Features::new(columns, (0..300 * columns).map(x).collect::<Vec<f64>>()),
-            response: if model.contains("gaussian") {
+        let table = Table::new(
+            "t",
+            (0..columns).map(|j| format!("x{j}")).collect(),
+            Features::new(columns, (0..300 * columns).map(x).collect::<Vec<f64>>()),
+            if model.contains("gaussian") {
                 Response::Numbers((0..300).map(x).collect())
             } else {
                 Response::Labels {
@@ -126,12 +126,7 @@ mod tests {
                     levels: vec!["no".into(), "yes".into()],
                 }
             },
-            trials: None,
-            offset: None,
-            weights: None,
-            left_out: vec![],
-            notes: vec![],
-        };
+        );
         let problem = Problem::build(&config, table).unwrap();
         let plan = Plan::check(&config, &problem).unwrap();
         (problem, plan)

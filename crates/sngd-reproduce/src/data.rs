@@ -59,22 +59,17 @@ pub fn table(columns: &[Vec<f64>], response: Response) -> Table {
         Response::Numbers(v) => v.len(),
         Response::Labels { index, .. } => index.len(),
     };
-    Table {
-        source: "experiment".into(),
-        feature_names: (1..=columns.len()).map(|j| format!("x{j}")).collect(),
-        features: Features::new(
+    Table::new(
+        "experiment",
+        (1..=columns.len()).map(|j| format!("x{j}")).collect(),
+        Features::new(
             columns.len(),
             (0..n)
                 .flat_map(|i| columns.iter().map(move |c| c[i]))
                 .collect::<Vec<_>>(),
         ),
         response,
-        trials: None,
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
-    }
+    )
 }
 
 /// Labels 0, 1, ... as a response.

@@ -122,15 +122,10 @@ impl Data {
             Response::Numbers(self.response.clone())
         };
         Ok(Table {
-            source: "data".into(),
-            feature_names: self.names.clone(),
-            features: self.features.clone(),
-            response,
             trials: self.trials.clone(),
             offset: self.offset.clone(),
             weights: self.weights.clone(),
-            left_out: vec![],
-            notes: vec![],
+            ..Table::new("data", self.names.clone(), self.features.clone(), response)
         })
     }
 }

@@ -136,21 +136,19 @@ fn problem(likelihood: &str, hidden: &str, activation: &str, bias: bool) -> Prob
     };
     let trials = likelihood.contains("binomial").then(|| vec![6.0; n]);
     let table = Table {
-        source: "test".into(),
-        feature_names: (0..d).map(|j| format!("x{j}")).collect(),
-        features: Features::new(
-            d,
-            numbers(n * d, 1)
-                .iter()
-                .map(|v| 2.0 * v)
-                .collect::<Vec<f64>>(),
-        ),
-        response,
         trials,
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
+        ..Table::new(
+            "test",
+            (0..d).map(|j| format!("x{j}")).collect(),
+            Features::new(
+                d,
+                numbers(n * d, 1)
+                    .iter()
+                    .map(|v| 2.0 * v)
+                    .collect::<Vec<f64>>(),
+            ),
+            response,
+        )
     };
     let text = format!(
         "[model]\npredictor = \"mlp\"\nhidden = {hidden}\nactivation = \"{activation}\"\nbias = {bias}\n{likelihood}\n"
@@ -262,17 +260,12 @@ fn gradients_and_fisher_blocks_match_finite_differences() {
 #[test]
 fn many_rows_add_up() {
     let (n, d) = (1111, 3);
-    let table = Table {
-        source: "test".into(),
-        feature_names: (0..d).map(|j| format!("x{j}")).collect(),
-        features: Features::new(d, numbers(n * d, 1)),
-        response: small::labels(&(0..n).map(|i| (i * i % 4) as u32).collect::<Vec<_>>(), 4),
-        trials: None,
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
-    };
+    let table = Table::new(
+        "test",
+        (0..d).map(|j| format!("x{j}")).collect(),
+        Features::new(d, numbers(n * d, 1)),
+        small::labels(&(0..n).map(|i| (i * i % 4) as u32).collect::<Vec<_>>(), 4),
+    );
     let text = "[model]\npredictor = \"mlp\"\nhidden = [6]\nlikelihood = \"softmax\"\n";
     let (_, problem) = small::problem(text, table);
     let omega: Vec<f64> = numbers(problem.parameters(), 3);

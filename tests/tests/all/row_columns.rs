@@ -64,21 +64,20 @@ fn long(short: &Table) -> Table {
         .collect();
     let pick = |v: &Vec<f64>| -> Vec<f64> { rows.iter().map(|&i| v[i]).collect() };
     Table {
-        features: short.features.gather(&rows),
-        response: match &short.response {
-            Response::Numbers(v) => Response::Numbers(pick(v)),
-            Response::Labels { index, levels } => Response::Labels {
-                index: rows.iter().map(|&i| index[i]).collect(),
-                levels: levels.clone(),
-            },
-        },
         trials: short.trials.as_ref().map(pick),
         offset: short.offset.as_ref().map(pick),
-        weights: None,
-        source: short.source.clone(),
-        feature_names: short.feature_names.clone(),
-        left_out: vec![],
-        notes: vec![],
+        ..Table::new(
+            short.source.clone(),
+            short.feature_names.clone(),
+            short.features.gather(&rows),
+            match &short.response {
+                Response::Numbers(v) => Response::Numbers(pick(v)),
+                Response::Labels { index, levels } => Response::Labels {
+                    index: rows.iter().map(|&i| index[i]).collect(),
+                    levels: levels.clone(),
+                },
+            },
+        )
     }
 }
 

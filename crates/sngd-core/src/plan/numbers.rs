@@ -178,20 +178,15 @@ mod tests {
                     "sampler": {{"batch_size": 7, "noise": "nominal", "step_size": {step}, "temperature": {temperature}}}}}"#
             );
             let config: Config = serde_json::from_str(&text).unwrap();
-            let table = Table {
-                source: "test".into(),
-                feature_names: vec!["x".into()],
-                features: Features::new(
+            let table = Table::new(
+                "test",
+                vec!["x".into()],
+                Features::new(
                     1,
                     (0..300).map(|i| f64::from(i * i % 17)).collect::<Vec<_>>(),
                 ),
-                response: Response::Numbers((0..300).map(|i| f64::from(i % 5)).collect()),
-                trials: None,
-                offset: None,
-                weights: None,
-                left_out: vec![],
-                notes: vec![],
-            };
+                Response::Numbers((0..300).map(|i| f64::from(i % 5)).collect()),
+            );
             Plan::check(&config, &Problem::build(&config, table).unwrap())
         };
         for step in [0.11, 0.13, 0.17, 0.19, 0.23] {

@@ -10,17 +10,12 @@ const X: [f64; 5] = [1.0, 2.0, 3.0, 4.0, 10.0];
 const Z: [f64; 5] = [-100.0, 300.0, 0.0, 100.0, 200.0];
 
 fn table(response: Response) -> Table {
-    Table {
-        source: "t.csv".into(),
-        feature_names: vec!["x".into(), "z".into()],
-        features: Features::new(2, (0..5).flat_map(|i| [X[i], Z[i]]).collect::<Vec<f64>>()),
+    Table::new(
+        "t.csv",
+        vec!["x".into(), "z".into()],
+        Features::new(2, (0..5).flat_map(|i| [X[i], Z[i]]).collect::<Vec<f64>>()),
         response,
-        trials: None,
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
-    }
+    )
 }
 
 fn numbers() -> Response {

@@ -7,17 +7,12 @@ use crate::table::{Response, Table};
 
 /// A table of one feature.
 fn table(response: Response) -> Table {
-    let mut table = Table {
-        source: "t.csv".into(),
-        feature_names: vec!["x".into()],
-        features: Features::new(1, Vec::<f64>::new()),
+    let mut table = Table::new(
+        "t.csv",
+        vec!["x".into()],
+        Features::new(1, Vec::<f64>::new()),
         response,
-        trials: None,
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
-    };
+    );
     let x: Vec<f64> = (0..table.rows()).map(|i| (i * 37 % 11) as f64).collect();
     table.features = Features::new(1, x);
     table

@@ -16,17 +16,12 @@ fn config(rest: &str) -> Config {
 fn table(columns: Named<'_>, response: Response) -> Table {
     let n = columns.first().map_or(0, |c| c.1.len());
     let rows = (0..n).flat_map(|i| columns.iter().map(move |c| c.1[i]));
-    Table {
-        source: "t.csv".into(),
-        feature_names: columns.iter().map(|c| c.0.to_string()).collect(),
-        features: Features::new(columns.len(), rows.collect::<Vec<f64>>()),
+    Table::new(
+        "t.csv",
+        columns.iter().map(|c| c.0.to_string()).collect(),
+        Features::new(columns.len(), rows.collect::<Vec<f64>>()),
         response,
-        trials: None,
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
-    }
+    )
 }
 
 fn labels(y: &[u32], names: &[&str]) -> Response {
@@ -128,17 +123,12 @@ fn whole_numbers(seed: u64, n: usize, p: usize, grid: u64, flips: usize) -> Tabl
         y[i] = 1 - y[i];
     }
     x[..p].iter_mut().for_each(|v| *v += (grid + 1) as f64);
-    Table {
-        source: "t.csv".into(),
-        feature_names: (0..p).map(|j| format!("x{j}")).collect(),
-        features: Features::new(p, x),
-        response: labels(&y, &["0", "1"]),
-        trials: None,
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
-    }
+    Table::new(
+        "t.csv",
+        (0..p).map(|j| format!("x{j}")).collect(),
+        Features::new(p, x),
+        labels(&y, &["0", "1"]),
+    )
 }
 
 #[test]

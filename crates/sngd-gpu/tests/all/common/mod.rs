@@ -151,15 +151,13 @@ pub fn table(family: &str, n: usize, d: usize) -> Table {
         other => panic!("no family {other}"),
     };
     Table {
-        source: "test".into(),
-        feature_names: (0..d).map(|j| format!("x{j}")).collect(),
-        features: Features::new(d, features),
-        response,
         trials,
-        offset: None,
-        weights: None,
-        left_out: vec![],
-        notes: vec![],
+        ..Table::new(
+            "test",
+            (0..d).map(|j| format!("x{j}")).collect(),
+            Features::new(d, features),
+            response,
+        )
     }
 }
 
