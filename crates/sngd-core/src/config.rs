@@ -192,11 +192,8 @@ impl Config {
     /// Whether this is a network whose weights have their default prior, which is on the scale of standardised features and responses.
     pub fn standard_network(&self) -> bool {
         let of_weights = |key: &str| key.ends_with("weights") || key.ends_with("bias");
-        let given = self
-            .prior
-            .0
-            .iter()
-            .any(|(key, prior)| of_weights(key) && prior.to_string().trim() != "default");
+        let mut entries = self.prior.0.iter();
+        let given = entries.any(|(key, prior)| of_weights(key) && !prior.is_default());
         self.model.predictor == Predictor::Mlp && !given
     }
 

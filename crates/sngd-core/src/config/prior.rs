@@ -44,6 +44,11 @@ pub enum PriorEntry {
 }
 
 impl PriorEntry {
+    /// Whether it asks for the default, as a key does that is not there.
+    pub fn is_default(&self) -> bool {
+        matches!(self, PriorEntry::Text(text) if text.trim() == "default")
+    }
+
     /// The prior of a coefficient.
     ///
     /// # Errors

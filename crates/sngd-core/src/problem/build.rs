@@ -10,6 +10,9 @@ use crate::network::Network;
 use crate::table::Table;
 use std::collections::BTreeSet;
 
+/// Where the numbers of a network with a standardised response are reported.
+const UNITS: &str = "; predictions and scale are in the response's own units";
+
 impl Problem {
     /// Checks the table against the model and moves it to internal coordinates.
     pub fn build(config: &Config, table: Table) -> Result<Problem, CheckError> {
@@ -39,14 +42,7 @@ impl Problem {
                 "left out {out} of {all} rows, which have 0 trials and add nothing"
             ));
         }
-        if config.standard_network() {
-            notes.push(match (config.standardizes(), config.model.likelihood) {
-                (true, Family::Gaussian) => "features and response are standardised for the network, on whose scale its default prior is; predictions and scale are in the response's own units".to_string(),
-                (true, _) => "features are standardised for the network, on whose scale its default prior is".to_string(),
-                (false, Family::Gaussian) => "the response is standardised for the network, on whose scale its default prior is; predictions and scale are in the response's own units".to_string(),
-                (false, _) => "features are taken as they are".to_string(),
-            });
-        }
+        notes.extend(standardised(config));
         let held_rows = test.iter().map(|&i| table.source_row(i)).collect();
         let mut left_out: Vec<usize> = empty.iter().map(|&i| table.source_row(i)).collect();
         left_out.extend(&table.left_out);
@@ -142,6 +138,21 @@ impl Problem {
             .sum::<f64>()
             + self.roots.iter().map(|r| r.ln()).sum::<f64>()
     }
+}
+
+/// What is standardised for a network under its default prior, in one sentence.
+fn standardised(config: &Config) -> Option<String> {
+    let gaussian = config.model.likelihood == Family::Gaussian;
+    let (what, units) = match (config.standardizes(), gaussian) {
+        _ if !config.standard_network() => return None,
+        (false, false) => return None,
+        (true, false) => ("features are", ""),
+        (false, true) => ("the response is", UNITS),
+        (true, true) => ("features and response are", UNITS),
+    };
+    Some(format!(
+        "{what} standardised for the network, on whose scale its default prior is{units}"
+    ))
 }
 
 /// Whether the design has a column of ones of its own. A network's units have biases instead.

@@ -102,7 +102,7 @@ fn check_labels(
     let found = format!("found {} levels ({}{more})", levels.len(), shown.join(", "));
     match (family, levels.len()) {
         (Family::Bernoulli, 3..) => refuse(format!(
-            "{found}, expected two for bernoulli; set likelihood = \"softmax\" for several classes, or choose another response"
+            "{found}, expected two for bernoulli; set model.likelihood = \"softmax\" for several classes, or choose another response"
         )),
         (Family::Softmax, 0 | 1) => refuse(format!(
             "{found}, expected two or more for softmax; choose another response"

@@ -46,8 +46,6 @@ impl StatedPrior {
 pub const AT_MEANS: &str = "intercept_at_means";
 /// Default prior of a network's weights and biases.
 const NETWORK: Prior = Prior::Normal(0.0, 1.0);
-/// The word for a default prior in a run file.
-const DEFAULT: &str = "default";
 
 /// The entries of `[prior]`.
 struct Given<'a>(&'a BTreeMap<String, PriorEntry>);
@@ -55,8 +53,7 @@ struct Given<'a>(&'a BTreeMap<String, PriorEntry>);
 impl Given<'_> {
     /// The entry of a key, unless it asks for the default.
     fn entry(&self, key: &str) -> Option<&PriorEntry> {
-        let asked = |entry: &&PriorEntry| entry.to_string().trim() != DEFAULT;
-        self.0.get(key).filter(asked)
+        self.0.get(key).filter(|entry| !entry.is_default())
     }
 
     /// The coefficient's prior of a key.

@@ -36,6 +36,8 @@ const HEAVY: f64 = 0.5;
 const TESTED_STEPS: [f64; 10] = [1.0, 0.8, 0.6, 0.45, 0.3, 0.2, 0.13, 0.08, 0.05, 0.03];
 /// Standard deviation of the log importance weights, in nats, below which the posterior is near enough to Gaussian for ε = 1.
 pub const GAUSSIAN: f64 = 0.1;
+/// Most groups of chains in a pilot run.
+const PILOT_GROUPS: usize = 2;
 /// Floating-point operations that a pilot run may take.
 const PILOT_FLOPS: f64 = 1.5e10;
 /// Effective draws per kept draw that the choice of thinning aims at.
@@ -87,7 +89,11 @@ pub fn settle(
     let expansion = Arc::new(expansion);
     let temperature = config.sampler.temperature.unwrap_or(1.0);
     let data = ModeData::new(problem, Arc::clone(&expansion));
-    let mut starts = measured.laplace.clone();
+    let most = measured
+        .laplace
+        .len()
+        .min(PILOT_GROUPS * LANES * measured.parameters);
+    let mut starts = measured.laplace[..most].to_vec();
     if measured.log_weight_sd >= GAUSSIAN {
         draw_near(&data, &mut starts);
     }
@@ -112,7 +118,7 @@ pub fn settle(
 struct Judge<'a> {
     config: &'a Config,
     measured: &'a Measured,
-    /// Where chains of a pilot run start, `[draws,P]` in u.
+    /// Where chains of pilot runs start, `[chains,P]` in u.
     starts: Vec<f64>,
     data: ModeData<f32>,
     temperature: f64,
@@ -325,7 +331,7 @@ impl Judge<'_> {
             + 4.0 * (p * p * LANES) as f64;
         let steps = ((PILOT_FLOPS / flops) as usize).clamp(40, 400);
         let burn = steps / 4;
-        let groups = (m.draws / LANES).min(if steps == 400 { 2 } else { 1 });
+        let groups = (m.draws / LANES).min(if steps == 400 { PILOT_GROUPS } else { 1 });
         let runs: Vec<(Vec<Vec<f32>>, f64)> = (0..groups)
             .into_par_iter()
             .map(|g| {
