@@ -500,15 +500,15 @@ fn cost(input: &Input, facts: &Facts) -> Measured {
 mod tests {
     use super::*;
 
-    /// Two chains of two parameters: one moves at every draw, one holds its place from draw 150 on.
+    /// Two chains of two parameters: one moves at every draw, one holds its place from draw 175 on.
     #[test]
     fn a_chain_that_holds_its_place_is_stuck() {
         let moving = |until: usize| -> Vec<f64> {
             let at = |t: usize| [t as f64, -1.0, t.min(until) as f64, 2.0];
             (0..200).flat_map(at).collect()
         };
-        assert_eq!(stuck_chains(&moving(150), 200, 2, 2), 1);
-        assert_eq!(stuck_chains(&moving(185), 200, 2, 2), 0);
+        assert_eq!(stuck_chains(&moving(175), 200, 2, 2), 1);
+        assert_eq!(stuck_chains(&moving(182), 200, 2, 2), 0);
         assert_eq!(stuck_chains(&moving(0)[..4 * 50], 50, 2, 2), 0);
     }
 }
