@@ -138,7 +138,7 @@ pub fn sample_as_asked(kind: Kind, config: &Config, problem: &Problem) -> Option
 /// The message if the run file is refused.
 pub fn settled(config: &Config, problem: &Problem) -> Result<Settled, String> {
     let found = map::search(problem, 0.0, 1e-12).map_err(|e| e.to_string())?;
-    settle(config, &mut problem.clone(), &found.omega).map_err(|e| e.to_string())
+    settle(config, &mut problem.clone(), &found).map_err(|e| e.to_string())
 }
 
 /// Draws of a plan whose metric is at the mode; `None` if the engine is not available.

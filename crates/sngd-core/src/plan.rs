@@ -185,6 +185,8 @@ pub struct Plan {
     pub gradient: Gradient,
     /// With the metric at the mode, the log likelihood expanded there; else `None`.
     pub expansion: Option<Arc<Expansion>>,
+    /// Whether the CPU engine draws independently from the posterior, without steps.
+    pub direct: bool,
 }
 
 /// One row of the table of methods: metric × correction × noise.

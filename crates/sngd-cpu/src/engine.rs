@@ -1,5 +1,6 @@
 //! The CPU engine: schedules chains over threads, behind the `Engine` trait.
 
+use crate::conjugate::Conjugate;
 use crate::memory::EngineBytes;
 use crate::mode::ModeChains;
 use crate::resident::Resident;
@@ -77,6 +78,8 @@ enum Chains<T> {
     State(Box<Resident<T>>, Vec<Chain<T>>),
     /// At the mode.
     Mode(Box<ModeChains<T>>),
+    /// No steps: independent draws, always in f64.
+    Direct(Box<Conjugate>),
 }
 
 /// One chain's draws of a span.
@@ -109,6 +112,10 @@ impl<T: Scalar> Native<T> {
             .build()
             .map_err(|e| EngineError::Device(format!("the thread pool could not be built: {e}")))?;
         let chains = match &plan.expansion {
+            Some(expansion) if plan.direct => {
+                let draws = pool.install(|| Conjugate::new(problem, expansion))?;
+                Chains::Direct(Box::new(draws))
+            }
             Some(expansion) => {
                 let chains = pool.install(|| ModeChains::new(problem, plan, expansion, init));
                 Chains::Mode(Box::new(chains))
@@ -141,6 +148,7 @@ impl<T: Scalar> Native<T> {
 
     fn bytes(problem: &Problem, plan: &Plan) -> EngineBytes {
         match &plan.expansion {
+            Some(_) if plan.direct => Conjugate::bytes(plan),
             Some(expansion) => ModeChains::<T>::bytes(problem, plan, expansion),
             None => EngineBytes {
                 data: Resident::<T>::bytes(problem, plan),
@@ -155,6 +163,7 @@ impl<T: Scalar> Native<T> {
         let (data, chains) = match &mut self.chains {
             Chains::State(data, chains) => (&**data, chains),
             Chains::Mode(chains) => return self.pool.install(|| chains.run(plan, span)),
+            Chains::Direct(draws) => return self.pool.install(|| draws.run(plan, span)),
         };
         let threads = self.pool.current_num_threads();
         // With many chains, one chain per task. With few, the threads go into the linear algebra of each chain.
@@ -276,6 +285,7 @@ impl<T: Scalar> Engine for Native<T> {
         let chains = match &self.chains {
             Chains::State(_, chains) => chains,
             Chains::Mode(chains) => return Ok(chains.state(self.next_step)),
+            Chains::Direct(draws) => return Ok(draws.state(&self.plan, self.next_step)),
         };
         let mut second_moment = Vec::new();
         for c in chains {

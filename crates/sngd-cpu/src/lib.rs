@@ -7,14 +7,17 @@
 
 mod blocked;
 mod columns;
+mod conjugate;
 mod correction;
 pub mod dense;
 mod diagonal;
 pub mod engine;
 pub mod forward;
+pub mod gain;
 mod linear;
 mod mala;
 pub mod map;
+mod marginal;
 mod memory;
 pub mod mode;
 mod network;

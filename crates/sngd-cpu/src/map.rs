@@ -3,6 +3,7 @@
 
 use crate::correction::Derivative;
 use crate::dense::Factor;
+use crate::marginal;
 use crate::newton;
 pub use crate::newton::Found;
 use crate::pass::{LabelAddress, Pass, Wanted};
@@ -141,8 +142,12 @@ pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, Ch
         last_move: found.last_move,
         converged: found.converged,
     };
-    runs_away.check(problem, &found.omega)?;
-    Ok(found)
+    match runs_away.check(problem, &found.omega) {
+        Ok(()) => Ok(found),
+        // A scale that falls to 0 under a proper posterior has a marginal density with a mode.
+        Err(e) if problem.transform.aux == 1 => marginal::search(problem, tolerance).ok_or(e),
+        Err(e) => Err(e),
+    }
 }
 
 /// Computes cost and matrices at a mode that was found.
@@ -179,7 +184,9 @@ pub fn at(problem: &Problem, found: Found, ridge: f64) -> Result<Mode, CheckErro
         .zip(&sums.gradient)
         .for_each(|(g, s)| *g -= s);
     factor.solve(&mut step);
-    check_still(problem, &found.omega, &step)?;
+    if !found.marginal {
+        check_still(problem, &found.omega, &step)?;
+    }
     Ok(Mode {
         omega: found.omega,
         cost: prior - sums.log_lik,

@@ -23,6 +23,9 @@ pub struct Found {
     pub converged: bool,
     /// Largest move of a coordinate in the last step.
     pub last_move: f64,
+    /// Whether the joint density has no largest value, so that this is the mode of the scale's marginal density (`marginal`), with the mode of the
+    /// other parameters given that scale.
+    pub marginal: bool,
 }
 
 /// Why no mode was found.
@@ -41,6 +44,26 @@ struct Point {
 
 /// Searches until the cost is within `tolerance` nats of its minimum. `ridge` is added to the diagonal of the matrix.
 pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, NoMode> {
+    descend(problem, start(problem), false, ridge, tolerance).map(|ended| ended.found)
+}
+
+/// Where a descent ended.
+pub(crate) struct Ended {
+    pub found: Found,
+    /// Cost there, in nats.
+    pub cost: f64,
+    /// ln|M| of the last matrix that was factored.
+    pub log_det: f64,
+}
+
+/// Goes down from `start` `[P]`. With `held` the last parameter, the logarithm of a scale, stays where it is.
+pub(crate) fn descend(
+    problem: &Problem,
+    start: Vec<f64>,
+    held: bool,
+    ridge: f64,
+    tolerance: f64,
+) -> Result<Ended, NoMode> {
     let p = problem.parameters();
     let lambda = problem.prior_information();
     let par = if p > 256 { Par::rayon(0) } else { Par::Seq };
@@ -49,15 +72,25 @@ pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, No
         let mut metric = sums.matrix.clone();
         metric.iter_mut().zip(&lambda).for_each(|(m, l)| *m += l);
         (0..p).for_each(|i| metric[i * (p + 1)] += ridge);
+        if held {
+            (0..p).for_each(|i| (metric[i * p + p - 1], metric[(p - 1) * p + i]) = (0.0, 0.0));
+            metric[p * p - 1] = 1.0;
+        }
         factor
             .factor(&metric, 0.0, 0, par)
             .map_err(|_| NoMode::Singular)?;
         Ok(std::mem::replace(&mut factor, Factor::new(p)))
     };
-    let start = start(problem);
+    let at = |omega: Vec<f64>, sums: &RowSums| {
+        let mut point = point(problem, omega, sums);
+        if held {
+            point.gradient[p - 1] = 0.0;
+        }
+        point
+    };
     let sums = row_sums(problem, &start, Curvature::Fisher, false);
     let mut solver = refactor(&sums)?;
-    let mut here = point(problem, start, &sums);
+    let mut here = at(start, &sums);
     let (mut converged, mut last_move, mut fresh) = (false, f64::INFINITY, true);
     for _ in 0..MAX_ITERATIONS {
         let mut step = here.gradient.clone();
@@ -75,7 +108,7 @@ pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, No
                 .map(|(w, s)| w - length * s)
                 .collect();
             let sums = row_sums(problem, &omega, curvature, false);
-            let there = point(problem, omega, &sums);
+            let there = at(omega, &sums);
             // A rise within the rounding error of two equal sums is no reason to shorten the step.
             if there.cost.is_finite() && there.cost <= here.cost + 1e-12 * here.cost.abs() {
                 break Some((there, sums));
@@ -119,10 +152,15 @@ pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, No
             break;
         }
     }
-    Ok(Found {
-        omega: here.omega,
-        converged,
-        last_move,
+    Ok(Ended {
+        found: Found {
+            omega: here.omega,
+            converged,
+            last_move,
+            marginal: false,
+        },
+        cost: here.cost,
+        log_det: solver.log_det,
     })
 }
 

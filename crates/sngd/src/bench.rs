@@ -138,7 +138,7 @@ fn plan(w: &Workload, config: &Config, problem: &mut Problem) -> Result<(Plan, V
         return Ok((Plan::check(config, problem)?, init));
     }
     let found = map::search(problem, 0.0, 1e-12)?;
-    let plan = settle(config, problem, &found.omega)?.plan;
+    let plan = settle(config, problem, &found)?.plan;
     let mode = Mode::of_expansion(&plan);
     let init = (0..w.c as u32).flat_map(|c| mode.near(1.0, 1, c)).collect();
     Ok((plan, init))

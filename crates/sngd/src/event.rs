@@ -84,6 +84,8 @@ pub struct Outcome {
     pub fallbacks: u64,
     /// `fallbacks` as a share of those steps.
     pub fallback_share: f64,
+    /// Of a network: nats per row by which the last draws make the fitted rows more likely than outputs that are the same for all rows.
+    pub gain: Option<f64>,
     /// What the run measured on the way; `None` if there were too few draws.
     pub gauges: Option<Gauges>,
 }

@@ -200,6 +200,32 @@ impl Meter {
         Some(out)
     }
 
+    /// Whether chains agree on every mean: split R-hat from the means of half chains is at most `largest`. With one chain its halves must.
+    pub fn agree(&self, largest: f64) -> bool {
+        let width = 3 * self.p;
+        let batches = self.batches.first().map_or(0, |b| b.len() / width);
+        let half = batches / 2;
+        if half == 0 {
+            return false;
+        }
+        let per = (half * self.length) as f64;
+        let count = (self.draws * self.chains) as f64;
+        let halves: Vec<&[f64]> = (self.batches.iter())
+            .flat_map(|b| [&b[..half * width], &b[half * width..2 * half * width]])
+            .collect();
+        (0..self.p).all(|j| {
+            let of = |b: &&[f64]| b.iter().skip(j).step_by(width).sum::<f64>() / per;
+            let means: Vec<f64> = halves.iter().map(of).collect();
+            let mean = means.iter().sum::<f64>() / means.len() as f64;
+            let off = means.iter().map(|m| (m - mean).powi(2)).sum::<f64>();
+            let between = off / (means.len() - 1) as f64;
+            let within = self.square[j] / count - mean * mean - between;
+            // A parameter that never moves has no spread, and nothing to wait for.
+            let rhat = ((per - 1.0) / per + between / within).sqrt();
+            rhat <= largest || self.square[j] == 0.0
+        })
+    }
+
     /// Means of ω − c and ∇C, `[groups][2P]`: chains where there are eight or more, else all batches.
     fn groups(&self) -> Vec<Vec<f64>> {
         let width = 3 * self.p;

@@ -127,11 +127,22 @@ fn prepare_problem(
 }
 
 /// A run whose metric is at the mode: the mode, the expansion there, and settings that fit both.
-fn at_mode(config: Config, mut problem: Problem, notes: Vec<String>) -> Result<Prepared, Error> {
+fn at_mode(
+    mut config: Config,
+    mut problem: Problem,
+    mut notes: Vec<String>,
+) -> Result<Prepared, Error> {
     let found = map::search(&problem, 0.0, MODE_TOLERANCE)?;
-    let settled = settle(&config, &mut problem, &found.omega)?;
+    let settled = settle(&config, &mut problem, &found)?;
     check_superchains(&config, settled.plan.chains)?;
     check_length(&settled.plan)?;
+    if found.marginal {
+        notes.push("the joint density of coefficients and scale has no largest value, so that what is said of the mode is about that of the scale's own density".into());
+    }
+    if settled.plan.direct && config.run.device == Device::Auto {
+        // A device has no kernel for draws without steps.
+        config.run.device = Device::Cpu;
+    }
     let small = problem.rows() as f64 * (problem.parameters() as f64).powi(2) < MISMATCH_FLOPS;
     let (mode, mismatch) = if small && settled.plan.p <= THERMOMETER_PARAMETERS {
         let mode = map::at(&problem, found, 0.0)?;

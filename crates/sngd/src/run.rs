@@ -9,10 +9,12 @@ use crate::prepare::{Prepared, THERMOMETER_PARAMETERS, target_metric};
 use crate::run_error::{MAX_FALLBACK_SHARE, RunError};
 use crate::span::Sizer;
 use crate::stray::Watch;
+use crate::summary::verdict::AGREE;
 use sngd_core::engine::{Engine, Fault, FaultKind, RawBlock, Span};
 use sngd_core::span::Cursor;
 use sngd_core::stat::Stat;
 use sngd_core::trace::DrawBlock;
+use sngd_cpu::gain;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,8 +23,8 @@ use tokio::sync::mpsc;
 
 /// Number of blocks that may wait for the receiver.
 const WAITING: usize = 4;
-/// Kept draws per chain before the run first checks whether it has enough.
-const FIRST_LOOK: u64 = 100;
+/// Kept draws per chain before the run first checks whether it has enough, and draws after which it checks again at the earliest.
+const LOOKS: (u64, u64) = (100, 10);
 /// Chain-steps before the share of fallbacks is judged during a run.
 const JUDGED_FROM: u64 = 20_000;
 
@@ -74,6 +76,8 @@ struct Worker<'a> {
     temperature: Temperature,
     watch: Watch,
     meter: Meter,
+    /// Positions of a network's last draws, `[C,P]`; empty for linear predictors.
+    last: Vec<f64>,
 }
 
 impl<'a> Worker<'a> {
@@ -90,6 +94,7 @@ impl<'a> Worker<'a> {
             rate: f64::NAN,
             watch: Watch::new(prepared),
             meter: Meter::new(prepared),
+            last: Vec::new(),
             temperature: Temperature {
                 metric: (prepared.plan.p <= THERMOMETER_PARAMETERS
                     && !prepared.plan.full_log_density())
@@ -112,15 +117,26 @@ impl<'a> Worker<'a> {
         let mut in_flight: VecDeque<Span> = VecDeque::new();
         let until = self.prepared.config.run.until;
         let (mut stopped, mut enough) = (false, false);
-        let mut next_look = FIRST_LOOK;
+        // Looks come at fixed draws, whatever a block's length, so that the same run has the same draws.
+        let mut next_look = if until.is_some() { LOOKS.0 } else { u64::MAX };
+        let mut asked = 0;
         let mut last = Instant::now();
         loop {
             stopped |= stop.load(Ordering::Relaxed) || send.is_closed();
             while !stopped
                 && !enough
                 && in_flight.len() < engine.depth().max(1)
-                && let Some(span) = cursor.next(sizer.steps(), sizer.max_draws())
+                && asked < next_look
+                && let Some(span) = {
+                    let left = u32::try_from(next_look - asked).unwrap_or(u32::MAX);
+                    cursor.next(sizer.steps(), sizer.max_draws().min(left))
+                }
             {
+                asked += if span.warmup {
+                    0
+                } else {
+                    u64::from(span.draws)
+                };
                 engine.enqueue(span)?;
                 in_flight.push_back(span);
             }
@@ -140,11 +156,11 @@ impl<'a> Worker<'a> {
             if let Some(e) = error {
                 return Err(e.into());
             }
-            // The draws between two checks grow by a tenth each time, so that the checks cost next to nothing.
+            // The draws between two checks grow by a twentieth each time, so that the checks cost next to nothing.
             if let Some(until) = until.as_ref().filter(|_| self.draws >= next_look) {
-                next_look = self.draws + (self.draws / 10).max(FIRST_LOOK);
+                next_look = self.draws + (self.draws / 20).max(LOOKS.1);
                 let gauges = self.meter.read(self.prepared);
-                enough = gauges.is_some_and(|g| g.enough(until));
+                enough = gauges.is_some_and(|g| g.enough(until)) && self.meter.agree(AGREE);
             }
         }
         let whole = enough || self.draws == plan.draws as u64;
@@ -248,6 +264,9 @@ impl<'a> Worker<'a> {
             &raw.omega[(len - 1) * c * p..len * c * p],
             &stats,
         );
+        if plan.network.is_some() {
+            self.last = raw.omega[(len - 1) * c * p..len * c * p].to_vec();
+        }
         // The sums cover the whole span: for a part of it the CPU side makes them again.
         let whole = len == span.draws as usize;
         let predicted = raw.predicted.filter(|_| whole);
@@ -307,6 +326,7 @@ impl<'a> Worker<'a> {
             divergences: self.divergences,
             fallbacks: self.fallbacks,
             fallback_share: self.fallback_share(),
+            gain: gain::of_network(&self.prepared.problem, &self.last),
             gauges: self.meter.read(self.prepared),
         }
     }

@@ -440,6 +440,7 @@ mod tests {
         c.model.trials = Some("t".into());
         c.model.failures = Some("f".into());
         c.data.positive = Some("p".into());
+        c.data.standardize = Some(true);
         c.data.offset = Some("o".into());
         c.data.exposure = Some("e".into());
         c.data.weights = Some("w".into());

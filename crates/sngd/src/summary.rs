@@ -2,7 +2,7 @@
 //! [`Report`] serialises to the stable JSON form of `sngd summary --json`: numbers that do not exist are `null`, and a
 //! `reason` then says why. Fields are only ever added.
 
-mod verdict;
+pub(crate) mod verdict;
 mod write;
 
 pub use verdict::{Fault, FaultKind, Verdict};
@@ -65,6 +65,8 @@ pub struct Report {
     pub thermometers: Thermometers,
     /// The ensemble's scores on the held-out rows.
     pub predictions: Option<Scores>,
+    /// Of a network: nats per row by which its last draws make the fitted rows more likely than outputs that are the same for all rows.
+    pub gain: Option<f64>,
     /// What the run measured about itself.
     pub gauges: Option<Gauges>,
     /// Whether the draws can be used as they are, and if not what to change.
@@ -148,6 +150,7 @@ struct Input {
     status: String,
     fault: Option<String>,
     fallback_share: Option<f64>,
+    gain: Option<f64>,
     gauges: Option<Gauges>,
     predictions: Option<Scores>,
     facts: Option<Facts>,
@@ -177,6 +180,7 @@ pub fn summarize(samples: &Samples) -> Report {
             .to_string(),
         fault: None,
         fallback_share: samples.outcome.as_ref().map(|o| o.fallback_share),
+        gain: samples.outcome.as_ref().and_then(|o| o.gain),
         gauges: samples.outcome.as_ref().and_then(|o| o.gauges.clone()),
         predictions: samples.predictions(),
         facts: Some(samples.facts.clone()),
@@ -241,6 +245,7 @@ pub fn summarize_trace(path: &Path) -> Result<Report, Error> {
     let share = outcome
         .as_ref()
         .and_then(|v| v.get("fallback_share")?.as_f64());
+    let gain = outcome.as_ref().and_then(|v| v.get("gain")?.as_f64());
     let gauges = outcome.and_then(|v| serde_json::from_value(v.get("gauges")?.clone()).ok());
     Ok(report(Input {
         names,
@@ -252,6 +257,7 @@ pub fn summarize_trace(path: &Path) -> Result<Report, Error> {
         status: reader.attribute("status").unwrap_or("unknown").to_string(),
         fault: reader.attribute("fault").map(str::to_string),
         fallback_share: share,
+        gain,
         gauges,
         predictions: reader
             .attribute("sngd_predictions")
@@ -353,6 +359,7 @@ fn report(input: Input) -> Report {
             .iter()
             .flat_map(|f| f.ledger.iter().cloned())
             .collect(),
+        gain: input.gain,
         gauges: input.gauges.clone(),
         verdict: Verdict::default(),
         rows,

@@ -347,6 +347,32 @@ fn a_verdict_is_not_fine_where_the_spread_is_wrong() {
     assert!(seen > 0, "a test of a verdict needs a run that is wrong");
 }
 
+/// A run that ends when it has enough ends at the same draw whatever the time that blocks take, with chains that agree.
+#[test]
+fn a_run_with_an_end_of_its_own_ends_at_the_same_draw() {
+    let Some((case, mut config)) = without_settings("gc_ripley") else {
+        return;
+    };
+    config.run.device = "cpu".into();
+    config.run.until = Some(sngd_core::config::Until {
+        ess: Some(600.0),
+        mcse: None,
+        max_draws: Some(20_000),
+    });
+    let runs: Vec<sngd::Report> = [1, 2]
+        .into_iter()
+        .map(|threads| {
+            config.run.threads = Some(threads);
+            report(&config, &case).expect("runs")
+        })
+        .collect();
+    assert_eq!(runs[0].draws, runs[1].draws);
+    assert_eq!(runs[0].rows, runs[1].rows);
+    assert!(runs[0].verdict.converged, "{}", runs[0].verdict.sentence);
+    assert!(runs[0].draws < 20_000, "{}", runs[0].draws);
+    assert!(runs[0].min_ess_bulk > 500.0, "{}", runs[0].min_ess_bulk);
+}
+
 /// The certificate is the error: with few draws the means are off by their Monte Carlo error, and the shift removes most of it.
 #[test]
 fn the_certificate_is_the_error_of_the_means() {

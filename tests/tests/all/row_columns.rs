@@ -447,5 +447,5 @@ fn a_short_table_is_taken_whole() {
     assert_eq!(plan("", false), (true, Ok(())));
     let refused = plan("batch_size = 20\nbatches = \"with_replacement\"\n", true).1;
     let message = refused.expect_err("noise of 20 rows").to_string();
-    assert!(message.contains("batch_size to \"full\""), "{message}");
+    assert!(message.contains("batch_size = \"full\""), "{message}");
 }

@@ -94,6 +94,8 @@ pub struct ModeSettings {
     pub warmup: usize,
     /// Steps per kept draw.
     pub thin: usize,
+    /// Whether draws are made independently, without steps.
+    pub direct: bool,
 }
 
 /// What the run file itself fixes of [`ModeSettings`]; `None` is open.
@@ -268,6 +270,7 @@ impl Plan {
             },
             gradient: settings.gradient,
             expansion: Some(expansion),
+            direct: settings.direct,
         })
     }
 

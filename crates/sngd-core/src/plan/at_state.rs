@@ -99,6 +99,7 @@ impl Plan {
             method,
             gradient: Gradient::Plain,
             expansion: None,
+            direct: false,
         };
         if plan.noise == Noise::Nominal {
             plan.check_nominal()?;

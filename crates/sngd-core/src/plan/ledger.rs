@@ -74,7 +74,13 @@ impl Plan {
         let mut out: Vec<(String, String)> = Vec::new();
         let mut say = |k: &str, v: String| out.push((k.to_string(), v));
         let e = self.step_size.initial();
-        say("method", format!("{:?}", self.method).to_lowercase());
+        say(
+            "method",
+            match self.direct {
+                true => "independent draws, without steps".into(),
+                false => format!("{:?}", self.method).to_lowercase(),
+            },
+        );
         say(
             "density",
             match (self.noise, self.kappa == 1.0, self.correction) {
@@ -121,7 +127,7 @@ impl Plan {
                 Metric::RmsProp => "N·(λ + √V), RMSProp in internal (centred and scaled) coordinates".into(),
             },
         );
-        if self.metric == Metric::Mode {
+        if self.metric == Metric::Mode && !self.direct {
             say(
                 "gradient",
                 match self.gradient {
@@ -135,7 +141,9 @@ impl Plan {
         }
         say(
             "correction",
-            if self.metric == Metric::Mode {
+            if self.direct {
+                "none needed: there are no steps".into()
+            } else if self.metric == Metric::Mode {
                 match self.metropolis {
                     true => "none needed: a constant metric and a Metropolis test".into(),
                     false => "none needed: a constant metric".into(),

@@ -7,7 +7,7 @@ use super::lanes::{LANES, Lane};
 use super::pass::{Pass, Sums};
 use super::tile::{TILE, remainders};
 use crate::dense::Factor;
-use crate::map::check_still;
+use crate::map::{Found, check_still};
 use crate::row_sums::{Curvature, canonical, row_outputs, row_sums, row_terms};
 use faer::{MatMut, MatRef, Par};
 use half::{bf16, f16};
@@ -70,19 +70,20 @@ fn not_positive(problem: &Problem, pivot: usize) -> CheckError {
     )
 }
 
-/// Expands a linear predictor's log likelihood at ω* `[P]`, and measures it with draws keyed by `seed`. With `reuse`, a whitened design
+/// Expands a linear predictor's log likelihood at the mode `found`, and measures it with draws keyed by `seed`. With `reuse`, a whitened design
 /// takes the place of the problem's own in memory, where both are f32; the problem's rows are then read from that.
 ///
 /// # Errors
 /// [`CheckError::Improper`] where ω* is no mode, or the information matrix there is not positive definite.
 pub fn expand(
     problem: &mut Problem,
-    omega: &[f64],
+    found: &Found,
     storage: Storage,
     seed: u64,
     reuse: bool,
 ) -> Result<(Expansion, Measured), CheckError> {
     let (n, p) = (problem.rows(), problem.parameters());
+    let omega = found.omega.as_slice();
     let mut curvature = Curvature::Observed;
     let mut sums = row_sums(problem, omega, curvature, false);
     let lambda = problem.prior_information();
@@ -105,7 +106,9 @@ pub fn expand(
         .zip(&sums.gradient)
         .for_each(|(g, s)| *g -= s);
     factor.solve(&mut step);
-    check_still(problem, omega, &step)?;
+    if !found.marginal {
+        check_still(problem, omega, &step)?;
+    }
     let mut chol = factor.l;
     for j in 0..p {
         chol[j * p..j * p + j].fill(0.0);

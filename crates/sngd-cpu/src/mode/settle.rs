@@ -7,8 +7,10 @@ use super::group::{Group, Move, start, step};
 use super::lanes::LANES;
 use super::pass::Pass;
 use super::starts::draw_near;
+use crate::conjugate;
+use crate::map::Found;
 use rayon::prelude::*;
-use sngd_core::config::{Config, Gradient, Schedule, StepSize};
+use sngd_core::config::{Config, Device, Gradient, Schedule, StepSize};
 use sngd_core::error::CheckError;
 use sngd_core::philox::Stream;
 use sngd_core::plan::{ModeRequest, ModeSettings, Plan};
@@ -40,8 +42,13 @@ pub const GAUSSIAN: f64 = 0.1;
 const PILOT_GROUPS: usize = 2;
 /// Floating-point operations that a pilot run may take.
 const PILOT_FLOPS: f64 = 1.5e10;
-/// Effective draws per kept draw that the choice of thinning aims at.
-const WORTH: f64 = 0.12;
+/// Effective draws per kept draw that the choice of thinning aims at, and where steps are cheap: R-hat of 1000 draws then is below 1.01 also
+/// for the worst of hundreds of parameters.
+const WORTH: (f64, f64) = (0.12, 0.25);
+/// Most steps per kept draw, and most where steps are cheap.
+const THIN: (usize, usize) = (20, 400);
+/// Steps are cheap where those of all chains take this many floating-point operations, which is seconds.
+const CHEAP_RUN: f64 = 4e11;
 /// Default number of chains: two groups of sixteen.
 const CHAINS: usize = 32;
 /// Total count of numbers in all draws beyond which fewer chains are run.
@@ -67,7 +74,7 @@ struct Pilot {
     efficiency: f64,
 }
 
-/// Expands at ω* and chooses every setting that the run file leaves open. Of large data held as f32 there is one copy afterwards: the
+/// Expands at the mode and chooses every setting that the run file leaves open. Of large data held as f32 there is one copy afterwards: the
 /// problem reads its rows from the expansion's design, unless the run asks for the log likelihood of every row and draw.
 ///
 /// # Errors
@@ -75,19 +82,24 @@ struct Pilot {
 pub fn settle(
     config: &Config,
     problem: &mut Problem,
-    omega: &[f64],
+    found: &Found,
 ) -> Result<Settled, CheckError> {
     let n = problem.rows();
     let request = ModeRequest::of(config, n)?;
     let (expansion, measured) = expand(
         problem,
-        omega,
+        found,
         config.data.storage,
         config.seed,
         !config.output.log_likelihood,
     )?;
     let expansion = Arc::new(expansion);
     let temperature = config.sampler.temperature.unwrap_or(1.0);
+    let direct = found.marginal
+        && request == ModeRequest::default()
+        && temperature == 1.0
+        && !matches!(config.run.device, Device::Gpu(_))
+        && conjugate::applies(problem);
     let data = ModeData::new(problem, Arc::clone(&expansion));
     let most = measured
         .laplace
@@ -105,7 +117,11 @@ pub fn settle(
         temperature,
         words: Vec::new(),
     };
-    let settings = judge.decide(&request);
+    let settings = if direct {
+        judge.independent()
+    } else {
+        judge.decide(&request)
+    };
     let reasons = judge.words.join("; ");
     let plan = Plan::at_mode(config, problem, &settings, expansion)?;
     Ok(Settled {
@@ -126,6 +142,25 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// The settings of independent draws, which have no step to be chosen.
+    fn independent(&mut self) -> ModeSettings {
+        self.words.push(format!(
+            "independent draws ({} rows, {} parameters): given the scale the coefficients are gaussian, and the scale's own density is read from a grid",
+            self.measured.rows, self.measured.parameters
+        ));
+        let run = &self.config.run;
+        ModeSettings {
+            metropolis: true,
+            gradient: Gradient::Plain,
+            batch: self.measured.rows,
+            step_size: StepSize::Constant(1.0),
+            chains: run.chains.unwrap_or(CHAINS),
+            warmup: run.warmup.unwrap_or(0),
+            thin: run.thin.unwrap_or(1),
+            direct: true,
+        }
+    }
+
     fn decide(&mut self, request: &ModeRequest) -> ModeSettings {
         let m = self.measured;
         let gaussian = match m.pareto_k {
@@ -159,14 +194,19 @@ impl Judge<'_> {
             }
         };
         let run = &self.config.run;
-        let thin = run
-            .thin
-            .unwrap_or(((WORTH / efficiency).ceil() as usize).clamp(1, 20));
         let many = m.parameters * run.most_draws().min(10_000);
         let chains = run.chains.unwrap_or(if many * CHAINS > MANY_NUMBERS {
             LANES
         } else {
             CHAINS
+        });
+        let step = 4.0 * (batch * self.data.expansion.columns * self.data.k) as f64
+            + 4.0 * (m.parameters * m.parameters) as f64;
+        let cheap = CHEAP_RUN / (step * (chains * run.most_draws()) as f64);
+        let thin = run.thin.unwrap_or_else(|| {
+            let least = ((WORTH.0 / efficiency).ceil() as usize).min(THIN.0);
+            let wanted = ((WORTH.1 / efficiency).ceil() as usize).min(THIN.1);
+            wanted.min(cheap as usize).max(least).max(1)
         });
         ModeSettings {
             metropolis,
@@ -176,6 +216,7 @@ impl Judge<'_> {
             chains,
             warmup: run.warmup.unwrap_or_else(|| Plan::warmup_for(efficiency)),
             thin,
+            direct: false,
         }
     }
 

@@ -23,9 +23,7 @@ const FULL: &str = r#""method": "sngd", "metric": "mode", "batch_size": "full", 
 fn made(config: &Config, family: &str, (n, p): (usize, usize)) -> (Problem, Plan, Vec<f64>) {
     let mut problem = Problem::build(config, common::table(family, n, p)).unwrap();
     let found = map::search(&problem, 0.0, 1e-12).unwrap();
-    let plan = mode::settle(config, &mut problem, &found.omega)
-        .unwrap()
-        .plan;
+    let plan = mode::settle(config, &mut problem, &found).unwrap().plan;
     assert_eq!(plan.metric, Metric::Mode);
     let expansion = plan.expansion.as_ref().unwrap();
     let mut init: Vec<f64> = (0..plan.chains * plan.p).map(|i| noise(23, i)).collect();

@@ -5,15 +5,18 @@ use crate::gauges::Gauges;
 use serde::Serialize;
 
 /// Largest R-hat of chains that agree (Vehtari et al. 2021).
-const AGREE: f64 = 1.01;
+pub(crate) const AGREE: f64 = 1.01;
 /// Least effective draws for which R-hat and the errors can be trusted, 100 for each of four chains.
 const LEAST_ESS: f64 = 400.0;
 /// Share by which a temperature may be off if its error is smaller: then the sds are off by half of that share.
-const TEMPERATURE: f64 = 0.05;
+const TEMPERATURE: f64 = 0.02;
 /// Errors by which the worst of many temperatures may be off.
 const ERRORS: f64 = 4.0;
-/// Largest Monte Carlo error of a temperature, as a share of it: with 400 effective draws of a Gaussian it is 0.07.
+/// Largest Monte Carlo error of a temperature, as a share of it, where a Metropolis test makes steps exact: with 400 effective draws of a Gaussian
+/// it is 0.07.
 const UNSURE: f64 = 0.1;
+/// The same for steps without a test. Four such errors are a tenth of an sd, and where chains run away now and then the error is all that shows it.
+const UNSURE_UNTESTED: f64 = 0.05;
 /// The remedy of too few draws.
 const MORE_DRAWS: &str = "raise run.draws";
 /// Shift of a mean, in posterior sds, above which it is biased for most purposes.
@@ -192,9 +195,11 @@ fn of_chains(report: &Report) -> Option<Fault> {
 fn of_temperatures(report: &Report) -> Option<Fault> {
     let (gauges, target) = (report.gauges.as_ref()?, report.thermometers.target?);
     let name = |i: usize| report.rows.get(i).map_or("?", |r| r.name.as_str());
+    let exact = report.ledger.get("method").is_some_and(|m| m == "mala");
+    let most = if exact { UNSURE } else { UNSURE_UNTESTED };
     let unsure = (0..gauges.temperature.len())
         .max_by(|&a, &b| gauges.temperature_error[a].total_cmp(&gauges.temperature_error[b]))
-        .filter(|&i| gauges.temperature_error[i] > UNSURE * target.max(f64::MIN_POSITIVE));
+        .filter(|&i| gauges.temperature_error[i] > most * target.max(f64::MIN_POSITIVE));
     if let Some(i) = unsure {
         let (t, error) = (gauges.temperature[i], gauges.temperature_error[i]);
         let found = format!(

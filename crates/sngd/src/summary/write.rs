@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 /// Lines of priors that are written where the table is cut.
 const FIRST_PRIORS: usize = 6;
+/// Nats per row below which a network says next to nothing: half a hundredth is a share of 1% of a variance.
+const LITTLE: f64 = 0.005;
 
 impl Report {
     /// Writes the priors, the table, at most `limit` rows of it, and the thermometers.
@@ -137,6 +139,7 @@ impl Report {
             )?;
         }
         self.write_gauges(out)?;
+        self.write_gain(out)?;
         match (
             t.fisher_mismatch,
             t.fisher_eigenvalues,
@@ -180,6 +183,22 @@ impl Report {
             )?;
         }
         Ok(())
+    }
+
+    /// Writes how much a network says of the response.
+    fn write_gain(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Some(gain) = self.gain else { return Ok(()) };
+        let little = match gain < LITTLE {
+            true => {
+                ": it says next to nothing of the response, as where features or priors have the wrong scale, or too few draws were taken"
+            }
+            false => "",
+        };
+        writeln!(
+            out,
+            "fit: {} nats per row above the same prediction for every row{little}",
+            fixed(gain, 3)
+        )
     }
 
     /// Prints the whole table; a closed standard output is no error.
