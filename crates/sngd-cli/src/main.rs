@@ -3,9 +3,11 @@
 mod bench;
 mod check;
 mod devices;
+mod interrupt;
 mod output;
 mod progress;
 mod reproduce;
+mod resume;
 mod run_file;
 mod sample;
 mod summary;
@@ -23,7 +25,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done (and converged), 2 unusable input, 3 no usable device, 4 the run failed (numbers, or a device that is late), \
-5 the store failed, 6 the draws are complete but not to be trusted (the last line says why), 130 interrupted.";
+5 the store failed, 6 the draws are complete but not to be trusted (the last line says why), 130 interrupted (143 by SIGTERM).";
 
 /// Exit code of a run, or of a summary, whose draws are not to be trusted.
 const NOT_CONVERGED: u8 = 6;
@@ -32,6 +34,8 @@ const NOT_CONVERGED: u8 = 6;
 enum Command {
     /// Sample what a run file describes into a trace
     Sample(sample::Args),
+    /// Go on with a run that was interrupted, from its last checkpoint
+    Resume(resume::Args),
     /// Show the plan of a run file: sizes, work, memory, the target; runs nothing
     Check(check::Args),
     /// Table of every parameter of a trace, and the thermometers
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
     let json = cli.command.json();
     let done = match cli.command {
         Command::Sample(args) => sample::run(args),
+        Command::Resume(args) => resume::run(args),
         Command::Check(args) => check::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Devices(args) => devices::run(&args),
@@ -92,6 +97,7 @@ impl Command {
     fn json(&self) -> bool {
         match self {
             Command::Sample(args) => args.json,
+            Command::Resume(args) => args.json,
             Command::Check(args) => args.json,
             Command::Summary(args) => args.json,
             Command::Devices(args) => args.json,

@@ -10,7 +10,7 @@ pub struct Args {
     run: PathBuf,
     /// Override a value of the run file, e.g. sampler.step_size=0.05; may be given often
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
+    pub overrides: Vec<String>,
 }
 
 impl Args {

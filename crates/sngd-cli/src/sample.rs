@@ -1,5 +1,6 @@
 //! `sngd sample`.
 
+use crate::interrupt::Interrupt;
 use crate::output;
 use crate::progress::Shown;
 use crate::run_file;
@@ -7,8 +8,6 @@ use serde::Serialize;
 use sngd::{Device, Ending, Error, Outcome, Report, Sampler, TraceSink};
 use sngd_store::OldTrace;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Rows of the table printed after a run; `sngd summary` shows all.
 const ROWS: usize = 40;
@@ -22,7 +21,7 @@ pub struct Args {
     #[arg(long)]
     device: Option<String>,
     /// Where the trace goes [default: output.path, else the run file's name with .zarr]
-    #[arg(long, value_name = "PATH")]
+    #[arg(short, long, value_name = "PATH", alias = "output")]
     out: Option<PathBuf>,
     /// Replace an old trace; it is set aside until the new one is complete
     #[arg(long)]
@@ -67,22 +66,62 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     sngd_store::try_output(&out).map_err(Error::from)?;
     report_set_aside(&out, args.quiet);
     let interrupt = Interrupt::listen()?;
+    // Row terms are not gone on with.
+    let keeps = file.config.run.checkpoint_seconds > 0.0 && !file.config.output.log_likelihood;
+    let origin = keeps
+        .then(|| file.origin(&args.file.overrides))
+        .transpose()?;
     let run = Sampler::from_config(file.config, &file.base)?.open()?;
     warn(&run, args.quiet);
     let engine = run.engine().clone();
     let mut trace = TraceSink::create(&out, run.prepared(), &engine, args.force)?;
-    let mut shown = Shown::new(args.quiet);
+    if let Some(origin) = origin {
+        trace = trace.with_checkpoints(&out, origin, run.prepared(), &engine);
+    }
+    finish(
+        Started {
+            run,
+            trace,
+            out,
+            quiet: args.quiet,
+            json: args.json,
+        },
+        &interrupt,
+    )
+}
+
+/// A run whose engine and trace are open.
+pub struct Started {
+    pub run: sngd::OpenRun,
+    pub trace: TraceSink,
+    pub out: PathBuf,
+    pub quiet: bool,
+    pub json: bool,
+}
+
+/// Runs to the end and prints the summary; returns the exit code.
+pub fn finish(started: Started, interrupt: &Interrupt) -> anyhow::Result<u8> {
+    let Started {
+        run,
+        mut trace,
+        out,
+        quiet,
+        json,
+    } = started;
+    let engine = run.engine().clone();
+    let mut shown = Shown::new(quiet);
     interrupt.running();
     let outcome = run
         .run(&mut [&mut trace], &interrupt.stop, &mut |e| shown.show(e))
         .map_err(|e| kept(e, &trace, &out))?;
     if outcome.ending == Ending::Interrupted {
         output::error(&format!(
-            "interrupted after {} draws per chain{}",
+            "interrupted after {} draws per chain{}; `sngd resume {}` goes on",
             outcome.draws,
-            whereabouts("; the trace holds them in", &trace, &out)
+            whereabouts("; the trace holds them in", &trace, &out),
+            out.display()
         ));
-        return Ok(130);
+        return Ok(interrupt.code());
     }
     if let OldTrace::Left { path, why } = trace.old_trace() {
         output::error(&format!(
@@ -94,7 +133,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     interrupt.idle();
     let report = sngd::summarize_trace(&out)?;
     let code = output::verdict(&report);
-    if args.json {
+    if json {
         output::json(&Done {
             trace: out.display().to_string(),
             engine: engine.kind,
@@ -103,7 +142,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             outcome,
             summary: report,
         })?;
-    } else if !args.quiet {
+    } else if !quiet {
         output::with_stdout(|w| {
             writeln!(w, "trace: {}", out.display())?;
             if report.rows.len() > ROWS {
@@ -179,36 +218,4 @@ fn whereabouts(draws: &str, trace: &TraceSink, out: &Path) -> String {
         OldTrace::None | OldTrace::Removed | OldTrace::Left { .. } => {}
     }
     text
-}
-
-/// The first Ctrl-C ends the run after the draws in flight, the second ends the program.
-struct Interrupt {
-    stop: Arc<AtomicBool>,
-    running: Arc<AtomicBool>,
-}
-
-impl Interrupt {
-    fn listen() -> Result<Interrupt, Error> {
-        let interrupt = Interrupt {
-            stop: Arc::default(),
-            running: Arc::default(),
-        };
-        let (stop, running) = (Arc::clone(&interrupt.stop), Arc::clone(&interrupt.running));
-        ctrlc::set_handler(move || {
-            let idle = !running.load(Ordering::SeqCst);
-            if stop.swap(true, Ordering::SeqCst) || idle {
-                std::process::exit(130);
-            }
-        })
-        .map_err(|e| Error::Input(format!("the handler of Ctrl-C cannot be set: {e}")))?;
-        Ok(interrupt)
-    }
-
-    fn running(&self) {
-        self.running.store(true, Ordering::SeqCst);
-    }
-
-    fn idle(&self) {
-        self.running.store(false, Ordering::SeqCst);
-    }
 }

@@ -164,6 +164,8 @@ pub struct RunConfig {
     /// When the run may end before its last draw.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Until>,
+    /// Seconds between two checkpoints, from which `sngd resume` goes on; 0 for none.
+    pub checkpoint_seconds: f64,
     /// Keep warm-up draws in the trace.
     pub save_warmup: bool,
     /// Threads of the CPU engine; all cores when left out.
@@ -224,6 +226,7 @@ impl Default for RunConfig {
             init: None,
             init_scale: None,
             until: None,
+            checkpoint_seconds: 60.0,
             save_warmup: false,
             threads: None,
             superchains: 0,

@@ -19,6 +19,7 @@
 //! 3. a step whose ∇R is not finite is not made: the chain does not move, and the step is counted (`RawBlock::fallbacks`);
 //! 4. statistics: lp = −C(ω*) − ½|u|² + R over all rows, `lp_minibatch` the same from the batch, |∇C| and |noise| in u.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// A run of consecutive steps: `draws` kept draws, each the state before `thin` steps.
@@ -141,7 +142,7 @@ pub struct EngineInfo {
 }
 
 /// State of all chains between two steps.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChainState {
     /// Index of the next step.
     pub step: u32,
@@ -149,6 +150,9 @@ pub struct ChainState {
     pub omega: Vec<f64>,
     /// RMSProp's running mean V, `[C, P]`; empty for other metrics.
     pub second_moment: Vec<f64>,
+    /// The numbers that the engine itself holds, where ω is computed from others: an engine of the same kind and precision goes on from them with
+    /// the same bits. Empty where ω is what it holds.
+    pub exact: Vec<f64>,
 }
 
 /// Errors of an engine that do not come from the sampler's numbers.
@@ -185,4 +189,7 @@ pub trait Engine: Send {
     }
     /// The state of all chains after everything enqueued has been collected.
     fn state(&mut self) -> Result<ChainState, EngineError>;
+    /// Sets the state of all chains of an engine that has made no step. An engine of the kind that gave the state goes on with the same
+    /// bits, if the metric is made afresh at the state's step (`Plan::refresh`); another one from the same positions.
+    fn restore(&mut self, state: &ChainState) -> Result<(), EngineError>;
 }

@@ -25,6 +25,20 @@ impl Cursor {
         }
     }
 
+    /// Goes on at `step`, when `draws` draws are kept.
+    pub fn after(plan: &Plan, save_warmup: bool, step: u32, draws: u64) -> Cursor {
+        Cursor {
+            step,
+            draws_left: (plan.draws as u64).saturating_sub(draws) as u32,
+            ..Cursor::new(plan, save_warmup)
+        }
+    }
+
+    /// Index of the next step.
+    pub fn step(&self) -> u32 {
+        self.step
+    }
+
     /// The next span of about `steps` steps, at most `draws` draws; `None` after the last.
     pub fn next(&mut self, steps: u32, draws: u32) -> Option<Span> {
         let warmup = self.step < self.warmup_end;

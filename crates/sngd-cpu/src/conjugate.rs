@@ -259,7 +259,7 @@ impl Conjugate {
         ChainState {
             step,
             omega: self.run(plan, span).omega,
-            second_moment: Vec::new(),
+            ..ChainState::default()
         }
     }
 

@@ -57,6 +57,13 @@ impl<T: Scalar> Diagonal<T> {
         }
     }
 
+    /// Sets RMSProp's running mean V `[P]`.
+    pub fn restore(&mut self, second_moment: &[f64]) {
+        let to = self.second_moment.iter_mut().zip(second_moment);
+        to.for_each(|(to, v)| *to = T::of(*v));
+        self.started = true;
+    }
+
     /// Makes step t and moves the chain.
     pub fn step(&mut self, cx: &Context<'_, T>, omega: &mut [T]) -> Result<StepInfo, FaultKind> {
         let Context {

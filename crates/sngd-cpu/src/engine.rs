@@ -60,6 +60,10 @@ impl Engine for CpuEngine {
     fn state(&mut self) -> Result<ChainState, EngineError> {
         self.0.state()
     }
+
+    fn restore(&mut self, state: &ChainState) -> Result<(), EngineError> {
+        self.0.restore(state)
+    }
 }
 
 /// The engine in one precision.
@@ -300,6 +304,36 @@ impl<T: Scalar> Engine for Native<T> {
                 .flat_map(|c| c.omega.iter().map(|w| w.to64()))
                 .collect(),
             second_moment,
+            exact: Vec::new(),
         })
+    }
+
+    fn restore(&mut self, state: &ChainState) -> Result<(), EngineError> {
+        let p = self.plan.p;
+        if state.omega.len() != self.plan.chains * p {
+            return Err(EngineError::Misuse(format!(
+                "restore: found {} positions, expected {} chains of {p} parameters",
+                state.omega.len(),
+                self.plan.chains
+            )));
+        }
+        self.next_step = state.step;
+        match &mut self.chains {
+            Chains::State(_, chains) => {
+                for (chain, omega) in chains.iter_mut().zip(state.omega.chunks_exact(p)) {
+                    let to = chain.omega.iter_mut().zip(omega);
+                    to.for_each(|(to, w)| *to = T::of(*w));
+                }
+                for (chain, v) in chains.iter_mut().zip(state.second_moment.chunks_exact(p)) {
+                    if let ChainKind::Diagonal(d) = &mut chain.kind {
+                        d.restore(v);
+                    }
+                }
+            }
+            Chains::Mode(chains) => chains.restore(state),
+            // A draw depends on nothing but its step.
+            Chains::Direct(_) => {}
+        }
+        Ok(())
     }
 }

@@ -137,16 +137,18 @@ pub fn bytes(problem: &Problem, plan: &Plan) -> (u64, u64) {
 /// [`CheckError::Improper`].
 pub fn search(problem: &Problem, ridge: f64, tolerance: f64) -> Result<Found, CheckError> {
     let found = newton::search(problem, ridge, tolerance)
-        .map_err(|newton::NoMode::Singular| no_mode(problem, NoMode::Singular))?;
-    let runs_away = RunsAway {
-        last_move: found.last_move,
-        converged: found.converged,
-    };
-    match runs_away.check(problem, &found.omega) {
-        Ok(()) => Ok(found),
+        .map_err(|newton::NoMode::Singular| no_mode(problem, NoMode::Singular))
+        .and_then(|found| {
+            let runs_away = RunsAway {
+                last_move: found.last_move,
+                converged: found.converged,
+            };
+            runs_away.check(problem, &found.omega).map(|()| found)
+        });
+    match found {
         // A scale that falls to 0 under a proper posterior has a marginal density with a mode.
         Err(e) if problem.transform.aux == 1 => marginal::search(problem, tolerance).ok_or(e),
-        Err(e) => Err(e),
+        other => other,
     }
 }
 

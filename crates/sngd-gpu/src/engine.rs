@@ -232,6 +232,12 @@ impl Engine for GpuEngine {
             Err(_) => Err(self.gone()),
         }
     }
+
+    fn restore(&mut self, state: &ChainState) -> Result<(), EngineError> {
+        let (send, receive) = channel();
+        self.send(Command::Restore(Box::new(state.clone()), send))?;
+        receive.recv().unwrap_or_else(|_| Err(self.gone()))
+    }
 }
 
 impl Drop for GpuEngine {

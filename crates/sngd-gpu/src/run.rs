@@ -28,6 +28,8 @@ pub enum Command {
     Run(Span),
     /// Send the chains' state.
     State(Sender<Result<ChainState, EngineError>>),
+    /// Set the chains' state, before the first step.
+    Restore(Box<ChainState>, Sender<Result<(), EngineError>>),
     /// Time each stage alone, or only the one named, over so many runs.
     Time(
         usize,
@@ -101,6 +103,12 @@ pub trait Steps {
     /// # Errors
     /// Where the device fails.
     fn state(&self, gpu: &Gpu, next_step: u32) -> Result<ChainState, EngineError>;
+
+    /// Sets the state of the chains, before the first step.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    fn restore(&mut self, gpu: &Gpu, state: &ChainState) -> Result<(), EngineError>;
 
     /// Milliseconds of each stage of a step, or of the stage `only`. Each dispatch runs alone `repeats` times in a
     /// submission. The chains' state is restored afterwards.
@@ -221,6 +229,12 @@ impl<S: Steps> Loop<S> {
                     .drain()
                     .and_then(|()| self.steps.buffers().read(&self.gpu, buffer));
                 let _ = reply.send(read);
+                Ok(())
+            }
+            Command::Restore(state, reply) => {
+                let set = self.steps.restore(&self.gpu, &state);
+                self.next_step = state.step;
+                let _ = reply.send(set);
                 Ok(())
             }
             Command::State(reply) => {

@@ -268,7 +268,23 @@ impl Steps for StateSteps {
             step: next_step,
             omega: omega[..count].iter().map(|&w| f64::from(w)).collect(),
             second_moment,
+            exact: Vec::new(),
         })
+    }
+
+    fn restore(&mut self, gpu: &Gpu, state: &ChainState) -> Result<(), EngineError> {
+        let omega: Vec<f32> = state.omega.iter().map(|&w| w as f32).collect();
+        self.buffers.write(gpu, Buffer::Omega, &omega)?;
+        if self.plan.metric == Metric::RmsProp && !state.second_moment.is_empty() {
+            let mut metric = vec![[0.0f32; 4]; state.second_moment.len()];
+            for (m, v) in metric.iter_mut().zip(&state.second_moment) {
+                m[3] = *v as f32;
+            }
+            self.buffers.write(gpu, Buffer::Metric, &metric)?;
+            // The running mean goes on; the metric is made afresh at this step in any case.
+            self.started = true;
+        }
+        Ok(())
     }
 
     fn time(

@@ -94,6 +94,18 @@ impl Taken {
         }
     }
 
+    /// Takes the folder of a trace that is to be gone on with.
+    pub fn again(path: &Path) -> Result<Self, StoreError> {
+        let path = plain(path);
+        let lock = lock(&path)?;
+        Ok(Self {
+            path,
+            made: false,
+            old: OldTrace::None,
+            _lock: lock,
+        })
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -8,6 +8,7 @@ use crate::store_error::StoreError;
 use crate::trace_arrays::{Cells, Maker};
 use crate::trace_dir::TraceDir;
 use crate::trace_layout;
+use crate::trace_reader::{Phase, TraceReader};
 
 /// Chunk length of the `draw` coordinate. A chunk is always written in full, since draw numbers are known in advance.
 const COORDINATE_CHUNK: usize = 10_000;
@@ -46,6 +47,74 @@ impl PhaseWriter {
         groups: &[&str],
         attributes: &Map<String, Value>,
     ) -> Result<Self, StoreError> {
+        let mut phase = Self::empty(maker, schema, groups)?;
+        phase.store_groups(maker, schema, attributes)?;
+        for group in &phase.groups {
+            maker.count(group, "chain", schema.chains)?;
+        }
+        let named = schema
+            .variables
+            .iter()
+            .map(|v| (v.name.as_str(), v.dims.as_slice()));
+        maker.labels(
+            &phase.groups[0],
+            &trace_layout::coordinates("posterior", named, &["chain", "draw"])?,
+        )?;
+        phase.publish(maker, 0)?;
+        Ok(phase)
+    }
+
+    /// Goes on with arrays that exist, after their first `draws` draws; what a killed run wrote beyond them is hidden, and written again.
+    pub fn reopen(
+        maker: &Maker,
+        schema: &TraceSchema,
+        groups: &[&str],
+        old: &TraceReader,
+        draws: usize,
+    ) -> Result<Self, StoreError> {
+        let mut phase = Self::empty(maker, schema, groups)?;
+        phase.coordinate_chunks = draws.div_ceil(COORDINATE_CHUNK);
+        phase.stored = draws / phase.chunk * phase.chunk;
+        phase.waiting = draws - phase.stored;
+        let kind = match groups[0] {
+            "/warmup_posterior" => Phase::Warmup,
+            _ => Phase::Draws,
+        };
+        if old.draws(kind) < draws {
+            return Err(StoreError::Damaged {
+                path: format!("{}{}", maker.path, groups[0]),
+                detail: format!(
+                    "it has {} draws where its checkpoint counts {draws}",
+                    old.draws(kind)
+                ),
+            });
+        }
+        let (c, p, s) = (schema.chains, schema.parameters, schema.stats.len());
+        phase.values = vec![0.0; phase.waiting * c * p];
+        phase.stat_values = vec![0.0; phase.waiting * c * s];
+        if phase.waiting > 0 {
+            for variable in &schema.variables {
+                let read = old.samples_of(kind, &variable.name, phase.stored..draws)?;
+                let rows = read.values.chunks_exact(variable.index.len().max(1));
+                for (row, cells) in rows.enumerate() {
+                    for (&at, cell) in variable.index.iter().zip(cells) {
+                        phase.values[row * p + at] = *cell;
+                    }
+                }
+            }
+            for (i, stat) in schema.stats.iter().enumerate() {
+                let read = old.stat_of(kind, &stat.name, phase.stored..draws)?;
+                for (row, cell) in read.values.iter().enumerate() {
+                    phase.stat_values[row * s + i] = *cell;
+                }
+            }
+        }
+        phase.publish(maker, draws)?;
+        Ok(phase)
+    }
+
+    /// The arrays of a phase, none of which is written.
+    fn empty(maker: &Maker, schema: &TraceSchema, groups: &[&str]) -> Result<Self, StoreError> {
         let groups: Vec<String> = groups.iter().map(|g| g.to_string()).collect();
         let chunk = trace_layout::chunk_draws(schema);
         let chains = schema.chains;
@@ -81,7 +150,7 @@ impl PhaseWriter {
         });
         let coordinates = coordinates.collect::<Result<Vec<_>, _>>()?;
 
-        let mut phase = Self {
+        Ok(Self {
             groups,
             variables,
             stats,
@@ -93,21 +162,7 @@ impl PhaseWriter {
             visible: 0,
             values: Vec::new(),
             stat_values: Vec::new(),
-        };
-        phase.store_groups(maker, schema, attributes)?;
-        for group in &phase.groups {
-            maker.count(group, "chain", chains)?;
-        }
-        let named = schema
-            .variables
-            .iter()
-            .map(|v| (v.name.as_str(), v.dims.as_slice()));
-        maker.labels(
-            &phase.groups[0],
-            &trace_layout::coordinates("posterior", named, &["chain", "draw"])?,
-        )?;
-        phase.publish(maker, 0)?;
-        Ok(phase)
+        })
     }
 
     /// Writes the metadata of the groups; `variable_order` keeps the schema's order, which a directory listing loses.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use sngd_core::trace::NamedArray;
 use zarrs::array::codec::ZstdCodec;
-use zarrs::array::{Array, ArrayBuilder, ArrayMetadataOptions, DataType, FillValue, data_type};
+use zarrs::array::{
+    Array, ArrayBuilder, ArrayMetadataOptions, CodecOptions, DataType, FillValue, data_type,
+};
 use zarrs::group::GroupBuilder;
 
 use crate::store_error::StoreError;
@@ -41,7 +43,8 @@ impl Maker {
             .map_err(|e| self.failed(path, &e))
     }
 
-    /// Makes an array from `(dimension, length, chunk length)`, outermost first; its metadata is not written yet.
+    /// Makes an array from `(dimension, length, chunk length)`, outermost first; its metadata is not written yet. Chunks carry zstd's checksum, so that
+    /// a changed bit is an error and not another number.
     pub fn array(
         &self,
         path: &str,
@@ -61,7 +64,7 @@ impl Maker {
             .collect();
         ArrayBuilder::new(shape, chunks, kind, fill)
             .dimension_names(Some(dims.iter().map(|&(name, _, _)| name)))
-            .bytes_to_bytes_codecs(vec![Arc::new(ZstdCodec::new(3, false))])
+            .bytes_to_bytes_codecs(vec![Arc::new(ZstdCodec::new(3, true))])
             .build(self.dir.clone(), path)
             .map_err(|e| self.failed(path, &e))
     }
@@ -153,8 +156,10 @@ impl Maker {
         at: &[u64],
         values: Vec<T>,
     ) -> Result<(), StoreError> {
+        // A chunk whose cells all have the fill value is written too: one that is missing is then damage.
+        let options = CodecOptions::default().with_store_empty_chunks(true);
         array
-            .store_chunk(at, values)
+            .store_chunk_opt(at, values, &options)
             .map_err(|e| self.failed(array.path().as_str(), &e))
     }
 

@@ -1,5 +1,6 @@
 //! Reads a trace back, complete or still growing.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -171,8 +172,28 @@ impl TraceReader {
     /// # Errors
     /// [`StoreError::Unknown`] if there is no variable of that name, [`StoreError::Damaged`] if it cannot be decoded.
     pub fn samples(&self, phase: Phase, variable: &str) -> Result<Samples, StoreError> {
+        let draws = 0..self.draws(phase);
+        self.samples_of(phase, variable, draws)
+    }
+
+    /// Reads some draws of a variable.
+    ///
+    /// # Errors
+    /// As [`TraceReader::samples`].
+    pub fn samples_of(
+        &self,
+        phase: Phase,
+        variable: &str,
+        draws: Range<usize>,
+    ) -> Result<Samples, StoreError> {
         let reader = self.phase(phase)?;
-        self.read(phase.groups()[0], reader, &reader.variables, variable)
+        self.read(
+            phase.groups()[0],
+            reader,
+            &reader.variables,
+            variable,
+            draws,
+        )
     }
 
     /// Reads all draws of a statistic.
@@ -180,8 +201,22 @@ impl TraceReader {
     /// # Errors
     /// As [`TraceReader::samples`].
     pub fn stat(&self, phase: Phase, name: &str) -> Result<Samples, StoreError> {
+        let draws = 0..self.draws(phase);
+        self.stat_of(phase, name, draws)
+    }
+
+    /// Reads some draws of a statistic.
+    ///
+    /// # Errors
+    /// As [`TraceReader::samples`].
+    pub fn stat_of(
+        &self,
+        phase: Phase,
+        name: &str,
+        draws: Range<usize>,
+    ) -> Result<Samples, StoreError> {
         let reader = self.phase(phase)?;
-        self.read(phase.groups()[1], reader, &reader.stats, name)
+        self.read(phase.groups()[1], reader, &reader.stats, name, draws)
     }
 
     fn phase(&self, phase: Phase) -> Result<&PhaseReader, StoreError> {
@@ -202,6 +237,7 @@ impl TraceReader {
         reader: &PhaseReader,
         arrays: &[(StoredArray, Array<Store>)],
         name: &str,
+        asked: Range<usize>,
     ) -> Result<Samples, StoreError> {
         let path = format!("{}/{group}", self.path);
         let Some((stored, array)) = arrays.iter().find(|(stored, _)| stored.name == name) else {
@@ -217,15 +253,20 @@ impl TraceReader {
                 existing,
             });
         };
-        let (chains, draws) = (reader.chains, reader.draws);
+        let (first, draws) = (asked.start, asked.len());
+        let chains = reader.chains;
         let mut shape = array.shape().to_vec();
         (shape[0], shape[1]) = (chains as u64, draws as u64);
         let elements = shape[2..].iter().product::<u64>() as usize;
-        let by_chain = numbers(
-            &format!("{path}/{name}"),
-            array,
-            &ArraySubset::new_with_shape(shape),
-        )?;
+        let mut start = vec![0; shape.len()];
+        start[1] = first as u64;
+        let subset =
+            ArraySubset::new_with_start_shape(start, shape).map_err(|e| StoreError::Damaged {
+                path: format!("{path}/{name}"),
+                detail: e.to_string(),
+            })?;
+        all_chunks_there(&self.path, array, &subset)?;
+        let by_chain = numbers(&format!("{path}/{name}"), array, &subset)?;
         let mut values = vec![0.0; by_chain.len()];
         for (at, row) in by_chain.chunks_exact(elements.max(1)).enumerate() {
             let (chain, draw) = (at / draws, at % draws);
@@ -382,6 +423,31 @@ impl Opener {
             detail: error.to_string(),
         }
     }
+}
+
+/// Refuses an array that lacks a chunk of `subset`: a reader would take the fill value for its numbers.
+fn all_chunks_there(
+    root: &str,
+    array: &Array<Store>,
+    subset: &ArraySubset,
+) -> Result<(), StoreError> {
+    let damaged = |detail: String| StoreError::Damaged {
+        path: format!("{root}{}", array.path().as_str()),
+        detail,
+    };
+    let chunks = array
+        .chunks_in_array_subset(subset)
+        .map_err(|e| damaged(e.to_string()))?;
+    for chunk in chunks.iter().flat_map(|c| c.indices().into_iter()) {
+        let key = array.chunk_key(&chunk);
+        if !Path::new(root).join(key.as_str()).is_file() {
+            return Err(damaged(format!(
+                "its chunk {key} is missing",
+                key = key.as_str()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Reads a float64, float32, int64 or boolean array as f64 numbers.

@@ -16,6 +16,7 @@ use crate::trace_arrays::Maker;
 use crate::trace_dir::{Staged, TraceDir};
 use crate::trace_layout;
 use crate::trace_mark::{ATTRIBUTE, Groups, LIBRARY, Mark};
+use crate::trace_reader::TraceReader;
 
 /// Writes blocks of draws to a directory that can be read at the same time.
 ///
@@ -77,6 +78,74 @@ impl TraceWriter {
                 Err(error)
             }
         }
+    }
+
+    /// Goes on with a trace that an earlier program did not finish, after `draws` kept draws and `warmup` of the warm-up; the group of row terms, if the trace has one,
+    /// goes on as well. Attributes are those of the trace, but for those in `schema`.
+    ///
+    /// # Errors
+    /// [`StoreError::NotATrace`] or [`StoreError::Damaged`] if it cannot be read, [`StoreError::Busy`] if another program writes it,
+    /// [`StoreError::Schema`] if its chains or variables are not those of `schema`, [`StoreError::Io`] if the file system refuses.
+    pub fn reopen(
+        path: &Path,
+        schema: TraceSchema,
+        (warmup_draws, draws): (usize, usize),
+    ) -> Result<Self, StoreError> {
+        trace_layout::check(&schema)?;
+        let taken = Taken::again(path)?;
+        let old = TraceReader::open(path)?;
+        let names = |v: &mut dyn Iterator<Item = &str>| v.collect::<Vec<_>>().join(", ");
+        let (found, expected) = (
+            names(&mut old.variables().map(|v| v.name.as_str())),
+            names(&mut schema.variables.iter().map(|v| v.name.as_str())),
+        );
+        if (old.chains(), &found) != (schema.chains, &expected) {
+            return Err(StoreError::Schema(format!(
+                "the trace has {} chains of {found}, the run {} chains of {expected}",
+                old.chains(),
+                schema.chains
+            )));
+        }
+        let maker = Maker {
+            dir: Arc::new(TraceDir::new(taken.path())),
+            path: taken.path().display().to_string(),
+        };
+        let mut attributes = Map::new();
+        for (name, value) in old
+            .attributes()
+            .iter()
+            .filter(|(name, _)| name != ATTRIBUTE)
+        {
+            attributes.insert(name.clone(), value.clone().into());
+        }
+        for (name, value) in &schema.attributes {
+            attributes.insert(name.clone(), value.clone().into());
+        }
+        let mark = Mark::read(path).ok_or_else(|| StoreError::NotATrace {
+            path: path.display().to_string(),
+            found: "a Zarr directory without the mark of sngd".into(),
+        })?;
+        let phase =
+            |groups: &[&str], draws| PhaseWriter::reopen(&maker, &schema, groups, &old, draws);
+        let draws_writer = phase(&["/posterior", "/sample_stats"], draws)?;
+        let warmup = schema
+            .save_warmup
+            .then(|| phase(&["/warmup_posterior", "/warmup_sample_stats"], warmup_draws))
+            .transpose()?;
+        // Without the consolidated metadata of an end that is none any more.
+        store_root(&maker, &attributes, &mark)?;
+        let mut writer = Self {
+            taken,
+            mark,
+            draws: draws_writer,
+            warmup,
+            maker,
+            schema,
+            attributes,
+            row_terms: None,
+        };
+        writer.set_attributes(&[])?;
+        Ok(writer)
     }
 
     /// Adds the group `log_likelihood` with one variable `y[row]` of `rows` rows; [`TraceWriter::row_terms`] then fills it.
@@ -202,6 +271,11 @@ impl TraceWriter {
             }
         }
         Ok(())
+    }
+
+    /// One attribute of the root, by name.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name)?.as_str()
     }
 
     /// Number of draws per chain received so far: `(warm-up, kept)`.

@@ -32,8 +32,12 @@ pub fn adapters() -> Vec<AdapterInfo> {
 /// # Errors
 /// [`Error::Engine`] if no such device answers, it fails the self-test, or the run does not fit it.
 pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
-    let init = start::positions(prepared);
     let run = &prepared.config.run;
+    if matches!(run.device, Device::Cpu) {
+        // Before the starts of all chains take memory themselves.
+        memory::cpu_fits(prepared).map_err(EngineError::DoesNotFit)?;
+    }
+    let init = start::positions(prepared);
     let selector = match run.device.clone() {
         Device::Cpu => return cpu(prepared, &init, "as asked"),
         Device::Auto if run.precision == Precision::F64 => {

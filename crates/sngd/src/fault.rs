@@ -117,7 +117,7 @@ fn exact_kernel(plan: &Plan) -> String {
             plan.step_size.initial()
         )
     } else {
-        "set batch_size = \"full\", whose Metropolis test keeps a chain from running away, and leave sampler.gradient and step_size out".into()
+        "set batch_size = \"full\" and leave sampler.method, gradient and step_size out: a Metropolis test then keeps chains from running away".into()
     }
 }
 

@@ -42,20 +42,32 @@ pub struct Gauges {
     pub shift_error: Vec<f64>,
 }
 
-/// Running sums per chain and batch, over the batch's draws, of ω − c, ∇C and (ω − c)·aᵀ∇C, `[3,P]`.
+/// Running sums over the draws so far.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sums {
+    /// The constant c, `[P]`.
+    centre: Vec<f64>,
+    gradients: bool,
+    /// Draws per batch.
+    length: usize,
+    /// Draws in the batch that is being filled.
+    filled: usize,
+    /// Sums of ω − c, ∇C and (ω − c)·aᵀ∇C over the draws of that batch, `[C,3,P]`.
+    current: Vec<f64>,
+    /// The same of every full batch, `[C][batches,3,P]`.
+    batches: Vec<Vec<f64>>,
+    /// Sum of (ω − c)² over all draws and chains, `[P]`.
+    square: Vec<f64>,
+    draws: usize,
+}
+
+/// Adds up what [`Gauges`] are read from.
 #[derive(Debug)]
 pub(crate) struct Meter {
     p: usize,
     chains: usize,
     order: Vec<usize>,
-    centre: Vec<f64>,
-    gradients: bool,
-    length: usize,
-    filled: usize,
-    current: Vec<f64>,
-    batches: Vec<Vec<f64>>,
-    square: Vec<f64>,
-    draws: usize,
+    pub sums: Sums,
     expansion: Option<Arc<Expansion>>,
     /// M⁻¹ at the mode, made when the first gradients come.
     inverse: Option<Inverse>,
@@ -69,14 +81,14 @@ impl Meter {
             p,
             chains,
             order: facts::order(&prepared.problem),
-            centre: mode.unwrap_or_default(),
-            gradients: false,
-            length: FIRST_LENGTH,
-            filled: 0,
-            current: vec![0.0; chains * 3 * p],
-            batches: vec![Vec::new(); chains],
-            square: vec![0.0; p],
-            draws: 0,
+            sums: Sums {
+                centre: mode.unwrap_or_default(),
+                length: FIRST_LENGTH,
+                current: vec![0.0; chains * 3 * p],
+                batches: vec![Vec::new(); chains],
+                square: vec![0.0; p],
+                ..Sums::default()
+            },
             expansion: prepared.plan.expansion.clone(),
             inverse: None,
         }
@@ -85,16 +97,16 @@ impl Meter {
     /// Adds kept draws `[n,C,P]` in internal coordinates and the gradients at them, if there are any.
     pub fn take(&mut self, omega: &[f64], gradient: &[f64]) {
         let p = self.p;
-        if self.centre.is_empty() {
+        if self.sums.centre.is_empty() {
             let Some(first) = omega.get(..p) else { return };
-            self.centre = first.to_vec();
+            self.sums.centre = first.to_vec();
         }
-        self.gradients = gradient.len() == omega.len();
-        if self.gradients && self.inverse.is_none() {
+        self.sums.gradients = gradient.len() == omega.len();
+        if self.sums.gradients && self.inverse.is_none() {
             self.inverse = self.expansion.as_deref().map(Inverse::of);
         }
         let solved = match &self.inverse {
-            Some(inverse) if self.gradients => inverse.times(gradient),
+            Some(inverse) if self.sums.gradients => inverse.times(gradient),
             _ => Vec::new(),
         };
         let variance = |j: usize| self.inverse.as_ref().map_or(1.0, |i| i.variance(j));
@@ -106,20 +118,20 @@ impl Meter {
                 let g = gradient.get(at..at + p).unwrap_or(&nothing);
                 // Without an expansion, ∇C itself.
                 let v = solved.get(at..at + p).unwrap_or(g);
-                let sums = &mut self.current[c * 3 * p..(c + 1) * 3 * p];
+                let sums = &mut self.sums.current[c * 3 * p..(c + 1) * 3 * p];
                 let (away, rest) = sums.split_at_mut(p);
                 let (slope, product) = rest.split_at_mut(p);
                 for j in 0..p {
-                    let d = w[j] - self.centre[j];
+                    let d = w[j] - self.sums.centre[j];
                     away[j] += d;
                     slope[j] += g[j];
                     product[j] += d * v[j] / variance[j];
-                    self.square[j] += d * d;
+                    self.sums.square[j] += d * d;
                 }
             }
-            self.draws += 1;
-            self.filled += 1;
-            if self.filled == self.length {
+            self.sums.draws += 1;
+            self.sums.filled += 1;
+            if self.sums.filled == self.sums.length {
                 self.close();
             }
         }
@@ -127,22 +139,27 @@ impl Meter {
 
     fn close(&mut self) {
         let width = 3 * self.p;
-        for (batches, sums) in self.batches.iter_mut().zip(self.current.chunks(width)) {
+        for (batches, sums) in self
+            .sums
+            .batches
+            .iter_mut()
+            .zip(self.sums.current.chunks(width))
+        {
             batches.extend_from_slice(sums);
         }
-        self.current.fill(0.0);
-        self.filled = 0;
-        let count = self.batches.first().map_or(0, |b| b.len() / width);
+        self.sums.current.fill(0.0);
+        self.sums.filled = 0;
+        let count = self.sums.batches.first().map_or(0, |b| b.len() / width);
         let numbers = count * width * self.chains;
         if count >= MOST_BATCHES || (numbers > MOST_NUMBERS && count >= 8) {
-            for batches in &mut self.batches {
+            for batches in &mut self.sums.batches {
                 let pairs = batches.chunks(2 * width);
                 *batches = pairs
                     .filter(|pair| pair.len() == 2 * width)
                     .flat_map(|pair| (0..width).map(|i| pair[i] + pair[width + i]))
                     .collect();
             }
-            self.length *= 2;
+            self.sums.length *= 2;
         }
     }
 
@@ -150,6 +167,7 @@ impl Meter {
     pub fn read(&self, prepared: &Prepared) -> Option<Gauges> {
         let (p, width) = (self.p, 3 * self.p);
         let all: Vec<&[f64]> = self
+            .sums
             .batches
             .iter()
             .flat_map(|b| b.chunks_exact(width))
@@ -158,8 +176,8 @@ impl Meter {
         if m < 4 {
             return None;
         }
-        let per = self.length as f64;
-        let count = (self.draws * self.chains) as f64;
+        let per = self.sums.length as f64;
+        let count = (self.sums.draws * self.chains) as f64;
         // Mean over batches of a quantity, and the error of that mean.
         let mean_of = |at: usize| {
             let mean = all.iter().map(|b| b[at]).sum::<f64>() / (m as f64 * per);
@@ -171,7 +189,11 @@ impl Meter {
         };
         let away: Vec<(f64, f64)> = (0..p).map(mean_of).collect();
         let sd: Vec<f64> = (0..p)
-            .map(|j| (self.square[j] / count - away[j].0.powi(2)).max(0.0).sqrt())
+            .map(|j| {
+                (self.sums.square[j] / count - away[j].0.powi(2))
+                    .max(0.0)
+                    .sqrt()
+            })
             .collect();
         let by_order = |of: &dyn Fn(usize) -> f64| self.order.iter().map(|&j| of(j)).collect();
         let mut out = Gauges {
@@ -183,7 +205,7 @@ impl Meter {
             shift_sds: Vec::new(),
             shift_error: Vec::new(),
         };
-        if !self.gradients {
+        if !self.sums.gradients {
             return Some(out);
         }
         let product: Vec<(f64, f64)> = (2 * p..3 * p).map(mean_of).collect();
@@ -194,7 +216,7 @@ impl Meter {
             let (shift, error) = shifts(expansion, &groups, p);
             out.shift_sds = by_order(&|j| shift[j] / sd[j]);
             out.shift_error = by_order(&|j| error[j] / sd[j]);
-            let natural = natural_shift(prepared, &self.centre, &away, &shift);
+            let natural = natural_shift(prepared, &self.sums.centre, &away, &shift);
             out.shift = by_order(&|j| natural[j]);
         }
         Some(out)
@@ -203,14 +225,14 @@ impl Meter {
     /// Whether chains agree on every mean: split R-hat from the means of half chains is at most `largest`. With one chain its halves must.
     pub fn agree(&self, largest: f64) -> bool {
         let width = 3 * self.p;
-        let batches = self.batches.first().map_or(0, |b| b.len() / width);
+        let batches = self.sums.batches.first().map_or(0, |b| b.len() / width);
         let half = batches / 2;
         if half == 0 {
             return false;
         }
-        let per = (half * self.length) as f64;
-        let count = (self.draws * self.chains) as f64;
-        let halves: Vec<&[f64]> = (self.batches.iter())
+        let per = (half * self.sums.length) as f64;
+        let count = (self.sums.draws * self.chains) as f64;
+        let halves: Vec<&[f64]> = (self.sums.batches.iter())
             .flat_map(|b| [&b[..half * width], &b[half * width..2 * half * width]])
             .collect();
         (0..self.p).all(|j| {
@@ -219,10 +241,10 @@ impl Meter {
             let mean = means.iter().sum::<f64>() / means.len() as f64;
             let off = means.iter().map(|m| (m - mean).powi(2)).sum::<f64>();
             let between = off / (means.len() - 1) as f64;
-            let within = self.square[j] / count - mean * mean - between;
+            let within = self.sums.square[j] / count - mean * mean - between;
             // A parameter that never moves has no spread, and nothing to wait for.
             let rhat = ((per - 1.0) / per + between / within).sqrt();
-            rhat <= largest || self.square[j] == 0.0
+            rhat <= largest || self.sums.square[j] == 0.0
         })
     }
 
@@ -230,16 +252,16 @@ impl Meter {
     fn groups(&self) -> Vec<Vec<f64>> {
         let width = 3 * self.p;
         let mean = |parts: Vec<&[f64]>| -> Vec<f64> {
-            let n = parts.len() as f64 * self.length as f64;
+            let n = parts.len() as f64 * self.sums.length as f64;
             (0..2 * self.p)
                 .map(|i| parts.iter().map(|b| b[i]).sum::<f64>() / n)
                 .collect()
         };
         if self.chains >= 8 {
             let chain = |b: &Vec<f64>| mean(b.chunks_exact(width).collect());
-            self.batches.iter().map(chain).collect()
+            self.sums.batches.iter().map(chain).collect()
         } else {
-            let batches = self.batches.iter().flat_map(|b| b.chunks_exact(width));
+            let batches = self.sums.batches.iter().flat_map(|b| b.chunks_exact(width));
             batches.map(|b| mean(vec![b])).collect()
         }
     }

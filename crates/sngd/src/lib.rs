@@ -20,6 +20,7 @@
 pub mod bench;
 mod builder;
 mod check;
+pub mod checkpoint;
 mod custom;
 mod device;
 mod error;

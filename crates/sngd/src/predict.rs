@@ -58,6 +58,14 @@ pub struct Predictions {
     problem: Arc<Problem>,
     likelihood: Likelihood,
     forward: Forward,
+    pub(crate) sums: Sums,
+    eta: Vec<f64>,
+    theta: Vec<f64>,
+}
+
+/// The sums of [`Predictions`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sums {
     /// Running max and Σ exp(ln p − max), `[M]`.
     density: Vec<(f64, f64)>,
     /// Σ of class probabilities `[M,classes]`; empty if the response is not a class.
@@ -71,8 +79,6 @@ pub struct Predictions {
     best: f64,
     single_hits: f64,
     best_hits: f64,
-    eta: Vec<f64>,
-    theta: Vec<f64>,
 }
 
 impl Predictions {
@@ -90,15 +96,17 @@ impl Predictions {
         let (mean, cdf) = likelihood.predicts();
         Some(Predictions {
             forward: Forward::new(&problem),
-            density: vec![(f64::NEG_INFINITY, 0.0); m],
-            classes: vec![0.0; m * problem.classes.len()],
-            mean: vec![0.0; if mean { m } else { 0 }],
-            below: vec![0.0; if cdf { m } else { 0 }],
-            draws: 0,
-            single: 0.0,
-            best: f64::NEG_INFINITY,
-            single_hits: 0.0,
-            best_hits: 0.0,
+            sums: Sums {
+                density: vec![(f64::NEG_INFINITY, 0.0); m],
+                classes: vec![0.0; m * problem.classes.len()],
+                mean: vec![0.0; if mean { m } else { 0 }],
+                below: vec![0.0; if cdf { m } else { 0 }],
+                draws: 0,
+                single: 0.0,
+                best: f64::NEG_INFINITY,
+                single_hits: 0.0,
+                best_hits: 0.0,
+            },
             eta: vec![0.0; m * likelihood.outputs()],
             theta: vec![0.0; problem.parameters()],
             likelihood,
@@ -135,17 +143,17 @@ impl Predictions {
             let ln_p = self.likelihood.log_lik_and_score(eta, obs, &mut score)
                 + self.likelihood.log_norm(obs);
             total += ln_p;
-            add_density(&mut self.density[i], (ln_p, 1.0));
+            add_density(&mut self.sums.density[i], (ln_p, 1.0));
             if k > 0 {
                 self.likelihood.class_probabilities(eta, &mut probability);
                 hits += u32::from(top(&probability) == obs.y as usize);
-                let row = &mut self.classes[i * k..(i + 1) * k];
+                let row = &mut self.sums.classes[i * k..(i + 1) * k];
                 row.iter_mut().zip(&probability).for_each(|(s, p)| *s += p);
             }
-            if let Some(sum) = self.mean.get_mut(i) {
+            if let Some(sum) = self.sums.mean.get_mut(i) {
                 *sum += self.likelihood.mean(eta, obs.trials).unwrap_or(f64::NAN);
             }
-            if let Some(sum) = self.below.get_mut(i) {
+            if let Some(sum) = self.sums.below.get_mut(i) {
                 *sum += self.likelihood.cdf(eta, obs).unwrap_or(f64::NAN);
             }
         }
@@ -154,12 +162,12 @@ impl Predictions {
 
     /// Counts one more draw: `total` is its Σ ln p over the rows, `hits` the rows whose most probable class is right.
     fn count(&mut self, total: f64, hits: f64) {
-        let rows = self.density.len() as f64;
-        self.draws += 1;
-        self.single += total / rows;
-        self.best = self.best.max(total / rows);
-        self.single_hits += hits / rows;
-        self.best_hits = self.best_hits.max(hits / rows);
+        let rows = self.sums.density.len() as f64;
+        self.sums.draws += 1;
+        self.sums.single += total / rows;
+        self.sums.best = self.sums.best.max(total / rows);
+        self.sums.single_hits += hits / rows;
+        self.sums.best_hits = self.sums.best_hits.max(hits / rows);
     }
 
     /// Adds the sums that a device made, which are in internal units.
@@ -174,17 +182,17 @@ impl Predictions {
             let own = problem.likelihood.log_norm(observed(held, i)) - t.y_scale.ln();
             missing += own;
             let (max, sum) = sums.density[i];
-            add_density(&mut self.density[i], (max + own, sum));
-            if let (Some(own), Some(mean)) = (self.mean.get_mut(i), sums.mean.get(i)) {
+            add_density(&mut self.sums.density[i], (max + own, sum));
+            if let (Some(own), Some(mean)) = (self.sums.mean.get_mut(i), sums.mean.get(i)) {
                 // y = y_scale·(internal y) + what centring removed.
                 let taken = t.y_mean * t.one(held.x.rows(i, 1, &mut wide));
                 *own += t.y_scale * mean + taken * draws;
             }
-            if let (Some(own), Some(below)) = (self.below.get_mut(i), sums.below.get(i)) {
+            if let (Some(own), Some(below)) = (self.sums.below.get_mut(i), sums.below.get(i)) {
                 *own += below;
             }
         }
-        let classes = self.classes.iter_mut().zip(&sums.classes);
+        let classes = self.sums.classes.iter_mut().zip(&sums.classes);
         classes.for_each(|(own, more)| *own += more);
         for (total, hits) in &sums.draws {
             self.count(total + missing, *hits);
@@ -194,11 +202,12 @@ impl Predictions {
     /// The scores so far; `None` before the first draw.
     pub fn scores(&self) -> Option<Scores> {
         let held = self.problem.held_out.as_ref()?;
-        if self.draws == 0 {
+        if self.sums.draws == 0 {
             return None;
         }
-        let (m, s) = (held.y.len() as f64, self.draws as f64);
+        let (m, s) = (held.y.len() as f64, self.sums.draws as f64);
         let each: Vec<f64> = self
+            .sums
             .density
             .iter()
             .map(|(max, sum)| max + (sum / s).ln())
@@ -209,33 +218,33 @@ impl Predictions {
         let classes = (k > 0).then(|| self.class_scores(held, k));
         Some(Scores {
             rows: held.y.len(),
-            draws: self.draws,
+            draws: self.sums.draws,
             log_score,
             log_score_se: (spread / (m * (m - 1.0).max(1.0))).sqrt(),
-            single_log_score: self.single / s,
-            best_log_score: self.best,
+            single_log_score: self.sums.single / s,
+            best_log_score: self.sums.best,
             accuracy: classes.map(|c| c.0),
-            single_accuracy: classes.map(|_| self.single_hits / s),
-            best_accuracy: classes.map(|_| self.best_hits),
+            single_accuracy: classes.map(|_| self.sums.single_hits / s),
+            best_accuracy: classes.map(|_| self.sums.best_hits),
             brier: classes.map(|c| c.1),
             calibration_error: classes.map(|c| c.2),
-            rmse: (k == 0 && !self.mean.is_empty()).then(|| {
+            rmse: (k == 0 && !self.sums.mean.is_empty()).then(|| {
                 let square = |(y, sum): (&f64, &f64)| (y - sum / s).powi(2);
-                (held.y.iter().zip(&self.mean).map(square).sum::<f64>() / m).sqrt()
+                (held.y.iter().zip(&self.sums.mean).map(square).sum::<f64>() / m).sqrt()
             }),
-            coverage_90: (!self.below.is_empty()).then(|| {
+            coverage_90: (!self.sums.below.is_empty()).then(|| {
                 let inside = |b: &&f64| (0.05..=0.95).contains(&(**b / s));
-                self.below.iter().filter(inside).count() as f64 / m
+                self.sums.below.iter().filter(inside).count() as f64 / m
             }),
         })
     }
 
     /// Accuracy, Brier score and calibration error of the averaged probabilities.
     fn class_scores(&self, held: &HeldOut, k: usize) -> (f64, f64, f64) {
-        let (m, s) = (held.y.len() as f64, self.draws as f64);
+        let (m, s) = (held.y.len() as f64, self.sums.draws as f64);
         let (mut hits, mut brier) = (0.0, 0.0);
         let mut bins = [(0.0, 0.0, 0.0); BINS];
-        for (row, y) in self.classes.chunks(k).zip(&held.y) {
+        for (row, y) in self.sums.classes.chunks(k).zip(&held.y) {
             let p: Vec<f64> = row.iter().map(|v| v / s).collect();
             let best = top(&p);
             let hit = f64::from(u8::from(best == *y as usize));

@@ -137,7 +137,8 @@ fn at_mode(
     check_superchains(&config, settled.plan.chains)?;
     check_length(&settled.plan)?;
     if found.marginal {
-        notes.push("the joint density of coefficients and scale has no largest value, so that what is said of the mode is about that of the scale's own density".into());
+        let name = problem.likelihood.auxiliary().unwrap_or("scale");
+        notes.push(format!("the joint density of coefficients and {name} has no largest value, so that what is said of the mode is about that of {name}'s own density"));
     }
     if settled.plan.direct && config.run.device == Device::Auto {
         // A device has no kernel for draws without steps.
@@ -215,6 +216,13 @@ fn check_run(config: &Config) -> Result<(), CheckError> {
         return Err(CheckError::key(
             "run.init_scale",
             format!("found {scale}, expected a finite number of 0 or more"),
+        ));
+    }
+    let seconds = run.checkpoint_seconds;
+    if !(seconds >= 0.0 && seconds.is_finite()) {
+        return Err(CheckError::key(
+            "run.checkpoint_seconds",
+            format!("found {seconds}, expected a finite number of 0 or more; 0 keeps none"),
         ));
     }
     if run.precision == Precision::F64 && matches!(run.device, Device::Gpu(_)) {

@@ -1,6 +1,7 @@
 //! The run loop: a thread that owns the engine, keeps its spans in flight, and sends blocks of draws on the natural
 //! scale through a bounded channel. No block contains a draw that a fault has touched.
 
+use crate::checkpoint::RunState;
 use crate::error::Error;
 use crate::event::{Ending, Outcome, Progress};
 use crate::fault;
@@ -32,6 +33,8 @@ const JUDGED_FROM: u64 = 20_000;
 pub(crate) enum Message {
     /// A block of draws, or none, and the progress so far.
     Block(Option<DrawBlock>, Progress),
+    /// All that the run needs to go on after the blocks before this message.
+    Checkpoint(Box<RunState>),
     /// The last message.
     Done(Outcome, Option<Error>),
 }
@@ -41,17 +44,21 @@ pub(crate) struct Running {
     pub messages: mpsc::Receiver<Message>,
 }
 
-/// Starts the thread. Setting `stop` ends the run after the spans in flight.
+/// Starts the thread; with `from` the run goes on there, and `engine` is in that state. Setting `stop` ends the run after the spans in flight.
 pub(crate) fn start(
     engine: Box<dyn Engine>,
     prepared: Prepared,
     stop: Arc<AtomicBool>,
+    from: Option<RunState>,
 ) -> Result<Running, Error> {
     let (send, messages) = mpsc::channel(WAITING);
     std::thread::Builder::new()
         .name("sngd-run".into())
         .spawn(move || {
             let mut worker = Worker::new(&prepared);
+            if let Some(from) = from {
+                worker.restore(from);
+            }
             let (ending, error) = match worker.run(engine, &stop, &send) {
                 Ok(ending) => (ending, None),
                 Err(e) => (Ending::Failed, Some(e)),
@@ -66,6 +73,13 @@ pub(crate) fn start(
 struct Worker<'a> {
     prepared: &'a Prepared,
     began: Instant,
+    /// Seconds of earlier parts of the run.
+    before: f64,
+    /// The step at which the run begins, or goes on.
+    first_step: u32,
+    /// Kept draws at which the run next checks whether it has enough. Looks come at fixed draws, whatever a block's length, so that the same run
+    /// has the same draws.
+    next_look: u64,
     steps: u64,
     draws: u64,
     warmup_draws: u64,
@@ -85,6 +99,12 @@ impl<'a> Worker<'a> {
         Worker {
             prepared,
             began: Instant::now(),
+            before: 0.0,
+            first_step: 0,
+            next_look: match prepared.config.run.until {
+                Some(_) => LOOKS.0,
+                None => u64::MAX,
+            },
             steps: 0,
             draws: 0,
             warmup_draws: 0,
@@ -112,24 +132,39 @@ impl<'a> Worker<'a> {
         send: &mpsc::Sender<Message>,
     ) -> Result<Ending, Error> {
         let plan = &self.prepared.plan;
-        let mut cursor = Cursor::new(plan, self.prepared.config.run.save_warmup);
+        let saved = self.prepared.config.run.save_warmup;
+        let mut cursor = Cursor::after(plan, saved, self.first_step, self.draws);
         let mut sizer = Sizer::new(plan);
         let mut in_flight: VecDeque<Span> = VecDeque::new();
         let until = self.prepared.config.run.until;
         let (mut stopped, mut enough) = (false, false);
-        // Looks come at fixed draws, whatever a block's length, so that the same run has the same draws.
-        let mut next_look = if until.is_some() { LOOKS.0 } else { u64::MAX };
-        let mut asked = 0;
+        let mut asked = self.draws;
+        let every = self.prepared.config.run.checkpoint_seconds;
+        let every = (every > 0.0).then(|| Duration::from_secs_f64(every));
+        let mut checkpointed = Instant::now();
         let mut last = Instant::now();
         loop {
             stopped |= stop.load(Ordering::Relaxed) || send.is_closed();
+            let due = every.is_some_and(|every| checkpointed.elapsed() >= every);
+            if due && in_flight.is_empty() && self.can_resume_at(cursor.step()) {
+                self.checkpoint(&mut *engine, send)?;
+                checkpointed = Instant::now();
+                continue;
+            }
             while !stopped
                 && !enough
                 && in_flight.len() < engine.depth().max(1)
-                && asked < next_look
+                && asked < self.next_look
+                && !(due && self.can_resume_at(cursor.step()))
                 && let Some(span) = {
-                    let left = u32::try_from(next_look - asked).unwrap_or(u32::MAX);
-                    cursor.next(sizer.steps(), sizer.max_draws().min(left))
+                    let left = u32::try_from(self.next_look - asked).unwrap_or(u32::MAX);
+                    let (mut steps, mut draws) = (sizer.steps(), sizer.max_draws().min(left));
+                    if due {
+                        // No further than the next step from which the run can go on.
+                        let ahead = plan.refresh - cursor.step() % plan.refresh;
+                        (steps, draws) = (ahead, draws.min((ahead / plan.thin as u32).max(1)));
+                    }
+                    cursor.next(steps, draws)
                 }
             {
                 asked += if span.warmup {
@@ -157,13 +192,16 @@ impl<'a> Worker<'a> {
                 return Err(e.into());
             }
             // The draws between two checks grow by a twentieth each time, so that the checks cost next to nothing.
-            if let Some(until) = until.as_ref().filter(|_| self.draws >= next_look) {
-                next_look = self.draws + (self.draws / 20).max(LOOKS.1);
+            if let Some(until) = until.as_ref().filter(|_| self.draws >= self.next_look) {
+                self.next_look = self.draws + (self.draws / 20).max(LOOKS.1);
                 let gauges = self.meter.read(self.prepared);
                 enough = gauges.is_some_and(|g| g.enough(until)) && self.meter.agree(AGREE);
             }
         }
         let whole = enough || self.draws == plan.draws as u64;
+        if every.is_some() && self.can_resume_at(cursor.step()) {
+            self.checkpoint(&mut *engine, send)?;
+        }
         if let Some(e) = self.judge(0) {
             return Err(e.into());
         }
@@ -172,6 +210,61 @@ impl<'a> Worker<'a> {
         } else {
             Ending::Interrupted
         })
+    }
+
+    /// Whether an engine that is loaded afresh makes the same step `t`: a metric that is kept for several steps is made afresh there.
+    fn can_resume_at(&self, t: u32) -> bool {
+        t.is_multiple_of(self.prepared.plan.refresh)
+    }
+
+    /// Sends everything that the run needs to go on; nothing may be in flight.
+    fn checkpoint(
+        &self,
+        engine: &mut dyn Engine,
+        send: &mpsc::Sender<Message>,
+    ) -> Result<(), Error> {
+        let state = RunState {
+            chains: engine.state()?,
+            steps: self.steps,
+            draws: self.draws,
+            warmup_draws: self.warmup_draws,
+            seconds: self.seconds(),
+            divergences: self.divergences,
+            fallbacks: self.fallbacks,
+            chain_steps: self.chain_steps,
+            next_look: self.next_look,
+            temperature: (self.temperature.sum, self.temperature.count),
+            watch: self.watch.counts(),
+            sums: self.meter.sums.clone(),
+        };
+        // If the receiver is gone, nobody keeps it.
+        let _ = send.blocking_send(Message::Checkpoint(Box::new(state)));
+        Ok(())
+    }
+
+    /// Goes on from where an earlier part of the run ended.
+    fn restore(&mut self, from: RunState) {
+        self.first_step = from.chains.step;
+        self.steps = from.steps;
+        self.draws = from.draws;
+        self.warmup_draws = from.warmup_draws;
+        self.before = from.seconds;
+        self.divergences = from.divergences;
+        self.fallbacks = from.fallbacks;
+        self.chain_steps = from.chain_steps;
+        // A run that had no end of its own may have been given one.
+        if from.next_look < u64::MAX && self.next_look < u64::MAX {
+            self.next_look = from.next_look;
+        } else if self.next_look < u64::MAX {
+            self.next_look = self.next_look.max(from.draws + LOOKS.1);
+        }
+        (self.temperature.sum, self.temperature.count) = from.temperature;
+        self.watch.restore(&from.watch);
+        self.meter.sums = from.sums;
+    }
+
+    fn seconds(&self) -> f64 {
+        self.before + self.began.elapsed().as_secs_f64()
     }
 
     /// The part of a block that may be passed on, and the error that stopped the rest.
@@ -322,7 +415,7 @@ impl<'a> Worker<'a> {
             ending,
             draws: self.draws,
             steps: self.steps,
-            seconds: self.began.elapsed().as_secs_f64(),
+            seconds: self.seconds(),
             divergences: self.divergences,
             fallbacks: self.fallbacks,
             fallback_share: self.fallback_share(),

@@ -1,6 +1,7 @@
 //! Reads a run file: each key and value is checked against `run_schema`, and errors name the line. Values of
 //! `--set section.key=value` replace those of the file.
 
+use crate::checkpoint::{Fingerprint, Origin};
 use crate::custom;
 use crate::error::Error;
 use crate::run_schema::{Kind, ROOT, SECTIONS, hint};
@@ -45,6 +46,36 @@ impl RunFile {
             config,
             path: path.to_path_buf(),
             base,
+        })
+    }
+
+    /// Reads the file of a user's own likelihood, if the settings name one, whose path is relative to `base`.
+    ///
+    /// # Errors
+    /// As [`RunFile::read`].
+    pub fn load_likelihood(config: &mut Config, base: &Path) -> Result<(), Error> {
+        custom::load(config, base)
+    }
+
+    /// What a checkpoint says of where the run was started from; reads the data file to its end. `overrides` are those that the file was read with.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if a file cannot be read.
+    pub fn origin(&self, overrides: &[String]) -> Result<Origin, Error> {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let data = self.base.join(&self.config.data.path);
+        Ok(Origin {
+            version: env!("CARGO_PKG_VERSION").into(),
+            config: serde_json::to_string(&self.config).unwrap_or_default(),
+            run_file: absolute(&self.path),
+            overrides: overrides.to_vec(),
+            base: absolute(&self.base),
+            data: Fingerprint::of(&data).map_err(|e| {
+                Error::Input(format!(
+                    "{}: found no file that can be read ({e}), expected the data",
+                    data.display()
+                ))
+            })?,
         })
     }
 

@@ -176,6 +176,7 @@ pub(crate) const SECTIONS: &[(&str, &[Key])] = &[
             key("draws", ONE),
             key("thin", AUTO_ONE),
             key("until", Kind::Until),
+            key("checkpoint_seconds", Kind::Number),
             key("device", Kind::Text),
             key("precision", Kind::Words(&["f32", "f64"])),
             key("init", Kind::Words(&["map", "prior", "zero", "standard"])),
@@ -216,9 +217,30 @@ fn one_of(words: &[&str]) -> String {
     }
 }
 
+/// Most units of a hidden layer, and most hidden layers.
+const MOST_UNITS: i64 = 65_536;
+const MOST_LAYERS: usize = 64;
+
+/// Words that people try, each with the one that is meant.
+const MEANT: [(&str, &str); 6] = [
+    ("normal", "gaussian"),
+    ("linear", "gaussian"),
+    ("logistic", "bernoulli"),
+    ("binary", "bernoulli"),
+    ("multinomial", "softmax"),
+    ("categorical", "softmax"),
+];
+
 /// `; did you mean "x"?`, or nothing.
 pub(crate) fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(name, known).map_or(String::new(), |n| format!("; did you mean \"{n}\"?"))
+    let known: Vec<&str> = known.into_iter().collect();
+    let meant = MEANT
+        .iter()
+        .find(|(tried, meant)| *tried == name && known.contains(meant));
+    let near = meant
+        .map(|m| m.1)
+        .or_else(|| nearest(name, known.iter().copied()));
+    near.map_or(String::new(), |n| format!("; did you mean \"{n}\"?"))
 }
 
 fn number(value: &Value) -> bool {
@@ -241,6 +263,10 @@ impl Kind {
         match self {
             Kind::Text => match value {
                 Value::String(_) => Ok(()),
+                Value::Table(inner) if !inner.is_empty() => wrong(format!(
+                    "a text in quotes; a name with a dot is written in quotes too, as \"weights.{}\"",
+                    inner.keys().next().map_or("x", String::as_str)
+                )),
                 _ => wrong("a text in quotes".into()),
             },
             Kind::CountOrText => match value {
@@ -270,11 +296,18 @@ impl Kind {
             Kind::Words(words) => word(words, ""),
             Kind::Counts => match value {
                 Value::Array(items) => {
-                    let wrong = |i: &&Value| i.as_integer().is_none_or(|n| n < 1);
+                    let wrong = |i: &&Value| {
+                        i.as_integer()
+                            .is_none_or(|n| !(1..=MOST_UNITS).contains(&n))
+                    };
                     match items.iter().find(wrong) {
+                        None if items.len() > MOST_LAYERS => Err(format!(
+                            "found {} layers, expected at most {MOST_LAYERS}",
+                            items.len()
+                        )),
                         None => Ok(()),
                         Some(item) => Err(format!(
-                            "found {} in the list, expected whole numbers of 1 or more",
+                            "found {} in the list, expected whole numbers from 1 to {MOST_UNITS}",
                             shown(item)
                         )),
                     }

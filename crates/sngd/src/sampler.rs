@@ -1,6 +1,7 @@
 //! The entry point: a checked run that can be sampled, streamed or written to sinks.
 
 use crate::builder::{Builder, Data, Model};
+use crate::checkpoint::RunState;
 use crate::device::{self, Opened};
 use crate::error::Error;
 use crate::event::{Event, Outcome};
@@ -109,7 +110,7 @@ impl Sampler {
         let prepared = self.prepared.with_lengths(warmup.0, draws.0)?;
         let Opened { engine, .. } = device::open(&prepared)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let running = run::start(engine, prepared, Arc::clone(&stop))?;
+        let running = run::start(engine, prepared, Arc::clone(&stop), None)?;
         Ok(BlockStream {
             running,
             stop,
@@ -127,6 +128,7 @@ impl Sampler {
         Ok(OpenRun {
             prepared: self.prepared,
             opened,
+            from: None,
         })
     }
 }
@@ -135,9 +137,20 @@ impl Sampler {
 pub struct OpenRun {
     prepared: Prepared,
     opened: Opened,
+    from: Option<RunState>,
 }
 
 impl OpenRun {
+    /// Goes on from where an earlier part of the same run ended, on the same kind of engine with the same bits.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the state does not fit the run, or the device fails.
+    pub fn resume(mut self, from: RunState) -> Result<OpenRun, Error> {
+        self.opened.engine.restore(&from.chains)?;
+        self.from = Some(from);
+        Ok(self)
+    }
+
     /// The engine that computes.
     pub fn engine(&self) -> &EngineInfo {
         self.opened.engine.info()
@@ -165,7 +178,12 @@ impl OpenRun {
             chains: plan.chains,
             steps: plan.steps() as u64,
         });
-        let mut running = run::start(self.opened.engine, self.prepared, Arc::clone(stop))?;
+        let mut running = run::start(
+            self.opened.engine,
+            self.prepared,
+            Arc::clone(stop),
+            self.from,
+        )?;
         let mut failed: Option<Error> = None;
         loop {
             match pollster::block_on(running.messages.recv()) {
@@ -179,6 +197,14 @@ impl OpenRun {
                         }
                     }
                     on_event(&Event::Progress(progress));
+                }
+                Some(Message::Checkpoint(state)) => {
+                    if failed.is_none() {
+                        failed = sinks.iter_mut().find_map(|s| s.checkpoint(&state).err());
+                        if failed.is_some() {
+                            running.messages.close();
+                        }
+                    }
                 }
                 Some(Message::Done(outcome, error)) => {
                     return finish(sinks, outcome, failed.or(error), on_event);
@@ -246,7 +272,7 @@ impl Stream for BlockStream {
                 Poll::Ready(Some(Message::Block(Some(block), _))) => {
                     return Poll::Ready(Some(Ok(block)));
                 }
-                Poll::Ready(Some(Message::Block(None, _))) => {}
+                Poll::Ready(Some(Message::Block(None, _) | Message::Checkpoint(_))) => {}
                 Poll::Ready(Some(Message::Done(outcome, error))) => {
                     self.outcome = Some(outcome);
                     self.done = true;

@@ -1,5 +1,6 @@
 //! Where blocks of draws go: any `sngd_core::trace::Sink`, or a sink that learns how the run ended.
 
+use crate::checkpoint::RunState;
 use crate::error::Error;
 use crate::event::Outcome;
 use sngd_core::trace::{DrawBlock, Sink};
@@ -11,6 +12,14 @@ pub trait RunSink {
     /// # Errors
     /// Whatever stops it from taking more: the run then stops.
     fn block(&mut self, block: &DrawBlock) -> Result<(), Error>;
+    /// Called when everything taken so far should be kept with `state`, from which the run can go on.
+    ///
+    /// # Errors
+    /// As [`RunSink::block`].
+    fn checkpoint(&mut self, state: &RunState) -> Result<(), Error> {
+        let _ = state;
+        Ok(())
+    }
     /// Called once, also after an interruption or a fault; `why` is the message of the fault.
     ///
     /// # Errors

@@ -89,6 +89,18 @@ impl Watch {
         }
     }
 
+    /// Draws of each chain, and how many of them lie below.
+    pub(crate) fn counts(&self) -> Vec<(u64, u64)> {
+        self.0.iter().map(|c| (c.draws, c.below)).collect()
+    }
+
+    /// Goes on from the counts of an earlier part of the run.
+    pub(crate) fn restore(&mut self, counts: &[(u64, u64)]) {
+        for (chain, &(draws, below)) in self.0.iter_mut().zip(counts) {
+            (chain.draws, chain.below) = (draws, below);
+        }
+    }
+
     /// The first chain that ran away, if any.
     pub(crate) fn stray(&self) -> Option<Stray> {
         let fell = |c: &Chain| c.draws >= JUDGED_FROM && c.below as f64 >= SHARE * c.draws as f64;

@@ -65,6 +65,9 @@ pub struct Report {
     pub thermometers: Thermometers,
     /// The ensemble's scores on the held-out rows.
     pub predictions: Option<Scores>,
+    /// Of a network: the log density over the draws. Its weights have many equivalent modes, so that chains need not agree on them, and the verdict
+    /// asks whether they agree on this. `null` for linear predictors.
+    pub log_density: Option<Row>,
     /// Of a network: nats per row by which its last draws make the fitted rows more likely than outputs that are the same for all rows.
     pub gain: Option<f64>,
     /// What the run measured about itself.
@@ -146,6 +149,8 @@ struct Input {
     values: Vec<f64>,
     /// Log posterior of each draw, `[n, C]`, in nats.
     lp: Vec<f64>,
+    /// The same estimated from each step's rows.
+    lp_minibatch: Vec<f64>,
     divergences: u64,
     status: String,
     fault: Option<String>,
@@ -172,6 +177,7 @@ pub fn summarize(samples: &Samples) -> Report {
         draws: samples.draws,
         values: samples.values.clone(),
         lp: column(Stat::Lp.at()).copied().collect(),
+        lp_minibatch: column(Stat::LpMinibatch.at()).copied().collect(),
         divergences: column(Stat::Diverging.at()).filter(|d| **d != 0.0).count() as u64,
         status: samples
             .outcome
@@ -253,6 +259,7 @@ pub fn summarize_trace(path: &Path) -> Result<Report, Error> {
         draws,
         values,
         lp: read("lp")?,
+        lp_minibatch: read("lp_minibatch")?,
         divergences: read("diverging")?.iter().filter(|d| **d != 0.0).count() as u64,
         status: reader.attribute("status").unwrap_or("unknown").to_string(),
         fault: reader.attribute("fault").map(str::to_string),
@@ -277,49 +284,15 @@ fn join(left: &str, right: &str) -> String {
 fn report(input: Input) -> Report {
     let (n, c, p) = (input.draws, input.chains, input.names.len());
     let superchains = input.facts.as_ref().map_or(0, |f| f.superchains);
-    let rows: Vec<Row> = summarize_block(&input.values, n, c, p, DEFAULT_HDI_PROB)
-        .unwrap_or_default()
-        .iter()
-        .zip(&input.names)
-        .enumerate()
-        .map(|(i, (s, name))| {
-            let nested = (superchains > 0).then(|| {
-                Draws::from_block(&input.values, n, c, p, i)
-                    .and_then(|d| nested_rhat(&d, superchains))
-            });
-            let why = nested
-                .as_ref()
-                .and_then(|r| r.as_ref().err())
-                .map(|e| e.to_string());
-            // By name and in full, so that a number which the diagnostics gain is not forgotten here.
-            let Summary {
-                mean,
-                sd,
-                mcse_mean,
-                mcse_sd,
-                hdi_low,
-                hdi_high,
-                ess_bulk,
-                ess_tail,
-                rhat,
-                reason,
-            } = *s;
-            Row {
-                name: name.clone(),
-                mean,
-                sd,
-                mcse_mean,
-                mcse_sd,
-                hdi_low,
-                hdi_high,
-                ess_bulk,
-                ess_tail,
-                rhat,
-                nested_rhat: nested.map(|r| r.unwrap_or(f64::NAN)),
-                reason: reason.map(|r| r.to_string()).or(why),
-            }
-        })
-        .collect();
+    let lp = match input.lp.iter().any(|v| v.is_nan()) {
+        true => &input.lp_minibatch,
+        false => &input.lp,
+    };
+    let network = input.gain.is_some() && lp.len() == n * c;
+    let log_density = network
+        .then(|| rows_of(lp, (n, c, 1), &["log density".to_string()], superchains))
+        .and_then(|rows| rows.into_iter().next());
+    let rows = rows_of(&input.values, (n, c, p), &input.names, superchains);
     // A missing number is not skipped: the extreme is then missing too.
     let extreme = |of: fn(&Row) -> f64, take: fn(f64, f64) -> f64| {
         rows.iter()
@@ -359,6 +332,7 @@ fn report(input: Input) -> Report {
             .iter()
             .flat_map(|f| f.ledger.iter().cloned())
             .collect(),
+        log_density,
         gain: input.gain,
         gauges: input.gauges.clone(),
         verdict: Verdict::default(),
@@ -366,6 +340,57 @@ fn report(input: Input) -> Report {
     };
     report.verdict = verdict::judge(&report);
     report
+}
+
+/// The diagnostics of `values` `[n,C,P]`, a row for each of the `names` `[P]`.
+fn rows_of(
+    values: &[f64],
+    (n, c, p): (usize, usize, usize),
+    names: &[String],
+    superchains: usize,
+) -> Vec<Row> {
+    summarize_block(values, n, c, p, DEFAULT_HDI_PROB)
+        .unwrap_or_default()
+        .iter()
+        .zip(names)
+        .enumerate()
+        .map(|(i, (s, name))| {
+            let nested = (superchains > 0).then(|| {
+                Draws::from_block(values, n, c, p, i).and_then(|d| nested_rhat(&d, superchains))
+            });
+            let why = nested
+                .as_ref()
+                .and_then(|r| r.as_ref().err())
+                .map(|e| e.to_string());
+            // By name and in full, so that a number which the diagnostics gain is not forgotten here.
+            let Summary {
+                mean,
+                sd,
+                mcse_mean,
+                mcse_sd,
+                hdi_low,
+                hdi_high,
+                ess_bulk,
+                ess_tail,
+                rhat,
+                reason,
+            } = *s;
+            Row {
+                name: name.clone(),
+                mean,
+                sd,
+                mcse_mean,
+                mcse_sd,
+                hdi_low,
+                hdi_high,
+                ess_bulk,
+                ess_tail,
+                rhat,
+                nested_rhat: nested.map(|r| r.unwrap_or(f64::NAN)),
+                reason: reason.map(|r| r.to_string()).or(why),
+            }
+        })
+        .collect()
 }
 
 impl Report {

@@ -1,5 +1,6 @@
 //! Draws into a trace on disk.
 
+use crate::checkpoint::{self, Checkpoint, Origin, RunState};
 use crate::error::Error;
 use crate::event::{Ending, Outcome};
 use crate::predict::{Predictions, RowTerms};
@@ -9,7 +10,7 @@ use crate::sink::RunSink;
 use sngd_core::engine::EngineInfo;
 use sngd_core::trace::{DrawBlock, Sink};
 use sngd_store::{OldTrace, TraceWriter};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Writes the draws to a Zarr trace on disk.
@@ -19,6 +20,16 @@ pub struct TraceSink {
     predictions: Option<Predictions>,
     row_terms: Option<RowTerms>,
     flushed: Instant,
+    keeper: Option<Keeper>,
+}
+
+/// Where checkpoints go, and what they say of the run besides its state.
+#[derive(Debug)]
+struct Keeper {
+    trace: PathBuf,
+    blank: Checkpoint,
+    /// Whether checkpoints of a trace that was here before still have this trace's name.
+    first: bool,
 }
 
 /// Longest time until draws become visible to readers.
@@ -47,6 +58,78 @@ impl TraceSink {
             predictions: Predictions::new(prepared),
             row_terms: asked.then(|| RowTerms::new(prepared)),
             flushed: Instant::now(),
+            keeper: None,
+        })
+    }
+
+    /// Keeps checkpoints beside the trace, from which [`TraceSink::resume`] goes on.
+    #[must_use]
+    pub fn with_checkpoints(
+        mut self,
+        path: &Path,
+        origin: Origin,
+        prepared: &Prepared,
+        engine: &EngineInfo,
+    ) -> TraceSink {
+        let plan = &prepared.plan;
+        let blank = Checkpoint {
+            origin,
+            trace: self
+                .writer
+                .attribute("created_at")
+                .unwrap_or_default()
+                .into(),
+            engine: checkpoint::engine_name(engine),
+            lengths: [plan.chains, plan.warmup, plan.thin],
+            run: None,
+            predictions: None,
+        };
+        self.keeper = Some(Keeper {
+            trace: path.to_path_buf(),
+            blank,
+            first: true,
+        });
+        self
+    }
+
+    /// Goes on with the trace of a run that ended at a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Store`], as [`TraceWriter::reopen`]; [`Error::Input`] if the checkpoint is of another trace.
+    pub fn resume(
+        path: &Path,
+        prepared: &Prepared,
+        engine: &EngineInfo,
+        from: &Checkpoint,
+    ) -> Result<TraceSink, Error> {
+        let counts =
+            (from.run.as_ref()).map_or((0, 0), |r| (r.warmup_draws as usize, r.draws as usize));
+        let writer = TraceWriter::reopen(path, schema::trace(prepared, engine), counts)?;
+        if writer.attribute("created_at") != Some(from.trace.as_str()) {
+            return Err(Error::Input(format!(
+                "{}: found a checkpoint of another trace, expected that of this one; start the run again with `sngd sample`",
+                checkpoint::path(path).display()
+            )));
+        }
+        let mut predictions = Predictions::new(prepared);
+        if let (Some(now), Some(sums)) = (&mut predictions, &from.predictions) {
+            now.sums = sums.clone();
+        }
+        Ok(TraceSink {
+            writer,
+            predictions,
+            row_terms: None,
+            flushed: Instant::now(),
+            keeper: Some(Keeper {
+                trace: path.to_path_buf(),
+                blank: Checkpoint {
+                    run: None,
+                    predictions: None,
+                    engine: checkpoint::engine_name(engine),
+                    ..from.clone()
+                },
+                first: false,
+            }),
         })
     }
 
@@ -77,6 +160,27 @@ impl RunSink for TraceSink {
         Ok(())
     }
 
+    fn checkpoint(&mut self, state: &RunState) -> Result<(), Error> {
+        let Some(keeper) = &mut self.keeper else {
+            return Ok(());
+        };
+        if std::mem::take(&mut keeper.first) {
+            match self.writer.old_trace() {
+                OldTrace::SetAside(aside) => Checkpoint::rename(&keeper.trace, aside),
+                _ => Checkpoint::remove(&keeper.trace),
+            }
+        }
+        // Draws come before the checkpoint that counts them.
+        self.writer.flush()?;
+        self.flushed = Instant::now();
+        Checkpoint {
+            run: Some(state.clone()),
+            predictions: self.predictions.as_ref().map(|p| p.sums.clone()),
+            ..keeper.blank.clone()
+        }
+        .write(&keeper.trace)
+    }
+
     fn finish(&mut self, outcome: &Outcome, why: Option<&str>) -> Result<(), Error> {
         self.writer.finish()?;
         let mut last = vec![
@@ -98,8 +202,22 @@ impl RunSink for TraceSink {
         last.extend(why.map(|w| ("fault".to_string(), w.to_string())));
         self.writer.set_attributes(&last)?;
         self.writer.consolidate()?;
-        self.writer
-            .conclude(outcome.ending == Ending::Complete && why.is_none());
+        let aside = match self.writer.old_trace() {
+            OldTrace::SetAside(aside) => Some(aside.clone()),
+            _ => None,
+        };
+        let whole = outcome.ending == Ending::Complete && why.is_none();
+        let old = self.writer.conclude(whole);
+        if let (Some(aside), Some(keeper)) = (aside, &self.keeper) {
+            match old {
+                OldTrace::Removed => Checkpoint::remove(&aside),
+                OldTrace::PutBack if !keeper.first => {
+                    Checkpoint::remove(&keeper.trace);
+                    Checkpoint::rename(&aside, &keeper.trace);
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
 }

@@ -156,7 +156,7 @@ fn a_batch_whose_noise_is_too_hot_names_batches_that_are_not() {
         &s,
         &args,
         2,
-        &["sampler.temperature", "at least", "raise temperature to"],
+        &["sampler.temperature", "at least", "batch_size = \"full\""],
     );
 }
 
@@ -274,7 +274,7 @@ fn a_network_that_cannot_be_is_refused() {
             "run.toml",
             "model.hidden",
             "found 0",
-            "whole numbers of 1 or more",
+            "whole numbers from 1 to 65536",
         ],
     );
     sample(

@@ -243,7 +243,9 @@ fn an_interrupted_or_killed_run_leaves_the_old_trace_and_the_next_run_tells() {
     let (code, err) = ended_by(&s, "-INT", "run.zarr.old");
     assert_eq!(code, Some(130), "{err}");
     assert!(
-        err.ends_with("; the trace holds them in run.zarr; the old trace is in run.zarr.old\n"),
+        err.ends_with(
+            "; the trace holds them in run.zarr; the old trace is in run.zarr.old; `sngd resume run.zarr` goes on\n"
+        ),
         "{err}"
     );
     assert!(draws(&s, "run.zarr") >= 100 && kept("run.zarr.old"));

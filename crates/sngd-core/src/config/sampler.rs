@@ -24,7 +24,7 @@ pub struct SamplerConfig {
     /// Step size ε in (0, 1], no unit; chosen when left out or `auto`.
     #[serde(deserialize_with = "auto", skip_serializing_if = "Option::is_none")]
     pub step_size: Option<StepSize>,
-    /// Rows in a batch, B; chosen when left out or `auto`. With the metric at the state that is the smaller of 128 and N, all rows
+    /// Rows in a batch, B; chosen when left out or `auto`. With the metric at the state that is 128, or more where residual noise needs it, and at most N; all rows
     /// for `mala`.
     #[serde(deserialize_with = "auto", skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<BatchSize>,

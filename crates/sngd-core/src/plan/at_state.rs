@@ -17,6 +17,9 @@ use crate::problem::Problem;
 /// Default rows of a batch; where there are no more rows, a step takes all of them.
 const DEFAULT_BATCH: usize = 128;
 
+/// Share of the temperature that the noise of a default batch may have.
+const MINIBATCH_SHARE: f64 = 0.25;
+
 /// Most rows of which each step of a network under its default prior takes all.
 const NETWORK_FULL: usize = 2000;
 /// Default damping of such a network, whose data leave some weights to the prior (docs/networks.md).
@@ -47,6 +50,13 @@ impl Plan {
         let temperature = temperature(s, method)?;
         let default = if standard && n <= NETWORK_FULL {
             n
+        } else if row.noise == Noise::Residual && s.noise.is_none() && temperature > 0.0 {
+            // Minibatch noise is to be no more than a part of the temperature: the law of `law_temperature`, solved for B.
+            let e = step_size.initial();
+            let rows = e * n as f64 / ((2.0 - e) * MINIBATCH_SHARE * temperature);
+            (rows.ceil() as usize)
+                .next_multiple_of(16)
+                .clamp(DEFAULT_BATCH, n.max(DEFAULT_BATCH))
         } else {
             DEFAULT_BATCH
         };

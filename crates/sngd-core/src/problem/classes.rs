@@ -116,15 +116,18 @@ fn two_levels(config: &Config, table: &Table, only: &str) -> Result<Vec<String>,
     if let Some(plain) = PLAIN.iter().find(|pair| pair.contains(&only)) {
         return Ok(plain.map(String::from).to_vec());
     }
-    if let Some(positive) = &config.data.positive
-        && positive.names(only)
-    {
-        return Ok(vec![format!("not {only}"), only.to_string()]);
+    match &config.data.positive {
+        Some(positive) if positive.names(only) => {
+            return Ok(vec![format!("not {only}"), only.to_string()]);
+        }
+        // A level that never occurs can still be the one that is 1.
+        Some(positive) => return Ok(vec![only.to_string(), positive.to_string()]),
+        None => {}
     }
     Err(CheckError::data(
         &table.source,
         format!(
-            "column '{}': found the one level {only:?} in every row, expected two for bernoulli; set data.positive = {only:?} if every row is a success, or choose another response",
+            "column '{}': found the one level {only:?} in every row, expected two for bernoulli; set data.positive = {only:?} if every row is a success, or to the level that none has, or choose another response",
             config.data.response
         ),
     ))

@@ -220,11 +220,41 @@ impl<T: Scalar> ModeChains<T> {
                 .flat_map(|g| (0..g.count).flat_map(|l| g.position(l)))
                 .collect(),
         };
+        let exact = omega.clone();
         to_internal(&self.data.expansion, &mut omega);
         ChainState {
             step,
             omega,
             second_moment: Vec::new(),
+            exact,
+        }
+    }
+
+    /// Sets the positions of all chains before their first step.
+    pub fn restore(&mut self, state: &ChainState) {
+        let p = self.data.p;
+        let mut u = state.exact.clone();
+        if u.len() != state.omega.len() {
+            u = vec![0.0; state.omega.len()];
+            for (u, w) in u.chunks_exact_mut(p).zip(state.omega.chunks_exact(p)) {
+                self.data.expansion.whiten(w, u);
+            }
+        }
+        match &mut self.kind {
+            Kind::Few(chains) => {
+                for (chain, u) in chains.iter_mut().zip(u.chunks_exact(p)) {
+                    chain
+                        .u
+                        .iter_mut()
+                        .zip(u)
+                        .for_each(|(to, u)| *to = T::of(*u));
+                }
+            }
+            Kind::AllRows { groups, .. } => {
+                for (group, u) in groups.iter_mut().zip(u.chunks(p * LANES)) {
+                    *group = Group::new(p, group.first, u);
+                }
+            }
         }
     }
 }

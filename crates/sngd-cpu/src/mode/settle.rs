@@ -47,8 +47,10 @@ const PILOT_FLOPS: f64 = 1.5e10;
 const WORTH: (f64, f64) = (0.12, 0.25);
 /// Most steps per kept draw, and most where steps are cheap.
 const THIN: (usize, usize) = (20, 400);
-/// Steps are cheap where those of all chains take this many floating-point operations, which is seconds.
+/// Steps are cheap where those of all chains take this many floating-point operations for [`DRAWS`] draws, which is seconds.
 const CHEAP_RUN: f64 = 4e11;
+/// The default number of draws, by which steps are judged whatever the run's own.
+const DRAWS: usize = 1000;
 /// Default number of chains: two groups of sixteen.
 const CHAINS: usize = 32;
 /// Total count of numbers in all draws beyond which fewer chains are run.
@@ -202,7 +204,7 @@ impl Judge<'_> {
         });
         let step = 4.0 * (batch * self.data.expansion.columns * self.data.k) as f64
             + 4.0 * (m.parameters * m.parameters) as f64;
-        let cheap = CHEAP_RUN / (step * (chains * run.most_draws()) as f64);
+        let cheap = CHEAP_RUN / (step * (chains * DRAWS) as f64);
         let thin = run.thin.unwrap_or_else(|| {
             let least = ((WORTH.0 / efficiency).ceil() as usize).min(THIN.0);
             let wanted = ((WORTH.1 / efficiency).ceil() as usize).min(THIN.1);

@@ -247,6 +247,14 @@ impl Steps for ModeSteps {
     fn state(&self, gpu: &Gpu, next_step: u32) -> Result<ChainState, EngineError> {
         let shape = &self.loaded.shape;
         let state = self.loaded.buffers.read(gpu, Buffer::State)?;
+        let mut exact: Vec<f64> = (state.iter().take(shape.c * shape.state()))
+            .map(|&v| f64::from(v))
+            .collect();
+        // Where a chain is looked at before it moves, what was seen is part of its state.
+        if self.looked && self.loaded.buffers.get(Buffer::Rest).is_ok() {
+            let rest = self.loaded.buffers.read(gpu, Buffer::Rest)?;
+            exact.extend(rest.iter().take(shape.c).map(|&v| f64::from(v)));
+        }
         let mut omega = Vec::with_capacity(shape.c * shape.p);
         for chain in state.chunks(shape.state()).take(shape.c) {
             let at = omega.len();
@@ -257,7 +265,33 @@ impl Steps for ModeSteps {
             step: next_step,
             omega,
             second_moment: Vec::new(),
+            exact,
         })
+    }
+
+    fn restore(&mut self, gpu: &Gpu, state: &ChainState) -> Result<(), EngineError> {
+        let shape = &self.loaded.shape;
+        let buffers = &self.loaded.buffers;
+        let numbers = shape.c * shape.state();
+        let seen = matches!(shape.rows, Rows::All(_)) && state.exact.len() == numbers + shape.c;
+        if seen || (matches!(shape.rows, Rows::Few(_)) && state.exact.len() == numbers) {
+            let words: Vec<f32> = state.exact.iter().map(|&v| v as f32).collect();
+            buffers.write(gpu, Buffer::State, &words[..numbers])?;
+            if seen {
+                buffers.write(gpu, Buffer::Rest, &words[numbers..])?;
+                self.looked = true;
+            }
+            return Ok(());
+        }
+        // The state of another engine, or of one that had made no step.
+        let mut words = vec![0.0f32; numbers];
+        let mut u = vec![0.0; shape.p];
+        let chains = words.chunks_mut(shape.state());
+        for (to, omega) in chains.zip(state.omega.chunks_exact(shape.p)) {
+            self.loaded.expansion.whiten(omega, &mut u);
+            to.iter_mut().zip(&u).for_each(|(to, u)| *to = *u as f32);
+        }
+        buffers.write(gpu, Buffer::State, &words)
     }
 
     fn time(

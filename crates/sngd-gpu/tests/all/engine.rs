@@ -53,6 +53,37 @@ fn the_same_bits_however_spans_are_cut() {
     }
 }
 
+/// An engine that is loaded afresh goes on from another's state with the same bits: for every kind of step where it is at the state.
+#[test]
+fn a_state_is_gone_on_with() {
+    let kinds = [
+        SAMPLER,
+        r#""noise": "full", "step_size": 0.3, "batch_size": 96, "fisher_refresh": 4"#,
+        r#""method": "mala", "step_size": 0.5"#,
+        r#""method": "psgld", "step_size": 0.01, "batch_size": 96"#,
+    ];
+    for gpu in gpus() {
+        for kind in kinds {
+            let (problem, plan, init) = setup("bernoulli", "", kind, (300, 9, 7));
+            let load = || GpuEngine::new(gpu.clone(), &problem, &plan, &init).unwrap();
+            let run = |e: &mut GpuEngine, s: Span| {
+                e.enqueue(s).unwrap();
+                let block = e.collect().unwrap();
+                let both = block.omega.iter().chain(&block.stats);
+                both.map(|w| w.to_bits()).collect::<Vec<u64>>()
+            };
+            let mut whole = load();
+            run(&mut whole, span(0, 24, 1));
+            let state = whole.state().unwrap();
+            let right = run(&mut whole, span(24, 20, 1));
+            let mut fresh = load();
+            fresh.restore(&state).unwrap();
+            assert_eq!(run(&mut fresh, span(24, 20, 1)), right, "{kind}");
+            assert_eq!(fresh.state().unwrap(), whole.state().unwrap(), "{kind}");
+        }
+    }
+}
+
 /// More draws than the device stores at once, so that a span needs several copies.
 #[test]
 fn long_spans_come_back_whole() {

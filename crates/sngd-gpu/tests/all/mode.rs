@@ -316,6 +316,16 @@ fn bits_do_not_depend_on_spans_or_neighbours() {
         assert_eq!(joined(|b| &b.gradient), bits(&all.gradient));
         assert_eq!(joined(|b| &b.stats), bits(&all.stats));
         assert_eq!(cut.state().unwrap(), whole.state().unwrap());
+        // An engine that is loaded afresh goes on from another's state.
+        let state = cut.state().unwrap();
+        let mut fresh = GpuEngine::new(gpu.clone(), &problem, &plan, &init).unwrap();
+        fresh.restore(&state).unwrap();
+        let (on, again) = (
+            run(&mut cut, span(27, 9, 2)),
+            run(&mut fresh, span(27, 9, 2)),
+        );
+        assert_eq!(bits(&on.omega), bits(&again.omega), "{sampler}");
+        assert_eq!(bits(&on.stats), bits(&again.stats), "{sampler}");
         for chains in [1, 17] {
             let fewer = Plan {
                 chains,

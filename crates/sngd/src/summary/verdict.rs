@@ -1,6 +1,6 @@
 //! One sentence on whether the draws can be used as they are.
 
-use super::{Report, Row};
+use super::{Measured, Report, Row};
 use crate::gauges::Gauges;
 use serde::Serialize;
 
@@ -10,6 +10,10 @@ pub(crate) const AGREE: f64 = 1.01;
 const LEAST_ESS: f64 = 400.0;
 /// Share by which a temperature may be off if its error is smaller: then the sds are off by half of that share.
 const TEMPERATURE: f64 = 0.02;
+/// The same where a Metropolis test makes steps exact: only chains that have not yet gone everywhere are off then.
+const TEMPERATURE_TESTED: f64 = 0.05;
+/// The same for the spread of all parameters as the metric at the mode reads it, which a posterior's own shape moves too.
+const MUCH: f64 = 0.2;
 /// Errors by which the worst of many temperatures may be off.
 const ERRORS: f64 = 4.0;
 /// Largest Monte Carlo error of a temperature, as a share of it, where a Metropolis test makes steps exact: with 400 effective draws of a Gaussian
@@ -18,7 +22,7 @@ const UNSURE: f64 = 0.1;
 /// The same for steps without a test. Four such errors are a tenth of an sd, and where chains run away now and then the error is all that shows it.
 const UNSURE_UNTESTED: f64 = 0.05;
 /// The remedy of too few draws.
-const MORE_DRAWS: &str = "raise run.draws";
+const MORE_DRAWS: &str = "raise run.draws, or what run.until asks for";
 /// Shift of a mean, in posterior sds, above which it is biased for most purposes.
 const SHIFT: f64 = 0.1;
 
@@ -86,11 +90,18 @@ pub(super) fn judge(report: &Report) -> Verdict {
                 (Some(g), Some(_)) if measured(g) => ", every parameter at its temperature",
                 _ => "",
             };
-            format!(
-                "converged: largest r-hat {:.3}, least effective sample size {:.0}{temperature}",
-                report.max_rhat,
-                report.min_ess_bulk.min(report.min_ess_tail),
-            )
+            match &report.log_density {
+                Some(lp) => format!(
+                    "converged: r-hat of the log density {:.3}, its effective sample size {:.0}; a network's weights have many modes and are not compared",
+                    lp.rhat,
+                    lp.ess_bulk.min(lp.ess_tail)
+                ),
+                None => format!(
+                    "converged: largest r-hat {:.3}, least effective sample size {:.0}{temperature}",
+                    report.max_rhat,
+                    report.min_ess_bulk.min(report.min_ess_tail),
+                ),
+            }
         }
     };
     Verdict {
@@ -164,20 +175,33 @@ fn of_chains(report: &Report) -> Option<Fault> {
             )
         });
     }
-    if let Some(row) = report.rows.iter().find(|r| !r.rhat.is_finite()) {
+    if report.chains == 1 {
+        let found = "one chain cannot be compared with another".to_string();
+        return Some(of_run(
+            FaultKind::NoRhat,
+            found,
+            "set run.chains to 4 or more",
+        ));
+    }
+    // Chains of a network are compared by their log density.
+    let rows = match &report.log_density {
+        Some(lp) => std::slice::from_ref(lp),
+        None => &report.rows,
+    };
+    if let Some(row) = rows.iter().find(|r| !r.rhat.is_finite()) {
         let why = row.reason.as_deref().unwrap_or("too few draws");
         let found = format!("{} has no r-hat ({why})", row.name);
         let kind = FaultKind::NoRhat;
         return Some(of_parameter(kind, &row.name, f64::NAN, found, MORE_DRAWS));
     }
-    let worst = |of: fn(&Row) -> f64| report.rows.iter().max_by(|a, b| of(a).total_cmp(&of(b)));
+    let worst = |of: fn(&Row) -> f64| rows.iter().max_by(|a, b| of(a).total_cmp(&of(b)));
     if let Some(row) = worst(|r| r.rhat).filter(|r| r.rhat > AGREE) {
         let found = format!(
-            "chains disagree on {} (r-hat {:.3}, expected {AGREE} or less)",
+            "chains disagree on {} (r-hat {:.4}, expected {AGREE} or less)",
             row.name, row.rhat
         );
         let kind = FaultKind::ChainsDisagree;
-        let remedy = "raise run.draws or run.warmup";
+        let remedy = MORE_DRAWS;
         return Some(of_parameter(kind, &row.name, row.rhat, found, remedy));
     }
     let ess = |r: &Row| -r.ess_bulk.min(r.ess_tail);
@@ -191,9 +215,13 @@ fn of_chains(report: &Report) -> Option<Fault> {
     Some(of_parameter(kind, &row.name, -ess(row), found, MORE_DRAWS))
 }
 
-/// Temperatures of each parameter, which say whether its spread is right.
+/// Temperatures of each parameter, which say whether its spread is right. Where a run has no gradients at its draws, the spread of all parameters together is
+/// compared with the metric's, if the posterior is near enough to Gaussian for that.
 fn of_temperatures(report: &Report) -> Option<Fault> {
     let (gauges, target) = (report.gauges.as_ref()?, report.thermometers.target?);
+    if gauges.temperature.is_empty() {
+        return of_spread(report, target);
+    }
     let name = |i: usize| report.rows.get(i).map_or("?", |r| r.name.as_str());
     let exact = report.ledger.get("method").is_some_and(|m| m == "mala");
     let most = if exact { UNSURE } else { UNSURE_UNTESTED };
@@ -207,21 +235,53 @@ fn of_temperatures(report: &Report) -> Option<Fault> {
             name(i)
         );
         let kind = FaultKind::TemperatureUnknown;
-        let remedy = "set batch_size = \"full\" and leave sampler.gradient and step_size out, or raise run.draws";
+        let remedy = "set batch_size = \"full\" and leave sampler.method, gradient and step_size out, or raise run.draws";
         return Some(of_parameter(kind, name(i), error, found, remedy));
     }
     let i = gauges.worst_temperature(target)?;
     let (t, error) = (gauges.temperature[i], gauges.temperature_error[i]);
     let off = (t - target).abs();
-    (off > ERRORS * error && off > TEMPERATURE * target).then(|| {
+    let least = if exact {
+        TEMPERATURE_TESTED
+    } else {
+        TEMPERATURE
+    };
+    (off > ERRORS * error && off > least * target).then(|| {
         let found = format!(
             "{} is at temperature {t:.3} +- {error:.3}, not {target}, so that its spread is wrong",
             name(i)
         );
         let kind = FaultKind::TemperatureOff;
         let remedy =
-            "set batch_size = \"full\" and leave sampler.gradient and step_size out, or lower sampler.step_size";
+            "set batch_size = \"full\" and leave sampler.method, gradient and step_size out, or lower sampler.step_size";
         of_parameter(kind, name(i), t, found, remedy)
+    })
+}
+
+/// A spread that no posterior near its mode's Gaussian has: a method that does not sample it, or a step too long for it.
+fn of_spread(report: &Report, target: f64) -> Option<Fault> {
+    let (spread, cost) = (&report.thermometers.covariance, &report.thermometers.cost);
+    let method = report.ledger.get("method").map_or("", String::as_str);
+    // Exact methods have the posterior's own spread, whatever its shape.
+    if method == "mala" || method.starts_with("independent") {
+        return None;
+    }
+    // A posterior's shape moves the spread and the cost in different ways; a wrong temperature moves both.
+    let off = |m: &Measured| {
+        let off = m.value - target;
+        (off.abs() > ERRORS * m.mcse && off.abs() > MUCH * target).then_some(off)
+    };
+    let both = off(spread).zip(off(cost));
+    both.is_some_and(|(a, b)| a * b > 0.0).then(|| Fault {
+        value: Some(spread.value),
+        ..of_run(
+            FaultKind::TemperatureOff,
+            format!(
+                "draws are spread as at temperature {:.3} +- {:.3}, not {target}, by the metric at the mode",
+                spread.value, spread.mcse
+            ),
+            "leave sampler.method, step_size and batch_size out, or lower sampler.step_size",
+        )
     })
 }
 
