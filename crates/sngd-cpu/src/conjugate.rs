@@ -94,7 +94,7 @@ impl Conjugate {
             |_| EngineError::Misuse("the information of the coefficients has no factor".into());
         factor.factor(&information, 0.0, 0, par).map_err(singular)?;
         let l = MatRef::from_column_major_slice(&factor.l, q, q);
-        let mut white = Mat::from_fn(q, q, |i, j| lower(i, j));
+        let mut white = Mat::from_fn(q, q, lower);
         solve_lower_triangular_in_place(l, white.as_mut(), par);
         let mut white = white.transpose().to_owned();
         solve_lower_triangular_in_place(l, white.as_mut(), par);

@@ -1,7 +1,7 @@
 //! Which level of a categorical response is which class.
 
 use super::response::{Observations, family_name};
-use crate::config::{Config, Family};
+use crate::config::{Config, Family, Label};
 use crate::error::CheckError;
 use crate::table::Table;
 
@@ -121,6 +121,7 @@ fn two_levels(config: &Config, table: &Table, only: &str) -> Result<Vec<String>,
             return Ok(vec![format!("not {only}"), only.to_string()]);
         }
         // A level that never occurs can still be the one that is 1.
+        Some(Label::Text(positive)) => return Ok(vec![only.to_string(), positive.clone()]),
         Some(positive) => return Ok(vec![only.to_string(), positive.to_string()]),
         None => {}
     }

@@ -101,12 +101,15 @@ fn one_class_is_accepted_where_its_meaning_is_plain() {
     assert_eq!(
         told,
         "t.csv: column 'y': found the one level \"pass\" in every row, expected two for bernoulli; set data.positive = \"pass\" \
-         if every row is a success, or choose another response"
+         if every row is a success, or to the level that none has, or choose another response"
     );
     let problem = build("positive = \"pass\"", "pass").unwrap();
     assert_eq!(problem.y, [1.0; 3]);
     assert_eq!(problem.classes, ["not pass", "pass"]);
-    assert!(build("positive = \"fail\"", "pass").is_err());
+    // A level that no row has can be the one that is 1.
+    let problem = build("positive = \"fail\"", "pass").unwrap();
+    assert_eq!(problem.y, [0.0; 3]);
+    assert_eq!(problem.classes, ["pass", "fail"]);
 }
 
 #[test]
