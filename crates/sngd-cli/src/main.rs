@@ -96,8 +96,8 @@ impl Command {
     /// Whether standard output is to be JSON.
     fn json(&self) -> bool {
         match self {
-            Command::Sample(args) => args.json,
-            Command::Resume(args) => args.json,
+            Command::Sample(args) => args.how.json,
+            Command::Resume(args) => args.how.json,
             Command::Check(args) => args.json,
             Command::Summary(args) => args.json,
             Command::Devices(args) => args.json,

@@ -2,12 +2,23 @@
 
 use crate::interrupt::Interrupt;
 use crate::output;
-use crate::sample::{self, Started};
+use crate::sample::{self, How, Started};
 use anyhow::Context;
-use sngd::checkpoint::{Checkpoint, Fingerprint, Origin, path as checkpoint_path};
-use sngd::core::config::Config;
-use sngd::{Device, Error, RunFile, Sampler, TraceSink};
+use serde_json::Value;
+use sngd::checkpoint::{Checkpoint, Fingerprint, Origin, engine_name, path as checkpoint_path};
+use sngd::core::config::{Config, RunConfig};
+use sngd::{Error, RunFile, Sampler, TraceSink};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// Keys that may change while a run is interrupted.
+const FREE: [&str; 5] = [
+    "run.draws",
+    "run.until",
+    "run.threads",
+    "run.device",
+    "run.checkpoint_seconds",
+];
 
 /// Go on with a run that was interrupted, from the last checkpoint of its trace
 #[derive(Debug, clap::Args)]
@@ -20,18 +31,8 @@ pub struct Args {
     /// Effective draws at which a run with an end of its own ends, to extend it
     #[arg(long, value_name = "ESS")]
     until_ess: Option<f64>,
-    /// auto, cpu, gpu, software, or part of an adapter's name [default: as the run was started]
-    #[arg(long)]
-    device: Option<String>,
-    /// No progress and no table
-    #[arg(long)]
-    quiet: bool,
-    /// The outcome and the summary as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// Threads of the CPU engine [default: all cores]
-    #[arg(long)]
-    threads: Option<usize>,
+    #[command(flatten)]
+    pub how: How,
 }
 
 /// Runs the command; returns the exit code.
@@ -45,68 +46,77 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         .into());
     }
     let found = Checkpoint::read(trace)?;
-    let origin = &found.origin;
+    let origin = &found.header.origin;
     let started: Config = serde_json::from_str(&origin.config)
         .with_context(|| format!("{}: its settings", checkpoint_path(trace).display()))?;
     let mut config = unchanged(origin, &started)?;
     same_data(origin, &started)?;
-    if started.output.log_likelihood {
-        return Err(Error::Input("output.log_likelihood: found true in a run that is to be resumed, expected false; start the run again with `sngd sample`".into()).into());
-    }
-    if let Some(draws) = args.draws {
-        if draws < started.run.draws {
-            return Err(Error::Input(format!(
-                "--draws: found {draws} for a run of {}, expected as many or more",
-                started.run.draws
-            ))
-            .into());
-        }
-        config.run.draws = draws;
-    }
-    if let Some(ess) = args.until_ess {
-        config.run.until.get_or_insert_default().ess = Some(ess);
-    }
-    if let Some(device) = &args.device {
-        config.run.device = Device::parse(device);
-    } else {
-        config.run.device = started.run.device.clone();
-    }
-    config.run.threads = args.threads.or(started.run.threads);
-    let [chains, warmup, thin] = found.lengths;
-    (config.run.chains, config.run.warmup, config.run.thin) =
-        (Some(chains), Some(warmup), Some(thin));
+    let in_force: RunConfig = serde_json::from_str(&found.header.run_section)
+        .with_context(|| format!("{}: its settings", checkpoint_path(trace).display()))?;
+    config.run = lengths(&args, &found, &started.run, &config.run, in_force)?;
+    args.how.set(&mut config.run)?;
     let interrupt = Interrupt::listen()?;
     let run = Sampler::from_config(config, &origin.base)?.open()?;
     let engine = run.engine().clone();
-    let same_engine = found.engine == sngd::checkpoint::engine_name(&engine);
-    if !args.quiet {
-        let (draws, steps) = (found.run.as_ref()).map_or((0, 0), |r| (r.draws, r.steps));
+    if !args.how.quiet {
         output::error(&format!(
-            "resuming after {draws} draws per chain, {steps} steps"
+            "resuming after {} draws per chain, {} steps",
+            found.run.draws, found.run.steps
         ));
-        if !same_engine {
+        let now = engine_name(&engine);
+        if found.header.engine != now {
             output::error(&format!(
-                "note: the run began on {}, and goes on on {}: the same law, not the same bits",
-                found.engine,
-                sngd::checkpoint::engine_name(&engine)
+                "note: the run began on {}, and goes on on {now}: the same law, not the same bits",
+                found.header.engine
             ));
         }
     }
     let sink = TraceSink::resume(trace, run.prepared(), &engine, &found)?;
-    let run = match found.run {
-        Some(state) => run.resume(state)?,
-        None => run,
-    };
     sample::finish(
         Started {
-            run,
+            run: run.resume(found.run)?,
             trace: sink,
             out: trace.clone(),
-            quiet: args.quiet,
-            json: args.json,
+            how: args.how,
         },
         &interrupt,
     )
+}
+
+/// The section `[run]` to go on with: the one in force at the checkpoint, but for a length that the run file or the command line has changed since.
+fn lengths(
+    args: &Args,
+    found: &Checkpoint,
+    started: &RunConfig,
+    now: &RunConfig,
+    mut run: RunConfig,
+) -> Result<RunConfig, Error> {
+    if now.draws != started.draws {
+        run.draws = now.draws;
+    }
+    if now.until != started.until {
+        run.until = now.until;
+    }
+    run.checkpoint_seconds = now.checkpoint_seconds;
+    if let Some(ess) = args.until_ess {
+        run.until.get_or_insert_default().ess = Some(ess);
+    }
+    if let Some(draws) = args.draws {
+        if run.until.is_some() {
+            return Err(Error::Input(
+                "--draws: found it for a run with run.until, expected --until-ess, or another run.until.max_draws in the run file".into(),
+            ));
+        }
+        run.draws = draws;
+    }
+    if (run.most_draws() as u64) < found.run.draws {
+        return Err(Error::Input(format!(
+            "--draws: found {} for a trace of {}, expected as many or more",
+            run.most_draws(),
+            found.run.draws
+        )));
+    }
+    Ok(run)
 }
 
 /// The settings of the run file as it is now, if they are those that the run was started with but for its length; if there is no file any more, those.
@@ -117,41 +127,38 @@ fn unchanged(origin: &Origin, started: &Config) -> anyhow::Result<Config> {
         return Ok(config);
     }
     let now = RunFile::read(&origin.run_file, &origin.overrides)?.config;
-    let text = |c: &Config| serde_json::to_value(c).unwrap_or_default();
-    let (old, new) = (text(started), text(&now));
-    let sections = ["data", "model", "prior", "sampler", "run", "output"];
-    let free = ["draws", "until", "threads", "device", "checkpoint_seconds"];
-    let empty = serde_json::Map::new();
-    for section in sections {
-        let keys = |v: &serde_json::Value| v[section].as_object().unwrap_or(&empty).clone();
-        let (old, new) = (keys(&old), keys(&new));
-        let all = old
-            .keys()
-            .chain(new.keys().filter(|k| !old.contains_key(*k)));
-        for key in all.filter(|k| section != "run" || !free.contains(&k.as_str())) {
-            if old.get(key) != new.get(key) {
-                let shown =
-                    |v: Option<&serde_json::Value>| v.map_or("unset".into(), |v| v.to_string());
-                return Err(Error::Input(format!(
-                    "{}: found {section}.{key} = {}, expected {} as when the run was started; restore it, or start a new run with `sngd sample`",
-                    origin.run_file.display(),
-                    shown(new.get(key)),
-                    shown(old.get(key))
-                ))
-                .into());
-            }
+    // Both as they are read from text.
+    let text = serde_json::to_string(&now)?;
+    let read = |text: &str| serde_json::from_str::<BTreeMap<String, Value>>(text);
+    let (old, new) = (flat(read(&origin.config)?), flat(read(&text)?));
+    let all = old
+        .keys()
+        .chain(new.keys().filter(|k| !old.contains_key(*k)));
+    for key in all.filter(|k| !FREE.contains(&k.as_str())) {
+        if old.get(key) != new.get(key) {
+            let shown = |v: Option<&Value>| v.map_or("unset".into(), Value::to_string);
+            return Err(Error::Input(format!(
+                "{}: found {key} = {}, expected {} as when the run was started; restore it, or start a new run with `sngd sample`",
+                origin.run_file.display(),
+                shown(new.get(key)),
+                shown(old.get(key))
+            ))
+            .into());
         }
     }
-    if old["seed"] != new["seed"] {
-        return Err(Error::Input(format!(
-            "{}: found seed = {}, expected {} as when the run was started; restore it, or start a new run with `sngd sample`",
-            origin.run_file.display(),
-            new["seed"],
-            old["seed"]
-        ))
-        .into());
-    }
     Ok(now)
+}
+
+/// Settings by their full names, such as `sampler.step_size`.
+fn flat(config: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    let named = |(section, value): (String, Value)| match value {
+        Value::Object(keys) => {
+            let keys = keys.into_iter().map(|(k, v)| (format!("{section}.{k}"), v));
+            keys.collect::<Vec<_>>()
+        }
+        other => vec![(section, other)],
+    };
+    config.into_iter().flat_map(named).collect()
 }
 
 /// Refuses a data file that is not the one that the run was started with.

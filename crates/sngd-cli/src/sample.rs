@@ -5,6 +5,7 @@ use crate::output;
 use crate::progress::Shown;
 use crate::run_file;
 use serde::Serialize;
+use sngd::core::config::RunConfig;
 use sngd::{Device, Ending, Error, Outcome, Report, Sampler, TraceSink};
 use sngd_store::OldTrace;
 use std::path::{Path, PathBuf};
@@ -17,24 +18,50 @@ const ROWS: usize = 40;
 pub struct Args {
     #[command(flatten)]
     file: run_file::Args,
-    /// auto, cpu, gpu, software, or part of an adapter's name
-    #[arg(long)]
-    device: Option<String>,
     /// Where the trace goes [default: output.path, else the run file's name with .zarr]
     #[arg(short, long, value_name = "PATH", alias = "output")]
     out: Option<PathBuf>,
     /// Replace an old trace; it is set aside until the new one is complete
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// Where a run computes and what it prints, for every command that runs one.
+#[derive(Debug, Clone, clap::Args)]
+pub struct How {
+    /// auto, cpu, gpu, software, or part of an adapter's name
+    #[arg(long)]
+    device: Option<String>,
     /// No progress and no table
     #[arg(long)]
-    quiet: bool,
+    pub quiet: bool,
     /// The outcome and the summary as JSON
     #[arg(long)]
     pub json: bool,
     /// Threads of the CPU engine [default: all cores]
     #[arg(long)]
     threads: Option<usize>,
+}
+
+impl How {
+    /// Puts device and threads in place of those of the run file.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for 0 threads.
+    pub fn set(&self, run: &mut RunConfig) -> Result<(), Error> {
+        if let Some(device) = &self.device {
+            run.device = Device::parse(device);
+        }
+        if self.threads == Some(0) {
+            return Err(Error::Input(
+                "--threads: found 0, expected 1 or more".into(),
+            ));
+        }
+        run.threads = self.threads.or(run.threads);
+        Ok(())
+    }
 }
 
 /// The JSON form of a finished run.
@@ -51,20 +78,11 @@ struct Done<'a> {
 /// Runs the command; returns the exit code.
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let mut file = args.file.read()?;
-    if let Some(device) = &args.device {
-        file.config.run.device = Device::parse(device);
-    }
-    if let Some(threads) = args.threads {
-        if threads == 0 {
-            let text = "--threads: found 0, expected 1 or more";
-            return Err(Error::Input(text.into()).into());
-        }
-        file.config.run.threads = Some(threads);
-    }
+    args.how.set(&mut file.config.run)?;
     let out = args.out.clone().unwrap_or_else(|| file.output());
     file.check_output(&out, args.force)?;
     sngd_store::try_output(&out).map_err(Error::from)?;
-    report_set_aside(&out, args.quiet);
+    report_set_aside(&out, args.how.quiet);
     let interrupt = Interrupt::listen()?;
     // Row terms are not gone on with.
     let keeps = file.config.run.checkpoint_seconds > 0.0 && !file.config.output.log_likelihood;
@@ -72,7 +90,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         .then(|| file.origin(&args.file.overrides))
         .transpose()?;
     let run = Sampler::from_config(file.config, &file.base)?.open()?;
-    warn(&run, args.quiet);
+    warn(&run, args.how.quiet);
     let engine = run.engine().clone();
     let mut trace = TraceSink::create(&out, run.prepared(), &engine, args.force)?;
     if let Some(origin) = origin {
@@ -83,8 +101,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             run,
             trace,
             out,
-            quiet: args.quiet,
-            json: args.json,
+            how: args.how,
         },
         &interrupt,
     )
@@ -95,8 +112,7 @@ pub struct Started {
     pub run: sngd::OpenRun,
     pub trace: TraceSink,
     pub out: PathBuf,
-    pub quiet: bool,
-    pub json: bool,
+    pub how: How,
 }
 
 /// Runs to the end and prints the summary; returns the exit code.
@@ -105,8 +121,7 @@ pub fn finish(started: Started, interrupt: &Interrupt) -> anyhow::Result<u8> {
         run,
         mut trace,
         out,
-        quiet,
-        json,
+        how: How { quiet, json, .. },
     } = started;
     let engine = run.engine().clone();
     let mut shown = Shown::new(quiet);

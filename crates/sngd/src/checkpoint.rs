@@ -7,6 +7,7 @@
 use crate::error::Error;
 use crate::gauges::Sums;
 use crate::predict;
+use crate::prepare::Prepared;
 use serde::{Deserialize, Serialize};
 use sngd_core::engine::{ChainState, EngineInfo};
 use sngd_store::StoreError;
@@ -23,21 +24,29 @@ const MAGIC: &[u8; 18] = b"sngd checkpoint 1\n";
 /// What a checkpoint's name has after that of its trace: the last one, the one before it, and one that is being written.
 const ENDINGS: [&str; 3] = [".checkpoint", ".checkpoint-old", ".checkpoint-new"];
 
-/// What a run was started from, and how far it is.
+/// A run at one of its steps.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Where it was started from.
+    /// What does not change while the run goes on.
+    pub header: Header,
+    /// How far the run is.
+    pub run: RunState,
+    /// Sums over draws of predictions on held-out rows.
+    pub(crate) predictions: Option<predict::Sums>,
+}
+
+/// What all checkpoints of one part of a run have in common.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// What the run was started from.
     pub origin: Origin,
     /// The attribute `created_at` of the trace that it belongs to.
     pub trace: String,
     /// Kind and number format of the engine, such as `CPU engine, f32`: one of another kind goes on with other bits.
     pub engine: String,
-    /// Chains, warm-up steps and steps per kept draw, which may have been chosen.
-    pub lengths: [usize; 3],
-    /// How far the run is; `None` before its first step.
-    pub run: Option<RunState>,
-    /// Sums over draws of predictions on held-out rows.
-    pub(crate) predictions: Option<predict::Sums>,
+    /// The section `[run]` in force, as JSON: with numbers of chains, warm-up steps and steps per draw, which may have been chosen, and the length to which the run
+    /// was extended.
+    pub run_section: String,
 }
 
 /// The files and settings that a run was started from.
@@ -111,6 +120,22 @@ impl Fingerprint {
             bytes,
             hash: hasher.finish(),
         })
+    }
+}
+
+impl Header {
+    /// The header of a run that starts, or goes on, with these settings on this engine.
+    pub fn new(origin: Origin, trace: &str, prepared: &Prepared, engine: &EngineInfo) -> Header {
+        let plan = &prepared.plan;
+        let mut run = prepared.config.run.clone();
+        (run.chains, run.warmup, run.thin) =
+            (Some(plan.chains), Some(plan.warmup), Some(plan.thin));
+        Header {
+            origin,
+            trace: trace.into(),
+            engine: engine_name(engine),
+            run_section: serde_json::to_string(&run).unwrap_or_default(),
+        }
     }
 }
 
@@ -196,7 +221,7 @@ impl Checkpoint {
     /// Removes the checkpoints of a trace.
     pub fn remove(trace: &Path) {
         for ending in ENDINGS {
-            // What is not there need not be removed, and what stays is told apart by its trace.
+            // A file may be missing; one that cannot be removed names its own trace, so that no other trace goes on from it.
             let _ = fs::remove_file(beside(trace, ending));
         }
     }
@@ -204,7 +229,7 @@ impl Checkpoint {
     /// Moves the checkpoints of a trace that has another name now.
     pub fn rename(from: &Path, to: &Path) {
         for ending in ENDINGS {
-            // As above; a checkpoint that does not come along is of no use to the trace at its old name.
+            // As above.
             let _ = fs::rename(beside(from, ending), beside(to, ending));
         }
     }

@@ -33,18 +33,13 @@ pub fn adapters() -> Vec<AdapterInfo> {
 /// [`Error::Engine`] if no such device answers, it fails the self-test, or the run does not fit it.
 pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
     let run = &prepared.config.run;
-    if matches!(run.device, Device::Cpu) {
-        // Before the starts of all chains take memory themselves.
-        memory::cpu_fits(prepared).map_err(EngineError::DoesNotFit)?;
-    }
-    let init = start::positions(prepared);
     let selector = match run.device.clone() {
-        Device::Cpu => return cpu(prepared, &init, "as asked"),
+        Device::Cpu => return cpu(prepared, "as asked"),
         Device::Auto if run.precision == Precision::F64 => {
-            return cpu(prepared, &init, "since precision = \"f64\"");
+            return cpu(prepared, "since precision = \"f64\"");
         }
         Device::Auto if without_wgsl(prepared) => {
-            return cpu(prepared, &init, "since the likelihood has no WGSL body");
+            return cpu(prepared, "since the likelihood has no WGSL body");
         }
         Device::Auto => {
             let found = adapters();
@@ -56,7 +51,7 @@ pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
                         a.name
                     ),
                 };
-                return cpu(prepared, &init, &why);
+                return cpu(prepared, &why);
             }
             DeviceSelector::Auto
         }
@@ -64,6 +59,7 @@ pub fn open(prepared: &Prepared) -> Result<Opened, Error> {
     };
     let gpu = Gpu::open(&selector)?;
     vetted::check(&gpu, &prepared.plan)?;
+    let init = start::positions(prepared);
     let engine = GpuEngine::new(gpu, &prepared.problem, &prepared.plan, &init)?;
     let note = format!("{} ({})", engine.info().device, engine.info().driver);
     Ok(Opened {
@@ -76,10 +72,12 @@ fn without_wgsl(prepared: &Prepared) -> bool {
     matches!(&prepared.problem.likelihood, Likelihood::Custom(own) if own.wgsl.is_none())
 }
 
-fn cpu(prepared: &Prepared, init: &[f64], why: &str) -> Result<Opened, Error> {
+fn cpu(prepared: &Prepared, why: &str) -> Result<Opened, Error> {
+    // Before the starts of all chains take memory themselves.
     memory::cpu_fits(prepared).map_err(EngineError::DoesNotFit)?;
     let (problem, plan, run) = (&prepared.problem, &prepared.plan, &prepared.config.run);
-    let engine = CpuEngine::new(run.precision, problem, plan, init, run.threads)?;
+    let init = start::positions(prepared);
+    let engine = CpuEngine::new(run.precision, problem, plan, &init, run.threads)?;
     let note = format!("{}, {why}", engine.info().device);
     Ok(Opened {
         engine: Box::new(engine),

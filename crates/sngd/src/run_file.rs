@@ -383,6 +383,12 @@ mod tests {
             m.contains("r.toml:7") && m.contains("did you mean \"sngd\"?"),
             "{m}"
         );
+        for (tried, meant) in [("normal", "gaussian"), ("logistic", "bernoulli")] {
+            let m = message(SMALL, &[&format!("model.likelihood={tried}")]);
+            assert!(m.ends_with(&format!("did you mean \"{meant}\"?")), "{m}");
+        }
+        let m = message(&format!("{SMALL}[prior]\nweights.b = \"flat\"\n"), &[]);
+        assert!(m.contains("as \"weights.b\""), "{m}");
         let m = message("x = [1\n", &[]);
         assert!(m.starts_with("r.toml:") && m.contains("not TOML"), "{m}");
         let m = message("seed = 1\n", &[]);

@@ -273,6 +273,17 @@ pub fn summarize_trace(path: &Path) -> Result<Report, Error> {
     }))
 }
 
+impl Input {
+    /// Log posterior of each draw, `[n, C]`, in nats: over all rows or, where that is not known, estimated from each step's rows, which are drawn
+    /// after the state, so that the mean over draws is the same.
+    fn log_densities(&self) -> &[f64] {
+        match self.lp.iter().any(|v| v.is_nan()) {
+            true => &self.lp_minibatch,
+            false => &self.lp,
+        }
+    }
+}
+
 fn join(left: &str, right: &str) -> String {
     if left.is_empty() {
         right.to_string()
@@ -284,10 +295,7 @@ fn join(left: &str, right: &str) -> String {
 fn report(input: Input) -> Report {
     let (n, c, p) = (input.draws, input.chains, input.names.len());
     let superchains = input.facts.as_ref().map_or(0, |f| f.superchains);
-    let lp = match input.lp.iter().any(|v| v.is_nan()) {
-        true => &input.lp_minibatch,
-        false => &input.lp,
-    };
+    let lp = input.log_densities();
     let network = input.gain.is_some() && lp.len() == n * c;
     let log_density = network
         .then(|| rows_of(lp, (n, c, 1), &["log density".to_string()], superchains))
@@ -518,10 +526,7 @@ fn cost(input: &Input, facts: &Facts) -> Measured {
     let Some(at_mode) = facts.log_density_at_mode else {
         return missing("the mode was not needed, so that the cost there is not known");
     };
-    if !facts.full_log_density {
-        return missing("the log density over all data was not computed in each step");
-    }
-    let costs: Vec<f64> = input.lp.iter().map(|lp| -lp).collect();
+    let costs: Vec<f64> = input.log_densities().iter().map(|lp| -lp).collect();
     measured(
         Draws::from_block(&costs, input.draws, input.chains, 1, 0)
             .and_then(|d| sngd_diag::temperature_cost(&d, -at_mode, input.names.len())),

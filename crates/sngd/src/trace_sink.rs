@@ -1,6 +1,6 @@
 //! Draws into a trace on disk.
 
-use crate::checkpoint::{self, Checkpoint, Origin, RunState};
+use crate::checkpoint::{self, Checkpoint, Header, Origin, RunState};
 use crate::error::Error;
 use crate::event::{Ending, Outcome};
 use crate::predict::{Predictions, RowTerms};
@@ -9,7 +9,7 @@ use crate::schema;
 use crate::sink::RunSink;
 use sngd_core::engine::EngineInfo;
 use sngd_core::trace::{DrawBlock, Sink};
-use sngd_store::{OldTrace, TraceWriter};
+use sngd_store::{OldTrace, TraceReader, TraceWriter};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,11 +23,11 @@ pub struct TraceSink {
     keeper: Option<Keeper>,
 }
 
-/// Where checkpoints go, and what they say of the run besides its state.
+/// Where checkpoints go, and what all of them say.
 #[derive(Debug)]
 struct Keeper {
     trace: PathBuf,
-    blank: Checkpoint,
+    header: Header,
     /// Whether checkpoints of a trace that was here before still have this trace's name.
     first: bool,
 }
@@ -71,22 +71,11 @@ impl TraceSink {
         prepared: &Prepared,
         engine: &EngineInfo,
     ) -> TraceSink {
-        let plan = &prepared.plan;
-        let blank = Checkpoint {
-            origin,
-            trace: self
-                .writer
-                .attribute("created_at")
-                .unwrap_or_default()
-                .into(),
-            engine: checkpoint::engine_name(engine),
-            lengths: [plan.chains, plan.warmup, plan.thin],
-            run: None,
-            predictions: None,
-        };
+        let created = self.writer.attribute("created_at").unwrap_or_default();
+        let header = Header::new(origin, created, prepared, engine);
         self.keeper = Some(Keeper {
             trace: path.to_path_buf(),
-            blank,
+            header,
             first: true,
         });
         self
@@ -102,15 +91,16 @@ impl TraceSink {
         engine: &EngineInfo,
         from: &Checkpoint,
     ) -> Result<TraceSink, Error> {
-        let counts =
-            (from.run.as_ref()).map_or((0, 0), |r| (r.warmup_draws as usize, r.draws as usize));
-        let writer = TraceWriter::reopen(path, schema::trace(prepared, engine), counts)?;
-        if writer.attribute("created_at") != Some(from.trace.as_str()) {
+        let header = &from.header;
+        // Before anything of the trace is changed.
+        if TraceReader::open(path)?.attribute("created_at") != Some(header.trace.as_str()) {
             return Err(Error::Input(format!(
                 "{}: found a checkpoint of another trace, expected that of this one; start the run again with `sngd sample`",
                 checkpoint::path(path).display()
             )));
         }
+        let counts = (from.run.warmup_draws as usize, from.run.draws as usize);
+        let writer = TraceWriter::reopen(path, schema::trace(prepared, engine), counts)?;
         let mut predictions = Predictions::new(prepared);
         if let (Some(now), Some(sums)) = (&mut predictions, &from.predictions) {
             now.sums = sums.clone();
@@ -122,12 +112,7 @@ impl TraceSink {
             flushed: Instant::now(),
             keeper: Some(Keeper {
                 trace: path.to_path_buf(),
-                blank: Checkpoint {
-                    run: None,
-                    predictions: None,
-                    engine: checkpoint::engine_name(engine),
-                    ..from.clone()
-                },
+                header: Header::new(header.origin.clone(), &header.trace, prepared, engine),
                 first: false,
             }),
         })
@@ -174,9 +159,9 @@ impl RunSink for TraceSink {
         self.writer.flush()?;
         self.flushed = Instant::now();
         Checkpoint {
-            run: Some(state.clone()),
+            header: keeper.header.clone(),
+            run: state.clone(),
             predictions: self.predictions.as_ref().map(|p| p.sums.clone()),
-            ..keeper.blank.clone()
         }
         .write(&keeper.trace)
     }

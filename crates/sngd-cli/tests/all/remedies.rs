@@ -1,4 +1,4 @@
-//! Whatever a refusal advises works: each case of tests/data/remedies.toml is refused with its words, and then each remedy that the message
+//! What refusals advise works, as far as it has been tried: each case of tests/data/remedies.toml is refused with its words, and then each remedy that the message
 //! names is followed as a user would.
 #![allow(clippy::print_stdout, reason = "a skipped case must be heard")]
 

@@ -176,8 +176,70 @@ fn a_whole_run_can_be_extended() {
         String::from_utf8_lossy(&done.stderr)
     );
     assert_eq!(all_of(&s, "a.zarr"), all_of(&s, "b.zarr"));
-    let less = run(&s, &["resume", "a.zarr", "--draws", "100"]);
-    assert_eq!(less.status.code(), Some(2));
+    for wrong in [["--draws", "200"], ["--threads", "0"]] {
+        let out = run(&s, &[&["resume", "a.zarr"][..], &wrong].concat());
+        assert_eq!(out.status.code(), Some(2), "{wrong:?}");
+    }
+    // An extension that is killed is gone on with to its own length.
+    assert!(drawn(
+        run(&s, &arguments("", "c.zarr", "run.draws=12000"))
+            .status
+            .code()
+    ));
+    let _ = fs::remove_file(checkpoint(&s, "a.zarr").with_extension("checkpoint-old"));
+    killed(
+        &s,
+        &["resume", "a.zarr", "--draws", "12000", "--quiet"],
+        "a.zarr",
+        30,
+    );
+    let done = run(&s, &["resume", "a.zarr", "--quiet"]);
+    assert!(
+        drawn(done.status.code()),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    assert_eq!(all_of(&s, "a.zarr"), all_of(&s, "c.zarr"));
+}
+
+/// A checkpoint of another trace changes nothing.
+#[test]
+fn a_checkpoint_of_another_trace_is_not_used() {
+    let s = scene(0);
+    for (out, draws) in [("a.zarr", "run.draws=100"), ("b.zarr", "run.draws=250")] {
+        assert!(drawn(run(&s, &arguments("", out, draws)).status.code()));
+    }
+    fs::copy(checkpoint(&s, "a.zarr"), checkpoint(&s, "b.zarr")).unwrap();
+    let before = all_of(&s, "b.zarr");
+    let out = run(&s, &["resume", "b.zarr", "--draws", "400"]);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(2), "{said}");
+    assert!(said.contains("a checkpoint of another trace"), "{said}");
+    assert_eq!(all_of(&s, "b.zarr"), before);
+}
+
+/// SIGTERM ends a run with its own exit code and leaves a checkpoint to go on from.
+#[test]
+fn a_terminated_run_says_so_and_goes_on() {
+    let s = scene(0);
+    let mut child = command(&s, &arguments("", "t.zarr", "run.draws=200000"))
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while !checkpoint(&s, "t.zarr").exists() && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = child.id().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-TERM", &pid])
+        .status();
+    assert!(sent.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    let kept = TraceReader::open(&s.path("t.zarr"))
+        .unwrap()
+        .draws(Phase::Draws) as u64;
+    let at = sngd::checkpoint::Checkpoint::read(&s.path("t.zarr")).unwrap();
+    assert_eq!(at.run.draws, kept);
 }
 
 /// A checkpoint that is cut short is passed over for the one before it; without any the trace is left as it is.

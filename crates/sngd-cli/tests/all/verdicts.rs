@@ -90,3 +90,45 @@ fn draws_that_are_not_to_be_trusted_have_exit_code_6() {
     assert_eq!(run(&s, &more).status.code(), Some(0));
     assert_eq!(run(&s, &["summary", "run.zarr"]).status.code(), Some(0));
 }
+
+/// A method that does not have the posterior's spread does not end well, however many draws it takes: minibatches of SGLD heat it.
+#[test]
+fn a_wrong_temperature_is_seen_without_gradients() {
+    let s = Scene::new(
+        &csv(2000),
+        &format!(
+            "{LOGIT}[sampler]\nmethod = \"sgld\"\nstep_size = 0.3\nbatch_size = 100\n[run]\ndraws = 20000\n"
+        ),
+    );
+    let args = ["sample", "run.toml", "--device", "cpu", "--json"];
+    let (code, done) = json(&s, &args);
+    let verdict = &done["summary"]["verdict"];
+    assert_eq!(code, Some(6), "{verdict}");
+    assert_eq!(verdict["fault"]["kind"], "temperature_off", "{verdict}");
+    assert!(
+        verdict["fault"]["value"].as_f64().unwrap() > 1.2,
+        "{verdict}"
+    );
+}
+
+/// A network is judged by its log density, and says whether it says more than a constant.
+#[test]
+fn a_network_is_judged_by_its_log_density() {
+    let network = format!("{LOGIT}predictor = \"mlp\"\nhidden = [3]\n[run]\ndraws = 20000\n");
+    let s = Scene::new(&csv(150), &network);
+    let args = ["sample", "run.toml", "--device", "cpu", "--json"];
+    let (code, done) = json(&s, &args);
+    let summary = &done["summary"];
+    assert_eq!(code, Some(0), "{}", summary["verdict"]);
+    assert!(summary["log_density"]["rhat"].as_f64().unwrap() < 1.01);
+    let gain = summary["gain"].as_f64().unwrap();
+    assert!(gain > 0.1, "{gain}");
+    // A response that has nothing to do with the features.
+    let noise: String = (0..150)
+        .map(|i| format!("{},{},{}\n", i * 7919 % 13 % 2, i % 10, i / 10))
+        .collect();
+    let s = Scene::new(&format!("y,a,b\n{noise}"), &network);
+    let (_, done) = json(&s, &[&args[..], &["--set", "run.draws=200"]].concat());
+    let noise = done["summary"]["gain"].as_f64().unwrap();
+    assert!(noise < gain / 3.0, "{noise} {gain}");
+}

@@ -207,6 +207,61 @@ fn a_reader_meets_full_chunks_during_the_run_and_the_tail_on_flush() {
     }
 }
 
+/// A changed bit and a missing chunk are errors, also of an array whose cells all have the fill value.
+#[test]
+fn damage_is_no_number() {
+    for array in ["posterior/weights", "sample_stats/diverging"] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.zarr");
+        let mut writer = TraceWriter::create(&path, schema(), false).unwrap();
+        let mut quiet = block(false, 0, 100);
+        quiet
+            .stats
+            .iter_mut()
+            .skip(1)
+            .step_by(2)
+            .for_each(|flag| *flag = 0.0);
+        writer.block(&quiet).unwrap();
+        let read = || {
+            let trace = TraceReader::open(&path).unwrap();
+            match array.split_once('/').unwrap() {
+                ("posterior", name) => trace.samples(Phase::Draws, name),
+                (_, name) => trace.stat(Phase::Draws, name),
+            }
+        };
+        let mut folder = path.join(array).join("c");
+        while folder.is_dir() {
+            folder = std::fs::read_dir(&folder)
+                .unwrap()
+                .next()
+                .unwrap()
+                .unwrap()
+                .path();
+        }
+        let whole = std::fs::read(&folder).unwrap();
+        let right = read().unwrap();
+        let mut seen = 0;
+        for at in 4..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&folder, &bytes).unwrap();
+            // A few bits of a compressed stream are read by nobody.
+            match read() {
+                Ok(found) => assert_eq!(found, right, "{array} {at}"),
+                Err(e) => seen += usize::from(matches!(e, StoreError::Damaged { .. })),
+            }
+        }
+        assert!(
+            seen * 10 >= (whole.len() - 4) * 9,
+            "{array}: {seen} of {}",
+            whole.len()
+        );
+        std::fs::remove_file(&folder).unwrap();
+        let missing = read().unwrap_err().to_string();
+        assert!(missing.contains("is missing"), "{missing}");
+    }
+}
+
 #[test]
 fn a_crash_between_two_arrays_leaves_the_shorter_length() {
     let dir = tempfile::tempdir().unwrap();

@@ -266,13 +266,16 @@ fn of_spread(report: &Report, target: f64) -> Option<Fault> {
     if method == "mala" || method.starts_with("independent") {
         return None;
     }
-    // A posterior's shape moves the spread and the cost in different ways; a wrong temperature moves both.
+    // A posterior's shape moves the spread and the cost in different ways; a wrong temperature moves both. A cost that is known too roughly
+    // speaks for neither, and nothing then says that the spread is the posterior's own.
     let off = |m: &Measured| {
         let off = m.value - target;
         (off.abs() > ERRORS * m.mcse && off.abs() > MUCH * target).then_some(off)
     };
-    let both = off(spread).zip(off(cost));
-    both.is_some_and(|(a, b)| a * b > 0.0).then(|| Fault {
+    let hotter = off(spread)?;
+    let rough = cost.mcse.is_nan() || cost.mcse > MUCH * target / ERRORS;
+    let both = off(cost).is_some_and(|cost| cost * hotter > 0.0);
+    (both || rough).then(|| Fault {
         value: Some(spread.value),
         ..of_run(
             FaultKind::TemperatureOff,
