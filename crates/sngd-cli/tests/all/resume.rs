@@ -7,7 +7,11 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 /// One run file for each way to make a step on the CPU engine.
-const KINDS: [(&str, &str); 7] = [
+const KINDS: [(&str, &str); 8] = [
+    (
+        "exact steps at the mode in double precision",
+        "[model]\nlikelihood = \"bernoulli\"\n[run]\nchains = 20\nprecision = \"f64\"\n",
+    ),
     (
         "exact steps at the mode",
         "[model]\nlikelihood = \"bernoulli\"\n[run]\nchains = 20\n",
@@ -163,7 +167,7 @@ fn a_killed_run_goes_on_with_the_same_bits() {
 /// A run may be made longer after its end: it then has the bits of one that was as long from the start.
 #[test]
 fn a_whole_run_can_be_extended() {
-    let s = scene(0);
+    let s = scene(1);
     let (short, long) = ("run.draws=150", "run.draws=380");
     assert!(drawn(
         run(&s, &arguments("", "a.zarr", short)).status.code()
@@ -205,7 +209,7 @@ fn a_whole_run_can_be_extended() {
 /// A checkpoint of another trace changes nothing.
 #[test]
 fn a_checkpoint_of_another_trace_is_not_used() {
-    let s = scene(0);
+    let s = scene(1);
     for (out, draws) in [("a.zarr", "run.draws=100"), ("b.zarr", "run.draws=250")] {
         assert!(drawn(run(&s, &arguments("", out, draws)).status.code()));
     }
@@ -221,7 +225,7 @@ fn a_checkpoint_of_another_trace_is_not_used() {
 /// SIGTERM ends a run with its own exit code and leaves a checkpoint to go on from.
 #[test]
 fn a_terminated_run_says_so_and_goes_on() {
-    let s = scene(0);
+    let s = scene(1);
     let mut child = command(&s, &arguments("", "t.zarr", "run.draws=200000"))
         .spawn()
         .unwrap();
@@ -245,7 +249,7 @@ fn a_terminated_run_says_so_and_goes_on() {
 /// A checkpoint that is cut short is passed over for the one before it; without any the trace is left as it is.
 #[test]
 fn a_torn_checkpoint_is_not_used() {
-    let s = scene(0);
+    let s = scene(1);
     let set = "run.draws=12000";
     let whole = run(&s, &arguments("", "whole.zarr", set));
     assert!(drawn(whole.status.code()));
@@ -279,7 +283,7 @@ fn a_torn_checkpoint_is_not_used() {
 /// Another data file, another run file and a trace without a checkpoint are refused, and what differs is named.
 #[test]
 fn what_changed_is_named() {
-    let s = scene(0);
+    let s = scene(1);
     assert!(drawn(
         run(&s, &arguments("", "a.zarr", "run.draws=100"))
             .status
